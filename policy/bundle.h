@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * The compiled policy: what load.c makes of a bundle's bytes. Immutable once made; master, worker and command line build
+ * the same one from the same bytes. Everything hangs off the struct bundle and is freed with it.
+ *
+ * Amounts are integer millionths (a cost of 1 is 1000000); times are seconds since 1970 UTC unless they say otherwise.
+ */
+#ifndef FAIRVISOR_POLICY_BUNDLE_H
+#define FAIRVISOR_POLICY_BUNDLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "policy/complaint.h"
+#include "shm/slice.h"
+
+#define BUNDLE_MILLIONTHS  INT64_C(1000000)
+#define BUNDLE_NEVER       INT64_MAX /* an expires_at that is not given */
+#define BUNDLE_NO_INDEX    UINT32_MAX
+
+/* A key of limit_keys, scope_key or match: where in the facts an identity comes from. */
+enum descriptor_source {
+    DESCRIPTOR_JWT,
+    DESCRIPTOR_HEADER,
+    DESCRIPTOR_QUERY,
+    DESCRIPTOR_IP_ADDRESS,
+    DESCRIPTOR_IP_PREFIX,
+    DESCRIPTOR_PATH,
+    DESCRIPTOR_METHOD,
+    DESCRIPTOR_HOST,
+};
+
+struct descriptor {
+    enum descriptor_source source;
+    struct slice name; /* after the colon: claim, field or parameter name; empty for the rest */
+    struct slice text; /* canonical spelling of the whole key: "header:x-api-key", "ip:address" */
+};
+
+enum algorithm { ALGORITHM_TOKEN_BUCKET, ALGORITHM_COST_BASED, ALGORITHM_TOKEN_BUCKET_LLM, ALGORITHM_CONCURRENCY };
+enum on_missing { ON_MISSING_SKIP, ON_MISSING_REJECT, ON_MISSING_SHARE };
+enum cost_source { COST_SOURCE_FIXED, COST_SOURCE_HEADER, COST_SOURCE_QUERY };
+
+struct token_bucket {
+    int64_t rate;  /* millionths per second, > 0 */
+    int64_t burst; /* millionths, >= rate */
+    enum cost_source cost_source;
+    uint32_t cost_descriptor; /* index; header and query only */
+    int64_t fixed_cost;       /* millionths, > 0 */
+    int64_t default_cost;     /* millionths, > 0: when the header or parameter is absent or unusable */
+};
+
+struct match_condition {
+    uint32_t descriptor;
+    struct slice value;
+};
+
+struct rule {
+    struct slice name;
+    enum algorithm algorithm;
+    bool is_fallback;          /* the policy's fallback_limit */
+    const uint32_t *keys;      /* descriptor indexes, in the order of limit_keys */
+    uint32_t key_count;        /* 0 = one shared bucket */
+    enum on_missing on_missing;
+    const struct match_condition *conditions; /* all must hold; none = always applies */
+    uint32_t condition_count;
+    struct slice identity; /* serialized policy id, role, rule name, algorithm and key names: hashed into cell keys */
+    union {
+        struct token_bucket token_bucket;
+    } config;
+};
+
+struct policy {
+    struct slice id;
+    bool is_shadow;
+    struct slice path; /* of the selector */
+    bool path_is_exact;
+    uint64_t method_bits;            /* bit i = bundle_methods[i]; 0 with no other_methods = any */
+    const struct slice *other_methods;
+    uint32_t other_method_count;
+    const struct slice *hosts; /* lower case; none = any */
+    uint32_t host_count;
+    const struct rule *rules;
+    uint32_t rule_count;
+    const struct rule *fallback; /* or NULL */
+    enum error_format {
+        ERROR_FORMAT_AUTO,
+        ERROR_FORMAT_OPENAI,
+        ERROR_FORMAT_ANTHROPIC,
+        ERROR_FORMAT_GEMINI,
+        ERROR_FORMAT_MISTRAL,
+        ERROR_FORMAT_PROBLEM,
+    } error_format;
+};
+
+struct kill_switch {
+    uint32_t descriptor;
+    struct slice value;
+    struct slice route; /* exact normalized path; empty = every route */
+    struct slice reason;
+    int64_t expires_at; /* BUNDLE_NEVER */
+};
+
+/* global_shadow or kill_switch_override: active while is_enabled and now < expires_at. */
+struct override {
+    bool is_enabled;
+    struct slice reason;
+    int64_t expires_at;
+};
+
+struct match_index; /* match.c's own */
+struct region;      /* region.c: the memory all of this lives in */
+
+struct bundle {
+    struct slice version_text; /* bundle_version as written in canonical form */
+    int64_t issued_at;         /* 0 when not given */
+    int64_t expires_at;        /* BUNDLE_NEVER */
+    struct override global_shadow;
+    struct override kill_switch_override;
+    bool rejects_unmatched;
+    const struct policy *policies; /* sorted by id, bytewise */
+    uint32_t policy_count;
+    const struct kill_switch *kill_switches;
+    uint32_t kill_switch_count;
+    const struct descriptor *descriptors; /* every key in use, once */
+    uint32_t descriptor_count;
+    bool uses_jwt;
+    uint32_t rule_count;      /* of all policies, fallbacks included */
+    struct match_index *index;
+    struct region *region;
+};
+
+/* Methods with a bit of their own in policy.method_bits. */
+#define BUNDLE_METHOD_COUNT 9
+extern const struct slice bundle_methods[BUNDLE_METHOD_COUNT];
+
+/* Index of METHOD in bundle_methods, or BUNDLE_NO_INDEX. */
+uint32_t bundle_method_index(struct slice method);
+
+/* Name of an algorithm or enum value as the bundle spells it. */
+const char *bundle_algorithm_name(enum algorithm algorithm);
+const char *bundle_error_format_name(enum error_format format);
+
+/* Frees the bundle and all that hangs off it. NULL is fine. */
+void bundle_free(struct bundle *bundle);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * One request, one verdict: kill switches, route match, then all rules of all matching policies against the arena's cells, all
+ * or nothing (contract, "Evaluation order").
+ */
+#ifndef FAIRVISOR_POLICY_DECIDE_H
+#define FAIRVISOR_POLICY_DECIDE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "policy/bundle.h"
+#include "policy/claims.h"
+#include "policy/facts.h"
+#include "policy/verdict.h"
+#include "shm/arena.h"
+#include "shm/counters.h"
+#include "shm/moment.h"
+
+struct decider; /* all that a process needs to decide by one bundle: scratch, counters, resolved series */
+
+/* What happened on the way, for `fairvisor explain`. Called for each policy and rule that was looked at. */
+enum decide_step {
+    DECIDE_KILL_SWITCH,      /* detail = descriptor text; value = its value */
+    DECIDE_POLICY_MATCHED,
+    DECIDE_RULE_NOT_APPLICABLE, /* a match condition does not hold; detail = key, value = found value */
+    DECIDE_KEY_FOUND,           /* detail = key, value = found value */
+    DECIDE_KEY_MISSING,         /* detail = key */
+    DECIDE_RULE_SKIPPED,        /* on_missing: skip */
+    DECIDE_RULE_SHARED,         /* on_missing: share */
+    DECIDE_FALLBACK_USED,
+    DECIDE_LIMIT,               /* limit is filled; fits says whether it lets the request through */
+};
+struct decide_note {
+    enum decide_step step;
+    const struct policy *policy;
+    const struct rule *rule;
+    struct slice detail, value;
+    bool fits;
+    bool is_shadow;
+    const struct limit_state *limit;
+    int64_t cost; /* millionths; DECIDE_LIMIT only */
+};
+typedef void decide_observer(void *context, const struct decide_note *note);
+
+/* Makes a decider for BUNDLE on ARENA. SLOT is the caller's own counter slot, or NULL to count nothing; SCRATCH_SIZE as for
+ * descriptor_cache_init. NULL when memory is out. BUNDLE and ARENA must outlive it. */
+struct decider *decide_new(const struct bundle *bundle, const struct arena *arena, struct counter_slot *slot,
+                           size_t scratch_size);
+void decide_free(struct decider *decider);
+
+/* Judges and, when it is allowed, charges. Does not allocate. Fills VERDICT entirely. */
+void decide_request(struct decider *decider, const struct facts *facts, const struct claims *claims, struct moment now,
+                    struct verdict *verdict);
+
+/* Judges without charging or counting, telling OBSERVER each step. Works on a read-only arena, and on none (every cell
+ * fresh). */
+void decide_explain(struct decider *decider, const struct facts *facts, const struct claims *claims, struct moment now,
+                    struct verdict *verdict, decide_observer *observer, void *context);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * From bytes to a compiled policy, or to complaints.
+ */
+#ifndef FAIRVISOR_POLICY_LOAD_H
+#define FAIRVISOR_POLICY_LOAD_H
+
+#include <stdint.h>
+
+#include "policy/bundle.h"
+#include "policy/complaint.h"
+#include "shm/slice.h"
+
+#define LOAD_MAX_BYTES (UINT64_C(64) << 20)
+
+/* Builds the policy from TEXT, judged at the wall-clock time NOW (seconds). Returns it, owned by the caller (bundle_free), or
+ * NULL when complaints->errors > 0; warnings alone do not stop it. TEXT need not outlive the call. Initializes
+ * COMPLAINTS. */
+struct bundle *load_bundle(struct slice text, int64_t now, struct complaint_list *complaints);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * The answer of the policy engine for one request. No HTTP in it: numbers and indexes, to be worded elsewhere.
+ */
+#ifndef FAIRVISOR_POLICY_VERDICT_H
+#define FAIRVISOR_POLICY_VERDICT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "policy/bundle.h"
+
+enum reason {
+    REASON_NONE, /* allowed */
+#define REASON(symbol, status, retry, help) REASON_##symbol,
+#include "policy/reasons.def"
+#undef REASON
+    REASON_COUNT
+};
+
+struct reason_row {
+    const char *name;
+    uint16_t status;
+    bool retry_cures;
+    const char *help;
+};
+extern const struct reason_row verdict_reasons[REASON_COUNT];
+
+/* Where a limit stands after this request was judged. */
+struct limit_state {
+    const struct policy *policy;
+    const struct rule *rule;
+    int64_t limit;      /* millionths */
+    int64_t remaining;  /* millionths; may be negative */
+    int64_t window_ns;  /* time in which the whole limit comes back */
+    int64_t reset_ns;   /* allowed: until the limit is whole again; refused: until this request would fit */
+};
+
+struct verdict {
+    bool is_allowed;
+    enum reason reason;            /* REASON_NONE when allowed */
+    const struct policy *policy;   /* whose limit refused; NULL for kill switches and unmatched */
+    const struct rule *rule;       /* which rule refused; NULL when none did */
+    const struct kill_switch *kill_switch; /* for kill_switch_active */
+    bool has_limit;                /* limit below is meant: some limit applied */
+    struct limit_state limit;      /* the refusing one, or the tightest of those that applied */
+    bool retry_cures;              /* false: x-should-retry: false */
+    int64_t retry_after_ns;        /* refused: wait, with the spread of this identity added */
+    bool would_reject;             /* a shadow policy would have refused */
+    uint32_t matched_policies;
+};
+
+#endif

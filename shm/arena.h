@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * The arena: one POSIX shared memory object that holds everything processes share. Created by the master alone, mapped
+ * once by everyone, never unmapped by a worker (a holder that unmaps before it exits leaves a robust mutex locked for
+ * ever). Offsets and indexes only; whatever is read from it is bounds-checked, for another process may have been
+ * corrupted.
+ *
+ *   +--------+------------------+---------------+--------------------------------------------------+
+ *   | header | worker slots     | series        | stripes                                          |
+ *   | 4 KiB  | 64 x counters    | key -> value  | each: mutex, undo, tags, cells                   |
+ *   +--------+------------------+---------------+--------------------------------------------------+
+ *
+ * Header: written before `magic`, constant afterwards but for the fields marked live.
+ * Worker slots: one writer each, see counters.h. Series: see series.h. Stripes: see stripe.h, cell.h, admission.h.
+ */
+#ifndef FAIRVISOR_SHM_ARENA_H
+#define FAIRVISOR_SHM_ARENA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shm/failure.h"
+#include "shm/moment.h"
+
+#define ARENA_MIN_SIZE       (UINT64_C(8) << 20)
+#define ARENA_INSTANCE_SIZE  64
+#define ARENA_WORKER_SLOTS   128 /* two generations of SETTINGS_MAX_WORKERS */
+
+struct arena_header;
+struct stripe;
+struct counter_slot;
+struct series;
+
+/* One process's view. Plain data: the caller owns the struct, the mapping lives until exit. */
+struct arena {
+    struct arena_header *header;
+    struct counter_slot *slots;
+    struct series *series;
+    uint32_t series_count; /* a power of two */
+    unsigned char *stripes;
+    uint32_t stripe_count; /* a power of two */
+    uint64_t size;
+    bool is_writable;
+};
+
+/* The name under /dev/shm of an instance's arena, "/fairvisor-<instance>". */
+void arena_name(const char *instance, char *name, size_t size);
+
+/* Creates the arena: reserves every byte (a full /dev/shm is a failure here, never a SIGBUS later), mode 0600, owned by
+ * uid:gid, hash key from HASH_KEY or random when NULL. Returns the descriptor (close-on-exec) or -1. */
+int arena_create(const char *instance, uint64_t size, unsigned uid, unsigned gid, const uint64_t hash_key[2],
+                 struct arena *arena, struct failure *failure);
+
+/* Opens an existing arena. -1 with failure->code EXIT_CODE_NO_INPUT when there is none; EXIT_CODE_OS when it is foreign
+ * (magic, version, layout, size) and must not be used. WRITABLE only for the master. */
+int arena_open(const char *instance, bool writable, struct arena *arena, struct failure *failure);
+
+/* Maps an inherited descriptor (a worker's HANDOFF_FD_ARENA). */
+bool arena_map(int fd, struct arena *arena, struct failure *failure);
+
+/* Removes the name; processes that mapped the arena keep it. true also when there was none. */
+bool arena_remove(const char *instance);
+
+/* Moves a foreign or damaged arena out of the way (name + ".refused"), replacing an earlier one. */
+bool arena_set_aside(const char *instance);
+
+/* The key of every identity hash; random per arena, carried by the snapshot. */
+const uint64_t *arena_hash_key(const struct arena *arena);
+
+/* Locks, repairs and checks every stripe. Returns the number of stripes that cannot be used (0 = all is well); *REPAIRED
+ * counts the cells that had to be restored or cleared. */
+uint32_t arena_audit(const struct arena *arena, struct moment now, uint64_t *repaired);
+
+/* ---- live facts about the instance, written by the master only, read by anybody ---------------------------------- */
+
+struct arena_status {
+    int64_t master_pid;
+    int64_t started_at_ns; /* wall clock */
+    uint32_t worker_count;
+    uint32_t generation;
+    int64_t loaded_at_ns; /* wall clock of the bundle's load */
+    char policy_version[64];
+    char policy_hash[65];
+    uint32_t last_reload_failed; /* 1 after a failed reload, until one succeeds */
+    int64_t last_reload_ns;      /* wall clock of the last successful reload */
+    int64_t last_snapshot_ns;    /* wall clock; 0 = never */
+    uint32_t last_snapshot_failed;
+    uint64_t snapshot_failures;
+    uint64_t worker_restarts;
+    uint64_t reloads;
+    uint64_t reload_failures;
+};
+
+/* Publishes a whole new status (sequence lock: readers see all of it or none of it). */
+void arena_publish(const struct arena *arena, const struct arena_status *status);
+
+/* Reads the status; false when no consistent copy could be had (a master that died half way). */
+bool arena_read_status(const struct arena *arena, struct arena_status *status);
+
+/* Cells in all, and cells in use at NOW. Walks every stripe without locks: an estimate, exact when nobody writes. */
+struct arena_usage {
+    uint64_t cells;
+    uint64_t cells_used;
+};
+void arena_measure(const struct arena *arena, struct moment now, struct arena_usage *usage);
+
+#endif

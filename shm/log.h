@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Log lines. Every process formats its own and writes each with one write(2) to one descriptor: the master to its log
+ * target, a worker to the pipe on its fd 2, which the master reads and forwards (so that reopening a log file, or
+ * syslog, is the master's business alone). Never called under a stripe lock or on the path of a decision.
+ */
+#ifndef FAIRVISOR_SHM_LOG_H
+#define FAIRVISOR_SHM_LOG_H
+
+#include <stdbool.h>
+
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+
+/* Says who writes ("master", "worker 3"), how much, and whether lines are JSON objects. WHO is copied.
+ * The descriptor written to is always 2. */
+void log_init(const char *who, enum log_level level, bool json);
+
+/* Writes one line: time, level, who, sentence. Newlines and control bytes inside are escaped. */
+void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same with ": " and the text of errno at the end. */
+void log_errno(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* "error", "warning", ...; NULL for no such level. */
+const char *log_level_name(enum log_level level);
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * The configuration of one instance: names and defaults of fairvisor.conf(5), read by the master and the command line,
+ * handed to workers as bytes. Plain data without pointers, so that it can travel in a memfd.
+ */
+#ifndef FAIRVISOR_SHM_SETTINGS_H
+#define FAIRVISOR_SHM_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "shm/address.h"
+#include "shm/failure.h"
+#include "shm/log.h"
+
+#define SETTINGS_PATH_SIZE    1024 /* of a file name, with its NUL */
+#define SETTINGS_NAME_SIZE    64   /* of instance, user, group */
+#define SETTINGS_UNIX_SIZE    108  /* sizeof(sun_path) */
+#define SETTINGS_MAX_LISTEN   16   /* addresses of listen and ops_listen together */
+#define SETTINGS_MAX_TRUSTED  64
+#define SETTINGS_MAX_WORKERS  64
+
+enum settings_mode { SETTINGS_MODE_DECISION_SERVICE, SETTINGS_MODE_REVERSE_PROXY };
+enum settings_log { SETTINGS_LOG_STDERR, SETTINGS_LOG_SYSLOG, SETTINGS_LOG_FILE };
+enum settings_decision_log { SETTINGS_DECISION_LOG_REJECT, SETTINGS_DECISION_LOG_ALL, SETTINGS_DECISION_LOG_OFF };
+
+struct settings_listen {
+    bool is_ops;  /* from ops_listen */
+    bool is_unix; /* then path is meant, else address and port */
+    struct address address;
+    uint16_t port;
+    char path[SETTINGS_UNIX_SIZE];
+};
+
+struct settings {
+    enum settings_mode mode;
+    char config_file[SETTINGS_PATH_SIZE]; /* the policy bundle */
+    struct settings_listen listen[SETTINGS_MAX_LISTEN];
+    uint32_t listen_count;
+    uint32_t socket_mode;      /* of unix sockets */
+    uint32_t worker_processes; /* resolved: `auto` is the number of cores */
+    uint64_t shared_dict_size; /* bytes */
+    char instance[SETTINGS_NAME_SIZE];
+    char runtime_dir[SETTINGS_PATH_SIZE];
+    char state_dir[SETTINGS_PATH_SIZE];
+    char pidfile[SETTINGS_PATH_SIZE]; /* default: <runtime_dir>/<instance>.pid */
+    uint64_t snapshot_interval_ms;    /* 0 = off */
+    char user[SETTINGS_NAME_SIZE];    /* empty: stay who we are */
+    char group[SETTINGS_NAME_SIZE];
+    struct network trusted[SETTINGS_MAX_TRUSTED];
+    uint32_t trusted_count;
+    bool trusted_unix; /* "unix" is in trusted_proxies */
+    uint32_t allow_status;
+    uint32_t reject_status;
+    bool expose_reason;
+    uint64_t max_header_bytes;
+    uint64_t max_headers;
+    uint64_t max_body_bytes;
+    uint64_t header_timeout_ms;
+    uint64_t body_timeout_ms;
+    uint64_t idle_timeout_ms;
+    uint64_t max_connections;
+    enum settings_log log;
+    char log_file[SETTINGS_PATH_SIZE];
+    enum log_level log_level;
+    bool log_json;
+    enum settings_decision_log decision_log;
+};
+
+/* The built-in defaults, for this user: an unprivileged one gets folders of his own. */
+void settings_default(struct settings *settings);
+
+/* Reads `name = value` lines. A missing file is EXIT_CODE_NO_INPUT; an unknown name or a bad value EXIT_CODE_BAD_CONFIG
+ * with file, line, the allowed values and, where one is near, the name that was meant. */
+bool settings_read_file(struct settings *settings, const char *path, struct failure *failure);
+
+/* Reads FAIRVISOR_<NAME> variables; an unknown FAIRVISOR_ name is an error as in a file. */
+bool settings_read_environment(struct settings *settings, char *const *environment, struct failure *failure);
+
+/* Checks what no single line can tell (config_file is there, every listen address once, ...) and resolves what depends on
+ * several (pidfile). Call once after all sources are read. */
+bool settings_finish(struct settings *settings, struct failure *failure);
+
+/* Prints every setting as a file that settings_read_file takes; secrets as "(redacted)". */
+void settings_print(const struct settings *settings, FILE *out);
+
+#endif
