@@ -1,1 +1,12 @@
 # SPDX-License-Identifier: MPL-2.0
+
+noinst_LIBRARIES += libshm.a
+libshm_a_SOURCES = shm/slice.h shm/must.h shm/handoff.h
+
+# The ground floor: failures, clock, log lines, names, addresses, settings.
+libshm_a_SOURCES += \
+	shm/failure.c shm/failure.h \
+	shm/moment.c shm/moment.h \
+	shm/log.c shm/log.h \
+	shm/near.c shm/near.h \
+	shm/address.c shm/address.h

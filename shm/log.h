@@ -8,20 +8,33 @@
 #define FAIRVISOR_SHM_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
+/* No line is longer, its newline included: PIPE_BUF, so that a pipe takes it whole or not at all. A longer sentence is
+ * cut and ends in "...". */
+#define LOG_LINE_SIZE 4096
+
 /* Says who writes ("master", "worker 3"), how much, and whether lines are JSON objects. WHO is copied.
- * The descriptor written to is always 2. */
+ * The descriptor written to is always 2. Before the first call: "fairvisor", info, text. */
 void log_init(const char *who, enum log_level level, bool json);
 
-/* Writes one line: time, level, who, sentence. Newlines and control bytes inside are escaped. */
+/* Writes one line: time, level, who, sentence. Newlines and control bytes inside are escaped. Keeps errno. */
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The same with ": " and the text of errno at the end. */
 void log_errno(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Lines of this process that could not be written (pipe full, disk full) since it started. */
+uint64_t log_dropped(void);
+
 /* "error", "warning", ...; NULL for no such level. */
 const char *log_level_name(enum log_level level);
+
+/* Formats one line into OUT with its newline and no NUL, as log_line writes it, at WALL_NS; returns its length. */
+size_t log_format(char out[LOG_LINE_SIZE], int64_t wall_ns, enum log_level level, const char *who, bool json,
+                  const char *sentence);
 
 #endif

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Formats a line on the stack and hands it to fd 2 with one write(2). What is logged may come from clients, so control
+ * bytes and broken UTF-8 never reach the line as they are. A line that cannot be written at once is counted, never waited for.
+ */
+#include "shm/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "shm/moment.h"
+
+#define WHO_SIZE      32
+#define SENTENCE_SIZE 3072
+
+/* The one exception to "no globals": what every line of this process begins with. */
+static struct {
+    char who[WHO_SIZE];
+    enum log_level level;
+    bool json;
+    _Atomic uint64_t dropped;
+} log_state = {.who = "fairvisor", .level = LOG_LEVEL_INFO};
+
+static const char *const level_names[] = {"error", "warning", "notice", "info", "debug"};
+
+const char *log_level_name(enum log_level level)
+{
+    return (size_t)level < sizeof(level_names) / sizeof(level_names[0]) ? level_names[level] : NULL;
+}
+
+void log_init(const char *who, enum log_level level, bool json)
+{
+    snprintf(log_state.who, sizeof(log_state.who), "%s", who);
+    log_state.level = level;
+    log_state.json = json;
+}
+
+uint64_t log_dropped(void)
+{
+    return atomic_load_explicit(&log_state.dropped, memory_order_relaxed);
+}
+
+/* Room for text; what does not fit marks the line as cut. */
+struct line {
+    char *data;
+    size_t size, used;
+    bool is_cut;
+};
+
+static void put(struct line *line, const char *bytes, size_t size)
+{
+    if (line->is_cut || size > line->size - line->used) {
+        line->is_cut = true;
+        return;
+    }
+    memcpy(line->data + line->used, bytes, size);
+    line->used += size;
+}
+
+static void put_text(struct line *line, const char *text)
+{
+    put(line, text, strlen(text));
+}
+
+static void put_time(struct line *line, int64_t wall_ns)
+{
+    time_t seconds = wall_ns / NANOSECONDS_PER_SECOND;
+    int milliseconds = (int)(wall_ns % NANOSECONDS_PER_SECOND / 1000000);
+    struct tm when;
+    char text[80] = "";
+
+    if (gmtime_r(&seconds, &when))
+        snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", when.tm_year + 1900, when.tm_mon + 1,
+                 when.tm_mday, when.tm_hour, when.tm_min, when.tm_sec, milliseconds);
+    put_text(line, text);
+}
+
+/* Length of the printable UTF-8 sequence (RFC 3629) at TEXT; 0 when it is broken or a C1 control. TEXT is terminated. */
+static size_t sequence_size(const unsigned char *text)
+{
+    size_t size = text[0] >= 0xf0 ? 4 : text[0] >= 0xe0 ? 3 : 2;
+
+    if (text[0] < 0xc2 || text[0] > 0xf4 || (text[0] == 0xc2 && text[1] < 0xa0))
+        return 0;
+    for (size_t i = 1; i < size; i++)
+        if ((text[i] & 0xc0) != 0x80)
+            return 0;
+    if ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] > 0x9f) ||
+        (text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] > 0x8f))
+        return 0;
+    return size;
+}
+
+static void put_escape(struct line *line, unsigned char byte, bool json)
+{
+    char text[8];
+
+    if (byte == '\n' || byte == '\r' || byte == '\t')
+        snprintf(text, sizeof(text), "\\%c", byte == '\n' ? 'n' : byte == '\r' ? 'r' : 't');
+    else if (json)
+        snprintf(text, sizeof(text), "\\u%04x", byte < 0x80 ? byte : 0xfffd);
+    else
+        snprintf(text, sizeof(text), "\\x%02x", byte);
+    put_text(line, text);
+}
+
+static void put_sentence(struct line *line, const char *sentence, bool json)
+{
+    const unsigned char *byte = (const unsigned char *)sentence;
+
+    while (*byte && !line->is_cut) {
+        size_t size = *byte < 0x80 ? 1 : sequence_size(byte);
+
+        if (size == 0 || *byte < 0x20 || *byte == 0x7f) {
+            put_escape(line, *byte, json);
+            size = 1;
+        } else if (json && (*byte == '"' || *byte == '\\')) {
+            char escaped[2] = {'\\', (char)*byte};
+
+            put(line, escaped, 2);
+        } else {
+            put(line, (const char *)byte, size);
+        }
+        byte += size;
+    }
+}
+
+size_t log_format(char out[LOG_LINE_SIZE], int64_t wall_ns, enum log_level level, const char *who, bool json,
+                  const char *sentence)
+{
+    static const char ellipsis[] = "...";
+    const char *level_name = log_level_name(level);
+    struct line line = {.data = out, .size = LOG_LINE_SIZE - sizeof(ellipsis) - sizeof("\"}\n")};
+
+    put_text(&line, json ? "{\"time\":\"" : "");
+    put_time(&line, wall_ns);
+    put_text(&line, json ? "\",\"level\":\"" : " ");
+    put_text(&line, level_name ? level_name : "unknown");
+    put_text(&line, json ? "\",\"who\":\"" : " ");
+    put_sentence(&line, who, json);
+    put_text(&line, json ? "\",\"message\":\"" : ": ");
+    put_sentence(&line, sentence, json);
+    line.size = LOG_LINE_SIZE;
+    if (line.is_cut) {
+        line.is_cut = false;
+        put_text(&line, ellipsis);
+    }
+    put_text(&line, json ? "\"}\n" : "\n");
+    return line.used;
+}
+
+static void write_line(enum log_level level, const char *sentence)
+{
+    char line[LOG_LINE_SIZE];
+    size_t size = log_format(line, moment_now().wall_ns, level, log_state.who, log_state.json, sentence);
+    ssize_t written;
+
+    do
+        written = write(STDERR_FILENO, line, size);
+    while (written < 0 && errno == EINTR);
+    if (written != (ssize_t)size)
+        atomic_fetch_add_explicit(&log_state.dropped, 1, memory_order_relaxed);
+}
+
+/* A sentence cut by vsnprintf keeps a mark of it. */
+static void mark_cut(char sentence[SENTENCE_SIZE], int length)
+{
+    if (length >= SENTENCE_SIZE)
+        memcpy(sentence + SENTENCE_SIZE - 4, "...", 4);
+}
+
+void log_line(enum log_level level, const char *format, ...)
+{
+    int saved = errno;
+    char sentence[SENTENCE_SIZE];
+    va_list arguments;
+
+    if (level > log_state.level)
+        return;
+    va_start(arguments, format);
+    mark_cut(sentence, vsnprintf(sentence, sizeof(sentence), format, arguments));
+    va_end(arguments);
+    write_line(level, sentence);
+    errno = saved;
+}
+
+void log_errno(enum log_level level, const char *format, ...)
+{
+    int saved = errno;
+    char sentence[SENTENCE_SIZE];
+    size_t used;
+    va_list arguments;
+
+    if (level > log_state.level)
+        return;
+    va_start(arguments, format);
+    mark_cut(sentence, vsnprintf(sentence, sizeof(sentence), format, arguments));
+    va_end(arguments);
+    used = strlen(sentence);
+    snprintf(sentence + used, sizeof(sentence) - used, ": %s", strerror(saved));
+    write_line(level, sentence);
+    errno = saved;
+}
