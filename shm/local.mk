@@ -10,3 +10,6 @@ libshm_a_SOURCES += \
 	shm/log.c shm/log.h \
 	shm/near.c shm/near.h \
 	shm/address.c shm/address.h
+
+# What the master hands to a worker.
+libshm_a_SOURCES += shm/sealed.c shm/sealed.h shm/handoff.c
