@@ -62,6 +62,7 @@ struct rule {
     const uint32_t *keys;      /* descriptor indexes, in the order of limit_keys */
     uint32_t key_count;        /* 0 = one shared bucket */
     enum on_missing on_missing;
+    bool admits_when_full; /* on_full: allow; when shared memory has no cell for a new identity */
     const struct match_condition *conditions; /* all must hold; none = always applies */
     uint32_t condition_count;
     struct slice identity; /* serialized policy id, role, rule name, algorithm and key names: hashed into cell keys */

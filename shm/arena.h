@@ -39,7 +39,7 @@ struct arena {
     struct series *series;
     uint32_t series_count; /* a power of two */
     unsigned char *stripes;
-    uint32_t stripe_count; /* a power of two */
+    uint32_t stripe_count;
     uint64_t size;
     bool is_writable;
 };

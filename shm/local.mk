@@ -13,3 +13,14 @@ libshm_a_SOURCES += \
 
 # What the master hands to a worker.
 libshm_a_SOURCES += shm/sealed.c shm/sealed.h shm/handoff.c
+
+# The arena: cells in stripes, admission over them, counters, the snapshot.
+libshm_a_SOURCES += \
+	shm/siphash.c shm/siphash.h \
+	shm/cell.c shm/cell.h \
+	shm/stripe.c shm/stripe.h \
+	shm/arena.c shm/arena.h shm/arena_layout.h \
+	shm/admission.c shm/admission.h \
+	shm/counters.c shm/counters.h shm/counters.def \
+	shm/series.c shm/series.h \
+	shm/snapshot.c shm/snapshot.h

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * All-or-nothing admission: see admission.h.
+ *
+ *   order by stripe -> lock each stripe once, in order -> find or fetch room -> judge -> debit -> unlock
+ *
+ * A process that dies between two debits leaves the first charged and the second not: somebody lost one request's worth, nobody
+ * got one too many.
+ */
+#include "shm/admission.h"
+
+#include "shm/arena_layout.h"
+#include "shm/stripe.h"
+
+/* Shell sort: in place, no allocation, fast for the few charges a request has and tolerable for thousands. */
+static void sort_by_stripe(const struct charge *charges, uint32_t *order, size_t count)
+{
+    size_t gap = 1;
+
+    while (gap < count / 3)
+        gap = gap * 3 + 1;
+    for (; gap > 0; gap /= 3)
+        for (size_t i = gap; i < count; i++) {
+            uint32_t moving = order[i];
+            size_t j = i;
+
+            for (; j >= gap && charges[order[j - gap]].stripe > charges[moving].stripe; j -= gap)
+                order[j] = order[j - gap];
+            order[j] = moving;
+        }
+}
+
+static bool is_first_of_stripe(const struct charge *charges, const uint32_t *order, size_t i)
+{
+    return i == 0 || charges[order[i - 1]].stripe != charges[order[i]].stripe;
+}
+
+/* Unlocks the stripes of the first COUNT charges. */
+static void unlock_all(const struct arena *arena, const struct charge *charges, const uint32_t *order, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (is_first_of_stripe(charges, order, i))
+            stripe_unlock(arena_stripe(arena, charges[order[i]].stripe));
+}
+
+static bool lock_all(const struct arena *arena, const struct charge *charges, const uint32_t *order, size_t count,
+                     uint64_t *repaired)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!is_first_of_stripe(charges, order, i))
+            continue;
+        if (stripe_lock(arena_stripe(arena, charges[order[i]].stripe), repaired) != STRIPE_LOCKED) {
+            unlock_all(arena, charges, order, i);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Judges one charge against a copy of its cell, brought up to now; the cell itself stays as it is. */
+static void judge(struct charge *charge, const struct cell *cell, struct moment now)
+{
+    struct cell copy;
+
+    if (cell && cell->kind == charge->limit.kind)
+        copy = *cell;
+    else
+        cell_init(&copy, charge->key, &charge->limit, now);
+    cell_refresh(&copy, &charge->limit, now);
+    cell_judge(&copy, &charge->limit, charge->cost, &charge->view);
+}
+
+/* Finds the cells of the charges [from, to) of one stripe, then rooms for those that have none. */
+static void locate(const struct arena *arena, struct charge *charges, const uint32_t *order, size_t from, size_t to,
+                   struct moment now, struct admission *admission)
+{
+    struct stripe *stripe = arena_stripe(arena, charges[order[from]].stripe);
+    uint32_t taken[64];
+    size_t taken_count = 0;
+
+    for (size_t i = from; i < to; i++) {
+        struct charge *charge = &charges[order[i]];
+
+        charge->cell = stripe_find(stripe, charge->key);
+        if (charge->cell == STRIPE_NO_CELL)
+            continue;
+        judge(charge, &stripe->cells[charge->cell], now);
+        if (taken_count < 64)
+            taken[taken_count++] = charge->cell;
+    }
+    for (size_t i = from; i < to; i++) {
+        struct charge *charge = &charges[order[i]];
+
+        if (charge->cell != STRIPE_NO_CELL)
+            continue;
+        judge(charge, NULL, now);
+        if (taken_count < 64)
+            charge->cell = stripe_find_room(stripe, charge->key, now, taken, taken_count);
+        if (charge->cell != STRIPE_NO_CELL) {
+            taken[taken_count++] = charge->cell;
+            continue;
+        }
+        charge->has_no_room = true;
+        charge->view.fits = charge->view.fits && charge->admits_when_full;
+        admission->no_room++;
+    }
+}
+
+/* True when every charge of group 0 fits. Marks the charges of the other groups that do not fit as a whole. */
+static bool settle_groups(struct charge *charges, size_t count)
+{
+    bool enforced_fits = true;
+
+    for (size_t from = 0, to; from < count; from = to) {
+        bool fits = true;
+
+        for (to = from; to < count && charges[to].group == charges[from].group; to++)
+            fits = fits && charges[to].view.fits;
+        for (size_t i = from; i < to; i++)
+            charges[i].is_held_back = !fits;
+        if (charges[from].group == 0)
+            enforced_fits = enforced_fits && fits;
+    }
+    return enforced_fits;
+}
+
+static void debit(const struct arena *arena, struct charge *charge, struct moment now, struct admission *admission)
+{
+    struct stripe *stripe = arena_stripe(arena, charge->stripe);
+    bool was_used = stripe->tags[charge->cell] != 0;
+    struct cell *cell = stripe_change_begin(stripe, charge->cell, charge->key);
+
+    if (cell->key[0] != charge->key[0] || cell->key[1] != charge->key[1] || cell->kind != charge->limit.kind) {
+        cell_init(cell, charge->key, &charge->limit, now);
+        admission->created++;
+        admission->reused += was_used;
+    }
+    cell_refresh(cell, &charge->limit, now);
+    cell_debit(cell, &charge->limit, charge->cost);
+    stripe_change_end(stripe);
+}
+
+/* Places every charge and empties the result fields. */
+static void prepare(const struct arena *arena, struct charge *charges, uint32_t *order, size_t count,
+                    struct admission *admission)
+{
+    *admission = (struct admission){.is_admitted = true};
+    for (size_t i = 0; i < count; i++) {
+        charges[i].stripe = arena ? arena_stripe_of(arena, charges[i].key) : 0;
+        charges[i].cell = STRIPE_NO_CELL;
+        charges[i].has_no_room = false;
+        charges[i].is_held_back = false;
+        if (order)
+            order[i] = (uint32_t)i;
+    }
+}
+
+void admission_take(const struct arena *arena, struct charge *charges, uint32_t *order, size_t count, struct moment now,
+                    struct admission *admission)
+{
+    prepare(arena, charges, order, count, admission);
+    sort_by_stripe(charges, order, count);
+    if (!lock_all(arena, charges, order, count, &admission->repaired)) {
+        admission->is_stuck = true;
+        admission->is_admitted = false;
+        return;
+    }
+    for (size_t from = 0, to; from < count; from = to) {
+        for (to = from + 1; to < count && !is_first_of_stripe(charges, order, to);)
+            to++;
+        locate(arena, charges, order, from, to, now, admission);
+    }
+    admission->is_admitted = settle_groups(charges, count);
+    for (size_t i = 0; admission->is_admitted && i < count; i++) {
+        struct charge *charge = &charges[order[i]];
+
+        if (!charge->has_no_room && !charge->is_held_back)
+            debit(arena, charge, now, admission);
+    }
+    unlock_all(arena, charges, order, count);
+}
+
+void admission_look(const struct arena *arena, struct charge *charges, size_t count, struct moment now,
+                    struct admission *admission)
+{
+    prepare(arena, charges, NULL, count, admission);
+    for (size_t i = 0; i < count; i++) {
+        const struct stripe *stripe = arena ? arena_stripe(arena, charges[i].stripe) : NULL;
+        uint32_t index = stripe ? stripe_find(stripe, charges[i].key) : STRIPE_NO_CELL;
+
+        charges[i].cell = index;
+        judge(&charges[i], index == STRIPE_NO_CELL ? NULL : &stripe->cells[index], now);
+    }
+    admission->is_admitted = settle_groups(charges, count);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * All-or-nothing admission over many cells: find them, lock their stripes in order, judge all, then debit all or none. Nothing
+ * in here blocks (but for a stopped lock holder, bounded), allocates, logs or reads a clock.
+ */
+#ifndef FAIRVISOR_SHM_ADMISSION_H
+#define FAIRVISOR_SHM_ADMISSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shm/arena.h"
+#include "shm/cell.h"
+
+/* One limit that a request has to pass. The caller fills the first part, admission the second. */
+struct charge {
+    uint64_t key[2];
+    struct cell_limit limit;
+    int64_t cost;           /* millionths, >= 0 */
+    uint32_t group;         /* 0: enforced; n: shadow policy n, whose charges stand together in the array */
+    bool admits_when_full;  /* no cell to be had: pass uncounted instead of refusing */
+
+    struct cell_view view;  /* before the charge */
+    bool is_held_back;      /* another charge of its group does not fit */
+    bool has_no_room;       /* the identity is new and its stripe is full of live cells */
+    uint32_t stripe;
+    uint32_t cell;          /* STRIPE_NO_CELL: a fresh one */
+};
+
+struct admission {
+    bool is_admitted;  /* every charge of group 0 fits */
+    bool is_stuck;     /* a stripe could not be locked: nothing was judged or charged */
+    uint32_t created;  /* cells given to new identities ... */
+    uint32_t reused;   /* ... of which so many had belonged to another */
+    uint32_t no_room;  /* charges that found no cell */
+    uint64_t repaired; /* cells restored after another process died */
+};
+
+/* Judges CHARGES at NOW. When all of group 0 fit, debits them, and each other group that fits as a whole. ORDER is scratch for COUNT
+ * indexes. No two charges may have the same key. */
+void admission_take(const struct arena *arena, struct charge *charges, uint32_t *order, size_t count, struct moment now,
+                    struct admission *admission);
+
+/* Judges without locking or changing anything; for a look from outside. ARENA may be NULL: every cell is fresh then. */
+void admission_look(const struct arena *arena, struct charge *charges, size_t count, struct moment now,
+                    struct admission *admission);
+
+#endif

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Making, opening and checking the arena: see arena.h for the drawing.
+ */
+#include "shm/arena.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "shm/arena_layout.h"
+#include "shm/siphash.h"
+
+#define ARENA_MAGIC        UINT64_C(0x31616e6572617666) /* "fvarena1" */
+#define SERIES_SHARE       64                           /* one part in so many of the arena is for series */
+#define STATUS_READ_TRIES  1000
+
+/* Everything two builds must agree on to share an arena, in one number. */
+static uint64_t layout_hash(void)
+{
+    static const uint64_t key[2] = {ARENA_MAGIC, 1};
+    const uint64_t facts[] = {ARENA_HEADER_SIZE,   sizeof(struct arena_header), sizeof(struct arena_status),
+                              ARENA_WORKER_SLOTS,  sizeof(struct counter_slot), COUNTER_COUNT,
+                              sizeof(struct series), sizeof(struct stripe),     STRIPE_CELLS,
+                              sizeof(struct cell), CELL_KINDS,                  sizeof(pthread_mutex_t)};
+    uint64_t out[2];
+
+    siphash_of(key, facts, sizeof(facts), out);
+    return out[0];
+}
+
+void arena_name(const char *instance, char *name, size_t size)
+{
+    snprintf(name, size, "/fairvisor-%s", instance);
+}
+
+/* ---- where the parts lie ------------------------------------------------------------------------------------------ */
+
+static uint64_t aligned(uint64_t offset)
+{
+    return (offset + 127) & ~UINT64_C(127);
+}
+
+static uint32_t series_for(uint64_t size)
+{
+    uint64_t wanted = size / SERIES_SHARE / sizeof(struct series);
+    uint32_t count = 1024;
+
+    while (count * UINT64_C(2) <= wanted && count < (UINT32_C(1) << 22))
+        count *= 2;
+    return count;
+}
+
+/* Fills the pointers of ARENA for a mapping at BASE. */
+static void divide(struct arena *arena, unsigned char *base, uint64_t size)
+{
+    uint64_t slots_at = ARENA_HEADER_SIZE;
+    uint64_t series_at = aligned(slots_at + ARENA_WORKER_SLOTS * sizeof(struct counter_slot));
+    uint64_t stripes_at;
+
+    arena->header = (struct arena_header *)(void *)base;
+    arena->size = size;
+    arena->slots = (struct counter_slot *)(void *)(base + slots_at);
+    arena->series = (struct series *)(void *)(base + series_at);
+    arena->series_count = series_for(size);
+    stripes_at = aligned(series_at + arena->series_count * sizeof(struct series));
+    arena->stripes = base + stripes_at;
+    arena->stripe_count = (uint32_t)((size - stripes_at) / sizeof(struct stripe));
+}
+
+/* Maps FD as it is; the caller checks the header. */
+static bool map_all(int fd, uint64_t size, bool writable, struct arena *arena, struct failure *failure)
+{
+    void *base = mmap(NULL, size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
+
+    if (base == MAP_FAILED)
+        return failure_set_errno(failure, EXIT_CODE_OS, "cannot map %llu bytes of shared memory",
+                                 (unsigned long long)size);
+    /* Core dumps are for debugging our code, not for tenants' counters and the hash key. */
+    madvise(base, size, MADV_DONTDUMP);
+    arena->is_writable = writable;
+    divide(arena, base, size);
+    return true;
+}
+
+/* ---- create ------------------------------------------------------------------------------------------------------- */
+
+static bool write_header(struct arena *arena, const uint64_t hash_key[2], struct failure *failure)
+{
+    struct arena_header *header = arena->header;
+
+    if (hash_key)
+        memcpy(header->hash_key, hash_key, sizeof(header->hash_key));
+    else if (getrandom(header->hash_key, sizeof(header->hash_key), 0) != (ssize_t)sizeof(header->hash_key))
+        return failure_set_errno(failure, EXIT_CODE_OS, "cannot get random bytes for the arena's hash key");
+    for (uint32_t i = 0; i < arena->stripe_count; i++) {
+        int error = stripe_init(arena_stripe(arena, i));
+
+        if (error) {
+            errno = error;
+            return failure_set_errno(failure, EXIT_CODE_OS, "cannot make a robust shared mutex");
+        }
+    }
+    header->layout = layout_hash();
+    header->size = arena->size;
+    header->series_count = arena->series_count;
+    header->stripe_count = arena->stripe_count;
+    atomic_store_explicit(&header->magic, ARENA_MAGIC, memory_order_release);
+    return true;
+}
+
+/* Gives the object its owner, its mode and every one of its pages. */
+static bool reserve(int fd, uint64_t size, unsigned uid, unsigned gid, struct failure *failure)
+{
+    int error;
+
+    if (fchmod(fd, 0600) || (geteuid() == 0 && fchown(fd, uid, gid)))
+        return failure_set_errno(failure, EXIT_CODE_OS, "cannot give the shared memory its owner and mode");
+    error = posix_fallocate(fd, 0, (off_t)size);
+    if (error) {
+        errno = error;
+        return failure_set_errno(failure, EXIT_CODE_OS,
+                                 "cannot reserve %llu MiB of shared memory; free space in /dev/shm (container: --shm-size)"
+                                 " or lower shared_dict_size",
+                                 (unsigned long long)(size >> 20));
+    }
+    return true;
+}
+
+int arena_create(const char *instance, uint64_t size, unsigned uid, unsigned gid, const uint64_t hash_key[2],
+                 struct arena *arena, struct failure *failure)
+{
+    char name[ARENA_INSTANCE_SIZE + 16];
+    int fd;
+
+    if (size < ARENA_MIN_SIZE) {
+        failure_set(failure, EXIT_CODE_BAD_CONFIG, "shared_dict_size is %llu bytes; at least %llu are needed",
+                    (unsigned long long)size, (unsigned long long)ARENA_MIN_SIZE);
+        return -1;
+    }
+    size &= ~UINT64_C(4095);
+    arena_name(instance, name, sizeof(name));
+    fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        failure_set_errno(failure, EXIT_CODE_OS, "cannot create the shared memory object %s", name);
+        return -1;
+    }
+    if (reserve(fd, size, uid, gid, failure) && map_all(fd, size, true, arena, failure) &&
+        write_header(arena, hash_key, failure))
+        return fd;
+    shm_unlink(name);
+    close(fd);
+    return -1;
+}
+
+/* ---- open --------------------------------------------------------------------------------------------------------- */
+
+/* Every field that later code relies on, compared with what this build and the object's true size say. */
+static bool check_header(const struct arena *arena, struct failure *failure)
+{
+    const struct arena_header *header = arena->header;
+    const char *what = NULL;
+
+    if (atomic_load_explicit(&header->magic, memory_order_acquire) != ARENA_MAGIC)
+        what = "it was never finished, or is not an arena";
+    else if (header->layout != layout_hash())
+        what = "another version of fairvisor laid it out";
+    else if (header->size != arena->size || header->series_count != arena->series_count ||
+             header->stripe_count != arena->stripe_count)
+        what = "its sizes contradict each other";
+    if (!what)
+        return true;
+    return failure_set(failure, EXIT_CODE_OS, "the shared memory of this instance cannot be used: %s", what);
+}
+
+/* Maps and checks FD, which must be a regular shared memory object of a sane size that nobody else may write. */
+static bool map_checked(int fd, bool writable, struct arena *arena, struct failure *failure)
+{
+    struct stat status;
+
+    if (fstat(fd, &status))
+        return failure_set_errno(failure, EXIT_CODE_OS, "cannot look at the shared memory of this instance");
+    if ((status.st_mode & 0077) || (uint64_t)status.st_size < ARENA_MIN_SIZE || status.st_size % 4096)
+        return failure_set(failure, EXIT_CODE_OS,
+                           "the shared memory of this instance cannot be used: its mode (%04o) or size (%lld) is not ours",
+                           (unsigned)(status.st_mode & 07777), (long long)status.st_size);
+    return map_all(fd, (uint64_t)status.st_size, writable, arena, failure) && check_header(arena, failure);
+}
+
+int arena_open(const char *instance, bool writable, struct arena *arena, struct failure *failure)
+{
+    char name[ARENA_INSTANCE_SIZE + 16];
+    int fd;
+
+    arena_name(instance, name, sizeof(name));
+    fd = shm_open(name, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC, 0);
+    if (fd < 0) {
+        enum exit_code code = errno == ENOENT ? EXIT_CODE_NO_INPUT : errno == EACCES ? EXIT_CODE_PERMISSION : EXIT_CODE_OS;
+
+        failure_set_errno(failure, code, "cannot open the shared memory %s of instance '%s'", name, instance);
+        return -1;
+    }
+    if (map_checked(fd, writable, arena, failure))
+        return fd;
+    close(fd);
+    return -1;
+}
+
+bool arena_map(int fd, struct arena *arena, struct failure *failure)
+{
+    return map_checked(fd, true, arena, failure);
+}
+
+bool arena_remove(const char *instance)
+{
+    char name[ARENA_INSTANCE_SIZE + 16];
+
+    arena_name(instance, name, sizeof(name));
+    return shm_unlink(name) == 0 || errno == ENOENT;
+}
+
+bool arena_set_aside(const char *instance)
+{
+    char from[ARENA_INSTANCE_SIZE + 32], to[ARENA_INSTANCE_SIZE + 48];
+
+    /* shm_open(3) keeps its objects here on Linux, and has no rename of its own. */
+    snprintf(from, sizeof(from), "/dev/shm/fairvisor-%s", instance);
+    snprintf(to, sizeof(to), "%s.refused", from);
+    return rename(from, to) == 0;
+}
+
+/* ---- look --------------------------------------------------------------------------------------------------------- */
+
+const uint64_t *arena_hash_key(const struct arena *arena)
+{
+    return arena->header->hash_key;
+}
+
+uint32_t arena_audit(const struct arena *arena, struct moment now, uint64_t *repaired)
+{
+    uint32_t unusable = 0;
+
+    (void)now;
+    for (uint32_t i = 0; i < arena->stripe_count; i++) {
+        struct stripe *stripe = arena_stripe(arena, i);
+
+        if (stripe_lock(stripe, repaired) != STRIPE_LOCKED) {
+            unusable++;
+            continue;
+        }
+        *repaired += stripe_audit(stripe);
+        stripe_unlock(stripe);
+    }
+    return unusable;
+}
+
+void arena_publish(const struct arena *arena, const struct arena_status *status)
+{
+    struct arena_header *header = arena->header;
+    uint32_t sequence = atomic_load_explicit(&header->status_sequence, memory_order_relaxed) | 1;
+
+    atomic_store_explicit(&header->status_sequence, sequence, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+    memcpy(&header->status, status, sizeof(*status));
+    atomic_store_explicit(&header->status_sequence, sequence + 1, memory_order_release);
+}
+
+bool arena_read_status(const struct arena *arena, struct arena_status *status)
+{
+    const struct arena_header *header = arena->header;
+
+    for (int i = 0; i < STATUS_READ_TRIES; i++) {
+        uint32_t before = atomic_load_explicit(&header->status_sequence, memory_order_acquire);
+
+        memcpy(status, &header->status, sizeof(*status));
+        atomic_thread_fence(memory_order_acquire);
+        if (!(before & 1) && before == atomic_load_explicit(&header->status_sequence, memory_order_relaxed)) {
+            status->policy_version[sizeof(status->policy_version) - 1] = '\0';
+            status->policy_hash[sizeof(status->policy_hash) - 1] = '\0';
+            return true;
+        }
+    }
+    return false;
+}
+
+void arena_measure(const struct arena *arena, struct moment now, struct arena_usage *usage)
+{
+    usage->cells = (uint64_t)arena->stripe_count * STRIPE_CELLS;
+    usage->cells_used = 0;
+    for (uint32_t i = 0; i < arena->stripe_count; i++) {
+        const struct stripe *stripe = arena_stripe(arena, i);
+
+        for (uint32_t j = 0; j < STRIPE_CELLS; j++)
+            usage->cells_used += stripe->tags[j] != 0 && !cell_is_reusable(&stripe->cells[j], now);
+    }
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * SipHash-2-4-128: see siphash.h.
+ */
+#include "shm/siphash.h"
+
+#include <string.h>
+
+static inline uint64_t rotate_left(uint64_t x, unsigned bits)
+{
+    return (x << bits) | (x >> (64 - bits));
+}
+
+static inline void sip_round(uint64_t v[4])
+{
+    v[0] += v[1];
+    v[1] = rotate_left(v[1], 13) ^ v[0];
+    v[0] = rotate_left(v[0], 32);
+    v[2] += v[3];
+    v[3] = rotate_left(v[3], 16) ^ v[2];
+    v[0] += v[3];
+    v[3] = rotate_left(v[3], 21) ^ v[0];
+    v[2] += v[1];
+    v[1] = rotate_left(v[1], 17) ^ v[2];
+    v[2] = rotate_left(v[2], 32);
+}
+
+static inline uint64_t little_endian_64(const unsigned char *bytes)
+{
+    uint64_t word;
+
+    memcpy(&word, bytes, sizeof(word));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
+    return word;
+}
+
+static inline void absorb(uint64_t v[4], uint64_t word)
+{
+    v[3] ^= word;
+    sip_round(v);
+    sip_round(v);
+    v[0] ^= word;
+}
+
+void siphash_init(struct siphash *hash, const uint64_t key[2])
+{
+    hash->v[0] = key[0] ^ UINT64_C(0x736f6d6570736575);
+    hash->v[1] = key[1] ^ UINT64_C(0x646f72616e646f6d) ^ 0xee;
+    hash->v[2] = key[0] ^ UINT64_C(0x6c7967656e657261);
+    hash->v[3] = key[1] ^ UINT64_C(0x7465646279746573);
+    hash->tail = 0;
+    hash->total = 0;
+}
+
+void siphash_update(struct siphash *hash, const void *data, size_t size)
+{
+    const unsigned char *bytes = data;
+    unsigned held = hash->total & 7;
+
+    hash->total += size;
+    if (held == 0) {
+        for (; size >= 8; size -= 8, bytes += 8)
+            absorb(hash->v, little_endian_64(bytes));
+    }
+    for (; size > 0; size--) {
+        hash->tail |= (uint64_t)*bytes++ << (8 * held);
+        if (++held == 8) {
+            absorb(hash->v, hash->tail);
+            hash->tail = 0;
+            held = 0;
+        }
+    }
+}
+
+void siphash_update_value(struct siphash *hash, struct slice bytes)
+{
+    unsigned char length[8];
+
+    for (int i = 0; i < 8; i++)
+        length[i] = (unsigned char)((uint64_t)bytes.size >> (8 * i));
+    siphash_update(hash, length, sizeof(length));
+    siphash_update(hash, bytes.data, bytes.size);
+}
+
+void siphash_final(const struct siphash *hash, uint64_t out[2])
+{
+    uint64_t v[4];
+
+    memcpy(v, hash->v, sizeof(v));
+    absorb(v, hash->tail | (hash->total << 56));
+    v[2] ^= 0xee;
+    for (int i = 0; i < 4; i++)
+        sip_round(v);
+    out[0] = v[0] ^ v[1] ^ v[2] ^ v[3];
+    v[1] ^= 0xdd;
+    for (int i = 0; i < 4; i++)
+        sip_round(v);
+    out[1] = v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+void siphash_of(const uint64_t key[2], const void *data, size_t size, uint64_t out[2])
+{
+    struct siphash hash;
+
+    siphash_init(&hash, key);
+    siphash_update(&hash, data, size);
+    siphash_final(&hash, out);
+}

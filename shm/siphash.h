@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * SipHash-2-4 with 128 bits of output (Aumasson, Bernstein: "SipHash: a fast short-input PRF", 2012): the keyed hash of
+ * everything an attacker may choose. The state can be copied half way, so that a common beginning is absorbed once.
+ */
+#ifndef FAIRVISOR_SHM_SIPHASH_H
+#define FAIRVISOR_SHM_SIPHASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shm/slice.h"
+
+struct siphash {
+    uint64_t v[4];
+    uint64_t tail;  /* bytes not yet absorbed, little endian */
+    uint64_t total; /* bytes given so far */
+};
+
+void siphash_init(struct siphash *hash, const uint64_t key[2]);
+void siphash_update(struct siphash *hash, const void *data, size_t size);
+
+/* Absorbs the length of BYTES (8 bytes, little endian) and then BYTES, so that lists of values never run together. */
+void siphash_update_value(struct siphash *hash, struct slice bytes);
+
+/* Ends a copy of HASH; HASH itself may go on. */
+void siphash_final(const struct siphash *hash, uint64_t out[2]);
+
+/* All in one. */
+void siphash_of(const uint64_t key[2], const void *data, size_t size, uint64_t out[2]);
+
+#endif
