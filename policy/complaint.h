@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #define COMPLAINT_MAX            64 /* kept; further ones are only counted */
 #define COMPLAINT_POINTER_SIZE   256
@@ -30,5 +31,30 @@ struct complaint_list {
     size_t errors;   /* all, kept or not */
     size_t warnings; /* all, kept or not */
 };
+
+/* Where a complaint points to. */
+struct complaint_place {
+    uint32_t line, column; /* 0 when there is none */
+    const char *pointer;
+};
+
+void complaint_init(struct complaint_list *list);
+
+/* Adds one; what finds no room is counted only. CODE is not copied, everything else is. */
+void complaint_add(struct complaint_list *list, enum complaint_severity severity, const char *code,
+                   struct complaint_place place, const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* Sorts by line and column; those of one place keep their order. */
+void complaint_sort(struct complaint_list *list);
+
+/* "error" or "warning". */
+const char *complaint_severity_name(enum complaint_severity severity);
+
+/* Prints `FILE:LINE:COLUMN: error: SENTENCE (POINTER)` and a newline, without what the complaint does not have. Control
+ * bytes of the bundle come out as \u00XX. */
+void complaint_print(const struct complaint *complaint, const char *file, FILE *out);
+
+/* Prints one JSON object: severity, code, line, column, pointer, sentence. No newline. */
+void complaint_print_json(const struct complaint *complaint, FILE *out);
 
 #endif

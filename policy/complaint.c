@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Complaints: gathered by the loader, printed by master and command line.
+ */
+#include "policy/complaint.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+void complaint_init(struct complaint_list *list)
+{
+    list->count = list->errors = list->warnings = 0;
+}
+
+/* An error pushes out the last warning when the list is full: what makes a bundle invalid must be seen. */
+static struct complaint *make_room(struct complaint_list *list, enum complaint_severity severity)
+{
+    if (list->count < COMPLAINT_MAX)
+        return &list->items[list->count++];
+    if (severity == COMPLAINT_WARNING)
+        return NULL;
+    for (size_t i = list->count; i-- > 0;) {
+        if (list->items[i].severity != COMPLAINT_WARNING)
+            continue;
+        memmove(&list->items[i], &list->items[i + 1], (list->count - i - 1) * sizeof(list->items[0]));
+        return &list->items[list->count - 1];
+    }
+    return NULL;
+}
+
+/* Cuts a text that was truncated inside a UTF-8 sequence back to whole characters. */
+static void trim_partial_character(char *text)
+{
+    size_t size = strlen(text), start = size;
+
+    while (start > 0 && size - start < 3 && ((unsigned char)text[start - 1] & 0xC0) == 0x80)
+        start--;
+    if (start > 0 && (unsigned char)text[start - 1] >= 0xC0) {
+        unsigned char first = (unsigned char)text[start - 1];
+        size_t need = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+
+        if (size - (start - 1) < need)
+            text[start - 1] = '\0';
+    }
+}
+
+void complaint_add(struct complaint_list *list, enum complaint_severity severity, const char *code,
+                   struct complaint_place place, const char *format, ...)
+{
+    struct complaint *complaint = make_room(list, severity);
+    va_list arguments;
+
+    if (severity == COMPLAINT_ERROR)
+        list->errors++;
+    else
+        list->warnings++;
+    if (!complaint)
+        return;
+    complaint->severity = severity;
+    complaint->code = code;
+    complaint->line = place.line;
+    complaint->column = place.column;
+    snprintf(complaint->pointer, sizeof(complaint->pointer), "%s", place.pointer ? place.pointer : "");
+    trim_partial_character(complaint->pointer);
+    va_start(arguments, format);
+    vsnprintf(complaint->sentence, sizeof(complaint->sentence), format, arguments);
+    va_end(arguments);
+    trim_partial_character(complaint->sentence);
+}
+
+static bool is_before(const struct complaint *a, const struct complaint *b)
+{
+    return a->line != b->line ? a->line < b->line : a->column < b->column;
+}
+
+void complaint_sort(struct complaint_list *list)
+{
+    for (size_t i = 1; i < list->count; i++) {
+        struct complaint moved = list->items[i];
+        size_t k = i;
+
+        for (; k > 0 && is_before(&moved, &list->items[k - 1]); k--)
+            list->items[k] = list->items[k - 1];
+        list->items[k] = moved;
+    }
+}
+
+const char *complaint_severity_name(enum complaint_severity severity)
+{
+    return severity == COMPLAINT_ERROR ? "error" : "warning";
+}
+
+/* Prints TEXT with control characters, those of U+0080 to U+009F too, as \u00XX, and the bytes of ESCAPED behind a backslash. */
+static void print_text(const char *text, const char *escaped, FILE *out)
+{
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+        if (*p < 0x20 || *p == 0x7F) {
+            fprintf(out, "\\u%04x", *p);
+        } else if (p[0] == 0xC2 && p[1] >= 0x80 && p[1] <= 0x9F) {
+            fprintf(out, "\\u%04x", *++p);
+        } else {
+            if (strchr(escaped, *p))
+                fputc('\\', out);
+            fputc(*p, out);
+        }
+    }
+}
+
+void complaint_print(const struct complaint *complaint, const char *file, FILE *out)
+{
+    fputs(file, out);
+    if (complaint->line > 0)
+        fprintf(out, ":%u:%u", complaint->line, complaint->column);
+    fprintf(out, ": %s: ", complaint_severity_name(complaint->severity));
+    print_text(complaint->sentence, "", out);
+    if (complaint->pointer[0] != '\0') {
+        fputs(" (", out);
+        print_text(complaint->pointer, "", out);
+        fputc(')', out);
+    }
+    fputc('\n', out);
+}
+
+void complaint_print_json(const struct complaint *complaint, FILE *out)
+{
+    fprintf(out, "{\"severity\":\"%s\",\"code\":\"%s\",\"line\":%u,\"column\":%u,\"pointer\":\"",
+            complaint_severity_name(complaint->severity), complaint->code, complaint->line, complaint->column);
+    print_text(complaint->pointer, "\"\\", out);
+    fputs("\",\"sentence\":\"", out);
+    print_text(complaint->sentence, "\"\\", out);
+    fputs("\"}", out);
+}
