@@ -39,8 +39,8 @@ struct limit_state {
 struct verdict {
     bool is_allowed;
     enum reason reason;            /* REASON_NONE when allowed */
-    const struct policy *policy;   /* whose limit refused; NULL for kill switches and unmatched */
-    const struct rule *rule;       /* which rule refused; NULL when none did */
+    const struct policy *policy;   /* whose limit refused or, allowed, is the tightest; NULL when none applied */
+    const struct rule *rule;       /* the same for the rule */
     const struct kill_switch *kill_switch; /* for kill_switch_active */
     bool has_limit;                /* limit below is meant: some limit applied */
     struct limit_state limit;      /* the refusing one, or the tightest of those that applied */

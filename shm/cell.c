@@ -27,6 +27,11 @@ static int64_t time_to_refill(int64_t amount, int64_t rate, uint32_t remainder)
     return time > FAR_AWAY ? FAR_AWAY : (int64_t)time;
 }
 
+int64_t cell_time_to_refill(int64_t amount, int64_t rate)
+{
+    return time_to_refill(amount, rate, 0);
+}
+
 void cell_refresh(struct cell *cell, const struct cell_limit *limit, struct moment now)
 {
     int64_t elapsed = now.boot_ns - cell->stamp_ns;

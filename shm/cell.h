@@ -56,6 +56,9 @@ void cell_judge(const struct cell *cell, const struct cell_limit *limit, int64_t
 /* Spends COST from a refreshed cell and moves its expiry. */
 void cell_debit(struct cell *cell, const struct cell_limit *limit, int64_t cost);
 
+/* Time in which RATE (millionths per second) brings back AMOUNT millionths, in nanoseconds, rounded up; 0 for none. */
+int64_t cell_time_to_refill(int64_t amount, int64_t rate);
+
 /* A fresh cell for KEY. */
 void cell_init(struct cell *cell, const uint64_t key[2], const struct cell_limit *limit, struct moment now);
 

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * One request, one verdict. The steps, in order:
+ *
+ *   kill switches -> matching policies -> their rules become charges -> admission over all cells at once -> verdict
+ *
+ * Rules become charges in decide_rules.c; what happened is counted in decide_counts.c. Nothing in here allocates, and whether
+ * something is charged is decided by one flag, so that an explanation takes the very path that a request takes.
+ */
+#include "policy/decide.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/decide_private.h"
+#include "policy/match.h"
+
+#define KILL_SWITCH_WAIT_NS (60 * NANOSECONDS_PER_SECOND)
+#define SPREAD_MAX_NS       (60 * NANOSECONDS_PER_SECOND)
+
+/* ---- making a decider --------------------------------------------------------------------------------------------- */
+
+static void prepare_rule(struct prepared_rule *prepared, const struct rule *rule, const uint64_t key[2])
+{
+    siphash_init(&prepared->enforced, key);
+    siphash_update_value(&prepared->enforced, rule->identity);
+    prepared->shadow = prepared->enforced;
+    siphash_update_value(&prepared->enforced, SLICE("enforce"));
+    siphash_update_value(&prepared->shadow, SLICE("shadow"));
+    prepared->window_ns = cell_time_to_refill(rule->config.token_bucket.burst, rule->config.token_bucket.rate);
+}
+
+/* Absorbs every rule's constant part once, so that a request only adds its values. */
+static bool prepare_rules(struct decider *decider)
+{
+    static const uint64_t no_key[2];
+    const uint64_t *key = decider->arena ? arena_hash_key(decider->arena) : no_key;
+    const struct bundle *bundle = decider->bundle;
+    uint32_t next = 0;
+
+    for (uint32_t i = 0; i < bundle->policy_count; i++) {
+        const struct policy *policy = &bundle->policies[i];
+
+        decider->first_rule[i] = next;
+        for (uint32_t j = 0; j < decide_rule_count(policy); j++) {
+            const struct rule *rule = decide_rule_at(policy, j);
+
+            if (next == bundle->rule_count)
+                return false;
+            prepare_rule(&decider->rules[next++], rule, key);
+        }
+    }
+    return true;
+}
+
+static int compare_kill_switches(const void *left, const void *right)
+{
+    const struct kill_switch *a = *(const struct kill_switch *const *)left;
+    const struct kill_switch *b = *(const struct kill_switch *const *)right;
+    size_t shorter = a->value.size < b->value.size ? a->value.size : b->value.size;
+    int order;
+
+    if (a->descriptor != b->descriptor)
+        return a->descriptor < b->descriptor ? -1 : 1;
+    order = shorter ? memcmp(a->value.data, b->value.data, shorter) : 0;
+    if (order == 0)
+        order = (a->value.size > b->value.size) - (a->value.size < b->value.size);
+    return order ? order : (a > b) - (a < b);
+}
+
+static bool allocate(struct decider *decider)
+{
+    const struct bundle *bundle = decider->bundle;
+    size_t rules = bundle->rule_count + 1, policies = bundle->policy_count + 1;
+
+    decider->rules = calloc(rules, sizeof(*decider->rules));
+    decider->first_rule = calloc(policies, sizeof(*decider->first_rule));
+    decider->matched = calloc(policies, sizeof(*decider->matched));
+    decider->charges = calloc(rules, sizeof(*decider->charges));
+    decider->sources = calloc(rules, sizeof(*decider->sources));
+    decider->order = calloc(rules, sizeof(*decider->order));
+    decider->kill_switches = calloc(bundle->kill_switch_count + 1, sizeof(const struct kill_switch *));
+    return decider->rules && decider->first_rule && decider->matched && decider->charges && decider->sources &&
+           decider->order && decider->kill_switches && decide_counts_init(decider);
+}
+
+struct decider *decide_new(const struct bundle *bundle, const struct arena *arena, struct counter_slot *slot,
+                           size_t scratch_size)
+{
+    struct decider *decider = calloc(1, sizeof(*decider));
+
+    if (!decider)
+        return NULL;
+    decider->bundle = bundle;
+    decider->arena = arena;
+    decider->slot = slot;
+    if (!allocate(decider) || !prepare_rules(decider) ||
+        !descriptor_cache_init(&decider->descriptors, bundle, scratch_size)) {
+        decide_free(decider);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < bundle->kill_switch_count; i++)
+        decider->kill_switches[i] = &bundle->kill_switches[i];
+    qsort(decider->kill_switches, bundle->kill_switch_count, sizeof(const struct kill_switch *),
+          compare_kill_switches);
+    return decider;
+}
+
+void decide_free(struct decider *decider)
+{
+    if (!decider)
+        return;
+    descriptor_cache_fini(&decider->descriptors);
+    decide_counts_fini(decider);
+    free(decider->rules);
+    free(decider->first_rule);
+    free(decider->matched);
+    free(decider->charges);
+    free(decider->sources);
+    free(decider->order);
+    free(decider->kill_switches);
+    free(decider);
+}
+
+/* ---- kill switches ------------------------------------------------------------------------------------------------ */
+
+static bool override_is_active(const struct override *override, struct moment now)
+{
+    return override->is_enabled && now.wall_ns / NANOSECONDS_PER_SECOND < override->expires_at;
+}
+
+static bool kill_switch_holds(const struct kill_switch *kill, const struct facts *facts, struct moment now)
+{
+    return now.wall_ns / NANOSECONDS_PER_SECOND < kill->expires_at &&
+           (kill->route.size == 0 || slice_equal(kill->route, facts->path));
+}
+
+/* First of the sorted switches that is not before (descriptor, value). */
+static uint32_t first_candidate(const struct decider *decider, uint32_t descriptor, struct slice value)
+{
+    struct kill_switch wanted = {.descriptor = descriptor, .value = value};
+    const struct kill_switch *pointer = &wanted;
+    uint32_t low = 0, high = decider->bundle->kill_switch_count;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        const struct kill_switch *candidate = decider->kill_switches[middle];
+        bool is_before = !(candidate->descriptor == descriptor && slice_equal(candidate->value, value)) &&
+                         compare_kill_switches(&candidate, &pointer) < 0;
+
+        if (is_before)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The switch that blocks this request, or NULL. Each key in use is looked up once, whatever the number of switches. */
+static const struct kill_switch *find_kill_switch(struct decision *decision)
+{
+    struct decider *decider = decision->decider;
+    uint32_t count = decider->bundle->kill_switch_count;
+
+    for (uint32_t i = 0; i < count;) {
+        uint32_t descriptor = decider->kill_switches[i]->descriptor;
+        struct slice value;
+
+        if (descriptor_value(&decider->descriptors, descriptor, &value)) {
+            for (uint32_t j = first_candidate(decider, descriptor, value); j < count; j++) {
+                const struct kill_switch *kill = decider->kill_switches[j];
+
+                if (kill->descriptor != descriptor || !slice_equal(kill->value, value))
+                    break;
+                if (kill_switch_holds(kill, decider->descriptors.facts, decision->now)) {
+                    decide_note_key(decision, DECIDE_KILL_SWITCH, NULL, NULL, descriptor, value);
+                    return kill;
+                }
+            }
+        }
+        while (i < count && decider->kill_switches[i]->descriptor == descriptor)
+            i++;
+    }
+    return NULL;
+}
+
+/* ---- the verdict -------------------------------------------------------------------------------------------------- */
+
+/* Adds up to half of WAIT again, at most a minute: the same identity always the same share, so that clients who were refused
+ * together do not come back together. */
+static int64_t spread(int64_t wait_ns, uint64_t identity)
+{
+    int64_t most = wait_ns / 2 < SPREAD_MAX_NS ? wait_ns / 2 : SPREAD_MAX_NS;
+
+    return wait_ns + (int64_t)(((unsigned __int128)(uint64_t)most * (identity >> 32)) >> 32);
+}
+
+static void reject(struct verdict *verdict, enum reason reason, const struct policy *policy, const struct rule *rule)
+{
+    verdict->is_allowed = false;
+    verdict->reason = reason;
+    verdict->policy = policy;
+    verdict->rule = rule;
+    verdict->retry_cures = verdict_reasons[reason].retry_cures;
+    verdict->retry_after_ns = KILL_SWITCH_WAIT_NS;
+}
+
+static void reject_by_kill_switch(const struct decision *decision, struct verdict *verdict,
+                                  const struct kill_switch *kill)
+{
+    int64_t left = kill->expires_at == BUNDLE_NEVER
+                       ? INT64_MAX
+                       : kill->expires_at - decision->now.wall_ns / NANOSECONDS_PER_SECOND;
+
+    reject(verdict, REASON_kill_switch_active, NULL, NULL);
+    verdict->kill_switch = kill;
+    if (left < KILL_SWITCH_WAIT_NS / NANOSECONDS_PER_SECOND)
+        verdict->retry_after_ns = left * NANOSECONDS_PER_SECOND;
+}
+
+static void fill_state(const struct decision *decision, struct limit_state *state, const struct charge *charge,
+                       const struct charge_source *source, bool is_charged)
+{
+    int64_t taken = is_charged && !charge->has_no_room ? charge->cost : 0;
+
+    state->policy = source->policy;
+    state->rule = source->rule;
+    state->limit = charge->limit.capacity;
+    state->remaining = charge->view.remaining - taken;
+    state->window_ns = decision->decider->rules[source->rule_index].window_ns;
+    if (charge->view.fits)
+        state->reset_ns = charge->view.reset_ns + cell_time_to_refill(taken, charge->limit.rate);
+    else
+        state->reset_ns = charge->view.wait_ns == INT64_MAX ? state->window_ns : charge->view.wait_ns;
+}
+
+/* remaining/limit of A below that of B, without division. */
+static bool is_tighter(const struct limit_state *a, const struct limit_state *b)
+{
+    return (__int128)a->remaining * b->limit < (__int128)b->remaining * a->limit;
+}
+
+/* Of several limits that refuse, the one with the longest wait is told: who obeys it is not refused by the others. */
+static void reject_by_charge(const struct decision *decision, struct verdict *verdict, const struct charge *charge,
+                             const struct charge_source *source)
+{
+    int64_t wait = charge->has_no_room ? NANOSECONDS_PER_SECOND : charge->view.wait_ns;
+    int64_t spread_wait;
+
+    if (wait == INT64_MAX)
+        wait = KILL_SWITCH_WAIT_NS;
+    spread_wait = spread(wait, charge->key[0]);
+    if (!verdict->is_allowed && spread_wait <= verdict->retry_after_ns)
+        return;
+    reject(verdict, charge->has_no_room ? REASON_state_full : REASON_rate_limit_exceeded, source->policy, source->rule);
+    verdict->retry_after_ns = spread_wait;
+    verdict->retry_cures = verdict->retry_cures && charge->view.wait_ns != INT64_MAX;
+    fill_state(decision, &verdict->limit, charge, source, false);
+    verdict->has_limit = true;
+}
+
+static void judge_charges(struct decision *decision, struct verdict *verdict, const struct admission *admission)
+{
+    struct decider *decider = decision->decider;
+
+    for (uint32_t i = 0; i < decision->charge_count; i++) {
+        const struct charge *charge = &decider->charges[i];
+        const struct charge_source *source = &decider->sources[i];
+        bool is_charged = admission->is_admitted && !charge->is_held_back && !decision->is_refused;
+        struct limit_state state;
+
+        fill_state(decision, &state, charge, source, is_charged && decision->charges_cells);
+        decide_note_limit(decision, charge, source, &state);
+        if (charge->group != 0) {
+            if (!charge->view.fits)
+                decide_would_reject(decision, source);
+        } else if (!charge->view.fits && !decision->is_refused) {
+            reject_by_charge(decision, verdict, charge, source);
+        } else if (verdict->is_allowed && !charge->has_no_room &&
+                   (!verdict->has_limit || is_tighter(&state, &verdict->limit))) {
+            verdict->limit = state;
+            verdict->has_limit = true;
+            verdict->policy = source->policy;
+            verdict->rule = source->rule;
+        }
+    }
+}
+
+/* ---- the steps, in order ------------------------------------------------------------------------------------------ */
+
+static void admit(struct decision *decision, struct verdict *verdict)
+{
+    struct decider *decider = decision->decider;
+    struct admission admission;
+
+    if (decision->charges_cells && !decision->is_refused)
+        admission_take(decider->arena, decider->charges, decider->order, decision->charge_count, decision->now,
+                       &admission);
+    else
+        admission_look(decider->arena, decider->charges, decision->charge_count, decision->now, &admission);
+    decide_count_admission(decision, &admission);
+    if (admission.is_stuck) {
+        /* Fail closed: what cannot be counted is not let through. */
+        reject(verdict, REASON_state_full, decider->sources[0].policy, decider->sources[0].rule);
+        verdict->retry_after_ns = NANOSECONDS_PER_SECOND;
+        return;
+    }
+    judge_charges(decision, verdict, &admission);
+}
+
+static void run(struct decision *decision, const struct facts *facts, struct verdict *verdict)
+{
+    struct decider *decider = decision->decider;
+    const struct bundle *bundle = decider->bundle;
+    const struct kill_switch *kill = find_kill_switch(decision);
+    bool shadows_all = override_is_active(&bundle->global_shadow, decision->now);
+
+    if (kill && override_is_active(&bundle->kill_switch_override, decision->now)) {
+        decide_count(decision, COUNTER_kill_switch_overridden);
+    } else if (kill) {
+        decide_count(decision, COUNTER_kill_switch_rejects);
+        reject_by_kill_switch(decision, verdict, kill);
+        return;
+    }
+    verdict->matched_policies = (uint32_t)match_find(bundle, facts, decider->matched);
+    if (verdict->matched_policies == 0) {
+        decide_count(decision, COUNTER_unmatched);
+        if (bundle->rejects_unmatched && !shadows_all)
+            reject(verdict, REASON_no_policy_matched, NULL, NULL);
+        return;
+    }
+    for (uint32_t i = 0; i < verdict->matched_policies; i++) {
+        const struct policy *policy = &bundle->policies[decider->matched[i]];
+
+        decide_rules_collect(decision, policy, policy->is_shadow || shadows_all);
+    }
+    if (decision->is_refused)
+        reject(verdict, REASON_identity_missing, decision->refused_by.policy, decision->refused_by.rule);
+    if (decision->charge_count > 0)
+        admit(decision, verdict);
+}
+
+static void begin(struct decision *decision, const struct facts *facts, const struct claims *claims,
+                  struct verdict *verdict)
+{
+    descriptor_cache_begin(&decision->decider->descriptors, facts, claims);
+    *verdict = (struct verdict){.is_allowed = true, .reason = REASON_NONE};
+}
+
+void decide_request(struct decider *decider, const struct facts *facts, const struct claims *claims, struct moment now,
+                    struct verdict *verdict)
+{
+    struct decision decision = {.decider = decider, .now = now, .charges_cells = true, .counts = decider->slot != NULL};
+
+    begin(&decision, facts, claims, verdict);
+    run(&decision, facts, verdict);
+    verdict->would_reject = decision.would_reject;
+    decide_count_verdict(&decision, verdict);
+}
+
+void decide_explain(struct decider *decider, const struct facts *facts, const struct claims *claims, struct moment now,
+                    struct verdict *verdict, decide_observer *observer, void *context)
+{
+    struct decision decision = {.decider = decider, .now = now, .observer = observer, .context = context};
+
+    begin(&decision, facts, claims, verdict);
+    run(&decision, facts, verdict);
+    verdict->would_reject = decision.would_reject;
+}
