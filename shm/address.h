@@ -31,8 +31,8 @@ struct network {
 /* Reads an IPv4 or IPv6 address in text, without port, brackets or zone. false when TEXT is anything else. */
 bool address_parse(struct slice text, struct address *address);
 
-/* Reads what an X-Forwarded-For element may hold: an address, "v4:port", "[v6]" or "[v6]:port". Spaces and tabs around it
- * are skipped; the port is checked and dropped. */
+/* Reads what an X-Forwarded-For element may hold: an address, "v4:port", "[v6]" or "[v6]:port". Spaces and tabs around
+ * it are skipped; the port is checked and dropped. */
 bool address_parse_forwarded(struct slice text, struct address *address);
 
 /* The peer of an accepted socket; ADDRESS_NONE for AF_UNIX and everything else. */

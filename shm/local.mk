@@ -9,7 +9,12 @@ libshm_a_SOURCES += \
 	shm/moment.c shm/moment.h \
 	shm/log.c shm/log.h \
 	shm/near.c shm/near.h \
-	shm/address.c shm/address.h
+	shm/address.c shm/address.h \
+	shm/quantity.c shm/quantity.h \
+	shm/setting.c shm/setting.h shm/settings.def \
+	shm/setting_value.c shm/setting_value.h \
+	shm/setting_list.c shm/setting_list.h \
+	shm/settings.c shm/settings.h
 
 # What the master hands to a worker.
 libshm_a_SOURCES += shm/sealed.c shm/sealed.h shm/handoff.c

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
  * Formats a line on the stack and hands it to fd 2 with one write(2). What is logged may come from clients, so control
- * bytes and broken UTF-8 never reach the line as they are. A line that cannot be written at once is counted, never waited for.
+ * bytes and broken UTF-8 never reach the line as they are. A line that cannot be written at once is counted, never
+ * waited for.
  */
 #include "shm/log.h"
 
@@ -80,7 +81,8 @@ static void put_time(struct line *line, int64_t wall_ns)
     put_text(line, text);
 }
 
-/* Length of the printable UTF-8 sequence (RFC 3629) at TEXT; 0 when it is broken or a C1 control. TEXT is terminated. */
+/* Length of the printable UTF-8 sequence (RFC 3629) at TEXT; 0 when it is broken or a C1 control. TEXT is terminated.
+ */
 static size_t sequence_size(const unsigned char *text)
 {
     size_t size = text[0] >= 0xf0 ? 4 : text[0] >= 0xe0 ? 3 : 2;

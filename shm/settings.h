@@ -15,12 +15,12 @@
 #include "shm/failure.h"
 #include "shm/log.h"
 
-#define SETTINGS_PATH_SIZE    1024 /* of a file name, with its NUL */
-#define SETTINGS_NAME_SIZE    64   /* of instance, user, group */
-#define SETTINGS_UNIX_SIZE    108  /* sizeof(sun_path) */
-#define SETTINGS_MAX_LISTEN   16   /* addresses of listen and ops_listen together */
-#define SETTINGS_MAX_TRUSTED  64
-#define SETTINGS_MAX_WORKERS  64
+#define SETTINGS_PATH_SIZE   1024 /* of a file name, with its NUL */
+#define SETTINGS_NAME_SIZE   64   /* of instance, user, group */
+#define SETTINGS_UNIX_SIZE   108  /* sizeof(sun_path) */
+#define SETTINGS_MAX_LISTEN  16   /* addresses of listen and ops_listen together */
+#define SETTINGS_MAX_TRUSTED 64
+#define SETTINGS_MAX_WORKERS 64
 
 enum settings_mode { SETTINGS_MODE_DECISION_SERVICE, SETTINGS_MODE_REVERSE_PROXY };
 enum settings_log { SETTINGS_LOG_STDERR, SETTINGS_LOG_SYSLOG, SETTINGS_LOG_FILE };
@@ -33,6 +33,9 @@ struct settings_listen {
     uint16_t port;
     char path[SETTINGS_UNIX_SIZE];
 };
+
+/* Text of a struct settings_listen with its NUL: "unix:" and a path, or "[address]:port". */
+#define SETTINGS_LISTEN_TEXT_SIZE (SETTINGS_UNIX_SIZE + 8)
 
 struct settings {
     enum settings_mode mode;
@@ -69,21 +72,32 @@ struct settings {
     enum settings_decision_log decision_log;
 };
 
-/* The built-in defaults, for this user: an unprivileged one gets folders of his own. */
+/* Variables with this prefix are the programs' own (the hand-over of an upgrade) and no settings. */
+#define SETTINGS_UPGRADE_PREFIX "FAIRVISOR_UPGRADE_"
+
+/* The built-in defaults, for this user. An unprivileged one gets folders of his own: $XDG_RUNTIME_DIR/fairvisor (or
+ * /tmp/fairvisor-<uid>) and $XDG_STATE_HOME/fairvisor (or ~/.local/state/fairvisor). Nothing is made or checked here:
+ * who uses a folder under /tmp must see that it is a folder of his own and no link. Zeroes every byte first. */
 void settings_default(struct settings *settings);
 
-/* Reads `name = value` lines. A missing file is EXIT_CODE_NO_INPUT; an unknown name or a bad value EXIT_CODE_BAD_CONFIG
- * with file, line, the allowed values and, where one is near, the name that was meant. */
+/* Reads `name = value` lines. A '#' that begins a line makes it a comment; elsewhere it is part of the value. A line
+ * may end in CRLF. A missing file is EXIT_CODE_NO_INPUT; an unknown name or a bad value EXIT_CODE_BAD_CONFIG with file,
+ * line, the allowed values and, where one is near, the name that was meant. SETTINGS may be half changed after false.
+ */
 bool settings_read_file(struct settings *settings, const char *path, struct failure *failure);
 
 /* Reads FAIRVISOR_<NAME> variables; an unknown FAIRVISOR_ name is an error as in a file. */
 bool settings_read_environment(struct settings *settings, char *const *environment, struct failure *failure);
 
-/* Checks what no single line can tell (config_file is there, every listen address once, ...) and resolves what depends on
- * several (pidfile). Call once after all sources are read. */
+/* Checks what no single line can tell (config_file is there, every listen address once, ...) and resolves what depends
+ * on several (pidfile). Call once after all sources are read. */
 bool settings_finish(struct settings *settings, struct failure *failure);
 
-/* Prints every setting as a file that settings_read_file takes; secrets as "(redacted)". */
+/* Prints every setting as a file that settings_read_file takes; and, as comments,
+ * what is unset and what this release does not enforce. (No setting of this release is a secret.) */
 void settings_print(const struct settings *settings, FILE *out);
+
+/* Writes one address as listen takes it. */
+void settings_print_listen(const struct settings_listen *listen, char text[SETTINGS_LISTEN_TEXT_SIZE]);
 
 #endif
