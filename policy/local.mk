@@ -7,6 +7,11 @@ libpolicy_a_SOURCES = \
 	policy/iso8601.c policy/iso8601.h \
 	policy/json.c policy/json.h \
 	policy/json_gate.c policy/json_gate.h \
-	policy/near.c policy/near.h \
 	policy/region.c policy/region.h
 libpolicy_a_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS) $(JWT_CFLAGS)
+
+# Judging.
+libpolicy_a_SOURCES += \
+	policy/decide.c policy/decide.h policy/decide_private.h \
+	policy/decide_rules.c policy/decide_counts.c \
+	policy/verdict.c policy/verdict.h policy/reasons.def

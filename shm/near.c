@@ -1,63 +1,64 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * Edit distance (optimal string alignment) over short names: see near.h.
+ * Edit distance with swaps of neighbours (optimal string alignment), in three rolling rows, for words of bounded
+ * length.
  */
 #include "shm/near.h"
 
 #include <stdint.h>
 
-#define NEAR_MAX_SIZE 64 /* longer names are not compared */
+#define MAX_WORD     64
+#define MAX_DISTANCE 4
 
-static size_t min_size(size_t a, size_t b)
+static unsigned smallest(unsigned a, unsigned b, unsigned c)
 {
-    return a < b ? a : b;
+    unsigned least = a < b ? a : b;
+
+    return least < c ? least : c;
 }
 
-/* Both texts hold at most NEAR_MAX_SIZE bytes. */
-static size_t distance(struct slice a, struct slice b)
+static unsigned measure(struct slice a, struct slice b)
 {
-    size_t rows[3][NEAR_MAX_SIZE + 1];
-    size_t *before = rows[0], *above = rows[1], *row = rows[2];
+    unsigned rows[3][MAX_WORD + 1];
+    unsigned *older = rows[0], *old = rows[1], *row = rows[2];
 
-    for (size_t j = 0; j <= b.size; j++)
-        above[j] = j;
-    for (size_t i = 1; i <= a.size; i++) {
-        size_t *free_row = before;
+    for (unsigned k = 0; k <= b.size; k++)
+        old[k] = k;
+    for (unsigned i = 1; i <= a.size; i++) {
+        unsigned *free_row = older;
 
         row[0] = i;
-        for (size_t j = 1; j <= b.size; j++) {
-            char x = slice_lower(a.data[i - 1]), y = slice_lower(b.data[j - 1]);
+        for (unsigned k = 1; k <= b.size; k++) {
+            char x = slice_lower(a.data[i - 1]), y = slice_lower(b.data[k - 1]);
 
-            row[j] = min_size(min_size(above[j], row[j - 1]) + 1, above[j - 1] + (x != y));
-            if (i > 1 && j > 1 && x == slice_lower(b.data[j - 2]) && y == slice_lower(a.data[i - 2]))
-                row[j] = min_size(row[j], before[j - 2] + 1);
+            row[k] = smallest(old[k] + 1, row[k - 1] + 1, old[k - 1] + (x != y));
+            if (i > 1 && k > 1 && x == slice_lower(b.data[k - 2]) && slice_lower(a.data[i - 2]) == y &&
+                older[k - 2] + 1 < row[k])
+                row[k] = older[k - 2] + 1;
         }
-        before = above;
-        above = row;
+        older = old;
+        old = row;
         row = free_row;
     }
-    return above[b.size];
+    return old[b.size];
 }
 
-const char *near_find(struct slice name, const char *const *names, size_t count)
+void near_init(struct near *near, struct slice word)
 {
-    const char *nearest = NULL;
-    size_t nearest_distance = SIZE_MAX;
+    unsigned slips = (unsigned)(word.size > MAX_WORD ? 0 : word.size + 2) / 3;
 
-    if (name.size == 0 || name.size > NEAR_MAX_SIZE)
-        return NULL;
-    for (size_t i = 0; i < count; i++) {
-        struct slice known = slice_of(names[i]);
-        size_t longer = known.size > name.size ? known.size : name.size;
-        size_t steps;
+    *near = (struct near){.word = word, .distance = (slips < MAX_DISTANCE ? slips : MAX_DISTANCE) + 1};
+}
 
-        if (known.size == 0 || known.size > NEAR_MAX_SIZE)
-            continue;
-        steps = distance(name, known);
-        if (steps < nearest_distance && steps * 3 <= longer + 1) {
-            nearest = names[i];
-            nearest_distance = steps;
-        }
+void near_offer(struct near *near, struct slice candidate)
+{
+    unsigned distance;
+
+    if (near->word.size > MAX_WORD || candidate.size > MAX_WORD)
+        return;
+    distance = measure(near->word, candidate);
+    if (distance < near->distance && distance < candidate.size) {
+        near->distance = distance;
+        near->best = candidate;
     }
-    return nearest;
 }

@@ -88,13 +88,14 @@ const struct setting_row *setting_find(struct slice name)
     return NULL;
 }
 
-const char *setting_find_near(struct slice name)
+struct slice setting_find_near(struct slice name)
 {
-    const char *names[sizeof(setting_names) / sizeof(setting_names[0])];
+    struct near near;
 
+    near_init(&near, name);
     for (size_t i = 0; i < setting_name_count; i++)
-        names[i] = setting_names[i].name;
-    return near_find(name, names, setting_name_count);
+        near_offer(&near, slice_of(setting_names[i].name));
+    return near.best;
 }
 
 bool setting_parse(struct settings *settings, const struct setting_row *row, struct slice value,

@@ -72,8 +72,8 @@ extern const size_t setting_name_count;
 /* The row of a name, aliases included; NULL when there is none. */
 const struct setting_row *setting_find(struct slice name);
 
-/* The known name nearest to an unknown one, or NULL. */
-const char *setting_find_near(struct slice name);
+/* The known name nearest to an unknown one; empty when none is near. */
+struct slice setting_find_near(struct slice name);
 
 #define SETTING_WHY_SIZE 320
 

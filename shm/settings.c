@@ -139,12 +139,12 @@ static bool check_line(const struct source *source, struct slice line)
 
 static bool refuse_unknown(const struct source *source, struct slice name)
 {
-    const char *near = setting_find_near(name);
+    struct slice near = setting_find_near(name);
     int size = (int)(name.size > 64 ? 64 : name.size);
 
-    if (near)
+    if (near.size > 0)
         return failure_set(source->failure, EXIT_CODE_BAD_CONFIG,
-                           "%s: there is no setting \"%.*s\"; did you mean \"%s\"?", source->place, size, name.data,
+                           "%s: there is no setting \"%.*s\"; did you mean \"%.*s\"?", source->place, size, name.data,
                            near);
     return failure_set(source->failure, EXIT_CODE_BAD_CONFIG,
                        "%s: there is no setting \"%.*s\"; fairvisor.conf(5) lists all of them", source->place, size,
@@ -265,14 +265,14 @@ static const struct setting_row *find_variable(struct slice name)
 
 static bool refuse_variable(const struct source *source, struct slice name)
 {
-    const char *near = setting_find_near(name);
+    struct slice near = setting_find_near(name);
     char variable[64] = "";
 
-    if (!near)
+    if (near.size == 0)
         return failure_set(source->failure, EXIT_CODE_BAD_CONFIG,
                            "%s is no setting; unset it, or see fairvisor.conf(5) for all of them", source->place);
-    for (size_t i = 0; near[i] && i + 1 < sizeof(variable); i++)
-        variable[i] = upper(near[i]);
+    for (size_t i = 0; i < near.size && i + 1 < sizeof(variable); i++)
+        variable[i] = upper(near.data[i]);
     return failure_set(source->failure, EXIT_CODE_BAD_CONFIG, "%s is no setting; did you mean " PREFIX "%s?",
                        source->place, variable);
 }
