@@ -145,7 +145,7 @@ static bool refuse_unknown(const struct source *source, struct slice name)
     if (near.size > 0)
         return failure_set(source->failure, EXIT_CODE_BAD_CONFIG,
                            "%s: there is no setting \"%.*s\"; did you mean \"%.*s\"?", source->place, size, name.data,
-                           near);
+                           (int)near.size, near.data);
     return failure_set(source->failure, EXIT_CODE_BAD_CONFIG,
                        "%s: there is no setting \"%.*s\"; fairvisor.conf(5) lists all of them", source->place, size,
                        name.data);
