@@ -376,9 +376,10 @@ void settings_print(const struct settings *settings, FILE *out)
     }
     if (settings->pidfile[0] != '\0')
         fprintf(out, "# The pidfile (fairvisord -p) is %s\n", settings->pidfile);
-    fputs("# This release does not enforce, and refuses: mode = reverse_proxy, decision_log = reject|all,", out);
+    fputs("# Known, but refused because this release does not enforce it yet:\n", out);
     for (size_t i = 0; i < SETTING_COUNT; i++)
         if (setting_table[i].is_later)
-            fprintf(out, "\n#   %s", setting_table[i].name);
-    fputs("\n", out);
+            fprintf(out, "#   %s\n", setting_table[i].name);
+        else if (setting_table[i].later[0] != '\0')
+            fprintf(out, "#   %s = %s\n", setting_table[i].name, setting_table[i].later);
 }
