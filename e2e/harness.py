@@ -2,9 +2,9 @@
 """What every end-to-end test stands on: real fairvisord instances, a real nginx, raw HTTP, the load client.
 
 Takes installed programs from the prefix in $FAIRVISOR_PREFIX and builds nothing. Each instance has a name, folders and
-ports of its own, so that tests never meet each other or a service on the same machine. Whatever a test starts is stopped
-when the test ends, passed or failed; processes and /dev/shm/fairvisor-* that outlive it are an error. Prints the logs of
-a failed test. Never stands in for a real program with an imitation.
+ports of its own, so that tests never meet each other or a service on the same machine. Whatever a test starts is
+stopped when the test ends, passed or failed; processes and /dev/shm/fairvisor-* that outlive it are an error. Prints
+the logs of a failed test. Never stands in for a real program with an imitation.
 
     class TestSomething(harness.TestCase):
         def test_it(self):
@@ -90,7 +90,8 @@ def free_port(family=socket.AF_INET):
 
 # ---- policies --------------------------------------------------------------------------------------------------------
 
-def one_rule(rate=5, burst=10, keys=("ip:address",), prefix="/", policy="demo-rate-limit", rule="global-rps", version=1):
+def one_rule(rate=5, burst=10, keys=("ip:address",), prefix="/", policy="demo-rate-limit", rule="global-rps",
+             version=1):
     """The smallest bundle: one policy, one token bucket."""
     return {
         "bundle_version": version,
@@ -298,7 +299,7 @@ def command_name(pid):
 
 
 def processes_with_arena(name):
-    """Processes that have the arena /dev/shm/fairvisor-NAME mapped: master and workers of an instance, of any generation."""
+    """Processes that have the arena of instance NAME mapped: master and workers, of any generation."""
     pattern = re.compile(rf"/dev/shm/fairvisor-{re.escape(name)}(\.refused)?( \(deleted\))?$", re.MULTILINE)
     found = []
     for entry in os.listdir("/proc"):
@@ -401,7 +402,8 @@ class Edge:
 
     # -- life --
     def command(self, *arguments):
-        return [os.path.join(self.prefix, "sbin", "fairvisord"), "-c", self.config_file, "-p", self.pid_file, *arguments]
+        binary = os.path.join(self.prefix, "sbin", "fairvisord")
+        return [binary, "-c", self.config_file, "-p", self.pid_file, *arguments]
 
     def run(self, *arguments, timeout=START_SECONDS):
         """Runs fairvisord to its end (-t, -T, -s ..., a start that must fail)."""
@@ -448,20 +450,21 @@ class Edge:
     def workers(self):
         return [pid for pid in children_of(self.pid) if command_name(pid).startswith("fairvisor-worke")]
 
-    def signal(self, number):
+    def send_signal(self, number):
         self.process.send_signal(number)
 
     def reload(self, seconds=START_SECONDS):
         """HUP, and waits until a new generation answers."""
         before = self.ready()["generation"]
-        self.signal(signal.SIGHUP)
+        self.send_signal(signal.SIGHUP)
         return wait_until(lambda: self.ready().get("generation", before) > before, "a new generation", seconds)
 
     def reload_refused(self, seconds=START_SECONDS):
         """HUP, and waits until the master has refused; returns the log lines it wrote about it."""
         before, failures = len(self.log()), self.metric("fairvisor_config_reload_failures_total")
-        self.signal(signal.SIGHUP)
-        wait_until(lambda: self.metric("fairvisor_config_reload_failures_total") > failures, "a refused reload", seconds)
+        self.send_signal(signal.SIGHUP)
+        wait_until(lambda: self.metric("fairvisor_config_reload_failures_total") > failures, "a refused reload",
+                   seconds)
         return self.log()[before:]
 
     def stop(self, number=signal.SIGTERM):
@@ -716,7 +719,8 @@ class TestCase(unittest.TestCase):
         for thing in self.owned:
             if hasattr(thing, "log") and (failed or trouble):
                 lines = thing.log().splitlines()
-                print(f"---- last lines of the log of {getattr(thing, 'name', 'nginx')} ({len(lines)} in all)", file=sys.stderr)
+                name = getattr(thing, "name", "nginx")
+                print(f"---- last lines of the log of {name} ({len(lines)} in all)", file=sys.stderr)
                 print("\n".join(lines[-60:]), file=sys.stderr, flush=True)
             if hasattr(thing, "directory"):
                 shutil.rmtree(thing.directory, ignore_errors=True)
@@ -725,7 +729,7 @@ class TestCase(unittest.TestCase):
 
 
 class Backend(threading.Thread):
-    """An application behind a gateway: answers every request with what it received, as JSON. A path of /status/N answers N."""
+    """An application behind a gateway: answers with what it received, as JSON; a path of /status/N answers N."""
 
     def __init__(self):
         super().__init__(daemon=True)

@@ -1,1 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
+# End-to-end tests: the load client is built here and installed nowhere; e2e/run takes the programs from a prefix.
+
+noinst_PROGRAMS += e2e/fairvisor-load
+e2e_fairvisor_load_SOURCES = e2e/load/main.c e2e/load/options.c e2e/load/options.h e2e/load/runner.c e2e/load/runner.h \
+	e2e/load/request.c e2e/load/request.h e2e/load/answer.c e2e/load/answer.h e2e/load/tally.c e2e/load/tally.h
+
+EXTRA_DIST += e2e/run e2e/harness.py e2e/test_load_client.py
