@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: MPL-2.0
+"""fairvisord behind a real nginx, with the shipped recipes: the configurations come from the examples in
+packaging/gateways/nginx/README.md, the included files are the shipped ones, and only addresses are put in.
+
+Guards above all against the bypass: with fail-open configured, a limited request must still be refused.
+"""
+
+import os
+import re
+import signal
+
+import harness
+
+RECIPES = os.path.join(harness.SOURCE, "packaging", "gateways", "nginx")
+BURST = 3
+
+
+def example(name):
+    """The nginx block behind <!-- test: NAME --> in the README."""
+    with open(os.path.join(RECIPES, "README.md"), encoding="utf-8") as file:
+        found = re.search(rf"<!-- test: {name} -->\n```nginx\n(.*?)```", file.read(), re.DOTALL)
+    if not found:
+        raise KeyError(f"the README has no example {name}")
+    return found.group(1)
+
+
+def replace(text, old, new):
+    """Replaces OLD, which must be there: an example that says something else must not pass unnoticed."""
+    if old not in text:
+        raise ValueError(f"{old!r} is not in:\n{text}")
+    return text.replace(old, new)
+
+
+class Recipe:
+    """The tests; classes below say which example, which transport and what a dead edge means."""
+
+    example = accel = unix = opens = None
+
+    def setUp(self):
+        super().setUp()
+        self.backend = self.own(harness.Backend())
+        self.edge = self.start_edge(harness.one_rule(rate=0.001, burst=BURST), unix=self.unix, workers=2)
+        port = harness.free_port()
+        self.nginx = self.start_nginx(self.configuration(port), port)
+        self.ask = self.nginx.get
+
+    def configuration(self, port):
+        name, old, new = "upstream-tcp.conf", "server 127.0.0.1:8080;", f"server 127.0.0.1:{self.edge.port};"
+        text = example(self.example)
+        if self.unix:
+            text = replace(text, "upstream-tcp.conf", "upstream-unix.conf")
+            name, old, new = "upstream-unix.conf", "unix:/run/fairvisor/edge.sock;", f"unix:{self.edge.unix_path};"
+        if self.opens and self.accel:
+            text = replace(text, "accel.conf", "accel-fail-open.conf")
+        with open(os.path.join(RECIPES, name), encoding="utf-8") as file:
+            upstream = replace(file.read(), old, new)
+        path = os.path.join(self.temporary_folder(), name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(upstream)
+        text = replace(text, f"/etc/nginx/fairvisor/{name}", path)
+        text = replace(text, "/etc/nginx/fairvisor/", RECIPES + "/")
+        text = replace(text, "listen 80;", f"listen 127.0.0.1:{port}; client_max_body_size 0;")
+        return replace(text, "127.0.0.1:8000", f"127.0.0.1:{self.backend.port}")
+
+    def spend(self):
+        for _ in range(BURST):
+            self.assertEqual(self.ask("/api/data").status, 200)
+        self.backend.requests.clear()
+
+    def assert_refused(self, answer):
+        self.assertEqual(answer.status, 429, answer)
+        self.assertGreaterEqual(int(answer.header("Retry-After")), 1)
+        self.assertRegex(answer.header("RateLimit"), r'^"demo-rate-limit";r=0;t=\d+$')
+        self.assertRegex(answer.header("RateLimit-Policy"), r'^"demo-rate-limit";q=3;w=\d+$')
+        self.assertEqual(answer.header("RateLimit-Limit"), str(BURST))
+        self.assertEqual(answer.header("RateLimit-Remaining"), "0")
+        self.assertGreaterEqual(int(answer.header("RateLimit-Reset")), 1)
+        self.assertEqual(answer.header("X-Fairvisor-Reason"), "rate_limit_exceeded")
+        self.assertEqual(answer.header("Content-Type"), "application/problem+json")
+        self.assertEqual(answer.json()["status"], 429)
+        for name in ("Retry-After", "RateLimit", "X-Fairvisor-Reason"):
+            self.assertEqual(len(answer.headers(name)), 1, answer)
+        self.assertEqual(self.backend.requests, [])
+
+    def test_burst_then_429(self):
+        for left in range(BURST - 1, -1, -1):
+            answer = self.ask("/api/data?q=1")
+            self.assertEqual((answer.status, answer.header("X-Backend")), (200, "yes"), answer)
+            self.assertEqual(answer.header("RateLimit-Remaining"), str(left), answer)
+            self.assertEqual(len(answer.headers("RateLimit")), 1)
+        self.backend.requests.clear()
+        self.assert_refused(self.ask("/api/data"))
+        self.assert_refused(self.ask("/other", method="POST", body=b"x" * 100))
+
+    def test_client_cannot_choose_its_bucket(self):
+        self.spend()
+        for fields in ([("X-Forwarded-For", "203.0.113.9")], [("X-Original-URI", "/free"), ("X-Original-Method", "PUT")],
+                       [("X-Original-Host", "other"), ("X-Real-IP", "203.0.113.9")], [("Forwarded", "for=203.0.113.9")],
+                       [("X-Fairvisor-Reject-Status", "200")], [("X-Forwarded-URI", "/x"), ("X-Forwarded-Method", "PUT")],
+                       [("X_Forwarded_For", "203.0.113.9")], [("Connection", "X-Forwarded-For, X-Original-URI")],
+                       [("X-Fairvisor-Status", "200")], [("X-Accel-Redirect", "@backend")]):
+            with self.subTest(fields=fields):
+                self.assert_refused(self.ask("/api/data", fields))
+        self.assertEqual(self.ask("/_fairvisor/decision").status, 429 if self.accel else 404)
+
+    def test_body_and_target_reach_the_backend(self):
+        body = os.urandom(3 << 20)
+        answer = self.ask("/a%2Fb/c%20d?x=%26&y", [("X-Mine", "1")], "POST", body, timeout=30)
+        self.assertEqual(answer.status, 200, answer)
+        method, uri, fields, received = self.backend.requests[-1]
+        self.assertEqual((method, uri, fields["x-mine"]), ("POST", "/a%2Fb/c%20d?x=%26&y", "1"))
+        self.assertTrue(received == body, f"{len(received)} bytes arrived of {len(body)}, or others")
+        self.assertEqual(self.ask("/", method="HEAD").status, 200)
+        self.assertEqual(self.backend.requests[-1][0], "HEAD")
+        answer = self.ask("/", method="DELETE")
+        self.assertEqual((answer.status, self.backend.requests[-1][0]), (200, "DELETE"))
+
+    def test_statuses_of_the_backend_stay(self):
+        edge = self.edge
+        edge.write_policy(harness.one_rule(rate=1000, burst=1000, version=2))
+        edge.reload()
+        for status in (401, 403, 404, 429, 500, 502, 503, 504):
+            with self.subTest(status=status):
+                answer = self.ask(f"/status/{status}")
+                self.assertEqual((answer.status, answer.header("X-Backend")), (status, "yes"), answer)
+                self.assertIn(b"/status/", answer.body)
+
+    def assert_dead(self, statuses):
+        body = os.urandom(200_000)
+        for method in ("GET", "POST"):
+            answer = self.ask("/api/data", method=method, body=body if method == "POST" else b"", timeout=30)
+            if self.opens:
+                self.assertEqual((answer.status, answer.header("X-Backend")), (200, "yes"), answer)
+                self.assertEqual(self.backend.requests[-1][0], method)
+                self.assertTrue(method == "GET" or self.backend.requests[-1][3] == body)
+            else:
+                self.assertIn(answer.status, statuses)
+                self.assertEqual(self.backend.requests, [])
+
+    def test_dead_edge(self):
+        self.spend()
+        self.edge.stop()
+        self.assert_dead((502,) if self.accel else (503,))
+
+    def test_hung_edge(self):
+        self.spend()
+        pids = [self.edge.pid, *self.edge.workers()]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            self.assert_dead((504,) if self.accel else (503,))
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+        self.assert_refused_again()
+
+    def assert_refused_again(self):
+        self.backend.requests.clear()
+        harness.wait_until(lambda: self.ask("/api/data").status == 429, "the edge to answer again")
+        self.backend.requests.clear()
+        self.assert_refused(self.ask("/api/data"))
+
+    def test_limited_stays_refused(self):
+        """Whatever a limited client sends, with fail-open configured or not, the backend never sees it."""
+        self.spend()
+        oversize = [("X-Large", "x" * 7000), ("X-Larger", "y" * 7000), ("X-Largest", "z" * 7000)]
+        for _ in range(harness.full_or_short(500, 50)):
+            self.assertEqual(self.ask("/api/data").status, 429)
+            answer = self.ask("/api/data", oversize)
+            self.assertIn(answer.status, (400, 431), answer)
+            self.assertEqual(self.ask("/" + "p" * 6000).status, 429)
+            self.assertEqual(self.ask("/api/data", [(f"X-{i}", "v") for i in range(150)]).status // 100, 4)
+        self.assertEqual(self.backend.requests, [])
+
+    def test_many_at_once(self):
+        load = self.load(self.nginx.address, "--requests", 2000, "--connections", 32, "--expect", "200,429",
+                         "--count-header", "X-Fairvisor-Reason")
+        result = load.result()
+        self.assertEqual(result["failed"], 0, result)
+        self.assertEqual(harness.statuses(result), {200: BURST, 429: 2000 - BURST})
+        self.assertEqual(result["values"], {"": BURST, "rate_limit_exceeded": 2000 - BURST})
+        self.assertEqual(len(self.backend.requests), BURST)
+
+
+def make_classes():
+    for accel in (False, True):
+        for unix in (False, True):
+            for opens in (False, True):
+                name = f"TestNginx{'Accel' if accel else 'AuthRequest'}{'Unix' if unix else 'Tcp'}"
+                name += "FailOpen" if opens else "FailClosed"
+                source = "accel" if accel else "auth-request-fail-open" if opens else "auth-request"
+                members = {"example": source, "accel": accel, "unix": unix, "opens": opens, "__module__": __name__}
+                globals()[name] = type(name, (Recipe, harness.TestCase), members)
+
+
+make_classes()
