@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Output of the commands: see emit.h.
+ */
+#include "cli/emit.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "policy/iso8601.h"
+#include "shm/moment.h"
+
+/* Length of the UTF-8 character (RFC 3629) that TEXT begins with; 0 when it is none. */
+static size_t character_size(struct slice text)
+{
+    const unsigned char *byte = (const unsigned char *)text.data;
+    size_t size = byte[0] < 0x80 ? 1 : byte[0] >= 0xf0 ? 4 : byte[0] >= 0xe0 ? 3 : 2;
+
+    if (size == 1)
+        return 1;
+    if (byte[0] < 0xc2 || byte[0] > 0xf4 || size > text.size)
+        return 0;
+    for (size_t i = 1; i < size; i++)
+        if ((byte[i] & 0xc0) != 0x80)
+            return 0;
+    if ((byte[0] == 0xe0 && byte[1] < 0xa0) || (byte[0] == 0xed && byte[1] > 0x9f) ||
+        (byte[0] == 0xf0 && byte[1] < 0x90) || (byte[0] == 0xf4 && byte[1] > 0x8f))
+        return 0;
+    return size;
+}
+
+/* Is the character of SIZE bytes at TEXT one that a terminal may take for an order? */
+static bool is_control(const char *text, size_t size)
+{
+    const unsigned char *byte = (const unsigned char *)text;
+
+    return (size == 1 && (byte[0] < 0x20 || byte[0] == 0x7f)) || (size == 2 && byte[0] == 0xc2 && byte[1] < 0xa0);
+}
+
+void emit_json_string(struct slice text, FILE *out)
+{
+    fputc('"', out);
+    while (text.size > 0) {
+        size_t size = character_size(text), used = size ? size : 1;
+
+        if (size == 0)
+            fputs("\\ufffd", out);
+        else if (is_control(text.data, size))
+            fprintf(out, "\\u%04x", size == 1 ? (unsigned char)text.data[0] : (unsigned char)text.data[1]);
+        else if (text.data[0] == '"' || text.data[0] == '\\')
+            fprintf(out, "\\%c", text.data[0]);
+        else
+            fwrite(text.data, 1, size, out);
+        text = (struct slice){text.data + used, text.size - used};
+    }
+    fputc('"', out);
+}
+
+size_t emit_plain(struct slice text, FILE *out)
+{
+    size_t count = 0;
+
+    for (; text.size > 0; count++) {
+        size_t size = character_size(text), used = size ? size : 1;
+
+        if (size == 0 || is_control(text.data, size))
+            fputc(text.data[0] == '\t' ? ' ' : '?', out);
+        else
+            fwrite(text.data, 1, size, out);
+        text = (struct slice){text.data + used, text.size - used};
+    }
+    return count;
+}
+
+void emit_coloured(enum emit_colour colour, const char *word, FILE *out)
+{
+    static const char *const codes[] = {[EMIT_GOOD] = "\033[32m", [EMIT_BAD] = "\033[31m", [EMIT_WARN] = "\033[33m"};
+    const char *no_color = getenv("NO_COLOR"), *terminal = getenv("TERM");
+    bool is_plain = (no_color && no_color[0] != '\0') || !terminal || strcmp(terminal, "dumb") == 0;
+
+    if (is_plain || !isatty(fileno(out)))
+        fputs(word, out);
+    else
+        fprintf(out, "%s%s\033[0m", codes[colour], word);
+}
+
+const char *emit_time(int64_t wall_ns, char text[EMIT_TIME_SIZE])
+{
+    if (wall_ns == 0)
+        snprintf(text, EMIT_TIME_SIZE, "never");
+    else
+        iso8601_print(wall_ns / NANOSECONDS_PER_SECOND, text);
+    return text;
+}
+
+const char *emit_span(int64_t ns, char text[EMIT_SPAN_SIZE])
+{
+    int64_t seconds = ns / NANOSECONDS_PER_SECOND;
+
+    if (ns < 0)
+        snprintf(text, EMIT_SPAN_SIZE, "0 s");
+    else if (seconds >= 86400)
+        snprintf(text, EMIT_SPAN_SIZE, "%" PRId64 " d %" PRId64 " h", seconds / 86400, seconds / 3600 % 24);
+    else if (seconds >= 3600)
+        snprintf(text, EMIT_SPAN_SIZE, "%" PRId64 " h %" PRId64 " min", seconds / 3600, seconds / 60 % 60);
+    else if (seconds >= 60)
+        snprintf(text, EMIT_SPAN_SIZE, "%" PRId64 " min %" PRId64 " s", seconds / 60, seconds % 60);
+    else
+        snprintf(text, EMIT_SPAN_SIZE, "%" PRId64 ".%03" PRId64 " s", seconds, ns / 1000000 % 1000);
+    return text;
+}

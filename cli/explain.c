@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * fairvisor explain: judges a made-up request by the code that judges real ones, on a read-only view of the counters,
+ * and tells every step. Never charges.
+ */
+#include "cli/explain.h"
+
+#include <getopt.h>
+#include <string.h>
+
+#include "cli/emit.h"
+#include "cli/input.h"
+#include "cli/instance.h"
+#include "cli/narrate.h"
+#include "cli/question.h"
+#include "policy/decide.h"
+#include "policy/load.h"
+
+#define SCRATCH_SIZE (64u << 10)
+
+struct choice {
+    const char *config, *bundle, *name;
+    const char *method, *uri;
+    bool is_json;
+    bool wants_help;
+};
+
+/* What is judged by. */
+struct basis {
+    struct instance instance;
+    char path[SETTINGS_PATH_SIZE]; /* of the bundle */
+    bool is_loaded;                /* it is the copy of the loaded one */
+    const struct arena *arena;     /* NULL: fresh counters */
+    struct bundle *bundle;
+};
+
+static bool choose_path(struct basis *basis, const struct choice *choice, struct failure *failure)
+{
+    const char *chosen = choice->bundle ? choice->bundle : basis->instance.settings.config_file;
+
+    basis->is_loaded = !choice->bundle && basis->arena;
+    if (basis->is_loaded)
+        return instance_bundle_path(&basis->instance, basis->path) ||
+               failure_set(failure, EXIT_CODE_BAD_CONFIG, "runtime_dir is too long for a file in it");
+    if (chosen[0] == '\0')
+        return failure_set(failure, EXIT_CODE_BAD_CONFIG,
+                           "there is no policy to judge by: instance %s does not run and config_file is not set; give "
+                           "--bundle FILE or -c FILE",
+                           basis->instance.settings.instance);
+    if (strlen(chosen) >= sizeof(basis->path))
+        return failure_set(failure, EXIT_CODE_USAGE, "the bundle's file name is too long");
+    memcpy(basis->path, chosen, strlen(chosen) + 1);
+    return true;
+}
+
+static bool load(struct basis *basis, struct moment now, struct failure *failure)
+{
+    static struct complaint_list complaints;
+    /* The loaded bundle may have expired since, and is in force all the same. */
+    int64_t at_ns = basis->is_loaded ? basis->instance.status.loaded_at_ns : now.wall_ns;
+    struct input input;
+
+    if (!input_read(basis->path, &input, failure)) {
+        input_free(&input);
+        return false;
+    }
+    basis->bundle = load_bundle(input_slice(&input), at_ns / NANOSECONDS_PER_SECOND, &complaints);
+    input_free(&input);
+    if (basis->bundle)
+        return true;
+    for (size_t i = 0; i < complaints.count; i++)
+        complaint_print(&complaints.items[i], input_name(basis->path), stderr);
+    return failure_set(failure, EXIT_CODE_BAD_BUNDLE, "%s is not a valid bundle; `fairvisor validate` shows the places",
+                       input_name(basis->path));
+}
+
+static bool prepare(struct basis *basis, const struct choice *choice, struct moment now, struct failure *failure)
+{
+    if (!instance_configure(&basis->instance, choice->config, choice->name, failure))
+        return false;
+    instance_open(&basis->instance);
+    basis->arena = basis->instance.is_running ? &basis->instance.arena : NULL;
+    return choose_path(basis, choice, failure) && load(basis, now, failure);
+}
+
+/* ---- printing ---------------------------------------------------------------------------------------------------- */
+
+static void print_labelled(const char *label, struct slice text)
+{
+    fputs(label, stdout);
+    emit_plain(text, stdout);
+}
+
+static void print_counters(const struct basis *basis)
+{
+    const char *name = basis->instance.settings.instance;
+
+    if (basis->arena)
+        printf("counters  live, of instance %s\n", name);
+    else if (basis->instance.has_arena || basis->instance.failure.code == EXIT_CODE_NO_INPUT)
+        printf("counters  fresh, because instance %s is not running\n", name);
+    else {
+        print_labelled("counters  fresh, because ", slice_of(basis->instance.failure.sentence));
+        putchar('\n');
+    }
+}
+
+static void print_head(const struct basis *basis, const struct question *question)
+{
+    const struct facts *facts = &question->facts;
+    char client[ADDRESS_TEXT_SIZE];
+
+    print_labelled("request   ", facts->method);
+    print_labelled(" ", facts->path);
+    if (facts->query.size > 0)
+        print_labelled("?", facts->query);
+    if (facts->host.size > 0)
+        print_labelled(", host ", facts->host);
+    if (address_print(&facts->client, client) > 0)
+        printf(", client %s\n", client);
+    else
+        fputs(", client unknown (--client gives one)\n", stdout);
+    print_labelled("policy    ", slice_of(input_name(basis->path)));
+    print_labelled(", version ", basis->bundle->version_text);
+    fputs(basis->is_loaded ? ", loaded\n" : "\n", stdout);
+    print_counters(basis);
+    if (basis->bundle->uses_jwt && question->claims)
+        fputs("claims    read from the token; its signature is not checked\n", stdout);
+    else if (basis->bundle->uses_jwt && question->has_bearer)
+        fputs("claims    none, because the Authorization field holds no readable token\n", stdout);
+    putchar('\n');
+}
+
+static void print_head_json(const struct basis *basis, const struct question *question)
+{
+    const struct facts *facts = &question->facts;
+    char client[ADDRESS_TEXT_SIZE];
+    const struct {
+        const char *label;
+        struct slice text;
+    } members[] = {{"{\"request\":{\"method\":", facts->method},
+                   {",\"path\":", facts->path},
+                   {",\"query\":", facts->query},
+                   {",\"host\":", facts->host},
+                   {",\"client\":", {client, address_print(&facts->client, client)}},
+                   {"},\"bundle\":{\"source\":", slice_of(input_name(basis->path))},
+                   {",\"version\":", basis->bundle->version_text}};
+
+    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+        fputs(members[i].label, stdout);
+        emit_json_string(members[i].text, stdout);
+    }
+    printf(",\"loaded\":%s},\"counters\":\"%s\",\"steps\":[", basis->is_loaded ? "true" : "false",
+           basis->arena ? "live" : "fresh");
+}
+
+static void tell(struct decider *decider, const struct basis *basis, const struct question *question, struct moment now,
+                 bool is_json)
+{
+    struct narration narration = {.out = stdout};
+    struct verdict verdict;
+
+    if (is_json)
+        print_head_json(basis, question);
+    else
+        print_head(basis, question);
+    decide_explain(decider, &question->facts, question->claims, now, &verdict,
+                   is_json ? narrate_step_json : narrate_step, &narration);
+    if (is_json) {
+        fputs("],\"verdict\":", stdout);
+        narrate_verdict_json(&verdict, stdout);
+        puts("}");
+    } else {
+        if (narration.has_steps)
+            putchar('\n');
+        narrate_verdict(&verdict, stdout);
+    }
+}
+
+/* ---- the command ------------------------------------------------------------------------------------------------- */
+
+static int explain(const struct choice *choice, const struct question *question)
+{
+    static struct basis basis;
+    struct moment now = moment_now();
+    struct decider *decider;
+    struct failure failure;
+
+    if (!prepare(&basis, choice, now, &failure))
+        return command_fail(&failure);
+    decider = decide_new(basis.bundle, basis.arena, NULL, SCRATCH_SIZE + 2 * question->size);
+    if (!decider) {
+        bundle_free(basis.bundle);
+        failure_set_errno(&failure, EXIT_CODE_OS, "the decision cannot be prepared");
+        return command_fail(&failure);
+    }
+    tell(decider, &basis, question, now, choice->is_json);
+    decide_free(decider);
+    bundle_free(basis.bundle);
+    return EXIT_CODE_OK;
+}
+
+/* false with failure->code 0 when getopt itself refused. */
+static bool read_words(int count, char **words, struct choice *choice, struct question *question,
+                       struct failure *failure)
+{
+    static const struct option options[] = {
+        {"bundle", required_argument, NULL, 'b'},   {"client", required_argument, NULL, 'a'},
+        {"instance", required_argument, NULL, 'i'}, {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0}};
+    int letter;
+
+    opterr = 0;
+    failure->code = EXIT_CODE_OK;
+    while ((letter = getopt_long(count, words, ":c:H:h", options, NULL)) != -1) {
+        if (letter == 'c')
+            choice->config = optarg;
+        else if (letter == 'b')
+            choice->bundle = optarg;
+        else if (letter == 'i')
+            choice->name = optarg;
+        else if (letter == 'j')
+            choice->is_json = true;
+        else if (letter == 'h')
+            choice->wants_help = true;
+        else if (letter == 'H' && !question_add_field(question, optarg, failure))
+            return false;
+        else if (letter == 'a' && !question_set_client(question, optarg, failure))
+            return false;
+        else if (letter == '?' || letter == ':')
+            return false;
+    }
+    if (choice->wants_help)
+        return true;
+    if (count - optind != 2)
+        return failure_set(failure, EXIT_CODE_USAGE, "METHOD and URI are needed, and nothing else");
+    choice->method = words[optind];
+    choice->uri = words[optind + 1];
+    return question_finish(question, choice->method, choice->uri, failure);
+}
+
+int explain_run(const struct command *command, int count, char **words)
+{
+    static struct question question;
+    struct choice choice = {.config = NULL};
+    struct failure failure;
+    int code;
+
+    question_init(&question);
+    if (!read_words(count, words, &choice, &question, &failure)) {
+        code = failure.code == EXIT_CODE_OK      ? command_refuse_option(command, words)
+               : failure.code == EXIT_CODE_USAGE ? command_refuse(command, "%s", failure.sentence)
+                                                 : command_fail(&failure);
+    } else if (choice.wants_help) {
+        command_print_help(command, stdout);
+        code = EXIT_CODE_OK;
+    } else {
+        code = explain(&choice, &question);
+    }
+    question_free(&question);
+    return code;
+}

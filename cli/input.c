@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Reads a bundle from a file or standard input: see input.h.
+ */
+#include "cli/input.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "policy/load.h"
+
+#define FIRST_ROOM (64u << 10)
+
+const char *input_name(const char *path)
+{
+    return strcmp(path, "-") == 0 ? "(standard input)" : path;
+}
+
+static bool refuse(const char *path, struct failure *failure)
+{
+    enum exit_code code = errno == ENOENT || errno == ENOTDIR ? EXIT_CODE_NO_INPUT
+                          : errno == EACCES                   ? EXIT_CODE_PERMISSION
+                                                              : EXIT_CODE_OS;
+
+    return failure_set_errno(failure, code, "%s cannot be read", input_name(path));
+}
+
+static bool grow(struct input *input)
+{
+    size_t room = input->room ? input->room * 2 : FIRST_ROOM;
+    char *larger = realloc(input->data, room);
+
+    if (!larger)
+        return false;
+    input->data = larger;
+    input->room = room;
+    return true;
+}
+
+static bool read_all(int fd, const char *path, struct input *input, struct failure *failure)
+{
+    ssize_t got;
+
+    do {
+        if (input->size == input->room && !grow(input))
+            return refuse(path, failure);
+        got = read(fd, input->data + input->size, input->room - input->size);
+        if (got < 0 && errno != EINTR)
+            return refuse(path, failure);
+        input->size += got > 0 ? (size_t)got : 0;
+        if (input->size > LOAD_MAX_BYTES)
+            return failure_set(failure, EXIT_CODE_BAD_BUNDLE, "%s is larger than the %llu MiB that a bundle may have",
+                               input_name(path), (unsigned long long)(LOAD_MAX_BYTES >> 20));
+    } while (got != 0);
+    return true;
+}
+
+bool input_read(const char *path, struct input *input, struct failure *failure)
+{
+    bool is_stdin = strcmp(path, "-") == 0;
+    int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    bool is_read;
+
+    *input = (struct input){.data = NULL};
+    if (fd < 0)
+        return refuse(path, failure);
+    is_read = read_all(fd, path, input, failure);
+    if (!is_stdin)
+        close(fd);
+    return is_read;
+}
+
+void input_free(struct input *input)
+{
+    free(input->data);
+    *input = (struct input){.data = NULL};
+}

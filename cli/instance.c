@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Finds an instance by its settings: see instance.h.
+ */
+#include "cli/instance.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shm/setting.h"
+
+#define DEFAULT_CONFIG SYSCONFDIR "/fairvisor/fairvisor.conf"
+
+static bool read_file(struct settings *settings, const char *config, struct failure *failure)
+{
+    if (config)
+        return settings_read_file(settings, config, failure);
+    return settings_read_file(settings, DEFAULT_CONFIG, failure) || failure->code == EXIT_CODE_NO_INPUT;
+}
+
+bool instance_configure(struct instance *instance, const char *config, const char *name, struct failure *failure)
+{
+    char why[SETTING_WHY_SIZE];
+
+    memset(instance, 0, sizeof(*instance));
+    settings_default(&instance->settings);
+    if (!read_file(&instance->settings, config, failure) ||
+        !settings_read_environment(&instance->settings, environ, failure))
+        return false;
+    if (name && !setting_parse(&instance->settings, &setting_table[SETTING_instance], slice_of(name), why))
+        return failure_set(failure, EXIT_CODE_USAGE, "--instance %s: %s", name, why);
+    return true;
+}
+
+static bool runtime_path(const struct instance *instance, const char *suffix, char path[SETTINGS_PATH_SIZE])
+{
+    int length = snprintf(path, SETTINGS_PATH_SIZE, "%s/%s%s", instance->settings.runtime_dir,
+                          instance->settings.instance, suffix);
+
+    return length > 0 && length < SETTINGS_PATH_SIZE;
+}
+
+bool instance_bundle_path(const struct instance *instance, char path[SETTINGS_PATH_SIZE])
+{
+    return runtime_path(instance, ".bundle.json", path);
+}
+
+/* A master holds a lock on this file as long as it lives. Who may not read it asks for the process by its number, which
+ * another program may have inherited. */
+static bool has_master(const struct instance *instance)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    pid_t pid = (pid_t)instance->status.master_pid;
+    char path[SETTINGS_PATH_SIZE];
+    bool is_held = false;
+    int fd = runtime_path(instance, ".lock", path) ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+
+    if (fd < 0)
+        return pid > 1 && (kill(pid, 0) == 0 || errno == EPERM);
+    if (fcntl(fd, F_OFD_GETLK, &lock) == 0)
+        is_held = lock.l_type != F_UNLCK;
+    close(fd);
+    return is_held;
+}
+
+void instance_open(struct instance *instance)
+{
+    int fd = arena_open(instance->settings.instance, false, &instance->arena, &instance->failure);
+
+    if (fd < 0)
+        return;
+    close(fd);
+    instance->has_arena = arena_read_status(&instance->arena, &instance->status);
+    if (instance->has_arena)
+        instance->is_running = has_master(instance);
+    else
+        failure_set(
+            &instance->failure, EXIT_CODE_OS,
+            "the shared memory of instance %s holds no whole status: its master died while writing one; restart it",
+            instance->settings.instance);
+}

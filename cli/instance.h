@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * One instance of the service, seen from outside: its settings, its shared memory (never written to), and whether it
+ * runs.
+ */
+#ifndef FAIRVISOR_CLI_INSTANCE_H
+#define FAIRVISOR_CLI_INSTANCE_H
+
+#include <stdbool.h>
+
+#include "shm/arena.h"
+#include "shm/failure.h"
+#include "shm/settings.h"
+
+struct instance {
+    struct settings settings;
+    struct arena arena;
+    struct arena_status status;
+    bool has_arena;         /* arena and status hold something */
+    bool is_running;        /* a master lives */
+    struct failure failure; /* why there is no arena: EXIT_CODE_NO_INPUT when there is none */
+};
+
+/* Reads the settings as the service does (CONFIG, or the default file, then the environment), with the instance NAME
+ * instead of theirs when it is not NULL. What only the service needs (config_file) may be missing. */
+bool instance_configure(struct instance *instance, const char *config, const char *name, struct failure *failure);
+
+/* Looks for the instance's shared memory and its master. */
+void instance_open(struct instance *instance);
+
+/* Where the master keeps a copy of the loaded bundle. false when the name would be too long. */
+bool instance_bundle_path(const struct instance *instance, char path[SETTINGS_PATH_SIZE]);
+
+#endif

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Steps and verdicts in words: see narrate.h. Values come from the request and are printed so that no terminal obeys
+ * them.
+ */
+#include "cli/narrate.h"
+
+#include <inttypes.h>
+
+#include "cli/emit.h"
+#include "policy/decimal.h"
+#include "shm/moment.h"
+
+/* One row for each enum decide_step. %r is the rule, %k the key, %v its value, %p the policy. */
+static const struct {
+    const char *name; /* in JSON */
+    const char *text;
+} steps[] = {
+    [DECIDE_KILL_SWITCH] = {"kill_switch", "kill switch: %k is \"%v\""},
+    [DECIDE_POLICY_MATCHED] = {"policy_matched", "policy %p matches"},
+    [DECIDE_RULE_NOT_APPLICABLE] = {"rule_not_applicable",
+                                    "  rule %r does not apply: its match wants another %k than \"%v\""},
+    [DECIDE_KEY_FOUND] = {"key_found", "  rule %r: key %k is \"%v\""},
+    [DECIDE_KEY_MISSING] = {"key_missing", "  rule %r: key %k is missing"},
+    [DECIDE_RULE_SKIPPED] = {"rule_skipped", "  rule %r is skipped, as its on_missing says"},
+    [DECIDE_RULE_SHARED] = {"rule_shared",
+                            "  rule %r uses the bucket shared by all who lack a key, as its on_missing says"},
+    [DECIDE_FALLBACK_USED] = {"fallback_used", "  no rule applies, so the fallback limit %r does"},
+    [DECIDE_LIMIT] = {"limit", "  %p / %r: "},
+};
+
+static struct slice name_of_policy(const struct policy *policy)
+{
+    return policy ? policy->id : SLICE("");
+}
+
+static struct slice name_of_rule(const struct rule *rule)
+{
+    if (!rule)
+        return SLICE("");
+    return rule->name.size > 0 ? rule->name : SLICE("(fallback)");
+}
+
+static void print_step_text(const struct decide_note *note, FILE *out)
+{
+    for (const char *letter = steps[note->step].text; *letter; letter++) {
+        if (*letter != '%') {
+            fputc(*letter, out);
+            continue;
+        }
+        letter++;
+        emit_plain(*letter == 'p'   ? name_of_policy(note->policy)
+                   : *letter == 'r' ? name_of_rule(note->rule)
+                   : *letter == 'k' ? note->detail
+                                    : note->value,
+                   out);
+    }
+}
+
+static void print_amount(const char *label, int64_t millionths, FILE *out)
+{
+    char text[DECIMAL_TEXT_SIZE];
+
+    decimal_print(millionths, text);
+    fprintf(out, "%s%s", label, text);
+}
+
+static void print_limit(const struct decide_note *note, FILE *out)
+{
+    char span[EMIT_SPAN_SIZE];
+
+    print_amount("limit ", note->limit->limit, out);
+    fprintf(out, " in %s", emit_span(note->limit->window_ns, span));
+    print_amount(", remaining ", note->limit->remaining, out);
+    print_amount(", this request costs ", note->cost, out);
+    fputs(": ", out);
+    emit_coloured(note->fits ? EMIT_GOOD : EMIT_BAD, note->fits ? "fits" : "does not fit", out);
+    if (!note->fits)
+        fprintf(out, " for another %s", emit_span(note->limit->reset_ns, span));
+}
+
+void narrate_step(void *context, const struct decide_note *note)
+{
+    struct narration *narration = context;
+    FILE *out = narration->out;
+
+    narration->has_steps = true;
+    if (note->step == DECIDE_LIMIT && !narration->has_limits) {
+        narration->has_limits = true;
+        fputs("limits\n", out);
+    }
+    print_step_text(note, out);
+    if (note->step == DECIDE_LIMIT)
+        print_limit(note, out);
+    fputs(note->is_shadow ? " (shadow: reported, never enforced)\n" : "\n", out);
+}
+
+/* ---- JSON -------------------------------------------------------------------------------------------------------- */
+
+static void print_text_member(const char *name, struct slice text, FILE *out)
+{
+    fprintf(out, ",\"%s\":", name);
+    emit_json_string(text, out);
+}
+
+static void print_seconds(const char *name, int64_t ns, FILE *out)
+{
+    int64_t milliseconds = ns / 1000000;
+
+    fprintf(out, ",\"%s\":%" PRId64 ".%03" PRId64, name, milliseconds / 1000, milliseconds % 1000);
+}
+
+static void print_state(const struct limit_state *state, FILE *out)
+{
+    print_amount(",\"limit\":", state->limit, out);
+    print_amount(",\"remaining\":", state->remaining, out);
+    print_seconds("window_seconds", state->window_ns, out);
+    print_seconds("reset_seconds", state->reset_ns, out);
+}
+
+void narrate_step_json(void *context, const struct decide_note *note)
+{
+    struct narration *narration = context;
+    FILE *out = narration->out;
+
+    fprintf(out, "%s{\"step\":\"%s\"", narration->has_steps ? "," : "", steps[note->step].name);
+    narration->has_steps = true;
+    if (note->policy)
+        print_text_member("policy", note->policy->id, out);
+    if (note->rule)
+        print_text_member("rule", name_of_rule(note->rule), out);
+    if (note->detail.size > 0)
+        print_text_member("key", note->detail, out);
+    if (note->value.size > 0)
+        print_text_member("value", note->value, out);
+    if (note->step == DECIDE_LIMIT) {
+        print_state(note->limit, out);
+        print_amount(",\"cost\":", note->cost, out);
+        fprintf(out, ",\"fits\":%s", note->fits ? "true" : "false");
+    }
+    fprintf(out, ",\"shadow\":%s}", note->is_shadow ? "true" : "false");
+}
+
+void narrate_verdict_json(const struct verdict *verdict, FILE *out)
+{
+    fprintf(out, "{\"allowed\":%s,\"matched_policies\":%u,\"would_reject\":%s", verdict->is_allowed ? "true" : "false",
+            verdict->matched_policies, verdict->would_reject ? "true" : "false");
+    if (!verdict->is_allowed) {
+        print_text_member("reason", slice_of(verdict_reasons[verdict->reason].name), out);
+        fprintf(out, ",\"status\":%u,\"retry_cures\":%s", verdict_reasons[verdict->reason].status,
+                verdict->retry_cures ? "true" : "false");
+        print_seconds("retry_after_seconds", verdict->retry_after_ns, out);
+    }
+    if (verdict->policy)
+        print_text_member("policy", verdict->policy->id, out);
+    if (verdict->rule)
+        print_text_member("rule", name_of_rule(verdict->rule), out);
+    if (verdict->kill_switch)
+        print_text_member("kill_switch_reason", verdict->kill_switch->reason, out);
+    if (verdict->has_limit)
+        print_state(&verdict->limit, out);
+    fputc('}', out);
+}
+
+/* ---- verdict in text --------------------------------------------------------------------------------------------- */
+
+static void print_place(const struct verdict *verdict, FILE *out)
+{
+    emit_plain(name_of_policy(verdict->policy), out);
+    fputs(" / ", out);
+    emit_plain(name_of_rule(verdict->rule), out);
+}
+
+static void print_allowed(const struct verdict *verdict, FILE *out)
+{
+    fputs("verdict: ", out);
+    emit_coloured(EMIT_GOOD, "allowed", out);
+    if (verdict->has_limit) {
+        fputs("; the tightest limit is ", out);
+        print_place(verdict, out);
+        print_amount(" with ", verdict->limit.remaining, out);
+        print_amount(" of ", verdict->limit.limit, out);
+        fputs(" remaining", out);
+    } else if (verdict->matched_policies == 0) {
+        fputs("; no policy's selector matches", out);
+    } else {
+        fputs("; no enforced limit applies", out);
+    }
+    fputc('\n', out);
+}
+
+static void print_rejected(const struct verdict *verdict, FILE *out)
+{
+    const struct reason_row *reason = &verdict_reasons[verdict->reason];
+    char span[EMIT_SPAN_SIZE];
+
+    fputs("verdict: ", out);
+    emit_coloured(EMIT_BAD, "rejected", out);
+    fprintf(out, ", %s (%u): %s\n", reason->name, reason->status, reason->help);
+    if (verdict->rule) {
+        fputs("  by ", out);
+        print_place(verdict, out);
+        fputc('\n', out);
+    }
+    if (verdict->kill_switch && verdict->kill_switch->reason.size > 0) {
+        fputs("  its reason: ", out);
+        emit_plain(verdict->kill_switch->reason, out);
+        fputc('\n', out);
+    }
+    fprintf(out, "  the client is told to wait %s%s\n", emit_span(verdict->retry_after_ns, span),
+            verdict->retry_cures ? "" : ", and that retrying does not help");
+}
+
+void narrate_verdict(const struct verdict *verdict, FILE *out)
+{
+    if (verdict->is_allowed)
+        print_allowed(verdict, out);
+    else
+        print_rejected(verdict, out);
+    if (verdict->would_reject)
+        fputs("  a shadow policy would have rejected it\n", out);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * fairvisor status.
+ */
+#ifndef FAIRVISOR_CLI_STATUS_H
+#define FAIRVISOR_CLI_STATUS_H
+
+#include "cli/command.h"
+
+#define STATUS_DETAILS                                                                                                 \
+    "  -c FILE          the settings of the instance (default " SYSCONFDIR "/fairvisor/fairvisor.conf, then the\n"     \
+    "                   environment)\n"                                                                                \
+    "  --instance NAME  another instance than the settings name\n"                                                     \
+    "  --json           one object: state, message, instance, running, pid, started_at, uptime_seconds,\n"             \
+    "                   policy_version, policy_hash, generation, loaded_at, workers, worker_restarts, connections,\n"  \
+    "                   decisions, rejects (null when the loaded policy cannot be read), cells, cells_used, "          \
+    "reloads,\n"                                                                                                       \
+    "                   reload_failures, last_reload_failed, last_reload_at, snapshot_failures,\n"                     \
+    "                   last_snapshot_failed, last_snapshot_at; only the first three when there is nothing to read\n"  \
+    "\n"                                                                                                               \
+    "Exit code, as monitoring plugins have it: 0 OK; 1 WARNING, the last reload or snapshot failed or more than 90 % " \
+    "of\n"                                                                                                             \
+    "the cells are in use; 2 CRITICAL, not running; 3 UNKNOWN, cannot be read; 64 wrong usage.\n"
+
+#define STATUS_EXAMPLES    \
+    "  fairvisor status\n" \
+    "  fairvisor status --instance staging --json\n"
+
+int status_run(const struct command *command, int count, char **words);
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * fairvisor validate: loads a bundle as the service would and prints every complaint with its place. Needs no running
+ * service and no settings.
+ */
+#include "cli/validate.h"
+
+#include <getopt.h>
+#include <string.h>
+
+#include "cli/emit.h"
+#include "cli/excerpt.h"
+#include "cli/input.h"
+#include "policy/load.h"
+#include "shm/moment.h"
+
+#define EXIT_INVALID 1
+
+struct request {
+    const char *path;
+    bool is_strict;
+    bool is_json;
+};
+
+struct result {
+    bool is_valid;
+    uint32_t policies, rules;
+    const struct complaint_list *complaints;
+};
+
+static const char *plural(size_t count, const char *one, const char *more)
+{
+    return count == 1 ? one : more;
+}
+
+static void print_text(const struct request *request, const struct result *result, struct slice text)
+{
+    const struct complaint_list *complaints = result->complaints;
+    const char *name = input_name(request->path);
+
+    for (size_t i = 0; i < complaints->count; i++) {
+        complaint_print(&complaints->items[i], name, stdout);
+        excerpt_print(text, complaints->items[i].line, complaints->items[i].column, stdout);
+    }
+    if (complaints->errors + complaints->warnings > complaints->count)
+        printf("%zu further complaints are not shown.\n",
+               complaints->errors + complaints->warnings - complaints->count);
+    printf("%s: ", name);
+    emit_coloured(result->is_valid ? EMIT_GOOD : EMIT_BAD, result->is_valid ? "valid" : "invalid", stdout);
+    if (complaints->errors == 0)
+        printf(": %u %s, %u %s, %zu %s%s\n", result->policies, plural(result->policies, "policy", "policies"),
+               result->rules, plural(result->rules, "rule", "rules"), complaints->warnings,
+               plural(complaints->warnings, "warning", "warnings"),
+               result->is_valid ? "" : ", and --strict takes none");
+    else
+        printf(": %zu %s, %zu %s\n", complaints->errors, plural(complaints->errors, "error", "errors"),
+               complaints->warnings, plural(complaints->warnings, "warning", "warnings"));
+}
+
+static void print_json(const struct request *request, const struct result *result)
+{
+    const struct complaint_list *complaints = result->complaints;
+
+    fputs("{\"file\":", stdout);
+    emit_json_string(slice_of(input_name(request->path)), stdout);
+    printf(",\"valid\":%s,\"policies\":%u,\"rules\":%u,\"errors\":%zu,\"warnings\":%zu,\"complaints\":[",
+           result->is_valid ? "true" : "false", result->policies, result->rules, complaints->errors,
+           complaints->warnings);
+    for (size_t i = 0; i < complaints->count; i++) {
+        if (i > 0)
+            putchar(',');
+        complaint_print_json(&complaints->items[i], stdout);
+    }
+    puts("]}");
+}
+
+static int validate(const struct request *request)
+{
+    static struct complaint_list complaints;
+    struct result result = {.complaints = &complaints};
+    struct failure failure;
+    struct input input;
+    struct bundle *bundle;
+
+    if (!input_read(request->path, &input, &failure)) {
+        input_free(&input);
+        return command_fail(&failure);
+    }
+    bundle = load_bundle(input_slice(&input), moment_now().wall_ns / NANOSECONDS_PER_SECOND, &complaints);
+    result.is_valid = bundle && !(request->is_strict && complaints.warnings > 0);
+    result.policies = bundle ? bundle->policy_count : 0;
+    result.rules = bundle ? bundle->rule_count : 0;
+    if (request->is_json)
+        print_json(request, &result);
+    else
+        print_text(request, &result, input_slice(&input));
+    bundle_free(bundle);
+    input_free(&input);
+    return result.is_valid ? EXIT_CODE_OK : EXIT_INVALID;
+}
+
+int validate_run(const struct command *command, int count, char **words)
+{
+    static const struct option options[] = {{"strict", no_argument, NULL, 's'},
+                                            {"format", required_argument, NULL, 'f'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    struct request request = {.path = NULL};
+    int letter;
+
+    opterr = 0;
+    while ((letter = getopt_long(count, words, ":h", options, NULL)) != -1) {
+        if (letter == 'h') {
+            command_print_help(command, stdout);
+            return EXIT_CODE_OK;
+        } else if (letter == 's') {
+            request.is_strict = true;
+        } else if (letter == 'f' && strcmp(optarg, "json") == 0) {
+            request.is_json = true;
+        } else if (letter == 'f' && strcmp(optarg, "text") == 0) {
+            request.is_json = false;
+        } else if (letter == 'f') {
+            return command_refuse(command, "--format takes text or json, not '%s'", optarg);
+        } else {
+            return command_refuse_option(command, words);
+        }
+    }
+    if (count - optind != 1)
+        return command_refuse(command, count == optind ? "the file is missing" : "one file at a time");
+    request.path = words[optind];
+    return validate(&request);
+}

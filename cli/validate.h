@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * fairvisor validate.
+ */
+#ifndef FAIRVISOR_CLI_VALIDATE_H
+#define FAIRVISOR_CLI_VALIDATE_H
+
+#include "cli/command.h"
+
+#define VALIDATE_DETAILS                                                                                          \
+    "  FILE           the policy bundle; - reads standard input\n"                                                \
+    "  --strict       warnings make the bundle invalid, too\n"                                                    \
+    "  --format text  one complaint after the other, each with the place in the file (default)\n"                 \
+    "  --format json  one object: file, valid, policies, rules, errors, warnings, and complaints, a list of\n"    \
+    "                 {severity, code, line, column, pointer, sentence}; at most 64 are listed, the numbers of\n" \
+    "                 errors and warnings count all\n"                                                            \
+    "\n"                                                                                                          \
+    "Exit code: 0 valid, 1 invalid, 64 wrong usage, 66 no such file.\n"
+
+#define VALIDATE_EXAMPLES                                       \
+    "  fairvisor validate policy.json\n"                        \
+    "  fairvisor validate --strict --format json policy.json\n" \
+    "  generate-policy | fairvisor validate -\n"
+
+int validate_run(const struct command *command, int count, char **words);
+
+#endif
