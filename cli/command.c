@@ -8,31 +8,12 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "shm/near.h"
-
-const struct command *command_find(const char *name)
-{
-    for (const struct command *command = command_table; command->name; command++)
-        if (strcmp(command->name, name) == 0)
-            return command;
-    return NULL;
-}
-
 void command_print_help(const struct command *command, FILE *out)
 {
     fprintf(out, "%s\n\nUsage: fairvisor %s\n", command->sentence, command->usage);
     if (command->details[0] != '\0')
         fprintf(out, "\n%s", command->details);
     fprintf(out, "\nExamples:\n%s", command->examples);
-}
-
-void command_print_overview(FILE *out)
-{
-    fputs("fairvisor checks policies and looks at the running service.\n\nUsage: fairvisor COMMAND [ARGUMENT]...\n\n",
-          out);
-    for (const struct command *command = command_table; command->name; command++)
-        fprintf(out, "  %-10s %s\n", command->name, command->sentence);
-    fputs("\n`fairvisor help COMMAND` tells more. The service itself is fairvisord(8).\n", out);
 }
 
 int command_refuse(const struct command *command, const char *format, ...)
@@ -55,23 +36,6 @@ int command_refuse_option(const struct command *command, char **words)
     if (optopt == 0 || strncmp(word, "--", 2) == 0)
         return command_refuse(command, "the option %s is unknown, or its argument is missing or one too many", word);
     return command_refuse(command, "the option -%c is unknown, or its argument is missing", optopt);
-}
-
-int command_refuse_name(const char *name)
-{
-    struct near near;
-
-    near_init(&near, slice_of(name));
-    for (const struct command *command = command_table; command->name; command++)
-        near_offer(&near, slice_of(command->name));
-    fprintf(stderr, "fairvisor: there is no command '%s'", name);
-    if (near.best.size > 0)
-        fprintf(stderr, "; did you mean '%.*s'?", (int)near.best.size, near.best.data);
-    fputs("\nThe commands are:", stderr);
-    for (const struct command *command = command_table; command->name; command++)
-        fprintf(stderr, " %s", command->name);
-    fputs("\n", stderr);
-    return EXIT_CODE_USAGE;
 }
 
 int command_fail(const struct failure *failure)

@@ -19,19 +19,11 @@ struct command {
     const char *examples;
 };
 
-/* Every command, in the order of the help; the last has no name. */
-extern const struct command command_table[];
-
-/* NULL when there is none. */
-const struct command *command_find(const char *name);
-
 void command_print_help(const struct command *command, FILE *out);
-void command_print_overview(FILE *out);
 
 /* Say on standard error what is wrong and what to do; return the exit code. */
 int command_refuse(const struct command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int command_refuse_option(const struct command *command, char **words);
-int command_refuse_name(const char *name);
 int command_fail(const struct failure *failure);
 
 #endif

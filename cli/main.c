@@ -12,6 +12,59 @@
 #include "cli/explain.h"
 #include "cli/status.h"
 #include "cli/validate.h"
+#include "shm/near.h"
+
+static int run_version(const struct command *command, int count, char **words);
+static int run_help(const struct command *command, int count, char **words);
+
+static const struct command command_table[] = {
+    {"validate", validate_run, "Check a policy bundle and say what is wrong with it, and where.",
+     "validate [--strict] [--format text|json] FILE|-", VALIDATE_DETAILS, VALIDATE_EXAMPLES},
+    {"status", status_run, "Tell whether an instance runs and how it is.",
+     "status [-c FILE] [--instance NAME] [--json]", STATUS_DETAILS, STATUS_EXAMPLES},
+    {"explain", explain_run, "Tell what would happen to a request, and why, without charging it.",
+     "explain [-c FILE] [--bundle FILE] [--instance NAME] [--json]\n"
+     "                         METHOD URI [-H 'NAME: VALUE']... [--client ADDRESS]",
+     EXPLAIN_DETAILS, EXPLAIN_EXAMPLES},
+    {"version", run_version, "Print the version.", "version", "", "  fairvisor version\n"},
+    {"help", run_help, "Print this overview, or what one command does.", "help [COMMAND]", "",
+     "  fairvisor help\n  fairvisor help validate\n"},
+    {NULL, NULL, NULL, NULL, NULL, NULL},
+};
+
+static const struct command *find(const char *name)
+{
+    for (const struct command *command = command_table; command->name; command++)
+        if (strcmp(command->name, name) == 0)
+            return command;
+    return NULL;
+}
+
+static void print_overview(FILE *out)
+{
+    fputs("fairvisor checks policies and looks at the running service.\n\nUsage: fairvisor COMMAND [ARGUMENT]...\n\n",
+          out);
+    for (const struct command *command = command_table; command->name; command++)
+        fprintf(out, "  %-10s %s\n", command->name, command->sentence);
+    fputs("\n`fairvisor help COMMAND` tells more. The service itself is fairvisord(8).\n", out);
+}
+
+static int refuse_name(const char *name)
+{
+    struct near near;
+
+    near_init(&near, slice_of(name));
+    for (const struct command *command = command_table; command->name; command++)
+        near_offer(&near, slice_of(command->name));
+    fprintf(stderr, "fairvisor: there is no command '%s'", name);
+    if (near.best.size > 0)
+        fprintf(stderr, "; did you mean '%.*s'?", (int)near.best.size, near.best.data);
+    fputs("\nThe commands are:", stderr);
+    for (const struct command *command = command_table; command->name; command++)
+        fprintf(stderr, " %s", command->name);
+    fputs("\n", stderr);
+    return EXIT_CODE_USAGE;
+}
 
 static int run_version(const struct command *command, int count, char **words)
 {
@@ -31,30 +84,15 @@ static int run_help(const struct command *command, int count, char **words)
     if (count > 2)
         return command_refuse(command, "'%s' is one argument too many", words[2]);
     if (count == 1) {
-        command_print_overview(stdout);
+        print_overview(stdout);
         return EXIT_CODE_OK;
     }
-    about = strcmp(words[1], "--help") == 0 ? command : command_find(words[1]);
+    about = strcmp(words[1], "--help") == 0 ? command : find(words[1]);
     if (!about)
-        return command_refuse_name(words[1]);
+        return refuse_name(words[1]);
     command_print_help(about, stdout);
     return EXIT_CODE_OK;
 }
-
-const struct command command_table[] = {
-    {"validate", validate_run, "Check a policy bundle and say what is wrong with it, and where.",
-     "validate [--strict] [--format text|json] FILE|-", VALIDATE_DETAILS, VALIDATE_EXAMPLES},
-    {"status", status_run, "Tell whether an instance runs and how it is.",
-     "status [-c FILE] [--instance NAME] [--json]", STATUS_DETAILS, STATUS_EXAMPLES},
-    {"explain", explain_run, "Tell what would happen to a request, and why, without charging it.",
-     "explain [-c FILE] [--bundle FILE] [--instance NAME] [--json]\n"
-     "                         METHOD URI [-H 'NAME: VALUE']... [--client ADDRESS]",
-     EXPLAIN_DETAILS, EXPLAIN_EXAMPLES},
-    {"version", run_version, "Print the version.", "version", "", "  fairvisor version\n"},
-    {"help", run_help, "Print this overview, or what one command does.", "help [COMMAND]", "",
-     "  fairvisor help\n  fairvisor help validate\n"},
-    {NULL, NULL, NULL, NULL, NULL, NULL},
-};
 
 /* Words that people try before they know the commands. */
 static const char *command_of(const char *word)
@@ -72,12 +110,12 @@ int main(int count, char **words)
     int code;
 
     if (count < 2) {
-        command_print_overview(stderr);
+        print_overview(stderr);
         return EXIT_CODE_USAGE;
     }
-    command = command_find(command_of(words[1]));
+    command = find(command_of(words[1]));
     if (!command)
-        return command_refuse_name(words[1]);
+        return refuse_name(words[1]);
     code = command->run(command, count - 1, words + 1);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         fprintf(stderr, "fairvisor: standard output cannot be written: %s\n", strerror(errno));
