@@ -1,1 +1,14 @@
 # SPDX-License-Identifier: MPL-2.0
+# What is shipped beside the programs.
+
+EXTRA_DIST += packaging/quickstart packaging/check packaging/install-packages .ci/run CONTRIBUTING.md SECURITY.md \
+	CHANGELOG.md \
+	packaging/examples/quickstart.json packaging/examples/per-client.json packaging/examples/plans.json \
+	packaging/examples/shadow.json packaging/examples/kill-switch.json
+
+nginx_recipes = packaging/gateways/nginx/README.md packaging/gateways/nginx/upstream-tcp.conf \
+	packaging/gateways/nginx/upstream-unix.conf packaging/gateways/nginx/auth-request.conf \
+	packaging/gateways/nginx/auth-request-protect.conf packaging/gateways/nginx/auth-request-protect-fail-open.conf \
+	packaging/gateways/nginx/accel.conf packaging/gateways/nginx/accel-fail-open.conf \
+	packaging/gateways/nginx/accel-backend.conf
+EXTRA_DIST += $(nginx_recipes)
