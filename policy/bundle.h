@@ -76,6 +76,7 @@ struct policy {
     bool is_shadow;
     struct slice path; /* of the selector */
     bool path_is_exact;
+    struct slice also_prefix;        /* a prefix beside an exact path, either of which matches; empty = none */
     uint64_t method_bits;            /* bit i = bundle_methods[i]; 0 with no other_methods = any */
     const struct slice *other_methods;
     uint32_t other_method_count;

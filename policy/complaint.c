@@ -90,7 +90,8 @@ const char *complaint_severity_name(enum complaint_severity severity)
     return severity == COMPLAINT_ERROR ? "error" : "warning";
 }
 
-/* Prints TEXT with control characters, those of U+0080 to U+009F too, as \u00XX, and the bytes of ESCAPED behind a backslash. */
+/* Prints TEXT with control characters, those of U+0080 to U+009F too, as \u00XX, and the bytes of ESCAPED behind a
+ * backslash. */
 static void print_text(const char *text, const char *escaped, FILE *out)
 {
     for (const unsigned char *p = (const unsigned char *)text; *p; p++) {

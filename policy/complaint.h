@@ -10,17 +10,17 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define COMPLAINT_MAX            64 /* kept; further ones are only counted */
-#define COMPLAINT_POINTER_SIZE   256
-#define COMPLAINT_SENTENCE_SIZE  512
+#define COMPLAINT_MAX           64 /* kept; further ones are only counted */
+#define COMPLAINT_POINTER_SIZE  256
+#define COMPLAINT_SENTENCE_SIZE 512
 
 enum complaint_severity { COMPLAINT_ERROR, COMPLAINT_WARNING };
 
 struct complaint {
     enum complaint_severity severity;
-    const char *code; /* a stable word for machines: "unknown_field"; static storage */
-    uint32_t line;    /* from 1; 0 when there is no place in the text */
-    uint32_t column;  /* from 1, in bytes */
+    const char *code;                       /* a stable word for machines: "unknown_field"; static storage */
+    uint32_t line;                          /* from 1; 0 when there is no place in the text */
+    uint32_t column;                        /* from 1, in bytes */
     char pointer[COMPLAINT_POINTER_SIZE];   /* RFC 6901; "" is the whole document */
     char sentence[COMPLAINT_SENTENCE_SIZE]; /* cause and cure, without a full stop */
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * A number is its significant digits times a power of ten; it is a whole count of millionths when that power is at least
- * -6 once trailing zeros are taken off the digits. No floating point anywhere.
+ * A number is its significant digits times a power of ten; it is a whole count of millionths when that power is at
+ * least -6 once trailing zeros are taken off the digits. No floating point anywhere.
  */
 #include "policy/decimal.h"
 
@@ -9,16 +9,16 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#define DECIMAL_PLACES  6
-#define MAX_DIGITS      16 /* of DECIMAL_MAX */
-#define EXPONENT_BOUND  (INT64_C(1) << 40)
+#define DECIMAL_PLACES 6
+#define MAX_DIGITS     16 /* of DECIMAL_MAX */
+#define EXPONENT_BOUND (INT64_C(1) << 40)
 
 struct number {
     bool is_negative;
-    int64_t significant;  /* the digits between the first and the last that is not 0; saturates */
-    int64_t digit_count;  /* of them */
-    int64_t zeros;        /* seen behind the last that is not 0 */
-    int64_t exponent;     /* the power of ten of the last digit read */
+    int64_t significant; /* the digits between the first and the last that is not 0; saturates */
+    int64_t digit_count; /* of them */
+    int64_t zeros;       /* seen behind the last that is not 0 */
+    int64_t exponent;    /* the power of ten of the last digit read */
 };
 
 static bool is_digit(struct slice text, size_t at)

@@ -8,7 +8,7 @@
 
 const struct field_row fields_table[FIELD_COUNT] = {
 #define OBJECT(symbol, title)
-#define FIELD(object, key, type, need, least, most, words, standard, prose)                                            \
+#define FIELD(object, key, type, need, least, most, words, standard, prose) \
     {OBJECT_##object, #key, FIELD_TYPE_##type, FIELD_NEED_##need, least, most, words, standard, prose},
 #define ALIAS(object, key, meant)
 #include "policy/fields.def"
@@ -39,7 +39,7 @@ const struct object_row fields_objects[OBJECT_COUNT] = {
 
 /* Before each object's fields stands a marker whose value is that of its first field. */
 enum first {
-#define OBJECT(symbol, title)                                 FIRST_##symbol, BEFORE_##symbol = FIRST_##symbol - 1,
+#define OBJECT(symbol, title)                                               FIRST_##symbol, BEFORE_##symbol = FIRST_##symbol - 1,
 #define FIELD(object, key, type, need, least, most, words, standard, prose) AT_##object##_##key,
 #define ALIAS(object, key, meant)
 #include "policy/fields.def"

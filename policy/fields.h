@@ -32,8 +32,8 @@ enum field {
 };
 
 enum field_type {
-    FIELD_TYPE_AMOUNT,      /* a number, kept as millionths */
-    FIELD_TYPE_INTEGER,     /* a whole number */
+    FIELD_TYPE_AMOUNT,  /* a number, kept as millionths */
+    FIELD_TYPE_INTEGER, /* a whole number */
     FIELD_TYPE_BOOLEAN,
     FIELD_TYPE_TIME,        /* "2026-01-01T00:00:00Z" */
     FIELD_TYPE_TEXT,        /* any characters but control characters */
@@ -48,9 +48,9 @@ enum field_type {
     FIELD_TYPE_HOSTS,       /* a list of host names */
     FIELD_TYPE_MATCH,       /* an object from keys to texts */
     FIELD_TYPE_OBJECT,
-    FIELD_TYPE_OBJECTS,     /* a list of objects */
-    FIELD_TYPE_OBJECT_MAP,  /* an object from names to objects */
-    FIELD_TYPE_CONFIG,      /* the object that the algorithm beside it asks for */
+    FIELD_TYPE_OBJECTS,    /* a list of objects */
+    FIELD_TYPE_OBJECT_MAP, /* an object from names to objects */
+    FIELD_TYPE_CONFIG,     /* the object that the algorithm beside it asks for */
 };
 
 enum field_need { FIELD_NEED_OPTIONAL, FIELD_NEED_REQUIRED, FIELD_NEED_ENABLED };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * Points in time as a bundle writes them: the one form YYYY-MM-DDThh:mm:ssZ of RFC 3339, always UTC. An offset other than Z, a fraction
- * of a second, a leap second and lower-case letters are refused: nothing is rounded or shifted in silence.
+ * Points in time as a bundle writes them: the one form YYYY-MM-DDThh:mm:ssZ of RFC 3339, always UTC. An offset other
+ * than Z, a fraction of a second, a leap second and lower-case letters are refused: nothing is rounded or shifted in
+ * silence.
  */
 #ifndef FAIRVISOR_POLICY_ISO8601_H
 #define FAIRVISOR_POLICY_ISO8601_H

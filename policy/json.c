@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * Tokens come from jsmn, which only ever sees what the gate let through. With parent links its work is linear in the text times the
- * depth, and the gate bounds the depth. What jsmn lacks is added here: where a token's subtree ends, for walking siblings.
+ * Tokens come from jsmn, which only ever sees what the gate let through. With parent links its work is linear in the
+ * text times the depth, and the gate bounds the depth. What jsmn lacks is added here: where a token's subtree ends, for
+ * walking siblings.
  */
 #include "policy/json.h"
 
@@ -121,8 +122,8 @@ enum json_type json_type(const struct json *json, uint32_t token)
 const char *json_type_name(enum json_type type)
 {
     static const char *const names[] = {
-        [JSON_OBJECT] = "an object",  [JSON_ARRAY] = "an array",    [JSON_STRING] = "a string",
-        [JSON_NUMBER] = "a number",   [JSON_BOOLEAN] = "a boolean", [JSON_NULL] = "null",
+        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array",    [JSON_STRING] = "a string",
+        [JSON_NUMBER] = "a number",  [JSON_BOOLEAN] = "a boolean", [JSON_NULL] = "null",
     };
 
     return names[type];

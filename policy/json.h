@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * A JSON text as tokens that can be walked in linear time. Tokens are numbers; 0 is the document's value. In an object, the tokens
- * one walks with json_first and json_next are the member names; json_value leads from a name to its value.
+ * A JSON text as tokens that can be walked in linear time. Tokens are numbers; 0 is the document's value. In an object,
+ * the tokens one walks with json_first and json_next are the member names; json_value leads from a name to its value.
  */
 #ifndef FAIRVISOR_POLICY_JSON_H
 #define FAIRVISOR_POLICY_JSON_H
@@ -21,8 +21,8 @@ enum json_type { JSON_OBJECT, JSON_ARRAY, JSON_STRING, JSON_NUMBER, JSON_BOOLEAN
 
 struct json;
 
-/* Checks TEXT with the gate and makes tokens of it. NULL with FAULT filled when it is not JSON or memory is out. The caller
- * frees the result; TEXT must live as long. */
+/* Checks TEXT with the gate and makes tokens of it. NULL with FAULT filled when it is not JSON or memory is out. The
+ * caller frees the result; TEXT must live as long. */
 struct json *json_parse(struct slice text, const struct json_gate_limits *limits, struct json_gate_fault *fault);
 void json_free(struct json *json);
 
@@ -50,8 +50,8 @@ struct slice json_raw(const struct json *json, uint32_t token);
  * REGION. false when memory is out. */
 bool json_text(const struct json *json, uint32_t token, struct region *region, struct slice *text);
 
-/* Names that repeat an earlier one of the same object, compared after unescaping, in document order. The first ROOM go to
- * NAMES; *COUNT is how many there are. O(n log n). false when memory is out. */
+/* Names that repeat an earlier one of the same object, compared after unescaping, in document order. The first ROOM go
+ * to NAMES; *COUNT is how many there are. O(n log n). false when memory is out. */
 bool json_duplicates(const struct json *json, uint32_t *names, size_t room, size_t *count);
 
 /* Offset of the token's first byte, a string's quotation mark included. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * A recursive descent over RFC 8259's grammar, no deeper than JSON_GATE_MAX_DEPTH. It builds nothing and keeps nothing: it
- * only says whether the text is JSON, and where it stops being JSON.
+ * A recursive descent over RFC 8259's grammar, no deeper than JSON_GATE_MAX_DEPTH. It builds nothing and keeps nothing:
+ * it only says whether the text is JSON, and where it stops being JSON.
  */
 #include "policy/json_gate.h"
 

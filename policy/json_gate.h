@@ -22,9 +22,9 @@ struct json_gate_fault {
     const char *sentence; /* cause and cure, without a full stop; static storage */
 };
 
-/* Takes exactly one value with nothing but whitespace around it: valid UTF-8 (no surrogates, no overlong forms, no byte order
- * mark), no NUL and no \u0000, surrogate escapes in pairs, at most JSON_GATE_MAX_DEPTH containers deep. One pass, no
- * allocation. *TOKENS counts values and member names. false fills FAULT. */
+/* Takes exactly one value with nothing but whitespace around it: valid UTF-8 (no surrogates, no overlong forms, no byte
+ * order mark), no NUL and no \u0000, surrogate escapes in pairs, at most JSON_GATE_MAX_DEPTH containers deep. One pass,
+ * no allocation. *TOKENS counts values and member names. false fills FAULT. */
 bool json_gate_check(struct slice text, const struct json_gate_limits *limits, size_t *tokens,
                      struct json_gate_fault *fault);
 

@@ -1,12 +1,21 @@
 # SPDX-License-Identifier: MPL-2.0
 noinst_LIBRARIES += libpolicy.a
 libpolicy_a_SOURCES = \
+	policy/bundle.c policy/bundle.h \
 	policy/complaint.c policy/complaint.h \
 	policy/decimal.c policy/decimal.h \
+	policy/descriptor.c policy/descriptor.h \
+	policy/facts.c policy/facts.h \
 	policy/fields.c policy/fields.def policy/fields.h \
 	policy/iso8601.c policy/iso8601.h \
 	policy/json.c policy/json.h \
 	policy/json_gate.c policy/json_gate.h \
+	policy/lint.c \
+	policy/load.c policy/load.h policy/load_private.h \
+	policy/load_algorithm.c policy/load_key.c policy/load_object.c policy/load_policy.c policy/load_rule.c \
+	policy/load_selector.c policy/load_switches.c policy/load_value.c \
+	policy/match.c policy/match.h \
+	policy/path.c policy/path.h \
 	policy/region.c policy/region.h
 libpolicy_a_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS) $(JWT_CFLAGS)
 

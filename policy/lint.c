@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Warnings: a bundle that is valid and yet does not do what its author may think. Looks at policies without errors
+ * only, so that the n-th rule of the text is the n-th rule of the policy.
+ */
+#include "policy/load_private.h"
+
+#include <stdlib.h>
+
+#define WEEK_SECONDS INT64_C(604800)
+
+/* Value of the member KEY of an object; JSON_NONE when it is not given. */
+static uint32_t member(const struct load *load, uint32_t object, const char *key)
+{
+    for (uint32_t name = json_first(load->json, object); name != JSON_NONE; name = json_next(load->json, name))
+        if (slice_equal(json_raw(load->json, name), slice_of(key)))
+            return json_value(load->json, name);
+    return JSON_NONE;
+}
+
+static uint32_t member_or_self(const struct load *load, uint32_t object, const char *key)
+{
+    uint32_t value = member(load, object, key);
+
+    return value != JSON_NONE ? value : object;
+}
+
+/* ---- rules ----------------------------------------------------------------------------------------------------- */
+
+static bool is_client_chosen(enum descriptor_source source)
+{
+    return source == DESCRIPTOR_HEADER || source == DESCRIPTOR_QUERY || source == DESCRIPTOR_JWT;
+}
+
+/* Claims are warned of once for the whole bundle, so a rule with claims alone is left out here. */
+static void lint_keys(struct load *load, uint32_t token, const struct policy *policy, const struct rule *rule)
+{
+    bool is_all_chosen = rule->key_count > 0, has_plain = false;
+    uint32_t keys = member_or_self(load, token, "limit_keys"), i = 0;
+
+    for (uint32_t key = json_first(load->json, keys); key != JSON_NONE; key = json_next(load->json, key), i++) {
+        enum descriptor_source source = load->bundle->descriptors[rule->keys[i]].source;
+
+        is_all_chosen &= is_client_chosen(source);
+        has_plain |= is_client_chosen(source) && source != DESCRIPTOR_JWT;
+        if (source == DESCRIPTOR_IP_ADDRESS)
+            load_warn(load, key, "ipv6_blind",
+                      "one IPv6 client has 2^64 addresses and with them as many budgets; use \"ip:prefix\" for one "
+                      "budget per /64");
+    }
+    if (is_all_chosen && has_plain && rule->on_missing == ON_MISSING_SKIP && !policy->fallback)
+        load_warn(load, keys, "client_chosen_key",
+                  "a client that leaves this key out is not limited, and one that changes it gets a new budget; "
+                  "set \"on_missing\", add a key such as ip:prefix, or add a \"fallback_limit\"");
+}
+
+static void lint_one_cost(struct load *load, uint32_t config, const char *name, int64_t cost, bool is_used,
+                          const struct token_bucket *bucket)
+{
+    uint32_t token = member(load, config, name);
+
+    if (is_used && cost > bucket->burst)
+        load_warn(load, token != JSON_NONE ? token : config, "unmeetable_limit",
+                  "\"%s\" is greater than \"burst\", so such a request can never pass", name);
+    if (!is_used && token != JSON_NONE)
+        load_warn(load, token, "unused_field", "\"%s\" has no effect with this \"cost_source\"", name);
+}
+
+static void lint_cost(struct load *load, uint32_t token, const struct rule *rule)
+{
+    const struct token_bucket *bucket = &rule->config.token_bucket;
+    uint32_t config = member(load, token, "algorithm_config");
+    bool is_fixed = bucket->cost_source == COST_SOURCE_FIXED;
+
+    if (rule->algorithm != ALGORITHM_TOKEN_BUCKET || config == JSON_NONE)
+        return;
+    lint_one_cost(load, config, "fixed_cost", bucket->fixed_cost, is_fixed, bucket);
+    lint_one_cost(load, config, "default_cost", bucket->default_cost, !is_fixed, bucket);
+}
+
+/* ---- rules that no request can reach --------------------------------------------------------------------------- */
+
+static bool path_is_under(struct slice path, struct slice prefix)
+{
+    if (prefix.size > 0 && prefix.data[prefix.size - 1] == '/')
+        return slice_has_prefix(path, prefix);
+    return slice_has_prefix(path, prefix) && (path.size == prefix.size || path.data[prefix.size] == '/');
+}
+
+static bool selects_path(const struct policy *policy, struct slice path)
+{
+    if (policy->path_is_exact && slice_equal(path, policy->path))
+        return true;
+    if (!policy->path_is_exact)
+        return path_is_under(path, policy->path);
+    return policy->also_prefix.size > 0 && path_is_under(path, policy->also_prefix);
+}
+
+static bool selects_method(const struct policy *policy, struct slice method)
+{
+    uint32_t index = bundle_method_index(method);
+
+    if (policy->method_bits == 0 && policy->other_method_count == 0)
+        return true;
+    if (index != BUNDLE_NO_INDEX)
+        return (policy->method_bits >> index & 1) != 0;
+    for (uint32_t i = 0; i < policy->other_method_count; i++)
+        if (slice_equal(policy->other_methods[i], method))
+            return true;
+    return false;
+}
+
+static bool selects_host(const struct policy *policy, struct slice host)
+{
+    for (uint32_t i = 0; i < policy->host_count; i++)
+        if (slice_equal(policy->hosts[i], host))
+            return true;
+    return policy->host_count == 0;
+}
+
+static bool selector_allows(const struct load *load, const struct policy *policy,
+                            const struct match_condition *condition)
+{
+    switch (load->bundle->descriptors[condition->descriptor].source) {
+    case DESCRIPTOR_PATH:
+        return selects_path(policy, condition->value);
+    case DESCRIPTOR_METHOD:
+        return selects_method(policy, condition->value);
+    case DESCRIPTOR_HOST:
+        return selects_host(policy, condition->value);
+    default:
+        return true;
+    }
+}
+
+static bool contradicts_earlier(const struct rule *rule, uint32_t at)
+{
+    for (uint32_t i = 0; i < at; i++)
+        if (rule->conditions[i].descriptor == rule->conditions[at].descriptor &&
+            !slice_equal(rule->conditions[i].value, rule->conditions[at].value))
+            return true;
+    return false;
+}
+
+static int compare_switches(const void *left, const void *right)
+{
+    const struct kill_switch *a = left, *b = right;
+
+    if (a->descriptor != b->descriptor)
+        return a->descriptor < b->descriptor ? -1 : 1;
+    if (a->value.size != b->value.size)
+        return a->value.size < b->value.size ? -1 : 1;
+    return a->value.size > 0 ? memcmp(a->value.data, b->value.data, a->value.size) : 0;
+}
+
+/* The kill switches that hold for ever and on every route, sorted for bsearch. */
+struct blocked {
+    struct kill_switch *items;
+    size_t count;
+};
+
+static void lint_match(struct load *load, uint32_t token, const struct policy *policy, const struct rule *rule,
+                       const struct blocked *blocked)
+{
+    uint32_t match = member(load, token, "match"), i = 0;
+    uint32_t name = match != JSON_NONE ? json_first(load->json, match) : JSON_NONE;
+
+    for (; name != JSON_NONE; name = json_next(load->json, name), i++) {
+        const struct match_condition *condition = &rule->conditions[i];
+        struct kill_switch wanted = {.descriptor = condition->descriptor, .value = condition->value};
+
+        if (contradicts_earlier(rule, i))
+            load_warn(load, name, "unreachable_rule",
+                      "no request can meet this and the condition on the same key before it");
+        else if (!selector_allows(load, policy, condition))
+            load_warn(load, name, "unreachable_rule", "no request that the selector lets in can meet this condition");
+        else if (blocked->count > 0 &&
+                 bsearch(&wanted, blocked->items, blocked->count, sizeof(wanted), compare_switches))
+            load_warn(load, name, "unreachable_rule", "a kill switch refuses every request that meets this condition");
+    }
+}
+
+/* ---- policies -------------------------------------------------------------------------------------------------- */
+
+static void lint_policy(struct load *load, uint32_t spec, const struct policy *policy, const struct blocked *blocked)
+{
+    uint32_t list = member_or_self(load, spec, "rules"), fallback = member(load, spec, "fallback_limit"), i = 0;
+    bool always_applies = false;
+
+    for (uint32_t token = json_first(load->json, list); token != JSON_NONE; token = json_next(load->json, token), i++) {
+        lint_keys(load, token, policy, &policy->rules[i]);
+        lint_cost(load, token, &policy->rules[i]);
+        lint_match(load, token, policy, &policy->rules[i], blocked);
+        always_applies |= policy->rules[i].condition_count == 0;
+    }
+    if (fallback != JSON_NONE && policy->fallback) {
+        lint_keys(load, fallback, policy, policy->fallback);
+        lint_cost(load, fallback, policy->fallback);
+        if (always_applies)
+            load_warn(load, fallback, "unreachable_rule",
+                      "the fallback never holds, for a rule without \"match\" applies to every request");
+    }
+    if (policy->rule_count == 0 && !policy->fallback)
+        load_warn(load, list, "no_rules", "this policy has no rule and no \"fallback_limit\", so it limits nothing");
+}
+
+static bool gather_blocked(struct load *load, struct blocked *blocked)
+{
+    const struct bundle *bundle = load->bundle;
+
+    blocked->items = calloc((size_t)bundle->kill_switch_count + 1, sizeof(*blocked->items));
+    if (!blocked->items)
+        return false;
+    for (uint32_t i = 0; i < bundle->kill_switch_count; i++)
+        if (bundle->kill_switches[i].expires_at == BUNDLE_NEVER && bundle->kill_switches[i].route.size == 0)
+            blocked->items[blocked->count++] = bundle->kill_switches[i];
+    qsort(blocked->items, blocked->count, sizeof(*blocked->items), compare_switches);
+    return true;
+}
+
+static void lint_policies(struct load *load)
+{
+    struct blocked blocked = {NULL, 0};
+
+    if (!gather_blocked(load, &blocked)) {
+        load->is_out_of_memory = true;
+        return;
+    }
+    for (uint32_t i = 0; i < load->bundle->policy_count; i++)
+        lint_policy(load, member(load, load->policy_tokens[i], "spec"), &load->bundle->policies[i], &blocked);
+    free(blocked.items);
+}
+
+/* ---- the rest of the bundle ------------------------------------------------------------------------------------ */
+
+static void lint_expiry(struct load *load, uint32_t object, int64_t expires_at, const char *what)
+{
+    uint32_t token = member(load, object, "expires_at");
+
+    if (token == JSON_NONE || expires_at == BUNDLE_NEVER)
+        return;
+    if (expires_at <= load->now)
+        load_warn(load, token, "expired", "this %s has ended and does nothing any more; remove it", what);
+    else if (expires_at - load->now <= WEEK_SECONDS)
+        load_warn(load, token, "expires_soon", "this %s ends within a week", what);
+}
+
+static void lint_override(struct load *load, const char *key, const struct override *override, const char *effect)
+{
+    uint32_t token = member(load, JSON_ROOT, key);
+
+    if (token == JSON_NONE || !override->is_enabled)
+        return;
+    load_warn(load, token, "override_active", "\"%s\" is enabled: %s", key, effect);
+    lint_expiry(load, token, override->expires_at, "override");
+}
+
+static void lint_kill_switches(struct load *load)
+{
+    uint32_t list = member(load, JSON_ROOT, "kill_switches"), i = 0;
+
+    if (list == JSON_NONE)
+        return;
+    for (uint32_t token = json_first(load->json, list); token != JSON_NONE; token = json_next(load->json, token))
+        lint_expiry(load, token, load->bundle->kill_switches[i++].expires_at, "kill switch");
+}
+
+void lint_bundle(struct load *load)
+{
+    lint_expiry(load, JSON_ROOT, load->bundle->expires_at, "bundle");
+    lint_override(load, "global_shadow", &load->bundle->global_shadow, "no policy refuses anything until it ends");
+    lint_override(load, "kill_switch_override", &load->bundle->kill_switch_override,
+                  "no kill switch refuses anything until it ends");
+    lint_kill_switches(load);
+    if (load->jwt_token != JSON_NONE)
+        load_warn(
+            load, load->jwt_token, "unverified_jwt",
+            "this release reads claims without verifying the signature: anybody can write a token with any claim, "
+            "so use jwt: keys only behind a gateway that verifies tokens");
+    lint_policies(load);
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * The algorithm of a rule and its figures. What this release does not enforce is read and checked all the same, and
+ * then refused by name: a limit that looks set and does nothing would be the worst of answers.
+ */
+#include "policy/load_private.h"
+
+#define PERCENT_100 (100 * BUNDLE_MILLIONTHS)
+
+static const struct load_value *get(const struct load_record *record, enum field field)
+{
+    return load_object_get(record, field);
+}
+
+/* Complains when AT_LEAST, given with FLOOR, is smaller. */
+static void check_order(struct load *load, const struct load_value *value, const char *name,
+                        const struct load_value *floor, const char *floor_name)
+{
+    if (value->is_valid && floor->is_valid && value->number < floor->number)
+        load_complain(load, value->token, "inconsistent", "\"%s\" must be at least \"%s\"", name, floor_name);
+}
+
+/* ---- token_bucket ---------------------------------------------------------------------------------------------- */
+
+static enum cost_source cost_source_of(const struct load *load, const struct load_value *source)
+{
+    if (source->number == 0)
+        return COST_SOURCE_FIXED;
+    return load->keys.items[source->descriptor].source == DESCRIPTOR_HEADER ? COST_SOURCE_HEADER : COST_SOURCE_QUERY;
+}
+
+static void read_token_bucket(struct load *load, const struct load_record *record, struct rule *rule)
+{
+    const struct load_value *rate = get(record, FIELD_token_bucket_tokens_per_second);
+    const struct load_value *burst = get(record, FIELD_token_bucket_burst);
+    const struct load_value *source = get(record, FIELD_token_bucket_cost_source);
+    const struct load_value *fixed = get(record, FIELD_token_bucket_fixed_cost);
+    const struct load_value *standard = get(record, FIELD_token_bucket_default_cost);
+    struct token_bucket *bucket = &rule->config.token_bucket;
+
+    check_order(load, burst, "burst", rate, "tokens_per_second");
+    if (!source->is_valid)
+        return;
+    *bucket = (struct token_bucket){
+        .rate = rate->number,
+        .burst = burst->number,
+        .cost_source = cost_source_of(load, source),
+        .cost_descriptor = source->descriptor,
+        .fixed_cost = fixed->number,
+        .default_cost = standard->number,
+    };
+}
+
+/* ---- cost_based ------------------------------------------------------------------------------------------------ */
+
+static void check_delay(struct load *load, const struct load_record *action)
+{
+    const struct load_value *kind = get(action, FIELD_staged_action_action);
+    const struct load_value *delay = get(action, FIELD_staged_action_delay_ms);
+    bool is_throttle = kind->is_valid && slice_equal(kind->text, SLICE("throttle"));
+
+    if (!kind->is_valid)
+        return;
+    if (is_throttle && !delay->is_given)
+        load_complain(load, action->token, "missing_field",
+                      "a staged action that throttles needs the field \"delay_ms\", which is missing");
+    if (!is_throttle && delay->is_given)
+        load_complain(load, delay->name, "inconsistent", "\"delay_ms\" has no meaning unless the action is throttle");
+}
+
+static void read_staged_actions(struct load *load, uint32_t list)
+{
+    int64_t last = -1;
+    bool has_reject = false;
+
+    for (uint32_t token = json_first(load->json, list); token != JSON_NONE; token = json_next(load->json, token)) {
+        const struct load_value *threshold, *kind;
+        struct load_record action;
+
+        if (!load_object_read(load, OBJECT_staged_action, token, &action))
+            continue;
+        check_delay(load, &action);
+        threshold = get(&action, FIELD_staged_action_threshold_percent);
+        kind = get(&action, FIELD_staged_action_action);
+        if (!threshold->is_valid)
+            continue;
+        if (threshold->number <= last)
+            load_complain(load, threshold->token, "inconsistent",
+                          "\"threshold_percent\" must be greater than that of the action before");
+        last = threshold->number;
+        if (!kind->is_valid || !slice_equal(kind->text, SLICE("reject")))
+            continue;
+        if (threshold->number != PERCENT_100)
+            load_complain(load, threshold->token, "inconsistent",
+                          "the action reject must have the threshold_percent 100");
+        has_reject = true;
+    }
+    if (!has_reject)
+        load_complain(load, list, "inconsistent", "\"staged_actions\" needs one action reject at 100 percent");
+}
+
+static void read_cost_based(struct load *load, const struct load_record *record, struct rule *rule)
+{
+    const struct load_value *actions = get(record, FIELD_cost_based_staged_actions);
+
+    (void)rule;
+    if (actions->is_valid)
+        read_staged_actions(load, actions->token);
+}
+
+/* ---- token_bucket_llm ------------------------------------------------------------------------------------------ */
+
+static void read_token_bucket_llm(struct load *load, const struct load_record *record, struct rule *rule)
+{
+    const struct load_value *minute = get(record, FIELD_token_bucket_llm_tokens_per_minute);
+    const struct load_value *day = get(record, FIELD_token_bucket_llm_tokens_per_day);
+    const struct load_value *burst = get(record, FIELD_token_bucket_llm_burst_tokens);
+    const struct load_value *source = get(record, FIELD_token_bucket_llm_token_source);
+    const struct load_value *streaming = get(record, FIELD_token_bucket_llm_streaming);
+    struct load_record inner;
+
+    (void)rule;
+    if (!minute->is_given && !day->is_given)
+        load_complain(load, record->token, "missing_field",
+                      "%s needs \"tokens_per_minute\" or \"tokens_per_day\", and both are missing",
+                      fields_objects[record->object].title);
+    if (burst->is_given && !minute->is_given)
+        load_complain(load, burst->name, "inconsistent",
+                      "\"burst_tokens\" has no meaning without \"tokens_per_minute\"");
+    check_order(load, burst, "burst_tokens", minute, "tokens_per_minute");
+    if (source->is_valid)
+        load_object_read(load, OBJECT_token_source, source->token, &inner);
+    if (streaming->is_valid)
+        load_object_read(load, OBJECT_streaming, streaming->token, &inner);
+}
+
+/* ---- all ------------------------------------------------------------------------------------------------------- */
+
+/* One row for each enum algorithm, which is also the order of the words in fields.def. */
+static const struct algorithm_row {
+    enum object config;
+    enum field repeated;
+    void (*read)(struct load *load, const struct load_record *record, struct rule *rule);
+    bool is_enforced;
+} algorithms[] = {
+    [ALGORITHM_TOKEN_BUCKET] = {OBJECT_token_bucket, FIELD_token_bucket_algorithm, read_token_bucket, true},
+    [ALGORITHM_COST_BASED] = {OBJECT_cost_based, FIELD_cost_based_algorithm, read_cost_based, false},
+    [ALGORITHM_TOKEN_BUCKET_LLM] = {OBJECT_token_bucket_llm, FIELD_token_bucket_llm_algorithm, read_token_bucket_llm,
+                                    false},
+    [ALGORITHM_CONCURRENCY] = {OBJECT_concurrency, FIELD_concurrency_algorithm, NULL, false},
+};
+
+bool load_algorithm_read(struct load *load, const struct load_value *algorithm, uint32_t token, struct rule *rule)
+{
+    const struct algorithm_row *row = &algorithms[algorithm->number];
+    const struct load_value *repeated;
+    struct load_record record;
+
+    rule->algorithm = (enum algorithm)algorithm->number;
+    if (!row->is_enforced)
+        load_complain(load, algorithm->token, "not_yet_enforced",
+                      "the algorithm \"%.*s\" is not enforced by this release; remove the rule",
+                      SHOWN(algorithm->text));
+    if (!load_object_read(load, row->config, token, &record))
+        return false;
+    repeated = get(&record, row->repeated);
+    if (repeated->is_valid && !slice_equal(repeated->text, algorithm->text))
+        load_complain(load, repeated->token, "inconsistent",
+                      "\"algorithm\" is \"%.*s\" here but \"%.*s\" beside algorithm_config; leave it out here",
+                      SHOWN(repeated->text), SHOWN(algorithm->text));
+    if (row->read)
+        row->read(load, &record, rule);
+    return true;
+}

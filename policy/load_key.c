@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Keys: from "header:X-Api-Key" to a descriptor that the whole bundle has once, and the values that keys are compared
+ * with, brought to the form in which requests will show them.
+ */
+#include "policy/load_private.h"
+
+#include <stdlib.h>
+
+#include "policy/facts.h"
+#include "shm/address.h"
+#include "shm/near.h"
+#include "shm/siphash.h"
+
+#define MAX_KEY    128
+#define MAX_VALUE  1024
+#define FIRST_ROOM 64
+
+/* Every key there is. A text that ends in a colon takes a name behind it. */
+static const struct key_form {
+    const char *text;
+    const char *canonical;
+    enum descriptor_source source;
+    bool is_enforced;
+} forms[] = {
+    {"jwt:", "jwt:", DESCRIPTOR_JWT, true},
+    {"header:", "header:", DESCRIPTOR_HEADER, true},
+    {"query:", "query:", DESCRIPTOR_QUERY, true},
+    {"ip:address", "ip:address", DESCRIPTOR_IP_ADDRESS, true},
+    {"ip:addr", "ip:address", DESCRIPTOR_IP_ADDRESS, true},
+    {"ip:prefix", "ip:prefix", DESCRIPTOR_IP_PREFIX, true},
+    {"path", "path", DESCRIPTOR_PATH, true},
+    {"method", "method", DESCRIPTOR_METHOD, true},
+    {"host", "host", DESCRIPTOR_HOST, true},
+    {"ip:country", NULL, 0, false},
+    {"ip:asn", NULL, 0, false},
+    {"ip:type", NULL, 0, false},
+    {"ip:tor", NULL, 0, false},
+    {"ua:bot", NULL, 0, false},
+    {"ua:bot_category", NULL, 0, false},
+};
+#define FORM_COUNT (sizeof(forms) / sizeof(forms[0]))
+
+static bool takes_name(const struct key_form *form)
+{
+    return form->text[strlen(form->text) - 1] == ':';
+}
+
+static const struct key_form *find_form(struct slice text)
+{
+    for (size_t i = 0; i < FORM_COUNT; i++) {
+        struct slice known = slice_of(forms[i].text);
+
+        if (takes_name(&forms[i]) ? slice_has_prefix(text, known) : slice_equal(text, known))
+            return &forms[i];
+    }
+    return NULL;
+}
+
+static void complain_unknown(struct load *load, uint32_t token, struct slice text)
+{
+    const char *colon = memchr(text.data, ':', text.size);
+    struct near near;
+
+    near_init(&near, text);
+    for (size_t i = 0; i < FORM_COUNT; i++)
+        if (!takes_name(&forms[i]))
+            near_offer(&near, slice_of(forms[i].text));
+    if (near.best.size > 0) {
+        load_complain(load, token, "unknown_key", "\"%.*s\" is not a key; did you mean \"%.*s\"?", SHOWN(text),
+                      SHOWN(near.best));
+        return;
+    }
+    near_init(&near, (struct slice){text.data, colon ? (size_t)(colon - text.data) + 1 : text.size});
+    for (size_t i = 0; i < FORM_COUNT; i++)
+        if (takes_name(&forms[i]))
+            near_offer(&near, slice_of(forms[i].text));
+    if (near.best.size > 0 && colon)
+        load_complain(load, token, "unknown_key", "\"%.*s\" is not a key; did you mean \"%.*s%.*s\"?", SHOWN(text),
+                      SHOWN(near.best),
+                      SHOWN(((struct slice){colon + 1, text.size - (size_t)(colon + 1 - text.data)})));
+    else
+        load_complain(load, token, "unknown_key",
+                      "\"%.*s\" is not a key; keys are jwt:CLAIM, header:NAME, query:NAME, ip:address, ip:prefix, "
+                      "path, method and host",
+                      SHOWN(text));
+}
+
+/* A field name is a token (RFC 9110 5.6.2). */
+static bool is_token(struct slice text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        char c = text.data[i], lower = slice_lower(c);
+
+        if (!((c >= '0' && c <= '9') || (lower >= 'a' && lower <= 'z') || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c))))
+            return false;
+    }
+    return text.size > 0;
+}
+
+static bool check_name(struct load *load, uint32_t token, const struct key_form *form, struct slice name)
+{
+    if (name.size == 0) {
+        load_complain(load, token, "bad_key", "\"%s\" needs a name behind its colon", form->text);
+        return false;
+    }
+    if (form->source == DESCRIPTOR_HEADER && !is_token(name)) {
+        load_complain(load, token, "bad_key", "\"%.*s\" cannot be the name of a header field", SHOWN(name));
+        return false;
+    }
+    return true;
+}
+
+/* Makes the descriptor's canonical text and name. */
+static bool make_descriptor(struct load *load, const struct key_form *form, struct slice name,
+                            struct descriptor *descriptor)
+{
+    struct slice head = slice_of(form->canonical);
+    char *text = load_take(load, head.size + name.size, 1);
+
+    if (!text)
+        return false;
+    memcpy(text, head.data, head.size);
+    for (size_t i = 0; i < name.size; i++)
+        text[head.size + i] = form->source == DESCRIPTOR_HEADER ? slice_lower(name.data[i]) : name.data[i];
+    *descriptor = (struct descriptor){
+        .source = form->source,
+        .name = {text + head.size, name.size},
+        .text = {text, head.size + name.size},
+    };
+    return true;
+}
+
+/* ---- every key once -------------------------------------------------------------------------------------------- */
+
+static uint32_t *find_slot(const struct load_keys *keys, struct slice text)
+{
+    static const uint64_t no_secret[2] = {0, 0};
+    uint64_t hash[2];
+
+    siphash_of(no_secret, text.data, text.size, hash);
+    for (uint32_t at = (uint32_t)hash[0];; at++) {
+        uint32_t *slot = &keys->slots[at & (keys->slot_count - 1)];
+
+        if (*slot == 0 || slice_equal(keys->items[*slot - 1].text, text))
+            return slot;
+    }
+}
+
+static bool grow(struct load_keys *keys)
+{
+    uint32_t room = keys->room > 0 ? keys->room * 2 : FIRST_ROOM;
+    struct descriptor *items = realloc(keys->items, room * sizeof(*items));
+    uint32_t *slots = calloc((size_t)room * 2, sizeof(*slots));
+
+    if (items)
+        keys->items = items;
+    if (!items || !slots) {
+        free(slots);
+        return false;
+    }
+    free(keys->slots);
+    keys->slots = slots;
+    keys->slot_count = room * 2;
+    keys->room = room;
+    for (uint32_t i = 0; i < keys->count; i++)
+        *find_slot(keys, keys->items[i].text) = i + 1;
+    return true;
+}
+
+static bool add_descriptor(struct load *load, const struct descriptor *descriptor, uint32_t *index)
+{
+    struct load_keys *keys = &load->keys;
+    uint32_t *slot;
+
+    if (keys->count == keys->room && !grow(keys)) {
+        load->is_out_of_memory = true;
+        return false;
+    }
+    slot = find_slot(keys, descriptor->text);
+    if (*slot == 0) {
+        keys->items[keys->count++] = *descriptor;
+        *slot = keys->count;
+    }
+    *index = *slot - 1;
+    return true;
+}
+
+bool load_key_finish(struct load *load)
+{
+    struct descriptor *copy = load_take(load, load->keys.count, sizeof(*copy));
+
+    if (!copy)
+        return false;
+    if (load->keys.count > 0)
+        memcpy(copy, load->keys.items, load->keys.count * sizeof(*copy));
+    for (uint32_t i = 0; i < load->keys.count; i++)
+        load->bundle->uses_jwt |= copy[i].source == DESCRIPTOR_JWT;
+    load->bundle->descriptors = copy;
+    load->bundle->descriptor_count = load->keys.count;
+    return true;
+}
+
+void load_key_fini(struct load *load)
+{
+    free(load->keys.items);
+    free(load->keys.slots);
+}
+
+bool load_key_read(struct load *load, uint32_t token, uint32_t *descriptor)
+{
+    const struct key_form *form;
+    struct descriptor made;
+    struct slice text, name;
+
+    if (!load_value_text(load, token, "key", 1, MAX_KEY, &text))
+        return false;
+    form = find_form(text);
+    if (!form) {
+        complain_unknown(load, token, text);
+        return false;
+    }
+    if (!form->is_enforced) {
+        load_complain(load, token, "not_yet_enforced",
+                      "the key \"%s\" is not enforced by this release; remove what uses it", form->text);
+        return false;
+    }
+    name = (struct slice){text.data + strlen(form->text), text.size - strlen(form->text)};
+    if (takes_name(form) && !check_name(load, token, form, name))
+        return false;
+    if (form->source == DESCRIPTOR_JWT && load->jwt_token == JSON_NONE)
+        load->jwt_token = token;
+    return make_descriptor(load, form, takes_name(form) ? name : (struct slice){NULL, 0}, &made) &&
+           add_descriptor(load, &made, descriptor);
+}
+
+/* ---- values ---------------------------------------------------------------------------------------------------- */
+
+static bool canonical_address(struct load *load, uint32_t token, bool is_prefix, struct slice *value)
+{
+    char text[ADDRESS_TEXT_SIZE];
+    struct address address;
+    size_t size;
+
+    if (!address_parse(*value, &address)) {
+        load_complain(load, token, "bad_value", "\"%.*s\" is not an IPv4 or IPv6 address", SHOWN(*value));
+        return false;
+    }
+    if (is_prefix && address.family == ADDRESS_IPV6)
+        memset(address.bytes + 8, 0, 8);
+    size = address_print(&address, text);
+    load->is_out_of_memory |= !region_copy(load->region, (struct slice){text, size}, value);
+    return !load->is_out_of_memory;
+}
+
+static bool canonical_host(struct load *load, struct slice *value)
+{
+    char *out = load_take(load, value->size, 1);
+
+    if (!out)
+        return false;
+    *value = facts_host(*value, out);
+    return true;
+}
+
+bool load_key_read_value(struct load *load, uint32_t token, uint32_t descriptor, const char *name, struct slice *value)
+{
+    if (!load_value_text(load, token, name, 1, MAX_VALUE, value))
+        return false;
+    switch (load->keys.items[descriptor].source) {
+    case DESCRIPTOR_IP_ADDRESS:
+        return canonical_address(load, token, false, value);
+    case DESCRIPTOR_IP_PREFIX:
+        return canonical_address(load, token, true, value);
+    case DESCRIPTOR_HOST:
+        return canonical_host(load, value);
+    case DESCRIPTOR_PATH:
+        return load_value_check_path(load, token, name, *value);
+    default:
+        return true;
+    }
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * A policy: id, selector, rules, fallback, and the features beside them.
+ */
+#include "policy/load_private.h"
+
+/* Checks loop_detection or circuit_breaker, which this release refuses once it is switched on. */
+static void check_feature(struct load *load, enum object object, enum field enabled, const struct load_value *value)
+{
+    struct load_record record;
+
+    if (!value->is_valid || !load_object_read(load, object, value->token, &record))
+        return;
+    if (load_object_get(&record, enabled)->is_valid && load_object_get(&record, enabled)->number == 1)
+        load_complain(load, load_object_get(&record, enabled)->token, "not_yet_enforced",
+                      "\"%s\" is not enforced by this release; set its \"enabled\" to false",
+                      fields_objects[object].symbol);
+}
+
+static void check_name(struct load *load, uint32_t token, const struct policy *policy, uint32_t count,
+                       struct slice name)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (name.size > 0 && slice_equal(policy->rules[i].name, name))
+            load_complain(load, token, "duplicate_name",
+                          "another rule of this policy has the name \"%.*s\" already; every rule needs one of its own",
+                          SHOWN(name));
+}
+
+static void read_rules(struct load *load, uint32_t list, struct policy *policy)
+{
+    struct rule *rules = load_take(load, json_count(load->json, list), sizeof(*rules));
+
+    policy->rules = rules;
+    for (uint32_t token = json_first(load->json, list); token != JSON_NONE && rules;
+         token = json_next(load->json, token)) {
+        struct rule *rule = &rules[policy->rule_count];
+
+        if (!load_rule_read(load, OBJECT_rule, token, policy, rule))
+            continue;
+        check_name(load, token, policy, policy->rule_count, rule->name);
+        policy->rule_count++;
+    }
+}
+
+static void read_fallback(struct load *load, uint32_t token, struct policy *policy)
+{
+    struct rule *rule = load_take(load, 1, sizeof(*rule));
+
+    if (!rule || !load_rule_read(load, OBJECT_fallback, token, policy, rule))
+        return;
+    check_name(load, token, policy, policy->rule_count, rule->name);
+    policy->fallback = rule;
+}
+
+static void read_spec(struct load *load, uint32_t token, struct policy *policy)
+{
+    const struct load_value *selector, *rules, *fallback;
+    struct load_record record;
+
+    if (!load_object_read(load, OBJECT_spec, token, &record))
+        return;
+    policy->is_shadow = load_object_get(&record, FIELD_spec_mode)->number == 1;
+    policy->error_format = (enum error_format)load_object_get(&record, FIELD_spec_error_format)->number;
+    selector = load_object_get(&record, FIELD_spec_selector);
+    if (selector->is_valid)
+        load_selector_read(load, selector->token, policy);
+    fallback = load_object_get(&record, FIELD_spec_fallback_limit);
+    rules = load_object_get(&record, FIELD_spec_rules);
+    if (rules->is_valid)
+        read_rules(load, rules->token, policy);
+    if (fallback->is_valid)
+        read_fallback(load, fallback->token, policy);
+    check_feature(load, OBJECT_loop_detection, FIELD_loop_detection_enabled,
+                  load_object_get(&record, FIELD_spec_loop_detection));
+    check_feature(load, OBJECT_circuit_breaker, FIELD_circuit_breaker_enabled,
+                  load_object_get(&record, FIELD_spec_circuit_breaker));
+}
+
+bool load_policy_read(struct load *load, uint32_t token, struct policy *policy)
+{
+    const struct load_value *spec;
+    struct load_record record;
+
+    if (!load_object_read(load, OBJECT_policy, token, &record))
+        return false;
+    policy->id = load_object_get(&record, FIELD_policy_id)->text;
+    spec = load_object_get(&record, FIELD_policy_spec);
+    if (spec->is_valid)
+        read_spec(load, spec->token, policy);
+    return true;
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Private to policy/load*.c and lint.c: one bundle on its way from tokens to a policy.
+ *
+ * Readers return false when what they read cannot be used; they have complained then. The whole load fails when there
+ * was any error, so a reader may leave its result half filled.
+ */
+#ifndef FAIRVISOR_POLICY_LOAD_PRIVATE_H
+#define FAIRVISOR_POLICY_LOAD_PRIVATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "policy/bundle.h"
+#include "policy/complaint.h"
+#include "policy/fields.h"
+#include "policy/json.h"
+#include "policy/region.h"
+
+struct load_keys {
+    struct descriptor *items;
+    uint32_t count, room;
+    uint32_t *slots; /* hash table of indexes + 1 */
+    uint32_t slot_count;
+};
+
+struct load {
+    struct slice text;
+    const struct json *json;
+    struct bundle *bundle;
+    struct region *region; /* the bundle's */
+    struct complaint_list *complaints;
+    int64_t now;
+    struct load_keys keys;
+    uint32_t jwt_token;      /* where a claim is used first; JSON_NONE */
+    uint32_t *policy_tokens; /* where each of the bundle's policies stands */
+    bool is_out_of_memory;
+};
+
+/* What one field of an object holds. */
+struct load_value {
+    uint32_t name, token; /* where it stands; JSON_NONE when it is not given */
+    bool is_given;
+    bool is_valid;       /* given and fine, or the standard value */
+    int64_t number;      /* AMOUNT, INTEGER, TIME, BOOLEAN; index of the WORD, -1 when a COST_SOURCE is a key */
+    struct slice text;   /* texts, in the bundle's region */
+    uint32_t descriptor; /* KEY, COST_SOURCE */
+};
+
+struct load_record {
+    enum object object;
+    uint32_t token;
+    struct load_value values[FIELDS_PER_OBJECT];
+};
+
+/* ---- load.c ---------------------------------------------------------------------------------------------------- */
+
+/* Length of TEXT that a sentence should show, whole characters; and the two arguments of "%.*s". */
+int load_shown(struct slice text);
+#define SHOWN(text) load_shown(text), (text).data
+
+/* Adds an error or a warning at TOKEN (JSON_NONE: without a place). */
+void load_complain(struct load *load, uint32_t token, const char *code, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+void load_warn(struct load *load, uint32_t token, const char *code, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* region_take and json_text that note when memory is out. */
+void *load_take(struct load *load, size_t count, size_t size);
+bool load_text(struct load *load, uint32_t token, struct slice *text);
+
+/* ---- load_object.c --------------------------------------------------------------------------------------------- */
+
+/* Reads the object at TOKEN by the table of fields: unknown, missing and repeated fields, types and ranges. false when
+ * it is no object. */
+bool load_object_read(struct load *load, enum object object, uint32_t token, struct load_record *record);
+
+const struct load_value *load_object_get(const struct load_record *record, enum field field);
+
+/* ---- load_value.c ---------------------------------------------------------------------------------------------- */
+
+/* Reads VALUE->token by ROW. */
+bool load_value_read(struct load *load, const struct field_row *row, struct load_value *value);
+
+/* Fills VALUE with the row's standard value; false when it has none. */
+bool load_value_set_standard(const struct field_row *row, struct load_value *value);
+
+/* Complains that a value is of the wrong type. NAME is what the sentence calls it. */
+void load_value_complain_type(struct load *load, uint32_t token, const char *name, const char *wanted);
+
+/* Reads a string of LEAST to MOST bytes without control characters. */
+bool load_value_text(struct load *load, uint32_t token, const char *name, int64_t least, int64_t most,
+                     struct slice *text);
+
+/* Checks that TEXT is a path as a request's can be: from the root, printable ASCII, normalized. */
+bool load_value_check_path(struct load *load, uint32_t token, const char *name, struct slice text);
+
+/* ---- load_key.c ------------------------------------------------------------------------------------------------ */
+
+/* Reads the key at TOKEN, a string or a member's name, and gives the index of its descriptor. */
+bool load_key_read(struct load *load, uint32_t token, uint32_t *descriptor);
+
+/* Reads the value that a key is compared with, in the form in which descriptor_value gives it. */
+bool load_key_read_value(struct load *load, uint32_t token, uint32_t descriptor, const char *name, struct slice *value);
+
+/* Gives the descriptors to the bundle. */
+bool load_key_finish(struct load *load);
+void load_key_fini(struct load *load);
+
+/* ---- the rest, one object each --------------------------------------------------------------------------------- */
+
+bool load_selector_read(struct load *load, uint32_t token, struct policy *policy);
+bool load_algorithm_read(struct load *load, const struct load_value *algorithm, uint32_t token, struct rule *rule);
+bool load_rule_read(struct load *load, enum object object, uint32_t token, const struct policy *policy,
+                    struct rule *rule);
+bool load_policy_read(struct load *load, uint32_t token, struct policy *policy);
+bool load_switches_read(struct load *load, const struct load_record *bundle);
+
+/* ---- lint.c ---------------------------------------------------------------------------------------------------- */
+
+/* Adds the warnings of a bundle that has no error. */
+void lint_bundle(struct load *load);
+
+#endif

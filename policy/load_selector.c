@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Selectors: paths, methods and hosts of a policy.
+ */
+#include "policy/load_private.h"
+
+#include "policy/facts.h"
+
+#define MAX_METHOD 32
+#define MAX_HOST   253
+
+static bool is_in_list(const struct slice *list, uint32_t count, struct slice text)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (slice_equal(list[i], text))
+            return true;
+    return false;
+}
+
+static void complain_repeated(struct load *load, uint32_t token, const char *name, struct slice text)
+{
+    load_complain(load, token, "duplicate_value", "\"%s\" has \"%.*s\" twice; remove one of the two", name,
+                  SHOWN(text));
+}
+
+/* Methods are case-sensitive (RFC 9110 9.1), so "get" would match nothing. */
+static bool check_method(struct load *load, uint32_t token, struct slice text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] >= 'a' && text.data[i] <= 'z') {
+            load_complain(load, token, "bad_method", "the method \"%.*s\" must be in upper case", SHOWN(text));
+            return false;
+        }
+        if (!(text.data[i] >= 'A' && text.data[i] <= 'Z') && text.data[i] != '-' && text.data[i] != '_') {
+            load_complain(load, token, "bad_method", "\"%.*s\" is not a method", SHOWN(text));
+            return false;
+        }
+    }
+    return true;
+}
+
+static void read_methods(struct load *load, uint32_t list, struct policy *policy)
+{
+    struct slice *others = load_take(load, json_count(load->json, list), sizeof(*others));
+
+    for (uint32_t token = json_first(load->json, list); token != JSON_NONE && others;
+         token = json_next(load->json, token)) {
+        struct slice text;
+        uint32_t index;
+
+        if (!load_value_text(load, token, "methods", 1, MAX_METHOD, &text) || !check_method(load, token, text))
+            continue;
+        index = bundle_method_index(text);
+        if (index == BUNDLE_NO_INDEX ? is_in_list(others, policy->other_method_count, text)
+                                     : (policy->method_bits >> index & 1) != 0)
+            complain_repeated(load, token, "methods", text);
+        else if (index == BUNDLE_NO_INDEX)
+            others[policy->other_method_count++] = text;
+        else
+            policy->method_bits |= UINT64_C(1) << index;
+    }
+    policy->other_methods = others;
+}
+
+static bool check_host(struct load *load, uint32_t token, struct slice text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+
+        if (c == '*') {
+            load_complain(load, token, "bad_host", "\"%.*s\": hosts are exact; list every host, or leave \"hosts\" out",
+                          SHOWN(text));
+            return false;
+        }
+        if (c <= 0x20 || c >= 0x7F || strchr("/?#@,\\\"", c)) {
+            load_complain(load, token, "bad_host", "\"%.*s\" is not a host name, such as api.example.com", SHOWN(text));
+            return false;
+        }
+    }
+    return true;
+}
+
+static void read_hosts(struct load *load, uint32_t list, struct policy *policy)
+{
+    struct slice *hosts = load_take(load, json_count(load->json, list), sizeof(*hosts));
+
+    for (uint32_t token = json_first(load->json, list); token != JSON_NONE && hosts;
+         token = json_next(load->json, token)) {
+        struct slice text;
+        char *canonical;
+
+        if (!load_value_text(load, token, "hosts", 1, MAX_HOST, &text) || !check_host(load, token, text))
+            continue;
+        canonical = load_take(load, text.size, 1);
+        if (!canonical)
+            break;
+        text = facts_host(text, canonical);
+        if (text.size == 0)
+            load_complain(load, token, "bad_host", "a host must have a name, such as api.example.com");
+        else if (is_in_list(hosts, policy->host_count, text))
+            complain_repeated(load, token, "hosts", text);
+        else
+            hosts[policy->host_count++] = text;
+    }
+    policy->hosts = hosts;
+}
+
+static void read_paths(struct load *load, const struct load_record *record, struct policy *policy)
+{
+    const struct load_value *exact = load_object_get(record, FIELD_selector_pathExact);
+    const struct load_value *prefix = load_object_get(record, FIELD_selector_pathPrefix);
+
+    if (!exact->is_given && !prefix->is_given)
+        load_complain(load, record->token, "missing_field",
+                      "a selector needs \"pathExact\" or \"pathPrefix\"; \"pathPrefix\": \"/\" covers every path");
+    policy->path_is_exact = exact->is_given;
+    policy->path = exact->is_given ? exact->text : prefix->text;
+    if (exact->is_given && prefix->is_given)
+        policy->also_prefix = prefix->text;
+}
+
+bool load_selector_read(struct load *load, uint32_t token, struct policy *policy)
+{
+    struct load_record record;
+    const struct load_value *value;
+
+    if (!load_object_read(load, OBJECT_selector, token, &record))
+        return false;
+    read_paths(load, &record, policy);
+    value = load_object_get(&record, FIELD_selector_methods);
+    if (value->is_valid)
+        read_methods(load, value->token, policy);
+    value = load_object_get(&record, FIELD_selector_hosts);
+    if (value->is_valid)
+        read_hosts(load, value->token, policy);
+    return true;
+}
