@@ -6,6 +6,7 @@
 
 #include <getopt.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <string.h>
 
 void command_print_help(const struct command *command, FILE *out)
@@ -28,14 +29,18 @@ int command_refuse(const struct command *command, const char *format, ...)
     return EXIT_CODE_USAGE;
 }
 
-/* For the '?' and ':' of getopt_long(3): optopt is 0 for an unknown long option. */
-int command_refuse_option(const struct command *command, char **words)
+/* ANSWER is the '?' or ':' of getopt_long(3), which leaves optopt 0 for a long option that it does not know. */
+int command_refuse_option(const struct command *command, int answer, char **words)
 {
     const char *word = words[optind - 1];
+    char letter[] = {'-', (char)optopt, '\0'};
+    bool is_long = strncmp(word, "--", 2) == 0;
 
-    if (optopt == 0 || strncmp(word, "--", 2) == 0)
-        return command_refuse(command, "the option %s is unknown, or its argument is missing or one too many", word);
-    return command_refuse(command, "the option -%c is unknown, or its argument is missing", optopt);
+    if (answer == ':')
+        return command_refuse(command, "the option %s needs an argument", is_long ? word : letter);
+    if (is_long && optopt != 0)
+        return command_refuse(command, "the option %s takes no argument", word);
+    return command_refuse(command, "there is no option %s", is_long ? word : letter);
 }
 
 int command_fail(const struct failure *failure)

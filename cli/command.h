@@ -23,7 +23,7 @@ void command_print_help(const struct command *command, FILE *out);
 
 /* Say on standard error what is wrong and what to do; return the exit code. */
 int command_refuse(const struct command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
-int command_refuse_option(const struct command *command, char **words);
+int command_refuse_option(const struct command *command, int answer, char **words);
 int command_fail(const struct failure *failure);
 
 #endif

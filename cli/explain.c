@@ -200,8 +200,8 @@ static int explain(const struct choice *choice, const struct question *question)
     return EXIT_CODE_OK;
 }
 
-/* false with failure->code 0 when getopt itself refused. */
-static bool read_words(int count, char **words, struct choice *choice, struct question *question,
+/* false with failure->code 0 and *ANSWER of getopt_long(3) when it was the one to refuse. */
+static bool read_words(int count, char **words, struct choice *choice, struct question *question, int *answer,
                        struct failure *failure)
 {
     static const struct option options[] = {
@@ -227,8 +227,10 @@ static bool read_words(int count, char **words, struct choice *choice, struct qu
             return false;
         else if (letter == 'a' && !question_set_client(question, optarg, failure))
             return false;
-        else if (letter == '?' || letter == ':')
+        else if (letter == '?' || letter == ':') {
+            *answer = letter;
             return false;
+        }
     }
     if (choice->wants_help)
         return true;
@@ -244,11 +246,11 @@ int explain_run(const struct command *command, int count, char **words)
     static struct question question;
     struct choice choice = {.config = NULL};
     struct failure failure;
-    int code;
+    int code, answer = 0;
 
     question_init(&question);
-    if (!read_words(count, words, &choice, &question, &failure)) {
-        code = failure.code == EXIT_CODE_OK      ? command_refuse_option(command, words)
+    if (!read_words(count, words, &choice, &question, &answer, &failure)) {
+        code = failure.code == EXIT_CODE_OK      ? command_refuse_option(command, answer, words)
                : failure.code == EXIT_CODE_USAGE ? command_refuse(command, "%s", failure.sentence)
                                                  : command_fail(&failure);
     } else if (choice.wants_help) {

@@ -278,7 +278,7 @@ int status_run(const struct command *command, int count, char **words)
         } else if (letter == 'j') {
             is_json = true;
         } else {
-            return command_refuse_option(command, words);
+            return command_refuse_option(command, letter, words);
         }
     }
     if (optind < count)

@@ -122,7 +122,7 @@ int validate_run(const struct command *command, int count, char **words)
         } else if (letter == 'f') {
             return command_refuse(command, "--format takes text or json, not '%s'", optarg);
         } else {
-            return command_refuse_option(command, words);
+            return command_refuse_option(command, letter, words);
         }
     }
     if (count - optind != 1)
