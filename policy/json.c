@@ -300,7 +300,8 @@ bool json_duplicates(const struct json *json, uint32_t *names, size_t room, size
             if (slice_equal(sorted[k].text, sorted[k - 1].text) && (*count)++ < room)
                 names[*count - 1] = sorted[k].token;
     }
-    qsort(names, *count < room ? *count : room, sizeof(*names), compare_tokens);
+    if (*count > 1 && room > 1)
+        qsort(names, *count < room ? *count : room, sizeof(*names), compare_tokens);
     is_done = true;
 out:
     free(sorted);

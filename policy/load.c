@@ -12,7 +12,6 @@
 #include "policy/load_private.h"
 #include "policy/match.h"
 
-#define MAX_TOKENS   ((size_t)8 << 20)
 #define MAX_SHOWN    80
 #define MAX_REPEATED COMPLAINT_MAX
 
@@ -228,7 +227,7 @@ static struct bundle *new_bundle(void)
 
 struct bundle *load_bundle(struct slice text, int64_t now, struct complaint_list *complaints)
 {
-    static const struct json_gate_limits limits = {LOAD_MAX_BYTES, MAX_TOKENS};
+    static const struct json_gate_limits limits = {LOAD_MAX_BYTES, LOAD_MAX_TOKENS};
     struct load load = {.text = text, .complaints = complaints, .now = now, .jwt_token = JSON_NONE};
     struct json_gate_fault fault;
     struct json *json;

@@ -11,11 +11,12 @@
 #include "policy/complaint.h"
 #include "shm/slice.h"
 
-#define LOAD_MAX_BYTES (UINT64_C(64) << 20)
+#define LOAD_MAX_BYTES  (UINT64_C(64) << 20)
+#define LOAD_MAX_TOKENS ((size_t)8 << 20) /* JSON values and member names */
 
-/* Builds the policy from TEXT, judged at the wall-clock time NOW (seconds). Returns it, owned by the caller (bundle_free), or
- * NULL when complaints->errors > 0; warnings alone do not stop it. TEXT need not outlive the call. Initializes
- * COMPLAINTS. */
+/* Builds the policy from TEXT, judged at the wall-clock time NOW (seconds). Returns it, owned by the caller
+ * (bundle_free), or NULL when complaints->errors > 0; warnings alone do not stop it. TEXT need not outlive the call.
+ * Initializes COMPLAINTS. */
 struct bundle *load_bundle(struct slice text, int64_t now, struct complaint_list *complaints);
 
 #endif

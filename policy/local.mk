@@ -2,9 +2,11 @@
 noinst_LIBRARIES += libpolicy.a
 libpolicy_a_SOURCES = \
 	policy/bundle.c policy/bundle.h \
+	policy/claims.c policy/claims.h \
 	policy/complaint.c policy/complaint.h \
 	policy/decimal.c policy/decimal.h \
 	policy/descriptor.c policy/descriptor.h \
+	policy/digest.c policy/digest.h \
 	policy/facts.c policy/facts.h \
 	policy/fields.c policy/fields.def policy/fields.h \
 	policy/iso8601.c policy/iso8601.h \
@@ -16,6 +18,7 @@ libpolicy_a_SOURCES = \
 	policy/load_selector.c policy/load_switches.c policy/load_value.c \
 	policy/match.c policy/match.h \
 	policy/path.c policy/path.h \
+	policy/print.c policy/print.h \
 	policy/region.c policy/region.h
 libpolicy_a_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS) $(JWT_CFLAGS)
 
