@@ -20,3 +20,48 @@ tests_shm_test_quantity_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_shm_test_quantity_LDADD = libshm.a $(CHECK_LIBS)
 tests_shm_test_settings_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_shm_test_settings_LDADD = libshm.a $(CHECK_LIBS)
+
+# master: each test links only the files it is about.
+master_tests = \
+	tests/master/test_letter tests/master/test_listeners tests/master/test_logsink tests/master/test_options \
+	tests/master/test_pidfile tests/master/test_respawn tests/master/test_vet
+check_PROGRAMS += $(master_tests)
+TESTS += $(master_tests)
+tests_master_test_listeners_SOURCES = tests/master/test_listeners.c master/listeners.c master/bind.c
+tests_master_test_listeners_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_master_test_listeners_LDADD = libshm.a $(CHECK_LIBS)
+tests_master_test_logsink_SOURCES = tests/master/test_logsink.c master/logsink.c master/loop.c
+tests_master_test_logsink_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_master_test_logsink_LDADD = libshm.a $(CHECK_LIBS)
+tests_master_test_options_SOURCES = tests/master/test_options.c master/options.c
+tests_master_test_options_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_master_test_options_LDADD = libshm.a $(CHECK_LIBS)
+tests_master_test_pidfile_SOURCES = tests/master/test_pidfile.c master/pidfile.c master/folders.c
+tests_master_test_pidfile_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_master_test_pidfile_LDADD = libshm.a $(CHECK_LIBS)
+tests_master_test_respawn_SOURCES = tests/master/test_respawn.c master/respawn.c
+tests_master_test_respawn_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_master_test_respawn_LDADD = libshm.a $(CHECK_LIBS)
+tests_master_test_letter_SOURCES = tests/master/test_letter.c master/letter.c
+tests_master_test_letter_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_master_test_letter_LDADD = libshm.a $(CHECK_LIBS)
+tests_master_test_vet_SOURCES = tests/master/test_vet.c master/vet.c master/loop.c master/privileges.c master/source.c
+tests_master_test_vet_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_master_test_vet_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(JWT_LIBS) $(CHECK_LIBS)
+
+# The arena and what lives in it.
+shm_arena_tests = tests/shm/test_siphash tests/shm/test_cell tests/shm/test_arena tests/shm/test_admission \
+	tests/shm/test_snapshot
+check_PROGRAMS += $(shm_arena_tests)
+TESTS += $(shm_arena_tests)
+EXTRA_DIST += tests/shm/arena_fixture.h
+tests_shm_test_siphash_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(CRYPTO_CFLAGS)
+tests_shm_test_siphash_LDADD = libshm.a $(CHECK_LIBS) $(CRYPTO_LIBS)
+tests_shm_test_cell_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_shm_test_cell_LDADD = libshm.a $(CHECK_LIBS)
+tests_shm_test_arena_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_shm_test_arena_LDADD = libshm.a $(CHECK_LIBS)
+tests_shm_test_admission_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_shm_test_admission_LDADD = libshm.a $(CHECK_LIBS)
+tests_shm_test_snapshot_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_shm_test_snapshot_LDADD = libshm.a $(CHECK_LIBS)

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * The arena as an object: who may open it, what is refused, what its status and its series say.
+ */
+#include <check.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "shm/arena_layout.h"
+#include "tests/shm/arena_fixture.h"
+
+#define SMALL (UINT64_C(8) << 20)
+
+static struct arena_fixture fixture;
+
+static void set_up(void)
+{
+    arena_fixture_open(&fixture, "arena", SMALL, NULL);
+}
+
+static void tear_down(void)
+{
+    arena_fixture_close(&fixture);
+}
+
+/* Opens the arena again after its header was damaged; returns the sentence of the refusal. */
+static const char *refusal(void)
+{
+    static struct failure failure;
+    struct arena again;
+
+    ck_assert_int_eq(arena_open(fixture.instance, true, &again, &failure), -1);
+    ck_assert_int_eq(failure.code, EXIT_CODE_OS);
+    return failure.sentence;
+}
+
+START_TEST(is_private_and_fully_reserved)
+{
+    struct stat status;
+
+    ck_assert_int_eq(fstat(fixture.fd, &status), 0);
+    ck_assert_uint_eq(status.st_mode & 07777, 0600);
+    ck_assert_uint_eq((uint64_t)status.st_size, SMALL);
+    ck_assert_uint_ge((uint64_t)status.st_blocks * 512, SMALL);
+}
+END_TEST
+
+START_TEST(opens_again_with_the_same_key)
+{
+    struct failure failure = {0};
+    struct arena again;
+    int fd = arena_open(fixture.instance, false, &again, &failure);
+
+    ck_assert_msg(fd >= 0, "%s", failure.sentence);
+    ck_assert_mem_eq(arena_hash_key(&again), arena_hash_key(&fixture.arena), 16);
+    ck_assert_uint_eq(again.stripe_count, fixture.arena.stripe_count);
+    ck_assert(!again.is_writable);
+    close(fd);
+}
+END_TEST
+
+START_TEST(a_second_creation_is_refused)
+{
+    struct failure failure = {0};
+    struct arena again;
+
+    ck_assert_int_eq(arena_create(fixture.instance, SMALL, getuid(), getgid(), NULL, &again, &failure), -1);
+    ck_assert_int_eq(failure.code, EXIT_CODE_OS);
+}
+END_TEST
+
+START_TEST(a_foreign_header_is_refused)
+{
+    struct arena_header *header = fixture.arena.header;
+    struct arena_header saved = *header;
+
+    header->magic ^= 1;
+    ck_assert_ptr_nonnull(strstr(refusal(), "never finished"));
+    header->magic = saved.magic;
+    header->layout ^= 1;
+    ck_assert_ptr_nonnull(strstr(refusal(), "another version"));
+    header->layout = saved.layout;
+    header->stripe_count++;
+    ck_assert_ptr_nonnull(strstr(refusal(), "contradict"));
+    header->stripe_count = saved.stripe_count;
+    header->size += 4096;
+    ck_assert_ptr_nonnull(strstr(refusal(), "contradict"));
+}
+END_TEST
+
+START_TEST(a_shared_mode_or_odd_size_is_refused)
+{
+    ck_assert_int_eq(fchmod(fixture.fd, 0644), 0);
+    ck_assert_ptr_nonnull(strstr(refusal(), "mode"));
+    ck_assert_int_eq(fchmod(fixture.fd, 0600), 0);
+    ck_assert_int_eq(ftruncate(fixture.fd, (off_t)SMALL - 1), 0);
+    ck_assert_ptr_nonnull(strstr(refusal(), "size"));
+}
+END_TEST
+
+START_TEST(an_absent_one_is_told_apart)
+{
+    struct failure failure = {0};
+    struct arena again;
+
+    ck_assert_int_eq(arena_open("test-there-is-none", false, &again, &failure), -1);
+    ck_assert_int_eq(failure.code, EXIT_CODE_NO_INPUT);
+}
+END_TEST
+
+START_TEST(too_small_is_a_sentence)
+{
+    struct failure failure = {0};
+    struct arena again;
+
+    ck_assert_int_eq(arena_create("test-small", 4096, getuid(), getgid(), NULL, &again, &failure), -1);
+    ck_assert_int_eq(failure.code, EXIT_CODE_BAD_CONFIG);
+}
+END_TEST
+
+START_TEST(larger_than_dev_shm_is_a_sentence)
+{
+    struct failure failure = {0};
+    struct arena again;
+
+    ck_assert_int_eq(arena_create("test-huge", UINT64_C(1) << 50, getuid(), getgid(), NULL, &again, &failure), -1);
+    ck_assert_int_eq(failure.code, EXIT_CODE_OS);
+    ck_assert_ptr_nonnull(strstr(failure.sentence, "shared_dict_size"));
+}
+END_TEST
+
+START_TEST(the_status_is_read_whole)
+{
+    struct arena_status status = {.generation = 7, .policy_version = "12"}, got;
+
+    arena_publish(&fixture.arena, &status);
+    ck_assert(arena_read_status(&fixture.arena, &got));
+    ck_assert_uint_eq(got.generation, 7);
+    ck_assert_str_eq(got.policy_version, "12");
+    fixture.arena.header->status_sequence++; /* a master that died while it wrote */
+    ck_assert(!arena_read_status(&fixture.arena, &got));
+    arena_publish(&fixture.arena, &status);
+    ck_assert(arena_read_status(&fixture.arena, &got));
+}
+END_TEST
+
+START_TEST(a_damaged_cell_is_cleared_by_the_audit)
+{
+    struct stripe *stripe = arena_stripe(&fixture.arena, 5);
+    struct moment now = {.boot_ns = 1};
+    uint64_t repaired = 0;
+
+    stripe->cells[3].kind = 200;
+    stripe->cells[4].kind = CELL_BUCKET;
+    stripe->cells[4].spent = -1;
+    ck_assert_uint_eq(arena_audit(&fixture.arena, now, &repaired), 0);
+    ck_assert_uint_eq(repaired, 2);
+    repaired = 0;
+    ck_assert_uint_eq(arena_audit(&fixture.arena, now, &repaired), 0);
+    ck_assert_uint_eq(repaired, 0);
+}
+END_TEST
+
+START_TEST(series_add_up_and_overflow_is_seen)
+{
+    struct slice labels[] = {SLICE("reject"), SLICE("a|b"), SLICE("c")};
+    struct slice others[] = {SLICE("reject"), SLICE("a"), SLICE("b|c")};
+
+    series_add(series_take(&fixture.arena, SLICE("m"), labels, 3), 2);
+    series_add(series_take(&fixture.arena, SLICE("m"), labels, 3), 3);
+    ck_assert_uint_eq(series_read(&fixture.arena, SLICE("m"), labels, 3), 5);
+    ck_assert_uint_eq(series_read(&fixture.arena, SLICE("m"), others, 3), 0);
+    for (uint32_t i = 0; i < fixture.arena.series_count + 10; i++) {
+        struct slice number = {(const char *)&i, sizeof(i)};
+
+        series_add(series_take(&fixture.arena, SLICE("n"), &number, 1), 1);
+    }
+    ck_assert_uint_eq(series_overflow(&fixture.arena), 12);
+    ck_assert_uint_eq(series_read(&fixture.arena, SLICE("m"), labels, 3), 5);
+}
+END_TEST
+
+static void count_many(void)
+{
+    for (int i = 0; i < 10000; i++) {
+        int which = i % 100;
+        struct slice label = {(const char *)&which, sizeof(which)};
+
+        series_add(series_take(&fixture.arena, SLICE("p"), &label, 1), 1);
+    }
+    _exit(0);
+}
+
+START_TEST(series_lose_nothing_between_processes)
+{
+    for (int i = 0; i < 4; i++)
+        if (fork() == 0)
+            count_many();
+    for (int i = 0; i < 4; i++)
+        ck_assert(wait(NULL) > 0);
+    for (int which = 0; which < 100; which++) {
+        struct slice label = {(const char *)&which, sizeof(which)};
+
+        ck_assert_uint_eq(series_read(&fixture.arena, SLICE("p"), &label, 1), 400);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("arena");
+    TCase *tests = tcase_create("arena");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_add_test(tests, is_private_and_fully_reserved);
+    tcase_add_test(tests, opens_again_with_the_same_key);
+    tcase_add_test(tests, a_second_creation_is_refused);
+    tcase_add_test(tests, a_foreign_header_is_refused);
+    tcase_add_test(tests, a_shared_mode_or_odd_size_is_refused);
+    tcase_add_test(tests, an_absent_one_is_told_apart);
+    tcase_add_test(tests, too_small_is_a_sentence);
+    tcase_add_test(tests, larger_than_dev_shm_is_a_sentence);
+    tcase_add_test(tests, the_status_is_read_whole);
+    tcase_add_test(tests, a_damaged_cell_is_cleared_by_the_audit);
+    tcase_add_test(tests, series_add_up_and_overflow_is_seen);
+    tcase_add_test(tests, series_lose_nothing_between_processes);
+    suite_add_tcase(suite, tests);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}

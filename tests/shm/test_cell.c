@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * The arithmetic of one cell against an oracle in wide integers: small steps must gain nothing over large ones.
+ */
+#include <check.h>
+#include <stdlib.h>
+
+#include "shm/cell.h"
+
+static const uint64_t key[2] = {1, 2};
+
+static struct moment at(int64_t boot_ns)
+{
+    return (struct moment){.boot_ns = boot_ns};
+}
+
+/* The obvious model: what has come back since the start, in billionths of a millionth. */
+struct model {
+    unsigned __int128 owed; /* spent * 1e9 */
+    int64_t stamp_ns;
+};
+
+static void model_refresh(struct model *model, const struct cell_limit *limit, int64_t now_ns)
+{
+    unsigned __int128 back;
+
+    if (now_ns <= model->stamp_ns)
+        return;
+    back = (unsigned __int128)(now_ns - model->stamp_ns) * (uint64_t)limit->rate;
+    model->owed = back >= model->owed ? 0 : model->owed - back;
+    model->stamp_ns = now_ns;
+}
+
+static int64_t random_up_to(int64_t most)
+{
+    return (int64_t)((((uint64_t)random() << 31) ^ (uint64_t)random()) % ((uint64_t)most + 1));
+}
+
+START_TEST(agrees_with_the_model)
+{
+    srandom(7);
+    for (int round = 0; round < 2000; round++) {
+        struct cell_limit limit = {.kind = CELL_BUCKET, .rate = 1 + random_up_to(INT64_C(1) << (random() % 50))};
+        struct model model = {.stamp_ns = 0};
+        struct cell cell;
+        int64_t now = 0;
+
+        limit.capacity = limit.rate + random_up_to(INT64_C(1) << (random() % 50));
+        cell_init(&cell, key, &limit, at(0));
+        for (int step = 0; step < 200; step++) {
+            int64_t cost = random_up_to(limit.capacity);
+            struct cell_view view;
+            unsigned __int128 room;
+
+            now += random_up_to(INT64_C(1) << (random() % 40)) - 5;
+            cell_refresh(&cell, &limit, at(now));
+            model_refresh(&model, &limit, now);
+            cell_judge(&cell, &limit, cost, &view);
+            room = (unsigned __int128)(uint64_t)limit.capacity * 1000000000u - model.owed;
+            ck_assert_int_eq(view.fits, (unsigned __int128)(uint64_t)cost * 1000000000u <= room);
+            if (!view.fits)
+                continue;
+            cell_debit(&cell, &limit, cost);
+            model.owed += (unsigned __int128)(uint64_t)cost * 1000000000u;
+            ck_assert(cell_is_sane(&cell));
+        }
+    }
+}
+END_TEST
+
+START_TEST(waiting_as_told_is_enough_and_no_more)
+{
+    srandom(8);
+    for (int round = 0; round < 100000; round++) {
+        struct cell_limit limit = {.kind = CELL_BUCKET, .rate = 1 + random_up_to(INT64_C(1) << (random() % 40))};
+        struct cell cell;
+        struct cell_view view, later;
+        int64_t cost;
+
+        limit.capacity = limit.rate + random_up_to(limit.rate);
+        cell_init(&cell, key, &limit, at(0));
+        cell.spent = random_up_to(limit.capacity);
+        cell.remainder = cell.spent ? (uint32_t)random_up_to(999999999) : 0;
+        cost = random_up_to(limit.capacity);
+        cell_judge(&cell, &limit, cost, &view);
+        if (view.fits || view.wait_ns > INT64_MAX / 8)
+            continue;
+        struct cell early = cell;
+
+        cell_refresh(&cell, &limit, at(view.wait_ns));
+        cell_judge(&cell, &limit, cost, &later);
+        ck_assert(later.fits);
+        cell_refresh(&early, &limit, at(view.wait_ns - 1));
+        cell_judge(&early, &limit, cost, &later);
+        ck_assert(!later.fits);
+    }
+}
+END_TEST
+
+START_TEST(an_expired_cell_is_whole)
+{
+    struct cell_limit limit = {.kind = CELL_BUCKET, .capacity = 10000000, .rate = 3333333};
+    struct cell cell;
+
+    cell_init(&cell, key, &limit, at(1000));
+    cell_debit(&cell, &limit, 9999999);
+    ck_assert(!cell_is_reusable(&cell, at(cell.expires_ns - 1)));
+    ck_assert(cell_is_reusable(&cell, at(cell.expires_ns)));
+    cell_refresh(&cell, &limit, at(cell.expires_ns));
+    ck_assert_int_eq(cell.spent, 0);
+}
+END_TEST
+
+START_TEST(time_going_back_changes_nothing)
+{
+    struct cell_limit limit = {.kind = CELL_BUCKET, .capacity = 10000000, .rate = 1000000};
+    struct cell cell, before;
+
+    cell_init(&cell, key, &limit, at(1000));
+    cell_debit(&cell, &limit, 5000000);
+    before = cell;
+    cell_refresh(&cell, &limit, at(500));
+    ck_assert_mem_eq(&cell, &before, sizeof(cell));
+}
+END_TEST
+
+START_TEST(a_changed_limit_keeps_the_spent_part)
+{
+    struct cell_limit small = {.kind = CELL_BUCKET, .capacity = 10000000, .rate = 1};
+    struct cell_limit large = {.kind = CELL_BUCKET, .capacity = 20000000, .rate = 1};
+    struct cell cell;
+    struct cell_view view;
+
+    cell_init(&cell, key, &small, at(0));
+    cell_debit(&cell, &small, 10000000);
+    cell_judge(&cell, &small, 1, &view);
+    ck_assert(!view.fits);
+    cell_judge(&cell, &large, 1000000, &view);
+    ck_assert(view.fits);
+    ck_assert_int_eq(view.remaining, 10000000);
+}
+END_TEST
+
+START_TEST(larger_than_the_limit_never_fits)
+{
+    struct cell_limit limit = {.kind = CELL_BUCKET, .capacity = 10, .rate = 1};
+    struct cell cell;
+    struct cell_view view;
+
+    cell_init(&cell, key, &limit, at(0));
+    cell_judge(&cell, &limit, 11, &view);
+    ck_assert(!view.fits);
+    ck_assert_int_eq(view.wait_ns, INT64_MAX);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("cell");
+    TCase *tests = tcase_create("cell");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    tcase_set_timeout(tests, 120);
+    tcase_add_test(tests, agrees_with_the_model);
+    tcase_add_test(tests, waiting_as_told_is_enough_and_no_more);
+    tcase_add_test(tests, an_expired_cell_is_whole);
+    tcase_add_test(tests, time_going_back_changes_nothing);
+    tcase_add_test(tests, a_changed_limit_keeps_the_spent_part);
+    tcase_add_test(tests, larger_than_the_limit_never_fits);
+    suite_add_tcase(suite, tests);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
