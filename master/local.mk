@@ -1,1 +1,33 @@
 # SPDX-License-Identifier: MPL-2.0
+sbin_PROGRAMS += fairvisord
+fairvisord_SOURCES = \
+	master/bind.c master/bind.h \
+	master/check.c master/check.h \
+	master/configure.c master/configure.h \
+	master/control.c master/control.h \
+	master/crew.c master/crew.h \
+	master/daemon.c master/daemon.h \
+	master/finish.c master/finish.h \
+	master/folders.c master/folders.h \
+	master/generation.c master/generation.h \
+	master/letter.c master/letter.h \
+	master/listeners.c master/listeners.h \
+	master/logsink.c master/logsink.h \
+	master/loop.c master/loop.h \
+	master/main.c \
+	master/master.c master/master.h \
+	master/notify.c master/notify.h \
+	master/options.c master/options.h \
+	master/orphans.c master/orphans.h \
+	master/pidfile.c master/pidfile.h \
+	master/privileges.c master/privileges.h \
+	master/reload.c master/reload.h \
+	master/respawn.c master/respawn.h \
+	master/restore.c master/restore.h \
+	master/snapshots.c master/snapshots.h \
+	master/source.c master/source.h \
+	master/spawn.c master/spawn.h \
+	master/start.c master/start.h \
+	master/upgrade.c master/upgrade.h \
+	master/vet.c master/vet.h
+fairvisord_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(JWT_LIBS)

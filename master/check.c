@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * A start that stops before anything is opened.
+ */
+#include "master/check.h"
+
+#include <stdio.h>
+
+#include "master/loop.h"
+#include "master/privileges.h"
+#include "master/source.h"
+#include "master/vet.h"
+
+static void ignore_signal(void *context, int signal)
+{
+    (void)context;
+    (void)signal;
+}
+
+static void print_complaints(const struct vet_report *report, const char *path)
+{
+    char line[COMPLAINT_SENTENCE_SIZE + COMPLAINT_POINTER_SIZE + SETTINGS_PATH_SIZE + 64];
+
+    for (size_t i = 0; i < report->complaints.count; i++) {
+        vet_print_complaint(&report->complaints.items[i], path, line, sizeof(line));
+        fprintf(stderr, "%s\n", line);
+    }
+    if (report->uses_jwt)
+        fprintf(stderr, "%s: warning: %s\n", path, VET_UNVERIFIED_CLAIMS);
+}
+
+static bool vet(const struct settings *settings, struct vet_report *report, struct failure *failure)
+{
+    struct privileges privileges;
+    struct source source;
+    struct loop loop;
+    bool is_valid;
+
+    if (!privileges_find(settings, &privileges, failure) || !loop_init(&loop, ignore_signal, NULL, failure))
+        return false;
+    if (!source_read(settings->config_file, &source, failure)) {
+        loop_fini(&loop);
+        return false;
+    }
+    is_valid = vet_bundle(&loop, &source, settings->config_file, &privileges, report, failure) && report->is_valid;
+    loop_fini(&loop);
+    source_free(&source);
+    print_complaints(report, settings->config_file);
+    return is_valid;
+}
+
+bool check_bundle(const struct settings *settings, struct failure *failure)
+{
+    struct vet_report report = {.is_valid = 0};
+
+    return vet(settings, &report, failure);
+}
+
+bool check_settings(const struct settings *settings, bool prints, struct failure *failure)
+{
+    struct vet_report report = {.is_valid = 0};
+
+    if (!vet(settings, &report, failure))
+        return false;
+    if (prints)
+        settings_print(settings, stdout);
+    printf("%sthe settings and the bundle %s are valid: version %s, %u policies, %u rules\n", prints ? "# " : "",
+           settings->config_file, report.version_text, report.policy_count, report.rule_count);
+    if (fflush(stdout) != 0)
+        return failure_set_errno(failure, EXIT_CODE_OS, "the result could not be printed");
+    return true;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Makes and checks the runtime and the state folder, and replaces files in them as a whole.
+ */
+#include "master/folders.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool make_parents(const char *path, mode_t mode)
+{
+    char partial[SETTINGS_PATH_SIZE];
+    size_t length = strnlen(path, sizeof(partial));
+
+    if (length == sizeof(partial)) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    for (size_t i = 1; i <= length; i++) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        memcpy(partial, path, i);
+        partial[i] = '\0';
+        if (mkdir(partial, i == length ? mode : (mode | 0055) & (geteuid() == 0 ? 0755 : 0700)) != 0 && errno != EEXIST)
+            return false;
+    }
+    return true;
+}
+
+static enum exit_code code_of_errno(void)
+{
+    return errno == EACCES || errno == EPERM || errno == EROFS ? EXIT_CODE_PERMISSION : EXIT_CODE_OS;
+}
+
+static bool make_folder(const char *setting, const char *path, mode_t mode, struct failure *failure)
+{
+    struct stat facts;
+
+    if (!make_parents(path, mode) || stat(path, &facts) != 0)
+        return failure_set_errno(failure, code_of_errno(), "the folder %s (setting `%s`) could not be made", path,
+                                 setting);
+    if (!S_ISDIR(facts.st_mode))
+        return failure_set(failure, EXIT_CODE_BAD_CONFIG, "%s (setting `%s`) is not a folder", path, setting);
+    if (facts.st_uid != geteuid() && facts.st_uid != 0)
+        return failure_set(failure, EXIT_CODE_PERMISSION,
+                           "the folder %s (setting `%s`) belongs to user %u: it must be ours or root's", path, setting,
+                           (unsigned)facts.st_uid);
+    if (facts.st_mode & S_IWOTH)
+        return failure_set(failure, EXIT_CODE_PERMISSION,
+                           "everybody may write to the folder %s (setting `%s`): take that right away with chmod o-w",
+                           path, setting);
+    return true;
+}
+
+bool folders_make(const struct settings *settings, struct failure *failure)
+{
+    bool is_root = geteuid() == 0;
+    mode_t saved = umask(0);
+    bool made = make_folder("runtime_dir", settings->runtime_dir, is_root ? 0755 : 0700, failure) &&
+                make_folder("state_dir", settings->state_dir, is_root ? 0750 : 0700, failure);
+
+    umask(saved);
+    return made;
+}
+
+static bool write_file(int fd, const void *bytes, size_t size)
+{
+    const char *next = bytes;
+
+    while (size > 0) {
+        ssize_t written = write(fd, next, size);
+
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return false;
+        next += written;
+        size -= (size_t)written;
+    }
+    return true;
+}
+
+bool folders_replace_file(const char *path, const void *bytes, size_t size, unsigned mode, unsigned gid,
+                          struct failure *failure)
+{
+    char temporary[PATH_MAX];
+    int fd, length = snprintf(temporary, sizeof(temporary), "%s.new", path);
+    bool written;
+
+    if (length < 0 || (size_t)length >= sizeof(temporary))
+        return failure_set(failure, EXIT_CODE_BAD_CONFIG, "the path %s is too long", path);
+    unlink(temporary); /* of a master that died while writing */
+    fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return failure_set_errno(failure, code_of_errno(), "%s could not be created", temporary);
+    /* The owner of files in the runtime folder may lack the right to give them away; then they stay with our own group.
+     */
+    written = (fchown(fd, (uid_t)-1, (gid_t)gid) == 0 || errno == EPERM) && fchmod(fd, (mode_t)mode) == 0 &&
+              write_file(fd, bytes, size);
+    if (close(fd) == 0 && written && rename(temporary, path) == 0)
+        return true;
+    failure_set_errno(failure, code_of_errno(), "%s could not be written", path);
+    unlink(temporary);
+    return false;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * The folders the service keeps its files in.
+ */
+#ifndef FAIRVISOR_MASTER_FOLDERS_H
+#define FAIRVISOR_MASTER_FOLDERS_H
+
+#include <stdbool.h>
+
+#include "shm/failure.h"
+#include "shm/settings.h"
+
+/* Makes runtime_dir and state_dir where they are missing (0755 and 0750 as root, 0700 otherwise) and checks that nobody
+ * else can put files into them. */
+bool folders_make(const struct settings *settings, struct failure *failure);
+
+/* Writes SIZE bytes to a new file beside PATH and renames it, so that readers see the old or the new file, whole. */
+bool folders_replace_file(const char *path, const void *bytes, size_t size, unsigned mode, unsigned gid,
+                          struct failure *failure);
+
+#endif

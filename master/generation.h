@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * A generation: the settings and the sealed bundle that a set of workers is started with. Never changed once made; a
+ * reload makes the next one.
+ */
+#ifndef FAIRVISOR_MASTER_GENERATION_H
+#define FAIRVISOR_MASTER_GENERATION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "master/loop.h"
+#include "master/options.h"
+#include "master/privileges.h"
+#include "master/source.h"
+#include "master/vet.h"
+#include "shm/failure.h"
+#include "shm/settings.h"
+
+struct generation {
+    uint32_t number; /* from 1; 0 = there is none */
+    struct settings settings;
+    struct source source; /* the bundle's bytes */
+    struct vet_report report;
+    int64_t loaded_at_ns; /* wall clock */
+    int bundle_fd;        /* sealed */
+};
+
+/* Reads and vets the bundle that SETTINGS name and seals it. The complaints are in GENERATION->report also when it
+ * fails. */
+bool generation_init(struct generation *generation, uint32_t number, const struct settings *settings, struct loop *loop,
+                     const struct privileges *privileges, struct failure *failure);
+
+/* Closes and frees what the generation holds; its workers have descriptors of their own. */
+void generation_fini(struct generation *generation);
+
+#endif

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Reads the log pipe without blocking, cuts it into whole lines and writes them to the target: console, file or syslog.
+ */
+#include "master/logsink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#define LOGSINK_PIPE_SIZE (1 << 20) /* bytes; room for a burst of workers' lines while the master is busy */
+
+size_t logsink_whole_lines(const char *text, size_t size, bool is_full)
+{
+    const char *last = size > 0 ? memrchr(text, '\n', size) : NULL;
+
+    if (last)
+        return (size_t)(last - text) + 1;
+    return is_full ? size : 0;
+}
+
+size_t logsink_piece(const char *text, size_t size, size_t limit)
+{
+    if (size <= limit)
+        return size;
+    return logsink_whole_lines(text, limit, true);
+}
+
+enum log_level logsink_level(const char *line, size_t size)
+{
+    for (enum log_level level = LOG_LEVEL_ERROR; log_level_name(level); level++) {
+        char text[32], json[48];
+
+        snprintf(text, sizeof(text), "Z %s ", log_level_name(level));
+        snprintf(json, sizeof(json), "Z\",\"level\":\"%s\"", log_level_name(level));
+        if (memmem(line, size < 64 ? size : 64, text, strlen(text)) ||
+            memmem(line, size < 64 ? size : 64, json, strlen(json)))
+            return level;
+    }
+    return LOG_LEVEL_NOTICE;
+}
+
+static void send_to_syslog(const char *text, size_t size)
+{
+    static const int priorities[] = {LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG};
+
+    while (size > 0) {
+        const char *end = memchr(text, '\n', size);
+        size_t length = end ? (size_t)(end - text) : size;
+
+        syslog(priorities[logsink_level(text, length)], "%.*s", (int)length, text);
+        text += end ? length + 1 : length;
+        size -= end ? length + 1 : length;
+    }
+}
+
+static uint64_t count_lines(const char *text, size_t size)
+{
+    uint64_t count = 0;
+
+    for (size_t i = 0; i < size; i++)
+        count += text[i] == '\n';
+    return count;
+}
+
+/* A pipe that poll(2) calls writable takes PIPE_BUF bytes without blocking; so no piece is larger. */
+static void send_to_stderr(struct logsink *sink, const char *text, size_t size)
+{
+    while (size > 0) {
+        size_t piece = logsink_piece(text, size, PIPE_BUF);
+        struct pollfd target = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+        if (poll(&target, 1, 0) != 1 || write(STDERR_FILENO, text, piece) != (ssize_t)piece)
+            sink->lost += count_lines(text, piece);
+        text += piece;
+        size -= piece;
+    }
+}
+
+static void pass_on(struct logsink *sink, size_t size)
+{
+    if (size == 0)
+        return;
+    if (sink->kind == SETTINGS_LOG_SYSLOG)
+        send_to_syslog(sink->buffer, size);
+    else
+        send_to_stderr(sink, sink->buffer, size);
+    sink->used -= size;
+    memmove(sink->buffer, sink->buffer + size, sink->used);
+}
+
+static void tell_of_lost_lines(struct logsink *sink)
+{
+    struct pollfd target = {.fd = STDERR_FILENO, .events = POLLOUT};
+    uint64_t lost = sink->lost;
+
+    if (lost == 0 || poll(&target, 1, 0) != 1)
+        return;
+    sink->lost = 0;
+    log_line(LOG_LEVEL_WARNING, "%llu log lines were dropped because the log did not take them",
+             (unsigned long long)lost);
+}
+
+static void on_lines(void *context, int fd)
+{
+    struct logsink *sink = context;
+    ssize_t got = read(fd, sink->buffer + sink->used, sizeof(sink->buffer) - sink->used);
+
+    if (got <= 0)
+        return;
+    sink->used += (size_t)got;
+    pass_on(sink, logsink_whole_lines(sink->buffer, sink->used, sink->used == sizeof(sink->buffer)));
+    tell_of_lost_lines(sink);
+}
+
+bool logsink_init(struct logsink *sink, struct loop *loop, struct failure *failure)
+{
+    int ends[2];
+
+    *sink = (struct logsink){.loop = loop, .kind = SETTINGS_LOG_STDERR};
+    sink->console_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (sink->console_fd < 0 || pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
+        return failure_set_errno(failure, EXIT_CODE_OS, "the log pipe could not be made");
+    sink->pipe_read = ends[0];
+    sink->pipe_write = ends[1];
+    (void)fcntl(sink->pipe_write, F_SETPIPE_SZ,
+                LOGSINK_PIPE_SIZE); /* refused to some users: then the default will do */
+    loop_watch(loop, sink->pipe_read, on_lines, sink);
+    return true;
+}
+
+int logsink_open(const struct settings *settings, struct failure *failure)
+{
+    int fd;
+
+    failure->code = EXIT_CODE_OK;
+    if (settings->log != SETTINGS_LOG_FILE)
+        return -1;
+    fd = open(settings->log_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+    if (fd < 0)
+        failure_set_errno(failure, errno == EACCES ? EXIT_CODE_PERMISSION : EXIT_CODE_OS,
+                          "the log file %s could not be opened", settings->log_file);
+    return fd;
+}
+
+void logsink_use(struct logsink *sink, const struct settings *settings, int fd)
+{
+    int target = sink->console_fd;
+
+    sink->kind = settings->log;
+    memcpy(sink->file, settings->log_file, sizeof(sink->file));
+    if (settings->log == SETTINGS_LOG_FILE)
+        target = fd;
+    if (settings->log == SETTINGS_LOG_SYSLOG) {
+        openlog("fairvisord", LOG_PID, LOG_DAEMON);
+        target = sink->pipe_write;
+    }
+    dup2(target, STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+    log_init("master", settings->log_level, settings->log_json);
+}
+
+void logsink_reopen(struct logsink *sink)
+{
+    int fd;
+
+    if (sink->kind != SETTINGS_LOG_FILE)
+        return;
+    fd = open(sink->file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+    if (fd < 0) {
+        log_errno(LOG_LEVEL_ERROR, "the log file %s could not be opened anew; logging goes on in the old one",
+                  sink->file);
+        return;
+    }
+    dup2(fd, STDERR_FILENO);
+    close(fd);
+    log_line(LOG_LEVEL_NOTICE, "the log file was opened anew");
+}
+
+void logsink_flush(struct logsink *sink)
+{
+    ssize_t got;
+
+    while ((got = read(sink->pipe_read, sink->buffer + sink->used, sizeof(sink->buffer) - sink->used)) > 0) {
+        sink->used += (size_t)got;
+        pass_on(sink, logsink_whole_lines(sink->buffer, sink->used, sink->used == sizeof(sink->buffer)));
+    }
+    pass_on(sink, sink->used);
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * The master between start and stop: notes wishes, grants them one at a time, publishes what is so.
+ */
+#include "master/master.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "master/folders.h"
+#include "master/reload.h"
+#include "shm/log.h"
+
+void master_on_signal(void *context, int signal)
+{
+    struct master *master = context;
+
+    switch (signal) {
+    case SIGTERM:
+    case SIGINT:
+        master->stop = MASTER_STOP_FAST;
+        break;
+    case SIGQUIT:
+        if (master->stop == MASTER_STOP_NONE)
+            master->stop = MASTER_STOP_GRACEFUL;
+        break;
+    case SIGHUP:
+        master->wants_reload = true;
+        break;
+    case SIGUSR1:
+        logsink_reopen(&master->logsink);
+        break;
+    case SIGUSR2:
+        master->wants_upgrade = true;
+        break;
+    case SIGWINCH: /* a terminal sends it whenever its window changes; only a daemon has none */
+        master->wants_pause = master->options.is_daemon;
+        break;
+    default:
+        break;
+    }
+}
+
+void master_publish(struct master *master)
+{
+    struct arena_status *status = &master->status;
+    const struct generation *serving = &master->serving;
+
+    status->worker_count = serving->settings.worker_processes;
+    status->generation = serving->number;
+    status->loaded_at_ns = serving->loaded_at_ns;
+    snprintf(status->policy_version, sizeof(status->policy_version), "%s", serving->report.version_text);
+    snprintf(status->policy_hash, sizeof(status->policy_hash), "%s", serving->source.digest);
+    status->last_snapshot_ns = master->snapshots.last_ns;
+    status->last_snapshot_failed = master->snapshots.has_failed;
+    status->snapshot_failures = master->snapshots.failures;
+    status->worker_restarts = master->crew.restarts;
+    arena_publish(&master->arena, status);
+    master->snapshots.has_changed = false;
+    master->crew.has_changed = false;
+}
+
+void master_print_state(const struct master *master, char *text, size_t size)
+{
+    const struct generation *serving = &master->serving;
+
+    snprintf(text, size, "%u workers, %u policies, version %s, generation %u", serving->settings.worker_processes,
+             serving->report.policy_count, serving->report.version_text, serving->number);
+}
+
+void master_say_bundle(const struct generation *generation)
+{
+    const struct vet_report *report = &generation->report;
+    char line[COMPLAINT_SENTENCE_SIZE + COMPLAINT_POINTER_SIZE + SETTINGS_PATH_SIZE + 64];
+
+    log_line(LOG_LEVEL_NOTICE, "bundle %s: version %s, %u policies, %u rules, %u kill switches, sha256 %s",
+             generation->settings.config_file, report->version_text, report->policy_count, report->rule_count,
+             report->kill_switch_count, generation->source.digest);
+    for (size_t i = 0; i < report->complaints.count; i++) {
+        vet_print_complaint(&report->complaints.items[i], generation->settings.config_file, line, sizeof(line));
+        log_line(LOG_LEVEL_WARNING, "%s", line);
+    }
+    if (report->uses_jwt)
+        log_line(LOG_LEVEL_WARNING, "%s", VET_UNVERIFIED_CLAIMS);
+}
+
+void master_keep_bundle(const struct master *master)
+{
+    const struct settings *settings = &master->serving.settings;
+    struct failure failure;
+    char path[PATH_MAX];
+
+    snprintf(path, sizeof(path), "%s/%s.bundle.json", settings->runtime_dir, settings->instance);
+    if (!folders_replace_file(path, master->serving.source.bytes, master->serving.source.size, 0640,
+                              master->privileges.gid, &failure))
+        log_line(LOG_LEVEL_WARNING, "%s; `fairvisor explain` will not know what is loaded", failure.sentence);
+}
+
+static void pause_workers(struct master *master)
+{
+    log_line(LOG_LEVEL_NOTICE, "all workers leave gracefully, the master stays; SIGHUP starts workers again");
+    crew_leave(&master->crew, master->serving.number, SIGQUIT);
+}
+
+/* A reload needs free statistics slots for a whole generation: those of workers that still drain are not. */
+static bool can_reload(struct master *master)
+{
+    return master->upgrade.pid == 0 && crew_count_free(&master->crew) >= SETTINGS_MAX_WORKERS;
+}
+
+static void grant_wishes(struct master *master)
+{
+    if (master->wants_pause) {
+        master->wants_pause = false;
+        pause_workers(master);
+    }
+    if (master->wants_upgrade) {
+        master->wants_upgrade = false;
+        if (master->upgrade.pid == 0)
+            upgrade_begin(master);
+        else
+            log_line(LOG_LEVEL_WARNING, "an upgrade is under way already: SIGUSR2 is ignored");
+    }
+    if (master->wants_reload && can_reload(master)) {
+        master->wants_reload = false;
+        reload_run(master);
+    }
+}
+
+void master_run(struct master *master)
+{
+    while (master->stop == MASTER_STOP_NONE) {
+        grant_wishes(master);
+        if (master->stop == MASTER_STOP_NONE && !(master->wants_reload && can_reload(master)))
+            loop_turn(&master->loop, LOOP_NEVER);
+        if (master->snapshots.has_changed || master->crew.has_changed)
+            master_publish(master);
+    }
+}

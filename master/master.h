@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * The master: one process, one thread, one struct. main makes it; start brings it up, master_run serves until somebody
+ * says stop, finish takes it down; reload and upgrade change it in between.
+ */
+#ifndef FAIRVISOR_MASTER_MASTER_H
+#define FAIRVISOR_MASTER_MASTER_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "master/crew.h"
+#include "master/generation.h"
+#include "master/listeners.h"
+#include "master/logsink.h"
+#include "master/loop.h"
+#include "master/options.h"
+#include "master/privileges.h"
+#include "master/snapshots.h"
+#include "master/upgrade.h"
+#include "shm/arena.h"
+#include "shm/settings.h"
+
+enum master_stop { MASTER_STOP_NONE, MASTER_STOP_GRACEFUL, MASTER_STOP_FAST };
+
+struct master {
+    struct options options;
+    char **arguments; /* main's argv and environ: for the next program */
+    char **environment;
+    char program[PATH_MAX]; /* absolute path we were started by */
+
+    struct loop loop;
+    struct logsink logsink;
+    struct privileges privileges;
+    int lock_fd;
+    int daemon_fd; /* tells the process that started a daemon how it went; -1 */
+
+    struct arena arena;
+    int arena_fd;
+    bool arena_is_new; /* made by this start: nobody had counted anything in it before */
+    struct listeners listeners;
+    struct generation serving;
+    struct generation none;   /* number 0: what serves before the first one is ready */
+    uint32_t next_generation; /* number of the next one; never used twice, also when it fails */
+    struct crew crew;
+    struct snapshots snapshots;
+    struct upgrade upgrade;
+    struct arena_status status;
+
+    enum master_stop stop; /* wishes: noted by signals, granted between turns of the loop */
+    bool wants_reload;
+    bool wants_upgrade;
+    bool wants_pause;
+};
+
+/* Takes signals into the wishes above. */
+void master_on_signal(void *context, int signal);
+
+/* Serves until a stop is wished for. */
+void master_run(struct master *master);
+
+/* Writes the status into the arena. */
+void master_publish(struct master *master);
+
+/* One sentence about what is being served, for the log and the service manager. */
+void master_print_state(const struct master *master, char *text, size_t size);
+
+/* Says in the log what is in the bundle of GENERATION, with its warnings. */
+void master_say_bundle(const struct generation *generation);
+
+/* Keeps a copy of the bundle in the runtime folder, where `fairvisor explain` looks. */
+void master_keep_bundle(const struct master *master);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Finds orphans through /proc and ends them through pidfds, so that no innocent process with a recycled id is ever hit.
+ */
+#include "master/orphans.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "shm/counters.h"
+#include "shm/settings.h"
+
+bool orphans_is_worker(pid_t pid, const char *instance, uint32_t slot)
+{
+    char path[32], command[2 * SETTINGS_NAME_SIZE] = "", wanted[2 * SETTINGS_NAME_SIZE];
+    int fd, length;
+    ssize_t got;
+
+    snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    got = read(fd, command, sizeof(command));
+    close(fd);
+    length = snprintf(wanted, sizeof(wanted), "fairvisor-worker%c%s/%u", '\0', instance, slot);
+    return got == length + 1 && memcmp(command, wanted, (size_t)length + 1) == 0;
+}
+
+static uint32_t open_orphans(const struct arena *arena, const char *instance, struct pollfd orphans[ARENA_WORKER_SLOTS])
+{
+    uint32_t count = 0;
+
+    for (uint32_t slot = 0; slot < ARENA_WORKER_SLOTS; slot++) {
+        pid_t pid = atomic_load_explicit(&arena->slots[slot].pid, memory_order_relaxed);
+        int fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+
+        if (fd < 0)
+            continue;
+        if (orphans_is_worker(pid, instance, slot)) /* looked at after the pidfd was opened: it is the same process */
+            orphans[count++] = (struct pollfd){.fd = fd, .events = POLLIN};
+        else
+            close(fd);
+    }
+    return count;
+}
+
+/* Signals all that are left and waits for each; those gone get descriptor -1. */
+static void press(struct pollfd *orphans, uint32_t count, int signal, int timeout_ms)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (orphans[i].fd >= 0)
+            syscall(SYS_pidfd_send_signal, orphans[i].fd, signal, NULL, 0);
+    for (uint32_t i = 0; i < count; i++)
+        if (orphans[i].fd >= 0 && poll(&orphans[i], 1, timeout_ms) == 1) {
+            close(orphans[i].fd);
+            orphans[i].fd = -1;
+        }
+}
+
+uint32_t orphans_end(const struct arena *arena, const char *instance, int timeout_ms)
+{
+    struct pollfd orphans[ARENA_WORKER_SLOTS];
+    uint32_t count = open_orphans(arena, instance, orphans);
+
+    press(orphans, count, SIGTERM, timeout_ms);
+    press(orphans, count, SIGKILL, timeout_ms);
+    for (uint32_t i = 0; i < count; i++)
+        if (orphans[i].fd >= 0)
+            close(orphans[i].fd);
+    return count;
+}

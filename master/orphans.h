@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Workers of this instance that are not our children: left behind by a master that was killed, or still serving the
+ * master before us during an upgrade. They are known by the statistics slots they hold and by how they were started.
+ */
+#ifndef FAIRVISOR_MASTER_ORPHANS_H
+#define FAIRVISOR_MASTER_ORPHANS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "shm/arena.h"
+
+/* Whether PID is alive and was started as "fairvisor-worker <instance>/<slot>": process ids get used again. */
+bool orphans_is_worker(pid_t pid, const char *instance, uint32_t slot);
+
+/* Tells every orphan to leave at once (SIGTERM, then SIGKILL) and waits until they are gone, each step at most
+ * TIMEOUT_MS. Only for a master that holds the instance's lock and has no workers yet. Returns how many there were. */
+uint32_t orphans_end(const struct arena *arena, const char *instance, int timeout_ms);
+
+#endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Pidfile and instance lock. The lock is one of the open file description (fcntl(2), F_OFD_SETLK): like flock(2) it
+ * survives fork and exec in whoever has the descriptor, and unlike it, others can ask whether it is held without taking
+ * it.
+ */
+#include "master/pidfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "master/folders.h"
+
+#define PIDFILE_TEXT_SIZE 32
+
+static pid_t read_pid(int fd)
+{
+    char text[PIDFILE_TEXT_SIZE];
+    ssize_t size = pread(fd, text, sizeof(text) - 1, 0);
+    char *end;
+    long pid;
+
+    if (size <= 0)
+        return 0;
+    text[size] = '\0';
+    errno = 0;
+    pid = strtol(text, &end, 10);
+    if (errno != 0 || end == text || (*end != '\n' && *end != '\0') || pid <= 1 || pid > INT_MAX)
+        return 0;
+    return (pid_t)pid;
+}
+
+bool pidfile_write(const char *path, pid_t pid, struct failure *failure)
+{
+    char text[PIDFILE_TEXT_SIZE];
+    int length = snprintf(text, sizeof(text), "%d\n", (int)pid);
+
+    if (folders_replace_file(path, text, (size_t)length, 0644, getegid(), failure))
+        return true;
+    failure->code = EXIT_CODE_PIDFILE;
+    return false;
+}
+
+pid_t pidfile_read(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    pid_t pid;
+
+    if (fd < 0)
+        return 0;
+    pid = read_pid(fd);
+    close(fd);
+    return pid;
+}
+
+void pidfile_remove(const char *path, pid_t pid)
+{
+    if (pidfile_read(path) == pid)
+        unlink(path);
+}
+
+bool pidfile_old_name(const char *path, char *old, size_t size)
+{
+    int length = snprintf(old, size, "%s.oldbin", path);
+
+    return length > 0 && (size_t)length < size;
+}
+
+static bool lock_name(const struct settings *settings, char *name, size_t size, struct failure *failure)
+{
+    int length = snprintf(name, size, "%s/%s.lock", settings->runtime_dir, settings->instance);
+
+    if (length > 0 && (size_t)length < size)
+        return true;
+    return failure_set(failure, EXIT_CODE_BAD_CONFIG, "runtime_dir and instance together are too long for a path");
+}
+
+static struct flock whole_file(short type)
+{
+    return (struct flock){.l_type = type, .l_whence = SEEK_SET};
+}
+
+int pidfile_lock(const struct settings *settings, struct failure *failure)
+{
+    char name[PATH_MAX];
+    struct flock lock = whole_file(F_WRLCK);
+    int fd;
+
+    if (!lock_name(settings, name, sizeof(name), failure))
+        return -1;
+    fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) {
+        failure_set_errno(failure, errno == EACCES ? EXIT_CODE_PERMISSION : EXIT_CODE_PIDFILE,
+                          "the lock file %s could not be opened", name);
+        return -1;
+    }
+    if (fcntl(fd, F_OFD_SETLK, &lock) == 0 && pidfile_sign_lock(fd, getpid()))
+        return fd;
+    if (errno == EAGAIN || errno == EACCES)
+        failure_set(failure, EXIT_CODE_PIDFILE,
+                    "the instance '%s' is running already, as process %d: stop it, or choose another `instance`",
+                    settings->instance, (int)read_pid(fd));
+    else
+        failure_set_errno(failure, EXIT_CODE_PIDFILE, "the lock file %s could not be locked", name);
+    close(fd);
+    return -1;
+}
+
+bool pidfile_adopt_lock(const struct settings *settings, int fd, struct failure *failure)
+{
+    char name[PATH_MAX];
+    struct stat named, inherited;
+    struct flock lock = whole_file(F_WRLCK);
+
+    if (!lock_name(settings, name, sizeof(name), failure))
+        return false;
+    if (stat(name, &named) == 0 && fstat(fd, &inherited) == 0 && named.st_dev == inherited.st_dev &&
+        named.st_ino == inherited.st_ino && fcntl(fd, F_OFD_SETLK, &lock) == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0)
+        return true;
+    return failure_set(failure, EXIT_CODE_PIDFILE,
+                       "the running master did not pass on its lock %s: is it of this instance?", name);
+}
+
+bool pidfile_sign_lock(int fd, pid_t pid)
+{
+    char text[PIDFILE_TEXT_SIZE];
+    int length = snprintf(text, sizeof(text), "%d\n", (int)pid);
+
+    return ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)length, 0) == length;
+}
+
+pid_t pidfile_find_holder(const struct settings *settings)
+{
+    char name[PATH_MAX];
+    struct failure failure;
+    struct flock lock = whole_file(F_WRLCK);
+    pid_t pid = 0;
+    int fd;
+
+    if (!lock_name(settings, name, sizeof(name), &failure))
+        return 0;
+    fd = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return 0;
+    if (fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
+        pid = read_pid(fd);
+    close(fd);
+    return pid;
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * One transaction: read, vet, seal, open, spawn, wait until all are ready; only then is anything of the old generation
+ * touched.
+ */
+#include "master/reload.h"
+
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "master/configure.h"
+#include "master/master.h"
+#include "master/notify.h"
+#include "shm/log.h"
+#include "shm/moment.h"
+
+/* What a reload has made so far and would have to undo. */
+struct reload {
+    struct settings settings;
+    struct generation next;
+    struct listeners listeners;
+    bool has_listeners;
+    int log_fd;
+};
+
+static bool read_settings(struct master *master, struct reload *reload, struct failure *failure)
+{
+    if (!configure_read(&master->options, master->environment, &reload->settings, failure) ||
+        !configure_is_reloadable(&master->serving.settings, &reload->settings, failure))
+        return false;
+    if (master->options.is_daemon && reload->settings.log == SETTINGS_LOG_STDERR)
+        reload->settings.log = SETTINGS_LOG_SYSLOG;
+    reload->log_fd = logsink_open(&reload->settings, failure);
+    return failure->code == EXIT_CODE_OK;
+}
+
+static bool wait_until_ready(struct master *master, const struct reload *reload, struct failure *failure)
+{
+    struct crew *crew = &master->crew;
+
+    while (!crew->start_failed && !crew_is_ready(crew, reload->next.number)) {
+        if (master->stop != MASTER_STOP_NONE)
+            return failure_set(failure, EXIT_CODE_OS, "the service was told to stop meanwhile");
+        loop_turn(&master->loop, LOOP_NEVER); /* the crew kills who is not ready in time */
+    }
+    if (crew->start_failed)
+        *failure = crew->start_failure;
+    return !crew->start_failed;
+}
+
+static void undo(struct master *master, struct reload *reload)
+{
+    if (reload->next.number > 0)
+        crew_leave(&master->crew, reload->next.number, SIGQUIT);
+    if (reload->has_listeners)
+        listeners_abort(&master->listeners, &reload->listeners);
+    if (reload->log_fd >= 0)
+        close(reload->log_fd);
+}
+
+static void commit(struct master *master, struct reload *reload)
+{
+    uint32_t old = master->serving.number;
+
+    listeners_commit(&master->listeners, &reload->listeners);
+    generation_fini(&master->serving);
+    master->serving = reload->next;
+    logsink_use(&master->logsink, &reload->settings, reload->log_fd);
+    snapshots_schedule(&master->snapshots, &reload->settings);
+    crew_leave_others(&master->crew, master->serving.number, SIGQUIT);
+    master->status.last_reload_failed = 0;
+    master->status.last_reload_ns = moment_now().wall_ns;
+    master->status.reloads++;
+    master_publish(master);
+    master_keep_bundle(master);
+    log_line(LOG_LEVEL_NOTICE, "reloaded: generation %u serves, generation %u drains", master->serving.number, old);
+    master_say_bundle(&master->serving);
+}
+
+static void say_complaints(const struct generation *generation)
+{
+    const struct complaint_list *list = &generation->report.complaints;
+    char line[COMPLAINT_SENTENCE_SIZE + COMPLAINT_POINTER_SIZE + SETTINGS_PATH_SIZE + 64];
+
+    for (size_t i = 0; i < list->count; i++) {
+        vet_print_complaint(&list->items[i], generation->settings.config_file, line, sizeof(line));
+        log_line(list->items[i].severity == COMPLAINT_ERROR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "%s", line);
+    }
+}
+
+static void refuse(struct master *master, struct reload *reload, const struct failure *failure)
+{
+    if (reload->next.number > 0 && !reload->next.report.is_valid)
+        say_complaints(&reload->next);
+    undo(master, reload);
+    generation_fini(&reload->next);
+    master->status.last_reload_failed = 1;
+    master->status.reload_failures++;
+    master_publish(master);
+    log_line(LOG_LEVEL_ERROR, "the reload was refused, generation %u goes on unchanged: %s", master->serving.number,
+             failure->sentence);
+}
+
+bool reload_run(struct master *master)
+{
+    struct reload reload = {.log_fd = -1};
+    struct failure failure;
+    char state[256];
+    bool is_done;
+
+    log_line(LOG_LEVEL_INFO, "reloading");
+    notify_reloading();
+    is_done = read_settings(master, &reload, &failure) &&
+              generation_init(&reload.next, master->next_generation++, &reload.settings, &master->loop,
+                              &master->privileges, &failure) &&
+              (reload.has_listeners = listeners_plan(&master->listeners, &reload.settings, &master->privileges,
+                                                     &reload.listeners, &failure)) &&
+              crew_start(&master->crew, &reload.next, &reload.listeners, &failure) &&
+              wait_until_ready(master, &reload, &failure);
+    if (is_done)
+        commit(master, &reload);
+    else
+        refuse(master, &reload, &failure);
+    master_print_state(master, state, sizeof(state));
+    notify_ready(state);
+    return is_done;
+}

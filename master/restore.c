@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * adopt -> snapshot -> previous snapshot -> fresh, with one clear line for each step that did not work.
+ */
+#include "master/restore.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "shm/log.h"
+#include "shm/moment.h"
+#include "shm/snapshot.h"
+
+void restore_snapshot_path(const struct settings *settings, char *path, size_t size)
+{
+    snprintf(path, size, "%s/%s.snapshot", settings->state_dir, settings->instance);
+}
+
+static void say_adopted(const struct settings *settings, const struct arena *arena, uint64_t repaired)
+{
+    struct arena_usage usage;
+
+    arena_measure(arena, moment_now(), &usage);
+    log_line(LOG_LEVEL_NOTICE, "the counters in shared memory were adopted: %llu of %llu cells in use, %llu repaired",
+             (unsigned long long)usage.cells_used, (unsigned long long)usage.cells, (unsigned long long)repaired);
+    if (arena->size != settings->shared_dict_size)
+        log_line(LOG_LEVEL_WARNING,
+                 "shared_dict_size is %llu bytes, but the adopted shared memory has %llu: it is kept as it is; "
+                 "to resize it, stop the service with `fairvisord -s quit` and start it again",
+                 (unsigned long long)settings->shared_dict_size, (unsigned long long)arena->size);
+}
+
+/* The descriptor of an arena that is whole; -1 when there is none, or one that had to be set aside. */
+static int adopt(const struct settings *settings, struct arena *arena, struct failure *failure)
+{
+    uint64_t repaired = 0;
+    uint32_t unusable;
+    int fd = arena_open(settings->instance, true, arena, failure);
+
+    if (fd < 0 && failure->code == EXIT_CODE_NO_INPUT)
+        return -1;
+    if (fd >= 0) {
+        unusable = arena_audit(arena, moment_now(), &repaired);
+        if (unusable == 0) {
+            say_adopted(settings, arena, repaired);
+            return fd;
+        }
+        close(fd);
+        failure_set(failure, EXIT_CODE_OS, "%u of %u stripes of the shared memory are damaged", unusable,
+                    arena->stripe_count);
+    }
+    log_line(LOG_LEVEL_ERROR, "%s; it is set aside as fairvisor-%s.refused", failure->sentence, settings->instance);
+    if (!arena_set_aside(settings->instance))
+        failure_set_errno(failure, EXIT_CODE_OS, "the shared memory of '%s' could not be set aside",
+                          settings->instance);
+    return -1;
+}
+
+static void refuse_snapshot(const char *path, const struct failure *failure)
+{
+    char aside[PATH_MAX];
+
+    snprintf(aside, sizeof(aside), "%s.refused", path);
+    log_line(LOG_LEVEL_ERROR, "%s; it is set aside as %s", failure->sentence, aside);
+    if (rename(path, aside) != 0)
+        log_errno(LOG_LEVEL_WARNING, "the refused snapshot %s could not be renamed", path);
+}
+
+static struct snapshot *read_snapshot(const char *path, const char *instance)
+{
+    struct failure failure;
+    struct snapshot *snapshot = snapshot_read(path, instance, &failure);
+
+    if (snapshot == NULL && failure.code != EXIT_CODE_NO_INPUT)
+        refuse_snapshot(path, &failure);
+    return snapshot;
+}
+
+static struct snapshot *find_snapshot(const struct settings *settings)
+{
+    char path[PATH_MAX], previous[PATH_MAX + 16];
+    struct snapshot *snapshot;
+
+    restore_snapshot_path(settings, path, sizeof(path));
+    snapshot = read_snapshot(path, settings->instance);
+    if (snapshot)
+        return snapshot;
+    snprintf(previous, sizeof(previous), "%s.previous", path);
+    snapshot = read_snapshot(previous, settings->instance);
+    if (snapshot)
+        log_line(LOG_LEVEL_WARNING, "the snapshot before the last is used: %s", previous);
+    return snapshot;
+}
+
+static void apply(const struct snapshot *snapshot, const struct arena *arena)
+{
+    struct moment now = moment_now();
+    uint64_t lost = 0;
+    uint64_t restored = snapshot_apply(snapshot, arena, now, &lost);
+    int64_t age = (now.wall_ns - snapshot_taken_at_ns(snapshot)) / NANOSECONDS_PER_SECOND;
+
+    log_line(LOG_LEVEL_NOTICE, "the counters were restored from a snapshot that is %lld s old: %llu cells",
+             (long long)age, (unsigned long long)restored);
+    if (lost > 0)
+        log_line(LOG_LEVEL_WARNING, "%llu cells of the snapshot found no room: raise shared_dict_size",
+                 (unsigned long long)lost);
+}
+
+int restore_arena(const struct settings *settings, const struct privileges *privileges, struct arena *arena,
+                  enum restore_origin *origin, struct failure *failure)
+{
+    struct snapshot *snapshot;
+    int fd = adopt(settings, arena, failure);
+
+    *origin = RESTORE_ADOPTED;
+    if (fd >= 0)
+        return fd;
+    snapshot = find_snapshot(settings);
+    *origin = snapshot ? RESTORE_SNAPSHOT : RESTORE_FRESH;
+    fd = arena_create(settings->instance, settings->shared_dict_size, privileges->uid, privileges->gid,
+                      snapshot ? snapshot_hash_key(snapshot) : NULL, arena, failure);
+    if (fd >= 0 && snapshot)
+        apply(snapshot, arena);
+    else if (fd >= 0)
+        log_line(LOG_LEVEL_NOTICE, "the counters start at zero: there is neither shared memory nor a snapshot of '%s'",
+                 settings->instance);
+    snapshot_free(snapshot);
+    return fd;
+}
+
+int restore_shared_arena(const struct settings *settings, struct arena *arena, struct failure *failure)
+{
+    int fd = arena_open(settings->instance, true, arena, failure);
+
+    if (fd < 0 && failure->code == EXIT_CODE_NO_INPUT)
+        failure_set(failure, EXIT_CODE_OS, "there is no shared memory of the running master of '%s' to go on with",
+                    settings->instance);
+    return fd;
+}

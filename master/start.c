@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * The order of a start: what can be refused without a trace comes first (bundle, lock, ports), what others see comes
+ * last (pidfile, status, the service manager).
+ */
+#include "config.h"
+
+#include "master/start.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "master/daemon.h"
+#include "master/finish.h"
+#include "master/folders.h"
+#include "master/master.h"
+#include "master/notify.h"
+#include "master/orphans.h"
+#include "master/pidfile.h"
+#include "master/restore.h"
+#include "shm/log.h"
+#include "shm/moment.h"
+
+#define START_ORPHAN_MS 5000
+#define START_OWN_FDS   4096 /* listening sockets, pipes, upstream connections: all but a worker's clients */
+
+static bool print_complaints(const struct master *master, const char *path)
+{
+    const struct complaint_list *list = &master->serving.report.complaints;
+    char line[COMPLAINT_SENTENCE_SIZE + COMPLAINT_POINTER_SIZE + SETTINGS_PATH_SIZE + 64];
+
+    for (size_t i = 0; i < list->count; i++) {
+        vet_print_complaint(&list->items[i], path, line, sizeof(line));
+        dprintf(master->logsink.console_fd, "%s\n", line);
+    }
+    return false;
+}
+
+static bool load_first_generation(struct master *master, const struct settings *settings, uint32_t number,
+                                  struct failure *failure)
+{
+    master->next_generation = number + 1;
+    if (generation_init(&master->serving, number, settings, &master->loop, &master->privileges, failure))
+        return true;
+    return print_complaints(master, settings->config_file);
+}
+
+/* Workers inherit the limit. A smaller one than they may need is worth a line, not a refusal. */
+static void raise_descriptor_limit(const struct settings *settings)
+{
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)settings->max_connections + START_OWN_FDS;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = wanted;
+    if (limit.rlim_max < wanted)
+        limit.rlim_max = wanted;
+    if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+        return;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
+        log_line(LOG_LEVEL_WARNING,
+                 "only %llu files may be open, max_connections %llu asks for %llu: raise the limit (ulimit -n, "
+                 "LimitNOFILE=)",
+                 (unsigned long long)limit.rlim_cur, (unsigned long long)settings->max_connections,
+                 (unsigned long long)wanted);
+}
+
+static bool use_log(struct master *master, const struct settings *settings, struct failure *failure)
+{
+    int fd = logsink_open(settings, failure);
+
+    if (failure->code != EXIT_CODE_OK)
+        return false;
+    logsink_use(&master->logsink, settings, fd);
+    raise_descriptor_limit(settings);
+    return true;
+}
+
+static bool take_lock(struct master *master, const struct settings *settings, const struct letter *letter,
+                      struct failure *failure)
+{
+    if (letter == NULL) {
+        master->lock_fd = pidfile_lock(settings, failure);
+        return master->lock_fd >= 0;
+    }
+    if (!pidfile_adopt_lock(settings, letter->lock_fd, failure))
+        return false;
+    master->lock_fd = letter->lock_fd;
+    return true;
+}
+
+/* Workers of a master that was killed keep its ports until they have drained: our address, but not our sockets. */
+static void end_orphans(const struct settings *settings)
+{
+    struct arena arena;
+    struct failure failure;
+    int fd = arena_open(settings->instance, false, &arena, &failure);
+    uint32_t count;
+
+    if (fd < 0)
+        return;
+    close(fd);
+    count = orphans_end(&arena, settings->instance, START_ORPHAN_MS);
+    if (count > 0)
+        log_line(LOG_LEVEL_WARNING, "%u workers that a dead master of '%s' left behind were ended", count,
+                 settings->instance);
+}
+
+static bool open_listeners(struct master *master, const struct settings *settings, const struct letter *letter,
+                           struct failure *failure)
+{
+    struct listeners *next = &master->listeners;
+    struct listeners inherited = {.count = 0};
+
+    if (letter == NULL)
+        end_orphans(settings);
+    else if (!listeners_adopt(&inherited, settings, letter->sockets, letter->socket_count, failure))
+        return false;
+    if (listeners_plan(&inherited, settings, &master->privileges, next, failure))
+        return true;
+    listeners_close(&inherited, false);
+    return false;
+}
+
+/* What an earlier master counted goes on being counted. */
+static void continue_status(struct master *master, enum restore_origin origin)
+{
+    struct arena_status before;
+
+    if (origin != RESTORE_ADOPTED || !arena_read_status(&master->arena, &before))
+        return;
+    master->status = before;
+    master->snapshots.last_ns = before.last_snapshot_ns;
+    master->snapshots.has_failed = before.last_snapshot_failed == 1;
+    master->snapshots.failures = before.snapshot_failures;
+    master->crew.restarts = before.worker_restarts;
+}
+
+static uint32_t first_generation(const struct settings *settings, const struct letter *letter)
+{
+    struct arena arena;
+    struct arena_status before;
+    struct failure failure;
+    uint32_t number = letter ? letter->generation : 0;
+    int fd;
+
+    if (letter)
+        return number + 1;
+    fd = arena_open(settings->instance, false, &arena, &failure);
+    if (fd >= 0 && arena_read_status(&arena, &before))
+        number = before.generation;
+    if (fd >= 0)
+        close(fd);
+    return number + 1;
+}
+
+static bool open_arena(struct master *master, const struct settings *settings, const struct letter *letter,
+                       struct failure *failure)
+{
+    enum restore_origin origin = RESTORE_ADOPTED;
+
+    if (letter)
+        master->arena_fd = restore_shared_arena(settings, &master->arena, failure);
+    else
+        master->arena_fd = restore_arena(settings, &master->privileges, &master->arena, &origin, failure);
+    if (master->arena_fd < 0)
+        return false;
+    master->arena_is_new = origin != RESTORE_ADOPTED;
+    snapshots_init(&master->snapshots, &master->loop, &master->arena, settings);
+    continue_status(master, origin);
+    return true;
+}
+
+static bool start_workers(struct master *master, struct failure *failure)
+{
+    struct crew *crew = &master->crew;
+
+    crew->loop = &master->loop;
+    crew->arena = &master->arena;
+    crew->arena_fd = master->arena_fd;
+    crew->listeners = &master->listeners;
+    crew->privileges = &master->privileges;
+    crew->instance = master->serving.settings.instance;
+    crew->log_fd = master->logsink.pipe_write;
+    crew->serving = &master->none; /* a worker that dies now is a failed start, not one to replace */
+    if (!crew_init(crew, failure) || !crew_start(crew, &master->serving, &master->listeners, failure))
+        return false;
+    while (!crew->start_failed && !crew_is_ready(crew, master->serving.number)) {
+        if (master->stop != MASTER_STOP_NONE)
+            return failure_set(failure, EXIT_CODE_OK, "the service was told to stop while it started");
+        loop_turn(&master->loop, LOOP_NEVER); /* the crew kills who is not ready in time */
+    }
+    if (crew->start_failed)
+        *failure = crew->start_failure;
+    crew->serving = &master->serving;
+    return !crew->start_failed;
+}
+
+static void say_started(const struct master *master, const struct letter *letter)
+{
+    char name[LISTENERS_NAME_SIZE], state[256];
+
+    for (uint32_t i = 0; i < master->listeners.count; i++) {
+        listeners_print_name(&master->listeners.rows[i].where, name, sizeof(name));
+        log_line(LOG_LEVEL_NOTICE, "listening on %s%s", name, master->listeners.rows[i].where.is_ops ? " (ops)" : "");
+    }
+    master_say_bundle(&master->serving);
+    if (geteuid() == 0 && !master->privileges.must_drop)
+        log_line(LOG_LEVEL_WARNING, "workers run as root: set `user`");
+    master_print_state(master, state, sizeof(state));
+    log_line(LOG_LEVEL_NOTICE, "fairvisord %s %s: %s", PACKAGE_VERSION, letter ? "has taken over" : "is ready", state);
+}
+
+/* From here on others know of us. */
+static bool announce(struct master *master, const struct letter *letter, struct failure *failure)
+{
+    const struct settings *settings = &master->serving.settings;
+    char state[256];
+
+    if (!pidfile_write(settings->pidfile, getpid(), failure))
+        return false;
+    if (!pidfile_sign_lock(master->lock_fd, getpid())) {
+        pidfile_remove(settings->pidfile, getpid());
+        return failure_set_errno(failure, EXIT_CODE_PIDFILE, "the lock file in %s could not be written",
+                                 settings->runtime_dir);
+    }
+    master->status.master_pid = getpid();
+    master->status.started_at_ns = moment_now().wall_ns;
+    master->status.last_reload_ns = master->serving.loaded_at_ns;
+    master->status.last_reload_failed = 0;
+    master_publish(master);
+    master_keep_bundle(master);
+    snapshots_schedule(&master->snapshots, settings);
+    say_started(master, letter);
+    master_print_state(master, state, sizeof(state));
+    notify_ready(state);
+    if (letter)
+        upgrade_report_ready(letter);
+    daemon_report_ready(master);
+    return true;
+}
+
+bool start_service(struct master *master, const struct settings *settings, const struct letter *letter,
+                   struct failure *failure)
+{
+    if (!loop_init(&master->loop, master_on_signal, master, failure) ||
+        !logsink_init(&master->logsink, &master->loop, failure))
+        return false;
+    if (privileges_find(settings, &master->privileges, failure) &&
+        load_first_generation(master, settings, first_generation(settings, letter), failure) &&
+        folders_make(settings, failure) && take_lock(master, settings, letter, failure) &&
+        use_log(master, settings, failure) && open_listeners(master, settings, letter, failure) &&
+        open_arena(master, settings, letter, failure) && start_workers(master, failure) &&
+        announce(master, letter, failure))
+        return true;
+    finish_failed_start(master, letter != NULL);
+    return false;
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Forks a child with little memory, little time and no descriptors but one pipe, lets it load the bundle, and reads its
+ * report. What comes back is treated like any other bytes of a stranger.
+ */
+#include "master/vet.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "policy/load.h"
+#include "shm/moment.h"
+
+#define VET_MEMORY      (UINT64_C(4) << 30) /* of address space: the largest bundle with all its tokens fits */
+#define VET_CPU_SECONDS 60
+#define VET_DEADLINE_NS (90 * NANOSECONDS_PER_SECOND)
+
+struct vet {
+    struct loop *loop;
+    int fd; /* read end; -1 after its end */
+    pid_t pid;
+    int status;
+    bool has_exited;
+    size_t used;
+    struct vet_report *report;
+};
+
+/* ---- in the child
+ * ---------------------------------------------------------------------------------------------------- */
+
+static bool set_limit(int resource, rlim_t value)
+{
+    struct rlimit limit = {.rlim_cur = value, .rlim_max = value};
+
+    return setrlimit(resource, &limit) == 0;
+}
+
+static bool set_limits(void)
+{
+#ifndef __SANITIZE_ADDRESS__ /* its shadow memory alone is larger than any limit */
+    if (!set_limit(RLIMIT_AS, VET_MEMORY))
+        return false;
+#endif
+    return set_limit(RLIMIT_CPU, VET_CPU_SECONDS) && set_limit(RLIMIT_CORE, 0) && set_limit(RLIMIT_FSIZE, 0) &&
+           set_limit(RLIMIT_NOFILE, 0);
+}
+
+static void fill_report(const struct source *source, struct vet_report *report)
+{
+    int64_t now = moment_now().wall_ns / NANOSECONDS_PER_SECOND;
+    struct bundle *bundle = load_bundle((struct slice){source->bytes, source->size}, now, &report->complaints);
+    size_t length;
+
+    for (size_t i = 0; i < COMPLAINT_MAX; i++)
+        report->complaints.items[i].code = NULL;
+    if (bundle == NULL)
+        return;
+    report->is_valid = 1;
+    report->policy_count = bundle->policy_count;
+    report->rule_count = bundle->rule_count;
+    report->kill_switch_count = bundle->kill_switch_count;
+    report->uses_jwt = bundle->uses_jwt;
+    length = bundle->version_text.size;
+    if (length > sizeof(report->version_text) - 1)
+        length = sizeof(report->version_text) - 1;
+    memcpy(report->version_text, bundle->version_text.data, length);
+}
+
+static void run_child(const struct source *source, const struct privileges *privileges, int out)
+{
+    static const struct vet_report empty;
+    struct vet_report *report = malloc(sizeof(*report));
+    const char *next = (const char *)report;
+    size_t left = sizeof(*report);
+
+    if (report == NULL || dup2(out, STDOUT_FILENO) < 0 || close_range(STDERR_FILENO + 1, ~0U, 0) != 0 ||
+        !privileges_drop(privileges) || !set_limits())
+        _exit(EXIT_CODE_OS);
+    *report = empty;
+    fill_report(source, report);
+    while (left > 0) {
+        ssize_t written = write(STDOUT_FILENO, next, left);
+
+        if (written <= 0)
+            _exit(EXIT_CODE_OS);
+        next += written;
+        left -= (size_t)written;
+    }
+    _exit(0);
+}
+
+/* ---- in the master
+ * --------------------------------------------------------------------------------------------------- */
+
+static void on_report(void *context, int fd)
+{
+    struct vet *vet = context;
+    char surplus;
+    bool is_full = vet->used == sizeof(*vet->report);
+    ssize_t got =
+        is_full ? read(fd, &surplus, 1) : read(fd, (char *)vet->report + vet->used, sizeof(*vet->report) - vet->used);
+
+    if (got > 0 && !is_full) {
+        vet->used += (size_t)got;
+        return;
+    }
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    loop_unwatch(vet->loop, fd);
+    close(fd);
+    vet->fd = -1;
+}
+
+static void on_exit_of_child(void *context, pid_t pid, int status)
+{
+    struct vet *vet = context;
+
+    (void)pid;
+    vet->status = status;
+    vet->has_exited = true;
+}
+
+static bool is_terminated(const char *text, size_t size)
+{
+    return memchr(text, '\0', size) != NULL;
+}
+
+static bool is_sane(const struct vet_report *report)
+{
+    const struct complaint_list *list = &report->complaints;
+
+    if (list->count > COMPLAINT_MAX || report->is_valid > 1 || report->uses_jwt > 1 ||
+        !is_terminated(report->version_text, sizeof(report->version_text)) || (report->is_valid && list->errors > 0))
+        return false;
+    for (size_t i = 0; i < list->count; i++)
+        if (!is_terminated(list->items[i].sentence, COMPLAINT_SENTENCE_SIZE) ||
+            !is_terminated(list->items[i].pointer, COMPLAINT_POINTER_SIZE))
+            return false;
+    return true;
+}
+
+static bool judge(const struct vet *vet, const char *path, struct failure *failure)
+{
+    const struct vet_report *report = vet->report;
+
+    if (WIFSIGNALED(vet->status))
+        return failure_set(
+            failure, EXIT_CODE_OUR_BUG,
+            "checking the bundle %s ended with signal %d (%s); it was not loaded. Please report this bundle", path,
+            WTERMSIG(vet->status), strsignal(WTERMSIG(vet->status)));
+    if (WEXITSTATUS(vet->status) == EXIT_CODE_OS)
+        return failure_set(failure, EXIT_CODE_OS, "the process that checks the bundle %s could not be set up", path);
+    if (vet->status != 0 || vet->used != sizeof(*report) || !is_sane(report))
+        return failure_set(failure, EXIT_CODE_OUR_BUG,
+                           "checking the bundle %s ended without a report (exit code %d); it was not loaded", path,
+                           WEXITSTATUS(vet->status));
+    if (!report->is_valid)
+        failure_set(failure, EXIT_CODE_BAD_BUNDLE, "the bundle %s has %zu error%s; it was not loaded", path,
+                    report->complaints.errors, report->complaints.errors == 1 ? "" : "s");
+    return true;
+}
+
+static void wait_for_child(struct vet *vet)
+{
+    int64_t deadline = moment_now().boot_ns + VET_DEADLINE_NS;
+
+    while (!vet->has_exited || vet->fd >= 0) {
+        loop_turn(vet->loop, deadline);
+        if (moment_now().boot_ns < deadline)
+            continue;
+        kill(vet->pid, SIGKILL);
+        deadline = LOOP_NEVER;
+    }
+}
+
+bool vet_bundle(struct loop *loop, const struct source *source, const char *path, const struct privileges *privileges,
+                struct vet_report *report, struct failure *failure)
+{
+    struct vet vet = {.loop = loop, .report = report};
+    int ends[2];
+
+    memset(report, 0, sizeof(*report));
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return failure_set_errno(failure, EXIT_CODE_OS, "the bundle %s could not be checked", path);
+    vet.pid = loop_fork(loop, on_exit_of_child, &vet);
+    if (vet.pid == 0)
+        run_child(source, privileges, ends[1]);
+    close(ends[1]);
+    if (vet.pid < 0 || fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) {
+        close(ends[0]);
+        return failure_set_errno(failure, EXIT_CODE_OS, "the bundle %s could not be checked", path);
+    }
+    vet.fd = ends[0];
+    loop_watch(loop, vet.fd, on_report, &vet);
+    wait_for_child(&vet);
+    return judge(&vet, path, failure);
+}
+
+void vet_print_complaint(const struct complaint *complaint, const char *path, char *line, size_t size)
+{
+    const char *severity = complaint->severity == COMPLAINT_WARNING ? "warning" : "error";
+    char place[32] = "";
+    char pointer[COMPLAINT_POINTER_SIZE + 4] = "";
+
+    if (complaint->line > 0)
+        snprintf(place, sizeof(place), "%u:%u:", complaint->line, complaint->column);
+    if (complaint->pointer[0])
+        snprintf(pointer, sizeof(pointer), " (%s)", complaint->pointer);
+    snprintf(line, size, "%s:%s %s: %s%s", path, place, severity, complaint->sentence, pointer);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Judges a bundle in a throw-away process: the bytes are a stranger's, and a parser that dies of them must not take the
+ * master along.
+ */
+#ifndef FAIRVISOR_MASTER_VET_H
+#define FAIRVISOR_MASTER_VET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "master/loop.h"
+#include "master/privileges.h"
+#include "master/source.h"
+#include "policy/complaint.h"
+#include "shm/failure.h"
+
+#define VET_VERSION_SIZE 64 /* as in struct arena_status */
+
+/* Said wherever a bundle that uses jwt: keys is loaded. */
+#define VET_UNVERIFIED_CLAIMS \
+    "jwt: keys are read without verifying signatures: this is right only behind a gateway that has verified them"
+
+/* Travels through a pipe as bytes; vet_bundle checks every field of it. `code` of the complaints is not kept. */
+struct vet_report {
+    uint32_t is_valid; /* 0 or 1 */
+    uint32_t policy_count;
+    uint32_t rule_count;
+    uint32_t kill_switch_count;
+    uint32_t uses_jwt; /* 0 or 1 */
+    char version_text[VET_VERSION_SIZE];
+    struct complaint_list complaints;
+};
+
+/* Vets SOURCE, turning LOOP until the child is done. true: REPORT is filled (is_valid may be 0: then FAILURE holds the
+ * one sentence and EXIT_CODE_BAD_BUNDLE). false: the child could not do its work, EXIT_CODE_OUR_BUG or EXIT_CODE_OS. */
+bool vet_bundle(struct loop *loop, const struct source *source, const char *path, const struct privileges *privileges,
+                struct vet_report *report, struct failure *failure);
+
+/* "FILE:LINE:COL: error: SENTENCE (POINTER)" */
+void vet_print_complaint(const struct complaint *complaint, const char *path, char *line, size_t size);
+
+#endif

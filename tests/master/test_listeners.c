@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Every socket is served by exactly one worker place, whatever the number of workers was before; addresses come and go
+ * all or nothing; a busy address is refused by name.
+ */
+#include "master/listeners.h"
+
+#include <arpa/inet.h>
+#include <check.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "master/bind.h"
+
+static struct listeners current, next;
+static struct settings settings;
+static int fds[HANDOFF_MAX_LISTENERS];
+static struct handoff_listener descriptions[HANDOFF_MAX_LISTENERS];
+static const struct privileges privileges;
+
+static bool is_open(int fd)
+{
+    return fcntl(fd, F_GETFD) >= 0;
+}
+
+/* A TCP port of the loopback that was free a moment ago. */
+static uint16_t free_port(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, size), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    close(fd);
+    return ntohs(address.sin_port);
+}
+
+static struct settings_listen tcp(uint16_t port)
+{
+    return (struct settings_listen){.address = {.family = ADDRESS_IPV4, .bytes = {127, 0, 0, 1}}, .port = port};
+}
+
+static struct settings_listen local(const char *path)
+{
+    struct settings_listen where = {.is_unix = true};
+
+    snprintf(where.path, sizeof(where.path), "%s", path);
+    return where;
+}
+
+static void set_up(void)
+{
+    memset(&current, 0, sizeof(current));
+    memset(&next, 0, sizeof(next));
+    memset(&settings, 0, sizeof(settings));
+    settings.socket_mode = 0660;
+}
+
+static void plan_and_commit(uint32_t workers)
+{
+    struct failure failure;
+
+    settings.worker_processes = workers;
+    ck_assert_msg(listeners_plan(&current, &settings, &privileges, &next, &failure), "%s", failure.sentence);
+    listeners_commit(&current, &next);
+}
+
+START_TEST(every_socket_has_one_place)
+{
+    uint32_t served[64] = {0};
+
+    current.count = 1;
+    current.rows[0].socket_count = 64;
+    for (int i = 0; i < 64; i++)
+        current.rows[0].sockets[i] = i;
+    for (uint32_t workers = 1; workers <= 64; workers++) {
+        memset(served, 0, sizeof(served));
+        for (uint32_t place = 0; place < workers; place++) {
+            uint32_t count = listeners_get(&current, place, workers, fds, descriptions);
+
+            ck_assert_uint_ge(count, 1);
+            for (uint32_t i = 0; i < count; i++)
+                served[fds[i]]++;
+        }
+        for (int i = 0; i < 64; i++)
+            ck_assert_uint_eq(served[i], 1);
+    }
+}
+END_TEST
+
+START_TEST(unix_socket_is_served_by_all)
+{
+    current.count = 2;
+    current.rows[0] = (struct listener){.where = local("x"), .sockets = {7}, .socket_count = 1};
+    current.rows[1] = (struct listener){.where = {.is_ops = true}, .sockets = {8, 9, 10}, .socket_count = 3};
+    ck_assert_uint_eq(listeners_get(&current, 1, 2, fds, descriptions), 2);
+    ck_assert_int_eq(fds[0], 7);
+    ck_assert(descriptions[0].is_unix && !descriptions[0].is_ops);
+    ck_assert_int_eq(fds[1], 9);
+    ck_assert(!descriptions[1].is_unix && descriptions[1].is_ops);
+}
+END_TEST
+
+START_TEST(sockets_survive_fewer_workers)
+{
+    int first, last;
+
+    settings.listen[0] = tcp(free_port());
+    settings.listen_count = 1;
+    plan_and_commit(4);
+    ck_assert_uint_eq(current.rows[0].socket_count, 4);
+    first = current.rows[0].sockets[0];
+    last = current.rows[0].sockets[3];
+    plan_and_commit(2);
+    ck_assert_uint_eq(current.rows[0].socket_count, 4);
+    plan_and_commit(6);
+    ck_assert_uint_eq(current.rows[0].socket_count, 6);
+    ck_assert_int_eq(current.rows[0].sockets[0], first);
+    ck_assert_int_eq(current.rows[0].sockets[3], last);
+    listeners_close(&current, true);
+    ck_assert(!is_open(first) && !is_open(last));
+}
+END_TEST
+
+START_TEST(busy_port_is_refused_by_name_and_nothing_is_kept)
+{
+    static struct listeners other, none;
+    struct failure failure;
+    char name[LISTENERS_NAME_SIZE];
+    int before = dup(STDIN_FILENO), after;
+
+    close(before);
+    settings.listen[0] = tcp(free_port());
+    settings.listen_count = 1;
+    settings.worker_processes = 2;
+    ck_assert(
+        listeners_plan(&none, &settings, &privileges, &other, &failure)); /* with SO_REUSEPORT, as another daemon */
+    listeners_print_name(&settings.listen[0], name, sizeof(name));
+    settings.listen[1] = settings.listen[0];
+    settings.listen[0] = tcp(free_port());
+    settings.listen_count = 2;
+    ck_assert(!listeners_plan(&current, &settings, &privileges, &next, &failure));
+    ck_assert_int_eq(failure.code, EXIT_CODE_OS);
+    ck_assert_ptr_nonnull(strstr(failure.sentence, name));
+    listeners_close(&other, true);
+    after = dup(STDIN_FILENO); /* the lowest free number again: nothing stayed open */
+    ck_assert_int_eq(after, before);
+    close(after);
+}
+END_TEST
+
+START_TEST(removed_address_is_closed_at_commit_only)
+{
+    struct failure failure;
+    int removed;
+
+    settings.listen[0] = tcp(free_port());
+    settings.listen_count = 1;
+    plan_and_commit(1);
+    removed = current.rows[0].sockets[0];
+    settings.listen[0] = tcp(free_port());
+    ck_assert(listeners_plan(&current, &settings, &privileges, &next, &failure));
+    ck_assert(is_open(removed));
+    listeners_commit(&current, &next);
+    ck_assert(!is_open(removed));
+    listeners_close(&current, true);
+}
+END_TEST
+
+START_TEST(abort_closes_what_is_new)
+{
+    struct failure failure;
+    int kept, added;
+
+    settings.listen[0] = tcp(free_port());
+    settings.listen_count = 1;
+    plan_and_commit(1);
+    kept = current.rows[0].sockets[0];
+    settings.listen[1] = tcp(free_port());
+    settings.listen_count = 2;
+    settings.worker_processes = 2;
+    ck_assert(listeners_plan(&current, &settings, &privileges, &next, &failure));
+    added = next.rows[0].sockets[1];
+    ck_assert(is_open(added));
+    listeners_abort(&current, &next);
+    ck_assert(is_open(kept) && !is_open(added));
+    listeners_close(&current, true);
+}
+END_TEST
+
+START_TEST(unix_socket_has_the_mode_asked_for)
+{
+    struct stat facts;
+    struct failure failure;
+
+    settings.listen[0] = local("listeners-test.sock");
+    settings.listen_count = 1;
+    settings.socket_mode = 0640;
+    plan_and_commit(2);
+    ck_assert_uint_eq(current.rows[0].socket_count, 1);
+    ck_assert_int_eq(stat("listeners-test.sock", &facts), 0);
+    ck_assert_uint_eq(facts.st_mode & 0777, 0640);
+    ck_assert(!listeners_plan(&next, &settings, &privileges, &next, &failure)); /* somebody listens there */
+    ck_assert_int_eq(failure.code, EXIT_CODE_OS);
+    listeners_close(&current, false);
+    ck_assert_int_eq(stat("listeners-test.sock", &facts), 0);
+    plan_and_commit(1); /* nobody listens on it any more: it is replaced */
+    listeners_close(&current, true);
+    ck_assert_int_ne(stat("listeners-test.sock", &facts), 0);
+}
+END_TEST
+
+START_TEST(file_that_is_no_socket_is_left_alone)
+{
+    struct failure failure;
+    int fd = open("listeners-test.file", O_CREAT | O_WRONLY, 0600);
+
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    settings.listen[0] = local("listeners-test.file");
+    settings.listen_count = 1;
+    settings.worker_processes = 1;
+    ck_assert(!listeners_plan(&current, &settings, &privileges, &next, &failure));
+    ck_assert_ptr_nonnull(strstr(failure.sentence, "not a socket"));
+    ck_assert_int_eq(unlink("listeners-test.file"), 0);
+}
+END_TEST
+
+START_TEST(inherited_sockets_find_their_addresses)
+{
+    struct failure failure;
+    int inherited[4];
+
+    settings.listen[0] = tcp(free_port());
+    settings.listen[1] = local("listeners-test.inherit");
+    settings.listen_count = 2;
+    plan_and_commit(2);
+    inherited[0] = current.rows[0].sockets[0];
+    inherited[1] = current.rows[0].sockets[1];
+    inherited[2] = current.rows[1].sockets[0];
+    inherited[3] = bind_tcp(&(struct settings_listen){.address = {.family = ADDRESS_IPV4, .bytes = {127, 0, 0, 1}}},
+                            &failure); /* a port nobody asks for any more */
+    memset(&next, 0, sizeof(next));
+    ck_assert(listeners_adopt(&next, &settings, inherited, 4, &failure));
+    ck_assert_uint_eq(next.count, 2);
+    ck_assert_uint_eq(next.rows[0].socket_count, 2);
+    ck_assert(next.rows[1].where.is_unix);
+    ck_assert_str_eq(next.rows[1].where.path, "listeners-test.inherit");
+    ck_assert(!is_open(inherited[3]));
+    listeners_close(&next, true);
+    inherited[0] = STDIN_FILENO;
+    ck_assert(!listeners_adopt(&next, &settings, inherited, 1, &failure));
+}
+END_TEST
+
+START_TEST(names_are_those_of_the_setting)
+{
+    char name[LISTENERS_NAME_SIZE];
+    struct settings_listen where = tcp(8080);
+
+    listeners_print_name(&where, name, sizeof(name));
+    ck_assert_str_eq(name, "127.0.0.1:8080");
+    where = (struct settings_listen){.address = {.family = ADDRESS_IPV6, .bytes = {[15] = 1}}, .port = 1};
+    listeners_print_name(&where, name, sizeof(name));
+    ck_assert_str_eq(name, "[::1]:1");
+    where = local("/run/x.sock");
+    listeners_print_name(&where, name, sizeof(name));
+    ck_assert_str_eq(name, "unix:/run/x.sock");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("listeners");
+    TCase *tests = tcase_create("sockets");
+    SRunner *runner;
+    int failed;
+
+    tcase_add_checked_fixture(tests, set_up, NULL);
+    tcase_add_test(tests, every_socket_has_one_place);
+    tcase_add_test(tests, unix_socket_is_served_by_all);
+    tcase_add_test(tests, sockets_survive_fewer_workers);
+    tcase_add_test(tests, busy_port_is_refused_by_name_and_nothing_is_kept);
+    tcase_add_test(tests, removed_address_is_closed_at_commit_only);
+    tcase_add_test(tests, abort_closes_what_is_new);
+    tcase_add_test(tests, unix_socket_has_the_mode_asked_for);
+    tcase_add_test(tests, file_that_is_no_socket_is_left_alone);
+    tcase_add_test(tests, inherited_sockets_find_their_addresses);
+    tcase_add_test(tests, names_are_those_of_the_setting);
+    suite_add_tcase(suite, tests);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
