@@ -1,1 +1,29 @@
 # SPDX-License-Identifier: MPL-2.0
+
+# The worker's rooms, in the order in which a request passes them.
+noinst_LIBRARIES += libworker.a
+libworker_a_SOURCES = \
+	worker/worker.c worker/worker.h \
+	worker/confine.c worker/confine.h \
+	worker/listener.c worker/listener.h \
+	worker/timeouts.c worker/timeouts.h \
+	worker/conn.c worker/conn.h \
+	worker/head.c worker/head.h worker/head_fields.def \
+	worker/chunk.c worker/chunk.h \
+	worker/http.c worker/http.h \
+	worker/request.c worker/request.h \
+	worker/route.c worker/route.h \
+	worker/client.c worker/client.h \
+	worker/extract.c worker/extract.h \
+	worker/tokens.c worker/tokens.h \
+	worker/judge.c worker/judge.h \
+	worker/headers.c worker/headers.h \
+	worker/reject.c worker/reject.h \
+	worker/endpoints.c worker/endpoints.h \
+	worker/metrics.c worker/metrics.h \
+	worker/reply.c worker/reply.h \
+	worker/outbox.c worker/outbox.h
+libworker_a_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS)
+
+
+EXTRA_DIST += worker/README.md

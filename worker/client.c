@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * The walk over X-Forwarded-For from the right, over the proxies we trust.
+ */
+#include "worker/client.h"
+
+static bool is_trusted(const struct settings *settings, const struct address *address)
+{
+    for (uint32_t i = 0; i < settings->trusted_count; i++)
+        if (address_in_network(address, &settings->trusted[i]))
+            return true;
+    return false;
+}
+
+/* Takes the last element off LIST, without its white space. */
+static struct slice take_last(struct slice *list)
+{
+    const char *end = list->data + list->size;
+    const char *start = end;
+
+    while (start > list->data && start[-1] != ',')
+        start--;
+    list->size = start > list->data ? (size_t)(start - list->data) - 1 : 0;
+    while (start < end && (*start == ' ' || *start == '\t'))
+        start++;
+    while (end > start && (end[-1] == ' ' || end[-1] == '\t'))
+        end--;
+    return (struct slice){start, (size_t)(end - start)};
+}
+
+/* Walks one field. true when the walk ends in it. */
+static bool walk(const struct settings *settings, struct slice list, struct address *client)
+{
+    bool is_last = list.size == 0;
+
+    while (!is_last) {
+        struct address address;
+        size_t before = list.size;
+        struct slice element = take_last(&list);
+
+        is_last = list.size == 0;
+        if (element.size == 0 && before > 0)
+            continue; /* an empty list element counts for nothing (RFC 9110 5.6.1) */
+        if (!address_parse_forwarded(element, &address))
+            return true;
+        *client = address;
+        if (!is_trusted(settings, &address))
+            return true;
+    }
+    return false;
+}
+
+struct address client_find(const struct settings *settings, const struct client_peer *peer, const struct head *head)
+{
+    struct address client = peer->address;
+    bool peer_is_trusted = peer->is_unix ? settings->trusted_unix : is_trusted(settings, &peer->address);
+    size_t first = head->first[HEAD_FIELD_forwarded_for];
+
+    if (!peer_is_trusted || first == 0)
+        return client;
+    if (!head_is_repeated(head, HEAD_FIELD_forwarded_for)) {
+        walk(settings, head->fields[first - 1].value, &client);
+        return client;
+    }
+    for (size_t i = head->field_count; i >= first; i--)
+        if (head_is_named(head->fields[i - 1].name, HEAD_FIELD_forwarded_for) &&
+            walk(settings, head->fields[i - 1].value, &client))
+            break;
+    return client;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Hardening of a process whose user the master has already changed.
+ */
+#include "worker/confine.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "shm/log.h"
+
+#define DESCRIPTORS_BESIDE_CONNECTIONS 64
+
+bool confine_descriptors(int first_foreign, struct failure *failure)
+{
+    if (close_range((unsigned)first_foreign, ~0U, 0) != 0)
+        return failure_set_errno(failure, EXIT_CODE_OS, "cannot close foreign descriptors");
+    return true;
+}
+
+/* The bounding set needs a capability to be given up; whoever has none cannot gain any either. */
+static bool drop_capabilities(struct failure *failure)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct nothing[_LINUX_CAPABILITY_U32S_3] = {{0}};
+
+    for (unsigned long capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++)
+        prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    if (syscall(SYS_capset, &header, nothing) != 0)
+        return failure_set_errno(failure, EXIT_CODE_OS, "cannot give up capabilities");
+    return true;
+}
+
+static void raise_descriptor_limit(unsigned long long connections)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    if (limit.rlim_cur < connections + DESCRIPTORS_BESIDE_CONNECTIONS)
+        log_line(LOG_LEVEL_WARNING,
+                 "max_connections is %llu, but only %llu descriptors may be open: raise the limit (ulimit -n)",
+                 connections, (unsigned long long)limit.rlim_cur);
+}
+
+bool confine_process(unsigned long long connections, struct failure *failure)
+{
+    raise_descriptor_limit(connections);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return failure_set_errno(failure, EXIT_CODE_OS, "cannot set no_new_privs");
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+        return failure_set_errno(failure, EXIT_CODE_OS, "cannot make the process undumpable");
+    return drop_capabilities(failure);
+}
+
+void confine_leave(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+#endif
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * The endpoints that judge nothing: /livez, /readyz, /metrics, and what is no endpoint at all.
+ */
+#ifndef FAIRVISOR_WORKER_ENDPOINTS_H
+#define FAIRVISOR_WORKER_ENDPOINTS_H
+
+#include "worker/reply.h"
+#include "worker/route.h"
+
+/* Answers a request for ROUTE, which is NULL (404) or not a decision; 405 when METHOD does not fit. */
+void endpoints_answer(const struct reply *reply, const struct route *route, struct slice method);
+
+/* Takes the time for the Date field of an answer that no decision is made for. */
+void endpoints_refresh_date(struct worker *worker);
+
+#endif

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Words verdicts as fields. The constant part of each rule is made once; the rest is small numbers.
+ */
+#include "worker/headers.h"
+
+#include <stdlib.h>
+
+#include "shm/moment.h"
+
+#define RETRY_PATIENCE_NS           (60 * NANOSECONDS_PER_SECOND) /* beyond it, clients are told not to retry by themselves */
+#define NANOSECONDS_PER_MILLISECOND INT64_C(1000000)
+
+static uint64_t divide_up(int64_t amount, int64_t unit)
+{
+    return amount <= 0 ? 0 : (uint64_t)(amount / unit) + (amount % unit != 0);
+}
+
+uint64_t headers_units(int64_t millionths)
+{
+    return millionths < 0 ? 0 : (uint64_t)(millionths / BUNDLE_MILLIONTHS);
+}
+
+uint64_t headers_reset_seconds(const struct limit_state *limit)
+{
+    return divide_up(limit->reset_ns, NANOSECONDS_PER_SECOND);
+}
+
+uint64_t headers_retry_seconds(const struct verdict *verdict)
+{
+    uint64_t seconds = divide_up(verdict->retry_after_ns, NANOSECONDS_PER_SECOND);
+    uint64_t reset = verdict->has_limit ? headers_reset_seconds(&verdict->limit) : 0;
+
+    if (seconds < reset)
+        seconds = reset;
+    return seconds > 0 ? seconds : 1;
+}
+
+static uint32_t rule_count(const struct policy *policy)
+{
+    return policy->rule_count + (policy->fallback ? 1 : 0);
+}
+
+bool headers_init(struct headers *headers, const struct bundle *bundle)
+{
+    uint32_t count = 0;
+
+    headers->bundle = bundle;
+    headers->first_rule = calloc((size_t)bundle->policy_count + 1, sizeof(*headers->first_rule));
+    if (!headers->first_rule)
+        return false;
+    for (uint32_t i = 0; i < bundle->policy_count; i++) {
+        headers->first_rule[i] = count;
+        count += rule_count(&bundle->policies[i]);
+    }
+    headers->first_rule[bundle->policy_count] = count;
+    headers->limits = calloc((size_t)count + 1, sizeof(*headers->limits));
+    return headers->limits != NULL;
+}
+
+void headers_fini(struct headers *headers)
+{
+    uint32_t count = headers->limits ? headers->first_rule[headers->bundle->policy_count] : 0;
+
+    for (uint32_t i = 0; i < count; i++)
+        free(headers->limits[i].text);
+    free(headers->limits);
+    free(headers->first_rule);
+    *headers = (struct headers){0};
+}
+
+static void write_constant_part(const struct limit_state *limit, struct outbox *out)
+{
+    outbox_add(out, SLICE("RateLimit-Policy: \""));
+    outbox_quoted(out, limit->policy->id);
+    outbox_add(out, SLICE("\";q="));
+    outbox_number(out, headers_units(limit->limit));
+    outbox_add(out, SLICE(";w="));
+    outbox_number(out, divide_up(limit->window_ns, NANOSECONDS_PER_SECOND));
+    outbox_add(out, SLICE("\r\nRateLimit-Limit: "));
+    outbox_number(out, headers_units(limit->limit));
+    outbox_add(out, SLICE("\r\nRateLimit: \""));
+    outbox_quoted(out, limit->policy->id);
+    outbox_add(out, SLICE("\";r="));
+}
+
+static struct headers_limit *find_limit(const struct headers *headers, const struct limit_state *limit)
+{
+    const struct policy *policy = limit->policy;
+    uint32_t rule = limit->rule == policy->fallback ? policy->rule_count : (uint32_t)(limit->rule - policy->rules);
+
+    return &headers->limits[headers->first_rule[policy - headers->bundle->policies] + rule];
+}
+
+/* Keeps the text behind START for the next time. Without memory it is worded anew each time. */
+static void keep(struct headers_limit *kept, const struct limit_state *limit, const struct outbox *out, size_t start)
+{
+    char *text = out->is_short ? NULL : malloc(out->used - start);
+
+    if (!text)
+        return;
+    memcpy(text, out->data + start, out->used - start);
+    free(kept->text);
+    *kept = (struct headers_limit){limit->limit, limit->window_ns, text, out->used - start};
+}
+
+static void write_limit(const struct headers *headers, const struct limit_state *limit, struct outbox *out)
+{
+    struct headers_limit *kept = find_limit(headers, limit);
+    uint64_t remaining = headers_units(limit->remaining);
+    uint64_t reset = headers_reset_seconds(limit);
+    size_t start = out->used;
+
+    if (kept->text && kept->limit == limit->limit && kept->window_ns == limit->window_ns) {
+        outbox_add(out, (struct slice){kept->text, kept->size});
+    } else {
+        write_constant_part(limit, out);
+        keep(kept, limit, out, start);
+    }
+    outbox_number(out, remaining);
+    outbox_add(out, SLICE(";t="));
+    outbox_number(out, reset);
+    outbox_add(out, SLICE("\r\nRateLimit-Remaining: "));
+    outbox_number(out, remaining);
+    outbox_add(out, SLICE("\r\nRateLimit-Reset: "));
+    outbox_number(out, reset);
+    outbox_add(out, SLICE("\r\n"));
+}
+
+static void write_retry(const struct verdict *verdict, struct outbox *out)
+{
+    bool is_worth_it = verdict->retry_cures && verdict->retry_after_ns <= RETRY_PATIENCE_NS;
+    uint64_t milliseconds = divide_up(verdict->retry_after_ns, NANOSECONDS_PER_MILLISECOND);
+
+    outbox_add(out, SLICE("Retry-After: "));
+    outbox_number(out, headers_retry_seconds(verdict));
+    if (is_worth_it) {
+        outbox_add(out, SLICE("\r\nretry-after-ms: "));
+        outbox_number(out, milliseconds > 0 ? milliseconds : 1);
+        outbox_add(out, SLICE("\r\n"));
+    } else {
+        outbox_add(out, SLICE("\r\nx-should-retry: false\r\n"));
+    }
+}
+
+void headers_write(struct headers *headers, const struct verdict *verdict, unsigned true_status, bool with_reason,
+                   struct outbox *out)
+{
+    outbox_add(out, SLICE("X-Fairvisor-Status: "));
+    outbox_number(out, true_status);
+    outbox_add(out, SLICE("\r\n"));
+    if (!verdict->is_allowed) {
+        if (with_reason) {
+            outbox_add(out, SLICE("X-Fairvisor-Reason: "));
+            outbox_add(out, slice_of(verdict_reasons[verdict->reason].name));
+            outbox_add(out, SLICE("\r\n"));
+        }
+        write_retry(verdict, out);
+    }
+    if (verdict->has_limit)
+        write_limit(headers, &verdict->limit, out);
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * http-parser behind four functions: begin a request, take its body. It decides keep-alive and framing; upgrades are
+ * ignored. Never sees a byte that head.c or chunk.c did not accept.
+ */
+#include "worker/http.h"
+
+#include <string.h>
+
+#define LIBRARY_SLACK 4096
+
+static int on_headers_complete(http_parser *parser)
+{
+    struct http *http = parser->data;
+
+    http->keeps_alive = http_should_keep_alive(parser) != 0;
+    parser->upgrade = 0;
+    return 0;
+}
+
+static int on_message_complete(http_parser *parser)
+{
+    struct http *http = parser->data;
+
+    http->is_complete = true;
+    return 0;
+}
+
+static const http_parser_settings callbacks = {
+    .on_headers_complete = on_headers_complete,
+    .on_message_complete = on_message_complete,
+};
+
+void http_set_limit(uint64_t max_header_bytes)
+{
+    if (max_header_bytes + LIBRARY_SLACK > HTTP_MAX_HEADER_SIZE)
+        http_parser_set_max_header_size((uint32_t)(max_header_bytes + LIBRARY_SLACK));
+}
+
+void http_init(struct http *http)
+{
+    memset(http, 0, sizeof(*http));
+    http_parser_init(&http->parser, HTTP_REQUEST);
+    http->parser.data = http;
+}
+
+/* Feeds SIZE bytes, all of which must belong to the current request. */
+static bool feed(struct http *http, const char *data, size_t size)
+{
+    return http_parser_execute(&http->parser, &callbacks, data, size) == size &&
+           HTTP_PARSER_ERRNO(&http->parser) == HPE_OK;
+}
+
+enum http_result http_begin(struct http *http, const struct head *head, const char *bytes)
+{
+    bool has_body = head->is_chunked || head->content_length > 0;
+
+    http->is_complete = false;
+    http->is_chunked = head->is_chunked;
+    http->content_left = head->content_length;
+    if (head->is_chunked)
+        chunk_init(&http->chunk);
+    if (!feed(http, bytes, head->size) || http->is_complete == has_body)
+        return HTTP_BAD;
+    return has_body ? HTTP_MORE : HTTP_DONE;
+}
+
+static enum http_result chunked_body(struct http *http, const char *data, size_t size, uint64_t max_body, size_t *used)
+{
+    enum chunk_result result = chunk_feed(&http->chunk, data, size, max_body, HTTP_MAX_HEADER_SIZE / 8, used);
+
+    if (result == CHUNK_TOO_LARGE || result == CHUNK_TRAILER_TOO_LARGE)
+        return HTTP_TOO_LARGE;
+    if (result == CHUNK_BAD || !feed(http, data, *used) || http->is_complete != (result == CHUNK_DONE))
+        return HTTP_BAD;
+    return http->is_complete ? HTTP_DONE : HTTP_MORE;
+}
+
+enum http_result http_body(struct http *http, const char *data, size_t size, uint64_t max_body, size_t *used)
+{
+    if (http->is_chunked)
+        return chunked_body(http, data, size, max_body, used);
+    if (http->content_left > max_body)
+        return HTTP_TOO_LARGE;
+    *used = size < http->content_left ? size : (size_t)http->content_left;
+    if (*used == 0)
+        return HTTP_MORE;
+    http->content_left -= *used;
+    if (!feed(http, data, *used) || http->is_complete != (http->content_left == 0))
+        return HTTP_BAD;
+    return http->is_complete ? HTTP_DONE : HTTP_MORE;
+}

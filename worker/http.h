@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Message framing of one connection: where a request ends and whether the next one may follow. The one place that knows
+ * the HTTP parser library; what it is fed has passed head.c and chunk.c before, and both must agree on every end.
+ */
+#ifndef FAIRVISOR_WORKER_HTTP_H
+#define FAIRVISOR_WORKER_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <http_parser.h>
+
+#include "worker/chunk.h"
+#include "worker/head.h"
+
+struct http {
+    http_parser parser;
+    struct chunk chunk;
+    uint64_t content_left; /* of a Content-Length body */
+    bool is_chunked;
+    bool is_complete; /* the current request, body included, has been seen whole */
+    bool keeps_alive; /* by version and Connection field */
+};
+
+enum http_result { HTTP_MORE, HTTP_DONE, HTTP_BAD, HTTP_TOO_LARGE };
+
+/* Once per process: the library's own cap on heads is kept above ours. */
+void http_set_limit(uint64_t max_header_bytes);
+
+void http_init(struct http *http);
+
+/* Takes a whole head that head_parse accepted, BYTES being its head->size bytes. HTTP_DONE: there is no body;
+ * HTTP_MORE: one follows; HTTP_BAD: the library reads it differently, answer 400. */
+enum http_result http_begin(struct http *http, const struct head *head, const char *bytes);
+
+/* Takes SIZE bytes behind the head; *USED of them belong to this request. HTTP_TOO_LARGE: more than MAX_BODY. */
+enum http_result http_body(struct http *http, const char *data, size_t size, uint64_t max_body, size_t *used);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * The judgement of one request: the only caller of policy/decide.h, and the only place that chooses what happens to a
+ * request that cannot be judged.
+ */
+#ifndef FAIRVISOR_WORKER_JUDGE_H
+#define FAIRVISOR_WORKER_JUDGE_H
+
+#include "policy/claims.h"
+#include "policy/facts.h"
+#include "policy/verdict.h"
+#include "shm/moment.h"
+#include "worker/worker.h"
+
+/* Fills VERDICT for FACTS, charges when it allows, and records the time it took. Returns the moment of the decision. */
+struct moment judge_request(struct worker *worker, const struct facts *facts, const struct claims *claims,
+                            struct verdict *verdict);
+
+#endif

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Words counters, series and the arena's status as a metrics page. Labels are policy ids, rule names, keys and reasons
+ * of the loaded bundle, never anything a client sent.
+ */
+#include "worker/metrics.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "config.h"
+#include "policy/verdict.h"
+#include "shm/series.h"
+
+#define USAGE_MAX_AGE_NS NANOSECONDS_PER_SECOND
+
+/* ---- spelling ------------------------------------------------------------------------------------------------------
+ */
+
+static void text(struct outbox *out, const char *string)
+{
+    outbox_add(out, slice_of(string));
+}
+
+static void describe(struct outbox *out, const char *name, const char *type, const char *help)
+{
+    text(out, "# HELP ");
+    text(out, name);
+    text(out, " ");
+    text(out, help);
+    text(out, "\n# TYPE ");
+    text(out, name);
+    text(out, " ");
+    text(out, type);
+    text(out, "\n");
+}
+
+static void integer(struct outbox *out, int64_t value)
+{
+    if (value < 0)
+        text(out, "-");
+    outbox_number(out, value < 0 ? -(uint64_t)value : (uint64_t)value);
+    text(out, "\n");
+}
+
+/* Nanoseconds as decimal seconds. */
+static void seconds(struct outbox *out, int64_t ns)
+{
+    char digits[32];
+    int size = snprintf(digits, sizeof(digits), "%lld.%09lld", (long long)(ns / NANOSECONDS_PER_SECOND),
+                        (long long)(ns % NANOSECONDS_PER_SECOND));
+
+    while (size > 2 && digits[size - 1] == '0' && digits[size - 2] != '.')
+        size--;
+    outbox_add(out, (struct slice){digits, (size_t)size});
+}
+
+static void label(struct outbox *out, const char *separator, const char *name, struct slice value)
+{
+    text(out, separator);
+    text(out, name);
+    text(out, "=\"");
+    for (size_t i = 0; i < value.size; i++) {
+        if (value.data[i] == '\n')
+            text(out, "\\n");
+        else if (value.data[i] == '"' || value.data[i] == '\\')
+            outbox_add(out, (struct slice){(char[]){'\\', value.data[i]}, 2});
+        else
+            outbox_add(out, (struct slice){value.data + i, 1});
+    }
+    text(out, "\"");
+}
+
+static void single(struct outbox *out, const char *name, const char *type, const char *help, int64_t value)
+{
+    describe(out, name, type, help);
+    text(out, name);
+    text(out, " ");
+    integer(out, value);
+}
+
+static void single_seconds(struct outbox *out, const char *name, const char *help, int64_t ns)
+{
+    describe(out, name, "gauge", help);
+    text(out, name);
+    text(out, " ");
+    seconds(out, ns);
+    text(out, "\n");
+}
+
+/* ---- counters of the slots ------------------------------------------------------------------------------------------
+ */
+
+static void write_counters(const struct arena *arena, struct outbox *out)
+{
+    for (size_t i = 0; i < COUNTER_COUNT; i++) {
+        const struct counter_row *row = &counters_table[i];
+
+        if (i == 0 || strcmp(row->name, counters_table[i - 1].name) != 0)
+            describe(out, row->name, row->type, row->help);
+        text(out, row->name);
+        if (row->labels[0]) {
+            text(out, "{");
+            text(out, row->labels);
+            text(out, "}");
+        }
+        text(out, " ");
+        integer(out, counters_sum(arena, (enum counter)i));
+    }
+}
+
+static void write_durations(const struct arena *arena, struct outbox *out)
+{
+    static const char name[] = "fairvisor_decision_duration_seconds";
+    uint64_t buckets[COUNTERS_DURATION_BUCKETS] = {0}, sum_ns = 0, count = 0;
+
+    for (size_t slot = 0; slot < ARENA_WORKER_SLOTS; slot++) {
+        const struct counter_slot *source = &arena->slots[slot];
+
+        for (size_t i = 0; i < COUNTERS_DURATION_BUCKETS; i++)
+            buckets[i] += atomic_load_explicit(&source->duration_bucket[i], memory_order_relaxed);
+        sum_ns += atomic_load_explicit(&source->duration_sum_ns, memory_order_relaxed);
+    }
+    describe(out, name, "histogram", "Time taken by one decision, the network not included.");
+    for (size_t i = 0; i < COUNTERS_DURATION_BUCKETS; i++) {
+        count += buckets[i];
+        text(out, name);
+        text(out, "_bucket{le=\"");
+        if (i < COUNTERS_DURATION_BUCKETS - 1)
+            seconds(out, counters_duration_bounds[i]);
+        else
+            text(out, "+Inf");
+        text(out, "\"} ");
+        integer(out, (int64_t)count);
+    }
+    text(out, name);
+    text(out, "_sum ");
+    seconds(out, (int64_t)sum_ns);
+    text(out, "\n");
+    text(out, name);
+    text(out, "_count ");
+    integer(out, (int64_t)count);
+}
+
+/* ---- series of the bundle -------------------------------------------------------------------------------------------
+ */
+
+/* One line of fairvisor_decisions_total; reasons that never occurred are left out, the allows never. */
+static void write_decision(const struct arena *arena, enum reason reason, struct slice policy, struct outbox *out)
+{
+    struct slice labels[] = {reason == REASON_NONE ? SLICE("allow") : SLICE("reject"),
+                             slice_of(verdict_reasons[reason].name), policy};
+    uint64_t value = series_read(arena, SLICE("fairvisor_decisions_total"), labels, 3);
+
+    if (value == 0 && reason != REASON_NONE)
+        return;
+    text(out, "fairvisor_decisions_total");
+    label(out, "{", "action", labels[0]);
+    label(out, ",", "reason", labels[1]);
+    label(out, ",", "policy", labels[2]);
+    text(out, "} ");
+    integer(out, (int64_t)value);
+}
+
+static void write_decisions(const struct arena *arena, const struct bundle *bundle, struct outbox *out)
+{
+    describe(out, "fairvisor_decisions_total", "counter",
+             "Decisions, by action, reason, and the policy whose limit refused or was the tightest.");
+    for (enum reason reason = REASON_NONE; reason < REASON_COUNT; reason++) {
+        write_decision(arena, reason, SLICE(""), out);
+        for (uint32_t i = 0; i < bundle->policy_count; i++)
+            write_decision(arena, reason, bundle->policies[i].id, out);
+    }
+}
+
+static void write_would_reject(const struct arena *arena, const struct policy *policy, const struct rule *rule,
+                               struct outbox *out)
+{
+    struct slice labels[] = {policy->id, rule->name};
+
+    text(out, "fairvisor_would_reject_total");
+    label(out, "{", "policy", labels[0]);
+    label(out, ",", "rule", labels[1]);
+    text(out, "} ");
+    integer(out, (int64_t)series_read(arena, SLICE("fairvisor_would_reject_total"), labels, 2));
+}
+
+static void write_would_rejects(const struct arena *arena, const struct bundle *bundle, struct outbox *out)
+{
+    describe(out, "fairvisor_would_reject_total", "counter", "Refusals that shadow mode did not carry out.");
+    for (uint32_t i = 0; i < bundle->policy_count; i++) {
+        const struct policy *policy = &bundle->policies[i];
+
+        for (uint32_t j = 0; j < policy->rule_count; j++)
+            write_would_reject(arena, policy, &policy->rules[j], out);
+        if (policy->fallback)
+            write_would_reject(arena, policy, policy->fallback, out);
+    }
+}
+
+static void write_missing(const struct arena *arena, const struct bundle *bundle, struct outbox *out)
+{
+    describe(out, "fairvisor_descriptor_missing_total", "counter", "Requests that lacked a key that a rule needs.");
+    for (uint32_t i = 0; i < bundle->descriptor_count; i++) {
+        const struct slice key = bundle->descriptors[i].text;
+
+        text(out, "fairvisor_descriptor_missing_total");
+        label(out, "{", "key", key);
+        text(out, "} ");
+        integer(out, (int64_t)series_read(arena, SLICE("fairvisor_descriptor_missing_total"), &key, 1));
+    }
+}
+
+/* ---- the instance
+ * ---------------------------------------------------------------------------------------------------- */
+
+static void write_cells(struct worker *worker, struct outbox *out)
+{
+    struct moment now = moment_now();
+
+    if (worker->usage_at_ns == 0 || now.boot_ns - worker->usage_at_ns > USAGE_MAX_AGE_NS) {
+        arena_measure(&worker->arena, now, &worker->usage);
+        worker->usage_at_ns = now.boot_ns;
+    }
+    single(out, "fairvisor_shm_cells", "gauge", "Cells in shared memory; each counts one identity of one limit.",
+           (int64_t)worker->usage.cells);
+    single(out, "fairvisor_shm_cells_used", "gauge", "Cells that hold something worth keeping.",
+           (int64_t)worker->usage.cells_used);
+    single(out, "fairvisor_series_overflow_total", "counter",
+           "Additions to labelled counters that found no room in shared memory.",
+           (int64_t)series_overflow(&worker->arena));
+}
+
+static void write_config(const struct worker *worker, const struct arena_status *status, struct outbox *out)
+{
+    describe(out, "fairvisor_build_info", "gauge", "The version of this program.");
+    text(out, "fairvisor_build_info");
+    label(out, "{", "version", slice_of(PACKAGE_VERSION));
+    text(out, "} 1\n");
+    describe(out, "fairvisor_config_info", "gauge", "The loaded policy bundle.");
+    text(out, "fairvisor_config_info");
+    label(out, "{", "version", worker->bundle->version_text);
+    label(out, ",", "hash", slice_of(worker->sealed.header->digest));
+    text(out, "} 1\n");
+    single(out, "fairvisor_config_last_reload_successful", "gauge",
+           "Whether the last load of the configuration succeeded.", status->last_reload_failed ? 0 : 1);
+    single_seconds(out, "fairvisor_config_last_reload_success_timestamp_seconds",
+                   "When the configuration was last loaded successfully.", status->last_reload_ns);
+    single(out, "fairvisor_config_reloads_total", "counter", "Successful reloads of the configuration.",
+           (int64_t)status->reloads);
+    single(out, "fairvisor_config_reload_failures_total", "counter",
+           "Reloads that were refused; the old bundle stayed.", (int64_t)status->reload_failures);
+}
+
+static void write_processes(const struct arena_status *status, struct outbox *out)
+{
+    single(out, "fairvisor_workers", "gauge", "Worker processes of the current generation.",
+           (int64_t)status->worker_count);
+    single(out, "fairvisor_worker_restarts_total", "counter", "Workers started in the place of one that died.",
+           (int64_t)status->worker_restarts);
+    single_seconds(out, "fairvisor_snapshot_last_success_timestamp_seconds",
+                   "When the counters were last written to disk; 0 = never.", status->last_snapshot_ns);
+    single(out, "fairvisor_snapshot_last_successful", "gauge", "Whether the last snapshot could be written.",
+           status->last_snapshot_failed ? 0 : 1);
+    single(out, "fairvisor_snapshot_failures_total", "counter", "Snapshots that could not be written.",
+           (int64_t)status->snapshot_failures);
+}
+
+void metrics_write(struct worker *worker, struct outbox *out)
+{
+    struct arena_status status;
+
+    write_counters(&worker->arena, out);
+    write_durations(&worker->arena, out);
+    write_decisions(&worker->arena, worker->bundle, out);
+    write_would_rejects(&worker->arena, worker->bundle, out);
+    write_missing(&worker->arena, worker->bundle, out);
+    write_cells(worker, out);
+    if (arena_read_status(&worker->arena, &status)) {
+        write_config(worker, &status, out);
+        write_processes(&status, out);
+    }
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * The worker's life: made from what the master handed over, serving, draining, gone. Everything a request does is
+ * elsewhere.
+ */
+#include "worker/worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "policy/load.h"
+#include "shm/log.h"
+#include "worker/conn.h"
+#include "worker/http.h"
+#include "worker/listener.h"
+#include "worker/reply.h"
+
+#define DRAIN_MS       35000 /* after which the worker leaves, whoever is still connected */
+#define DRAIN_IDLE_MS  10000 /* after which a draining worker closes connections that stay idle */
+#define LINGER_MS      2000
+#define SCRATCH_FACTOR 2 /* decide_new: at least twice max_header_bytes */
+
+/* ---- making --------------------------------------------------------------------------------------------------------
+ */
+
+static bool load(struct worker *worker, struct failure *failure)
+{
+    struct complaint_list *complaints = calloc(1, sizeof(*complaints));
+
+    if (!complaints)
+        return failure_set(failure, EXIT_CODE_OS, "memory is out");
+    worker->bundle = load_bundle(worker->sealed.bytes, moment_now().wall_ns / NANOSECONDS_PER_SECOND, complaints);
+    if (!worker->bundle)
+        failure_set(failure, EXIT_CODE_BAD_BUNDLE, "the bundle was vetted but cannot be loaded: line %u, column %u: %s",
+                    complaints->items[0].line, complaints->items[0].column, complaints->items[0].sentence);
+    free(complaints);
+    return worker->bundle != NULL;
+}
+
+static bool map(struct worker *worker, struct failure *failure)
+{
+    if (!arena_map(HANDOFF_FD_ARENA, &worker->arena, failure))
+        return false;
+    if (!sealed_map(HANDOFF_FD_BUNDLE, &worker->sealed))
+        return failure_set_errno(failure, EXIT_CODE_OUR_BUG, "descriptor %d holds no bundle", HANDOFF_FD_BUNDLE);
+    if (worker->handoff.slot >= ARENA_WORKER_SLOTS)
+        return failure_set(failure, EXIT_CODE_OUR_BUG, "there is no slot %u", worker->handoff.slot);
+    worker->slot = &worker->arena.slots[worker->handoff.slot];
+    atomic_store_explicit(&worker->slot->pid, (int32_t)getpid(), memory_order_relaxed);
+    atomic_store_explicit(&worker->slot->generation, worker->handoff.generation, memory_order_relaxed);
+    return true;
+}
+
+static bool allocate(struct worker *worker, struct failure *failure)
+{
+    const struct settings *settings = &worker->handoff.settings;
+    size_t head = (size_t)settings->max_header_bytes;
+
+    worker->head_limits = (struct head_limits){.bytes = head, .fields = (size_t)settings->max_headers};
+    worker->fields = calloc((size_t)settings->max_headers, sizeof(*worker->fields));
+    worker->read_buffer = malloc(WORKER_READ_SIZE);
+    worker->path_buffer = malloc(head + 1);
+    worker->host_buffer = malloc(head + 1);
+    worker->decider = decide_new(worker->bundle, &worker->arena, worker->slot, head * SCRATCH_FACTOR);
+    if (!worker->fields || !worker->read_buffer || !worker->path_buffer || !worker->host_buffer || !worker->decider ||
+        !outbox_init(&worker->out, WORKER_READ_SIZE) || !outbox_init(&worker->body, WORKER_READ_SIZE) ||
+        !tokens_init(&worker->tokens) || !headers_init(&worker->headers, worker->bundle))
+        return failure_set(failure, EXIT_CODE_OS, "memory is out");
+    return true;
+}
+
+bool worker_init(struct worker *worker, struct failure *failure)
+{
+    for (uint32_t i = 0; i < worker->handoff.listener_count; i++)
+        worker->has_ops_listener |= worker->handoff.listeners[i].is_ops;
+    http_set_limit(worker->handoff.settings.max_header_bytes);
+    reply_init(worker);
+    return map(worker, failure) && load(worker, failure) && allocate(worker, failure);
+}
+
+/* ---- the coarse timer ----------------------------------------------------------------------------------------------
+ */
+
+static void leave_when_empty(struct worker *worker)
+{
+    if (worker->is_draining && worker->connection_count == 0)
+        uv_stop(&worker->loop);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct worker *worker = timer->data;
+    uint64_t now = uv_now(&worker->loop);
+
+    timeouts_tick(&worker->timeouts, now, conn_on_timeout);
+    listener_resume_all(worker);
+    if (worker->is_draining && now - worker->drain_since_ms >= DRAIN_MS) {
+        log_line(LOG_LEVEL_NOTICE, "leaving with %llu connections still open: draining took too long",
+                 (unsigned long long)worker->connection_count);
+        uv_stop(&worker->loop);
+    }
+    if (!worker->is_draining && worker->connection_count == 0) {
+        worker->is_ticking = false;
+        uv_timer_stop(timer);
+    }
+}
+
+void worker_start_tick(struct worker *worker)
+{
+    uint64_t tick = worker->timeouts.tick_ms;
+
+    if (worker->is_ticking)
+        return;
+    uv_update_time(&worker->loop);
+    worker->timeouts.now_ms = uv_now(&worker->loop);
+    worker->is_ticking = uv_timer_start(&worker->tick, on_tick, tick, tick) == 0;
+}
+
+void worker_count_connection(struct worker *worker, int change)
+{
+    worker->connection_count += (uint64_t)(int64_t)change;
+    counters_add(worker->slot, COUNTER_connections, change);
+    if (change > 0)
+        worker_start_tick(worker);
+    else
+        leave_when_empty(worker);
+}
+
+/* ---- draining and leaving ------------------------------------------------------------------------------------------
+ */
+
+void worker_drain(struct worker *worker)
+{
+    if (worker->is_draining)
+        return;
+    listener_close_all(worker);
+    worker->is_draining = true;
+    worker_start_tick(worker);
+    worker->drain_since_ms = uv_now(&worker->loop);
+    worker->timeouts.now_ms = worker->drain_since_ms;
+    timeouts_shorten(&worker->timeouts, TIMEOUT_IDLE, DRAIN_IDLE_MS);
+    leave_when_empty(worker);
+}
+
+static void on_quit(uv_signal_t *signal, int number)
+{
+    (void)number;
+    worker_drain(signal->data);
+}
+
+static void on_term(uv_signal_t *signal, int number)
+{
+    struct worker *worker = signal->data;
+
+    (void)number;
+    uv_stop(&worker->loop);
+}
+
+/* The master is gone, and nobody inherits the listening sockets: what waits in their backlogs is ours to serve. */
+static void on_lifeline(uv_poll_t *poll, int status, int events)
+{
+    struct worker *worker = poll->data;
+    char byte;
+
+    (void)events;
+    if (status == 0 && read(HANDOFF_FD_LIFELINE, &byte, 1) != 0)
+        return;
+    uv_poll_stop(poll);
+    log_line(LOG_LEVEL_WARNING, "the master is gone: draining");
+    listener_accept_waiting(worker);
+    worker_drain(worker);
+}
+
+/* ---- sockets and signals -------------------------------------------------------------------------------------------
+ */
+
+static bool watch(struct worker *worker)
+{
+    struct {
+        uv_signal_t *handle;
+        uv_signal_cb callback;
+        int number;
+    } signals[] = {{&worker->quit, on_quit, SIGQUIT}, {&worker->term, on_term, SIGTERM}};
+
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+        if (uv_signal_init(&worker->loop, signals[i].handle) != 0 ||
+            uv_signal_start(signals[i].handle, signals[i].callback, signals[i].number) != 0)
+            return false;
+        signals[i].handle->data = worker;
+    }
+    if (uv_poll_init(&worker->loop, &worker->lifeline, HANDOFF_FD_LIFELINE) != 0)
+        return false;
+    worker->lifeline.data = worker;
+    return uv_poll_start(&worker->lifeline, UV_READABLE, on_lifeline) == 0;
+}
+
+static bool say_ready(struct failure *failure)
+{
+    const char ready = HANDOFF_READY;
+    ssize_t written;
+
+    do {
+        written = write(HANDOFF_FD_STATUS, &ready, 1);
+    } while (written < 0 && errno == EINTR);
+    return written == 1 || failure_set_errno(failure, EXIT_CODE_OS, "cannot tell the master that this worker is ready");
+}
+
+bool worker_open(struct worker *worker, struct failure *failure)
+{
+    const struct settings *settings = &worker->handoff.settings;
+    const uint64_t limits[TIMEOUT_KINDS] = {[TIMEOUT_HEAD] = settings->header_timeout_ms,
+                                            [TIMEOUT_BODY] = settings->body_timeout_ms,
+                                            [TIMEOUT_IDLE] = settings->idle_timeout_ms,
+                                            [TIMEOUT_WRITE] = settings->body_timeout_ms,
+                                            [TIMEOUT_LINGER] = LINGER_MS};
+    int error = uv_loop_init(&worker->loop);
+
+    if (error != 0)
+        return failure_set(failure, EXIT_CODE_OS, "cannot make an event loop: %s", uv_strerror(error));
+    timeouts_init(&worker->timeouts, limits, uv_now(&worker->loop));
+    uv_timer_init(&worker->loop, &worker->tick);
+    worker->tick.data = worker;
+    if (!watch(worker))
+        return failure_set(failure, EXIT_CODE_OS, "cannot watch signals and the lifeline");
+    return listener_open_all(worker, failure) && say_ready(failure);
+}
+
+void worker_run(struct worker *worker)
+{
+    uv_run(&worker->loop, UV_RUN_DEFAULT);
+}
+
+void worker_fini(struct worker *worker)
+{
+    uv_handle_t *handles[] = {(uv_handle_t *)&worker->tick, (uv_handle_t *)&worker->lifeline,
+                              (uv_handle_t *)&worker->quit, (uv_handle_t *)&worker->term};
+
+    listener_close_all(worker);
+    timeouts_expire_all(&worker->timeouts, conn_abort);
+    for (size_t i = 0; i < sizeof(handles) / sizeof(handles[0]); i++)
+        uv_close(handles[i], NULL);
+    uv_run(&worker->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&worker->loop);
+    listener_free_all(worker);
+    decide_free(worker->decider);
+    headers_fini(&worker->headers);
+    tokens_fini(&worker->tokens);
+    outbox_fini(&worker->out);
+    outbox_fini(&worker->body);
+    bundle_free(worker->bundle);
+    free(worker->fields);
+    free(worker->read_buffer);
+    free(worker->path_buffer);
+    free(worker->host_buffer);
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * All that one worker process has, in one struct made by main. Rooms of the worker take it, or the part they need.
+ */
+#ifndef FAIRVISOR_WORKER_WORKER_H
+#define FAIRVISOR_WORKER_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <uv.h>
+
+#include "policy/bundle.h"
+#include "policy/decide.h"
+#include "shm/arena.h"
+#include "shm/counters.h"
+#include "shm/handoff.h"
+#include "shm/sealed.h"
+#include "worker/head.h"
+#include "worker/headers.h"
+#include "worker/outbox.h"
+#include "worker/timeouts.h"
+#include "worker/tokens.h"
+
+#define WORKER_READ_SIZE 65536 /* what one read takes at most */
+#define WORKER_CODES     600   /* HTTP status codes below this are counted by number */
+#define WORKER_DATE_SIZE 64
+
+struct listener;
+
+struct worker {
+    /* who we are: from the master, constant */
+    struct handoff handoff;
+    struct arena arena;
+    struct sealed sealed;
+    struct bundle *bundle;
+    bool has_ops_listener;
+
+    /* deciding */
+    struct decider *decider;
+    struct counter_slot *slot;
+    struct tokens tokens;
+    struct headers headers;
+
+    /* one request at a time */
+    struct head_limits head_limits;
+    struct fact_field *fields;   /* of the head being read */
+    char *read_buffer;           /* WORKER_READ_SIZE bytes */
+    char *path_buffer;           /* room for one normalized path */
+    char *host_buffer;           /* room for one canonical host */
+    struct outbox out;           /* answers on their way to one connection */
+    struct outbox body;          /* of the answer being made */
+    char date[WORKER_DATE_SIZE]; /* the Server and Date fields, made once a second */
+    size_t date_size;
+    int64_t date_second;
+    uint16_t code_counters[WORKER_CODES]; /* enum counter of each status code */
+
+    /* metrics */
+    struct arena_usage usage; /* as measured at usage_at_ns (boot time) */
+    int64_t usage_at_ns;
+
+    /* sockets */
+    uv_loop_t loop;
+    struct listener *listeners;
+    uint32_t listener_count;
+    struct timeouts timeouts;
+    uv_timer_t tick;
+    uv_poll_t lifeline;
+    uv_signal_t quit, term;
+    uint64_t connection_count;
+    uint64_t drain_since_ms; /* uv_now() at the start of the drain */
+    uint64_t refused_log_ms; /* uv_now() of the last line about refused connections */
+    bool is_ticking;
+    bool is_accepting;
+    bool is_draining;
+};
+
+/* Maps the arena and the bundle, claims the slot, makes everything but sockets. HANDOFF has been read. */
+bool worker_init(struct worker *worker, struct failure *failure);
+
+/* Listens, watches signals and the lifeline, and tells the master that it is ready. */
+bool worker_open(struct worker *worker, struct failure *failure);
+
+/* Serves until it is told to leave. */
+void worker_run(struct worker *worker);
+
+/* Closes and frees everything. The arena stays mapped. */
+void worker_fini(struct worker *worker);
+
+/* Stops accepting, closes connections as they become idle, leaves when none is left, or after 35 s. */
+void worker_drain(struct worker *worker);
+
+/* A connection came (CHANGE 1) or went (-1). */
+void worker_count_connection(struct worker *worker, int change);
+
+/* Makes sure that the coarse timer runs. */
+void worker_start_tick(struct worker *worker);
+
+#endif
