@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Workers killed at random moments under load: never one request over the limit, every one replaced, no lock left
+behind."""
+
+import os
+import random
+import signal
+
+import harness
+
+NEGLIGIBLE = 0.000001
+KILLS = harness.full_or_short(200, 40 if not harness.ASAN else 12)
+BURST = 100_000
+WORKERS = 4
+
+
+def open_sockets(pid):
+    """Sockets a process holds: its connections and its listeners."""
+    count = 0
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            count += os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:")
+        except FileNotFoundError:
+            pass
+    return count
+
+
+class TestDeath(harness.TestCase):
+    def kill_one(self, edge, dice):
+        """Kills a random worker when all are there; returns how many connections it could have taken with it."""
+        workers = harness.wait_until(lambda: len(edge.workers()) == WORKERS and edge.workers(), "all workers", 60)
+        victim = dice.choice(workers)
+        os.kill(victim, signal.SIGSTOP)  # wherever it stands, also within a stripe; its sockets can be counted
+        sockets = open_sockets(victim)
+        os.kill(victim, signal.SIGKILL)
+        harness.wait_until(lambda: victim not in edge.workers(), "the killed worker to be reaped")
+        return sockets
+
+    def test_random_kills_under_load(self):
+        seed = int.from_bytes(os.urandom(4), "big")
+        print(f"        seed {seed}")
+        dice = random.Random(seed)
+        edge = self.start_edge(harness.one_rule(NEGLIGIBLE, BURST, ["header:x-key"]), workers=WORKERS)
+        load = self.load(edge.address, "--path", "/v1/decision", "--header", "X-Original-Method: GET", "--header",
+                         "X-Original-URI: /api", "--header", "X-Key: one", "--expect", "200,429", "--connections", 64,
+                         "--duration-ms", 3_000_000, "--timeout-ms", 60000)
+        lost = 0
+        for number in range(KILLS):
+            if number % 12 == 11:  # the delay of a place whose workers keep dying starts anew with a generation
+                edge.write_policy(harness.with_version(harness.one_rule(NEGLIGIBLE, BURST, ["header:x-key"]), number))
+                edge.reload()
+            lost += self.kill_one(edge, dice)
+        harness.wait_until(lambda: len(edge.workers()) == WORKERS, "every killed worker to be replaced", 60)
+        result = load.finish()
+        more = self.load(edge.address, "--path", "/v1/decision", "--header", "X-Original-Method: GET", "--header",
+                         "X-Original-URI: /api", "--header", "X-Key: one", "--expect", "200,429", "--connections", 64,
+                         "--requests", BURST + 1000).result()
+        self.assertEqual(more["failed"], 0, more)
+        allowed = sum(harness.statuses(part).get(200, 0) for part in (result, more))
+        failed = result["failed"]
+        print(f"        {KILLS} kills: {allowed} of {BURST} allowed, {failed} requests failed, "
+              f"{lost} connections lost, {result['answered']} answered")
+        self.assertLessEqual(allowed, BURST, "more requests than the limit were let through")
+        self.assertGreaterEqual(allowed + failed, BURST, "more was lost than the failed requests explain")
+        self.assertLessEqual(failed, lost)
+        self.assertGreaterEqual(edge.metric("fairvisor_worker_restarts_total"), KILLS)
+        self.assertEqual(edge.metric("fairvisor_stripe_stuck_total"), 0)
+        self.assert_no_stuck_lock(edge)
+
+    def assert_no_stuck_lock(self, edge):
+        """Keys enough to touch every stripe, each asked twice."""
+        result = self.load(edge.address, "--path", "/v1/decision", "--header", "X-Original-Method: GET", "--header",
+                           "X-Original-URI: /api", "--header", "X-Key: k{1-5000}", "--requests", 10_000,
+                           "--connections", 16, "--timeout-ms", 5000).result()
+        self.assertEqual((result["failed"], harness.statuses(result)), (0, {200: 10_000}), result)
+
+    def test_all_workers_killed_at_once(self):
+        edge = self.start_edge(harness.one_rule(NEGLIGIBLE, 5), workers=2)
+        for _ in range(3):
+            self.assertEqual(edge.decide("GET", "/", "10.0.0.1").status, 200)
+        old = edge.workers()
+        for pid in old:
+            harness.kill(pid)
+        harness.wait_until(lambda: len(set(edge.workers()) - set(old)) == 2, "two new workers")
+        self.assertEqual([edge.decide("GET", "/", "10.0.0.1").status for _ in range(3)], [200, 200, 429])
+
+    def test_workers_leave_when_the_master_is_killed(self):
+        edge = self.start_edge(harness.one_rule(), workers=3)
+        self.assertEqual(len(edge.workers()), 3)
+        edge.process.kill()
+        edge.process.wait()
+        harness.wait_until(lambda: not harness.processes_with_arena(edge.name), "orphaned workers to leave", 40)

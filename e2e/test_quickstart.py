@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The quick start as a newcomer types it: the policy of the README, settings from the environment, curl."""
+
+import json
+import os
+import re
+import subprocess
+
+import harness
+
+POLICY = os.path.join(harness.SOURCE, "packaging", "examples", "quickstart.json")
+
+
+class EnvironmentEdge(harness.Edge):
+    """Started without a settings file: everything from FAIRVISOR_* variables."""
+
+    def environment(self):
+        return harness.clean_environment({f"FAIRVISOR_{name.upper()}": str(value)
+                                          for name, value in self.settings.items() if value is not None})
+
+    def command(self, *arguments):
+        return [os.path.join(self.prefix, "sbin", "fairvisord"), *arguments]
+
+
+class TestQuickstart(harness.TestCase):
+    def setUp(self):
+        super().setUp()
+        with open(POLICY, encoding="utf-8") as file:
+            self.policy = file.read()
+        self.edge = self.own(EnvironmentEdge(self.policy, settings={"mode": "decision_service"})).start()
+
+    def curl(self, *arguments):
+        return subprocess.run(["curl", *arguments], capture_output=True, text=True, timeout=30, check=False)
+
+    def decide(self, client):
+        """The curl line of the quick start, with headers shown."""
+        return self.curl("-s", "-i", "-w", "\nHTTP %{http_code}\n", "-H", "X-Original-Method: GET",
+                         "-H", "X-Original-URI: /api/data", "-H", f"X-Forwarded-For: {client}",
+                         f"http://localhost:{self.edge.port}/v1/decision").stdout
+
+    def test_readme_shows_the_shipped_policy(self):
+        with open(os.path.join(harness.SOURCE, "README.md"), encoding="utf-8") as file:
+            shown = re.search(r"```json\n(.*?)```", file.read(), re.DOTALL).group(1)
+        self.assertEqual(json.loads(shown), json.loads(self.policy))
+
+    def test_readyz(self):
+        ready = self.curl("-sf", f"http://localhost:{self.edge.port}/readyz")
+        self.assertEqual(ready.returncode, 0, ready)
+        document = json.loads(ready.stdout)
+        self.assertEqual((document["status"], document["ready"]), ("ok", True))
+        self.assertEqual(str(document["policy_version"]), "1")
+        self.assertRegex(document["policy_hash"], r"^[0-9a-f]{64}$")
+        self.assertGreaterEqual(document["generation"], 1)
+        self.assertIn("last_config_update", document)
+        self.assertEqual(self.curl("-s", f"http://localhost:{self.edge.port}/livez").stdout.strip(), "ok")
+
+    def test_burst_then_429(self):
+        answers = [self.decide("10.0.0.1") for _ in range(10)]
+        for answer in answers:
+            self.assertIn("HTTP 200", answer)
+            self.assertIn('RateLimit: "demo-rate-limit";r=', answer)
+        more = (self.decide("10.0.0.1") for _ in range(200))
+        refused = next((answer for answer in more if "HTTP 429" in answer), None)
+        self.assertIsNotNone(refused, "200 more requests were all allowed")
+        self.assertRegex(refused, r"^HTTP/1\.1 429 Too Many Requests\r?\n")
+        for pattern in (r"X-Fairvisor-Reason: rate_limit_exceeded", r"Retry-After: [1-9]\d*",
+                        r'RateLimit: "demo-rate-limit";r=0;t=[1-9]\d*', r"RateLimit-Limit: 10",
+                        r"RateLimit-Remaining: 0", r"RateLimit-Reset: [1-9]\d*",
+                        r'RateLimit-Policy: "demo-rate-limit";q=10;w=2'):
+            self.assertRegex(refused, rf"(?m)^{pattern}\r?$")
+        other = self.decide("10.0.0.2")
+        self.assertIn("HTTP 200", other)
+        self.assertRegex(other, r"(?m)^RateLimit-Remaining: 9\r?$")
+
+    def test_methods_outside_the_selector_are_not_limited(self):
+        for _ in range(30):
+            self.assertEqual(self.edge.decide("DELETE", "/api/data", "10.0.0.3").status, 200)

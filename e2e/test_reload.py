@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Reloads under load: no request fails, no count is lost, whatever changes."""
+
+import harness
+
+NEGLIGIBLE = 0.000001
+RELOADS = harness.full_or_short(200, 40 if not harness.ASAN else 10)
+BURST = 20_000
+FIELDS = ["--path", "/v1/decision", "--header", "X-Original-Method: GET", "--header", "X-Original-URI: /api/data",
+          "--expect", "200,429", "--timeout-ms", 20000]
+
+
+def bundles():
+    """Two bundles that share one limit and differ in everything around it."""
+    first = harness.one_rule(NEGLIGIBLE, BURST, ["ip:address"], policy="shared")
+    second = harness.with_version(first, 2)
+    second["policies"].append(harness.one_rule(1000, 1000, policy="other", prefix="/other")["policies"][0])
+    second["policies"][0]["spec"]["rules"].append(harness.token_bucket("wide", 1000000, 1000000, []))
+    return first, second
+
+
+class TestReload(harness.TestCase):
+    def test_reload_under_load(self):
+        """Alternating two bundles and 4 <-> 2 workers, under load from 64 keep-alive and from fresh connections."""
+        first, second = bundles()
+        edge = self.start_edge(first, workers=4)
+        loads = [self.load(edge.address, *FIELDS, "--header", "X-Forwarded-For: 10.0.0.1", "--duration-ms", 3_000_000,
+                           "--connections", 64),
+                 self.load(edge.address, *FIELDS, "--header", "X-Forwarded-For: 10.0.0.1", "--duration-ms", 3_000_000,
+                           "--connections", 8, "--fresh")]
+        for number in range(RELOADS):
+            edge.write_policy(harness.with_version(second if number % 2 == 0 else first, number + 2))
+            edge.write_settings(worker_processes=2 if number % 2 == 0 else 4)
+            edge.reload()
+            self.assertTrue(all(load.is_running() for load in loads), "a load ended early")
+        results = [load.finish() for load in loads]
+        for result in results:
+            self.assertEqual(result["failed"], 0, result)
+            self.assertGreater(result["answered"], RELOADS)
+        allowed = sum(harness.statuses(result).get(200, 0) for result in results)
+        self.assertEqual(allowed, BURST, f"counters were not kept: {results}")
+        print(f"        {RELOADS} reloads: {sum(result['answered'] for result in results)} requests, 0 failed, "
+              f"{sum(result['connections_opened'] for result in results)} connections, {allowed} allowed of {BURST}")
+        wanted = 4 if RELOADS % 2 == 0 else 2
+        harness.wait_until(lambda: len(edge.workers()) == wanted, "old generations to leave", 60)
+        self.assertEqual(edge.ready()["policy_version"], str(RELOADS + 1))
+
+    def test_open_loop_latency_over_reloads(self):
+        """A client that sends at fixed times sees no answer later than a second, and none fail."""
+        first, second = bundles()
+        edge = self.start_edge(first, workers=2)
+        load = self.load(edge.address, *FIELDS, "--header", "X-Forwarded-For: 10.1.{0-255}.1", "--duration-ms", 5000,
+                         "--rate", 500, "--connections", 32)
+        number = 0
+        while load.is_running():
+            edge.write_policy(harness.with_version((second, first)[number % 2], number + 2))
+            edge.reload()
+            number += 1
+        result = load.result()
+        self.assertEqual((result["failed"], result["answered"]), (0, 2500), result)
+        self.assertGreater(number, 3)
+        print(f"        {number} reloads in 5 s at 500 requests/s: {result['latency_us']}")
+
+    def test_changed_limit_keeps_what_was_spent(self):
+        edge = self.start_edge(harness.one_rule(NEGLIGIBLE, 10))
+        for _ in range(6):
+            self.assertEqual(edge.decide("GET", "/", "10.0.0.1").status, 200)
+        edge.write_policy(harness.one_rule(NEGLIGIBLE, 8, version=2))
+        edge.reload()
+        self.assertEqual([edge.decide("GET", "/", "10.0.0.1").status for _ in range(3)], [200, 200, 429])
+
+    def test_refused_reload_changes_nothing(self):
+        edge = self.start_edge(harness.one_rule(NEGLIGIBLE, 3), workers=2)
+        before, workers = edge.ready(), edge.workers()
+        self.assertEqual(edge.decide("GET", "/", "10.0.0.1").status, 200)
+        edge.write_policy('{"bundle_version": 2, "policies": [], "polices": []}')
+        self.assertIn("polices", edge.reload_refused())
+        edge.write_policy(harness.one_rule(NEGLIGIBLE, 3, version=2))
+        edge.write_settings(no_such_setting="1")
+        self.assertIn("no_such_setting", edge.reload_refused())
+        self.assertEqual((edge.ready()["generation"], edge.workers()), (before["generation"], workers))
+        self.assertEqual(edge.metric("fairvisor_config_last_reload_successful"), 0)
+        edge.write_settings(no_such_setting=None)
+        self.assertEqual(edge.reload(), True)
+        self.assertEqual(edge.metric("fairvisor_config_last_reload_successful"), 1)
+        self.assertEqual([edge.decide("GET", "/", "10.0.0.1").status for _ in range(3)], [200, 200, 429])
