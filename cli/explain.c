@@ -105,7 +105,13 @@ static void print_counters(const struct basis *basis)
     }
 }
 
-static void print_head(const struct basis *basis, const struct question *question)
+static void print_override(const struct override *override, struct moment now, const char *what)
+{
+    if (override->is_enabled && now.wall_ns / NANOSECONDS_PER_SECOND < override->expires_at)
+        printf("note      %s\n", what);
+}
+
+static void print_head(const struct basis *basis, const struct question *question, struct moment now)
 {
     const struct facts *facts = &question->facts;
     char client[ADDRESS_TEXT_SIZE];
@@ -124,6 +130,9 @@ static void print_head(const struct basis *basis, const struct question *questio
     print_labelled(", version ", basis->bundle->version_text);
     fputs(basis->is_loaded ? ", loaded\n" : "\n", stdout);
     print_counters(basis);
+    print_override(&basis->bundle->global_shadow, now, "global_shadow holds: no policy refuses anything");
+    print_override(&basis->bundle->kill_switch_override, now,
+                   "kill_switch_override holds: no kill switch refuses anything");
     if (basis->bundle->uses_jwt && question->claims)
         fputs("claims    read from the token; its signature is not checked\n", stdout);
     else if (basis->bundle->uses_jwt && question->has_bearer)
@@ -163,7 +172,7 @@ static void tell(struct decider *decider, const struct basis *basis, const struc
     if (is_json)
         print_head_json(basis, question);
     else
-        print_head(basis, question);
+        print_head(basis, question, now);
     decide_explain(decider, &question->facts, question->claims, now, &verdict,
                    is_json ? narrate_step_json : narrate_step, &narration);
     if (is_json) {

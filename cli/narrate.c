@@ -11,16 +11,16 @@
 #include "policy/decimal.h"
 #include "shm/moment.h"
 
-/* One row for each enum decide_step. %r is the rule, %k the key, %v its value, %p the policy. */
+/* One row for each enum decide_step. %r is the rule, %k the key, %v its value in quotes, %p the policy. */
 static const struct {
     const char *name; /* in JSON */
     const char *text;
 } steps[] = {
-    [DECIDE_KILL_SWITCH] = {"kill_switch", "kill switch: %k is \"%v\""},
+    [DECIDE_KILL_SWITCH] = {"kill_switch", "kill switch: %k is %v"},
     [DECIDE_POLICY_MATCHED] = {"policy_matched", "policy %p matches"},
     [DECIDE_RULE_NOT_APPLICABLE] = {"rule_not_applicable",
-                                    "  rule %r does not apply: its match wants another %k than \"%v\""},
-    [DECIDE_KEY_FOUND] = {"key_found", "  rule %r: key %k is \"%v\""},
+                                    "  rule %r does not apply: its match wants another %k; the request has %v"},
+    [DECIDE_KEY_FOUND] = {"key_found", "  rule %r: key %k is %v"},
     [DECIDE_KEY_MISSING] = {"key_missing", "  rule %r: key %k is missing"},
     [DECIDE_RULE_SKIPPED] = {"rule_skipped", "  rule %r is skipped, as its on_missing says"},
     [DECIDE_RULE_SHARED] = {"rule_shared",
@@ -41,19 +41,30 @@ static struct slice name_of_rule(const struct rule *rule)
     return rule->name.size > 0 ? rule->name : SLICE("(fallback)");
 }
 
+static void print_value(struct slice value, FILE *out)
+{
+    if (value.size == 0) {
+        fputs("none", out);
+        return;
+    }
+    fputc('"', out);
+    emit_plain(value, out);
+    fputc('"', out);
+}
+
 static void print_step_text(const struct decide_note *note, FILE *out)
 {
     for (const char *letter = steps[note->step].text; *letter; letter++) {
-        if (*letter != '%') {
+        if (*letter != '%')
             fputc(*letter, out);
-            continue;
-        }
-        letter++;
-        emit_plain(*letter == 'p'   ? name_of_policy(note->policy)
-                   : *letter == 'r' ? name_of_rule(note->rule)
-                   : *letter == 'k' ? note->detail
-                                    : note->value,
-                   out);
+        else if (*++letter == 'p')
+            emit_plain(name_of_policy(note->policy), out);
+        else if (*letter == 'r')
+            emit_plain(name_of_rule(note->rule), out);
+        else if (*letter == 'k')
+            emit_plain(note->detail, out);
+        else
+            print_value(note->value, out);
     }
 }
 
@@ -75,7 +86,9 @@ static void print_limit(const struct decide_note *note, FILE *out)
     print_amount(", this request costs ", note->cost, out);
     fputs(": ", out);
     emit_coloured(note->fits ? EMIT_GOOD : EMIT_BAD, note->fits ? "fits" : "does not fit", out);
-    if (!note->fits)
+    if (note->cost > note->limit->limit)
+        fputs(", and never will", out);
+    else if (!note->fits)
         fprintf(out, " for another %s", emit_span(note->limit->reset_ns, span));
 }
 

@@ -65,3 +65,10 @@ tests_shm_test_admission_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_shm_test_admission_LDADD = libshm.a $(CHECK_LIBS)
 tests_shm_test_snapshot_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_shm_test_snapshot_LDADD = libshm.a $(CHECK_LIBS)
+
+# cli: golden outputs, and the commands beside a living arena.
+check_PROGRAMS += tests/cli/test_instance
+TESTS += tests/cli/test_instance tests/cli/golden
+tests_cli_test_instance_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_cli_test_instance_LDADD = libpolicy.a libshm.a $(CHECK_LIBS) $(CRYPTO_LIBS) $(JWT_LIBS)
+EXTRA_DIST += tests/cli/golden tests/cli/bundles tests/cli/cases

@@ -1,0 +1,1 @@
+fairvisor explain -c /dev/null --bundle bundles/several.json GET '/fallback?user=%37'

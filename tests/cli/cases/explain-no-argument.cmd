@@ -1,0 +1,1 @@
+fairvisor explain GET / -H

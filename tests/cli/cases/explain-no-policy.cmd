@@ -1,0 +1,1 @@
+fairvisor explain -c /dev/null GET /

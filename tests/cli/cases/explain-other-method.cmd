@@ -1,0 +1,1 @@
+fairvisor explain -c /dev/null --bundle bundles/quick-start.json DELETE /api/data

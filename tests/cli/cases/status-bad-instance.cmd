@@ -1,0 +1,1 @@
+fairvisor status -c /dev/null --instance a/b

@@ -1,0 +1,1 @@
+fairvisor validate --format xml bundles/quick-start.json

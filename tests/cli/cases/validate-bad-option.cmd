@@ -1,0 +1,1 @@
+fairvisor validate --stritc bundles/quick-start.json

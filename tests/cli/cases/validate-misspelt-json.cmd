@@ -1,0 +1,1 @@
+fairvisor validate --format=json bundles/misspelt.json

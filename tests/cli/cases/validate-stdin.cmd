@@ -1,0 +1,1 @@
+cat bundles/quick-start.json | fairvisor validate -

@@ -1,0 +1,1 @@
+fairvisor validate --strict bundles/quick-start.json
