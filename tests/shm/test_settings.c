@@ -418,17 +418,17 @@ START_TEST(gives_an_unprivileged_user_folders_of_his_own)
     if (before == 0)
         ck_assert_int_eq(seteuid(65534), 0);
     setenv("XDG_RUNTIME_DIR", "/run/user/7", 1);
-    setenv("XDG_STATE_HOME", "/home/x/state", 1);
+    setenv("XDG_STATE_HOME", "/folk/x/state", 1);
     settings_default(&settings);
     ck_assert_str_eq(settings.runtime_dir, "/run/user/7/fairvisor");
-    ck_assert_str_eq(settings.state_dir, "/home/x/state/fairvisor");
+    ck_assert_str_eq(settings.state_dir, "/folk/x/state/fairvisor");
     ck_assert_str_eq(settings.user, "");
     setenv("XDG_RUNTIME_DIR", "relative", 1);
     unsetenv("XDG_STATE_HOME");
-    setenv("HOME", "/home/x", 1);
+    setenv("HOME", "/folk/x", 1);
     settings_default(&settings);
     ck_assert_int_eq(strncmp(settings.runtime_dir, "/tmp/fairvisor-", 15), 0);
-    ck_assert_str_eq(settings.state_dir, "/home/x/.local/state/fairvisor");
+    ck_assert_str_eq(settings.state_dir, "/folk/x/.local/state/fairvisor");
     /* The leak check of a sanitized build traces its own process, which losing the user forbids. */
     ck_assert_int_eq(seteuid(before), 0);
     ck_assert_int_eq(prctl(PR_SET_DUMPABLE, 1), 0);
