@@ -72,3 +72,19 @@ TESTS += tests/cli/test_instance tests/cli/golden
 tests_cli_test_instance_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_cli_test_instance_LDADD = libpolicy.a libshm.a $(CHECK_LIBS) $(CRYPTO_LIBS) $(JWT_LIBS)
 EXTRA_DIST += tests/cli/golden tests/cli/bundles tests/cli/cases
+
+# Worker: units, then a real worker under its launcher.
+worker_units = tests/worker/test_head tests/worker/test_chunk
+check_PROGRAMS += $(worker_units) tests/worker/launch
+TESTS += $(worker_units) tests/worker/http-cases
+EXTRA_DIST += tests/worker/http-cases tests/worker/worker_process.py \
+	tests/worker/http/endpoints.txt tests/worker/http/framing.txt tests/worker/http/heads.txt \
+	tests/worker/http/limits.txt
+tests_worker_launch_SOURCES = tests/worker/launch.c
+tests_worker_launch_LDADD = libshm.a
+tests_worker_test_head_SOURCES = tests/worker/test_head.c
+tests_worker_test_head_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_worker_test_head_LDADD = libworker.a $(CHECK_LIBS)
+tests_worker_test_chunk_SOURCES = tests/worker/test_chunk.c
+tests_worker_test_chunk_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_worker_test_chunk_LDADD = libworker.a $(HTTP_PARSER_LIBS) $(CHECK_LIBS)

@@ -38,7 +38,7 @@ static int hex_digit(unsigned char byte)
     return -1;
 }
 
-static enum chunk_result take_size(struct chunk *chunk, unsigned char byte)
+static enum chunk_result take_size(struct chunk *chunk, unsigned char byte, uint64_t max_body)
 {
     int digit = hex_digit(byte);
 
@@ -47,7 +47,7 @@ static enum chunk_result take_size(struct chunk *chunk, unsigned char byte)
             return CHUNK_BAD;
         chunk->digits++;
         chunk->left = chunk->left << 4 | (unsigned)digit;
-        return CHUNK_MORE;
+        return chunk->left > max_body - chunk->body_size ? CHUNK_TOO_LARGE : CHUNK_MORE;
     }
     if (byte != '\r' || chunk->digits == 0)
         return CHUNK_BAD;
@@ -55,12 +55,10 @@ static enum chunk_result take_size(struct chunk *chunk, unsigned char byte)
     return CHUNK_MORE;
 }
 
-static enum chunk_result end_size(struct chunk *chunk, unsigned char byte, uint64_t max_body)
+static enum chunk_result end_size(struct chunk *chunk, unsigned char byte)
 {
     if (byte != '\n')
         return CHUNK_BAD;
-    if (chunk->left > max_body - chunk->body_size)
-        return CHUNK_TOO_LARGE;
     chunk->body_size += chunk->left;
     chunk->digits = 0;
     chunk->state = chunk->left > 0 ? DATA : TRAILER_START;
@@ -86,9 +84,9 @@ static enum chunk_result take_byte(struct chunk *chunk, unsigned char byte, uint
 {
     switch ((enum chunk_state)chunk->state) {
     case SIZE_DIGITS:
-        return take_size(chunk, byte);
+        return take_size(chunk, byte, max_body);
     case SIZE_LF:
-        return end_size(chunk, byte, max_body);
+        return end_size(chunk, byte);
     case DATA_CR:
         return expect_byte(chunk, byte == '\r', DATA_LF);
     case DATA_LF:

@@ -44,9 +44,12 @@ void http_init(struct http *http)
     http->parser.data = http;
 }
 
-/* Feeds SIZE bytes, all of which must belong to the current request. */
+/* Feeds SIZE bytes, all of which must belong to the current request. None at all would mean the end of the stream to
+ * the library. */
 static bool feed(struct http *http, const char *data, size_t size)
 {
+    if (size == 0)
+        return true;
     return http_parser_execute(&http->parser, &callbacks, data, size) == size &&
            HTTP_PARSER_ERRNO(&http->parser) == HPE_OK;
 }
@@ -83,8 +86,6 @@ enum http_result http_body(struct http *http, const char *data, size_t size, uin
     if (http->content_left > max_body)
         return HTTP_TOO_LARGE;
     *used = size < http->content_left ? size : (size_t)http->content_left;
-    if (*used == 0)
-        return HTTP_MORE;
     http->content_left -= *used;
     if (!feed(http, data, *used) || http->is_complete != (http->content_left == 0))
         return HTTP_BAD;

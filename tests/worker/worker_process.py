@@ -24,7 +24,7 @@ POLICY = {
                 "rules": [
                     {
                         "name": "global-rps",
-                        "limit_keys": ["ip:address"],
+                        "limit_keys": [],
                         "algorithm": "token_bucket",
                         "algorithm_config": {"tokens_per_second": 1000000, "burst": 1000000},
                     }
