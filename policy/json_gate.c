@@ -151,6 +151,9 @@ static bool string(struct gate *gate)
         }
         if (c < 0)
             return refuse(gate, start, "this string is not closed; a quotation mark is missing");
+        if (c == '\n' || c == '\r')
+            return refuse(gate, gate->at,
+                          "the line ends inside a string; a quotation mark is missing, or write the line break as \\n");
         if (c < 0x20)
             return refuse(gate, gate->at, "a string must not hold a raw control byte; write it as an escape");
         if (c == '\\') {

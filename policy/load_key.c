@@ -111,12 +111,12 @@ static bool check_name(struct load *load, uint32_t token, const struct key_form 
     return true;
 }
 
-/* Makes the descriptor's canonical text and name. */
+/* Makes the descriptor's canonical text, a NUL behind it so that it can name a value in a sentence, and its name. */
 static bool make_descriptor(struct load *load, const struct key_form *form, struct slice name,
                             struct descriptor *descriptor)
 {
     struct slice head = slice_of(form->canonical);
-    char *text = load_take(load, head.size + name.size, 1);
+    char *text = load_take(load, head.size + name.size + 1, 1);
 
     if (!text)
         return false;

@@ -58,10 +58,12 @@ static void read_member(struct load *load, struct load_record *record, uint32_t 
     }
     value = &record->values[field - fields_first(record->object)];
     if (value->is_given) {
+        struct slice earlier;
+
         /* The very same name twice was found as a duplicate already. */
-        if (!slice_equal(json_raw(load->json, name), json_raw(load->json, value->name)))
+        if (load_text(load, value->name, &earlier) && !slice_equal(key, earlier))
             load_complain(load, name, "given_twice", "\"%.*s\" and \"%.*s\" are the same field; remove one of the two",
-                          SHOWN(key), SHOWN(json_raw(load->json, value->name)));
+                          SHOWN(key), SHOWN(earlier));
         return;
     }
     value->is_given = true;

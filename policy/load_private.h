@@ -100,7 +100,8 @@ bool load_value_check_path(struct load *load, uint32_t token, const char *name, 
 /* Reads the key at TOKEN, a string or a member's name, and gives the index of its descriptor. */
 bool load_key_read(struct load *load, uint32_t token, uint32_t *descriptor);
 
-/* Reads the value that a key is compared with, in the form in which descriptor_value gives it. */
+/* Reads the value that a key is compared with, in the form in which descriptor_value gives it. NAME is what a sentence
+ * calls it. */
 bool load_key_read_value(struct load *load, uint32_t token, uint32_t descriptor, const char *name, struct slice *value);
 
 /* Gives the descriptors to the bundle. */

@@ -48,7 +48,7 @@ static void read_methods(struct load *load, uint32_t list, struct policy *policy
         struct slice text;
         uint32_t index;
 
-        if (!load_value_text(load, token, "methods", 1, MAX_METHOD, &text) || !check_method(load, token, text))
+        if (!load_value_text(load, token, "method", 1, MAX_METHOD, &text) || !check_method(load, token, text))
             continue;
         index = bundle_method_index(text);
         if (index == BUNDLE_NO_INDEX ? is_in_list(others, policy->other_method_count, text)
@@ -89,7 +89,7 @@ static void read_hosts(struct load *load, uint32_t list, struct policy *policy)
         struct slice text;
         char *canonical;
 
-        if (!load_value_text(load, token, "hosts", 1, MAX_HOST, &text) || !check_host(load, token, text))
+        if (!load_value_text(load, token, "host", 1, MAX_HOST, &text) || !check_host(load, token, text))
             continue;
         canonical = load_take(load, text.size, 1);
         if (!canonical)

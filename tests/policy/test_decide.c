@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Rules on one side, requests and verdicts on the other: runs every file of tests/policy/verdicts. A file holds
+ *
+ *   bundle ... end                                       loads a bundle; a later one is a reload over the same cells
+ *   SECONDS CLIENT METHOD TARGET [Name:value ...] [xN] => EXPECTATION
+ *
+ * with "-" for an unknown client, "~" for a space in a value, xN for N equal requests. The expectation is `allow` or `reject`, then
+ * any of: a reason, policy/rule, r=remaining, t=reset seconds, wait=shortest retry, noretry, would, matched=policies.
+ */
+#include <check.h>
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/decide.h"
+#include "policy/load.h"
+#include "policy/path.h"
+#include "tests/shm/arena_fixture.h"
+
+#define EPOCH      INT64_C(1767225600) /* 2026-01-01T00:00:00Z */
+#define BOOT       INT64_C(1000)
+#define MAX_FIELDS 16
+#define SCRATCH    65536
+
+struct run {
+    const char *file;
+    unsigned line;
+    struct arena_fixture fixture;
+    struct bundle *bundle;
+    struct decider *decider;
+};
+
+static void load(struct run *run, const char *text, size_t size)
+{
+    static struct complaint_list complaints;
+
+    decide_free(run->decider);
+    bundle_free(run->bundle);
+    run->bundle = load_bundle((struct slice){text, size}, EPOCH, &complaints);
+    ck_assert_msg(run->bundle != NULL, "%s:%u: %s", run->file, run->line, complaints.items[0].sentence);
+    run->decider = decide_new(run->bundle, &run->fixture.arena, &run->fixture.arena.slots[0], SCRATCH);
+    ck_assert_ptr_nonnull(run->decider);
+}
+
+/* ---- one request -------------------------------------------------------------------------------------------------- */
+
+struct request {
+    struct moment now;
+    struct facts facts;
+    struct fact_field fields[MAX_FIELDS];
+    struct claims *claims;
+    unsigned times;
+    char path[1024], host[256];
+};
+
+static void parse_field(struct request *request, char *token)
+{
+    char *colon = strchr(token, ':');
+    struct fact_field *field = &request->fields[request->facts.field_count++];
+
+    ck_assert_uint_le(request->facts.field_count, MAX_FIELDS);
+    for (char *c = token; *c; c++)
+        if (*c == '~')
+            *c = ' ';
+    field->name = (struct slice){token, (size_t)(colon - token)};
+    field->value = slice_of(colon + 1);
+    if (slice_equal_nocase(field->name, SLICE("host")))
+        request->facts.host = facts_host(field->value, request->host);
+    if (slice_equal_nocase(field->name, SLICE("authorization")))
+        request->claims = claims_read(field->value);
+}
+
+static void parse_request(const struct run *run, struct request *request, char *text)
+{
+    char *rest = text;
+    const char *seconds = strtok_r(rest, " \t", &rest), *client = strtok_r(NULL, " \t", &rest);
+    const char *method = strtok_r(NULL, " \t", &rest), *target = strtok_r(NULL, " \t", &rest);
+    double time = strtod(seconds, NULL);
+    int64_t ns = (int64_t)(time * 1e9 + 0.5);
+    struct slice path;
+
+    memset(request, 0, sizeof(*request));
+    ck_assert_msg(target != NULL, "%s:%u: too few words", run->file, run->line);
+    request->times = 1;
+    request->now = (struct moment){.boot_ns = BOOT * NANOSECONDS_PER_SECOND + ns, .wall_ns = EPOCH * NANOSECONDS_PER_SECOND + ns};
+    request->facts.method = slice_of(method);
+    request->facts.fields = request->fields;
+    ck_assert_msg(!strcmp(client, "-") || address_parse(slice_of(client), &request->facts.client), "%s:%u: client",
+                  run->file, run->line);
+    ck_assert(path_split(slice_of(target), &path, &request->facts.query));
+    request->facts.path = path_normalize(path, request->path);
+    for (char *token; (token = strtok_r(NULL, " \t", &rest));) {
+        if (strchr(token, ':'))
+            parse_field(request, token);
+        else if (token[0] == 'x')
+            request->times = (unsigned)strtoul(token + 1, NULL, 10);
+        else
+            ck_abort_msg("%s:%u: cannot read '%s'", run->file, run->line, token);
+    }
+}
+
+/* ---- one expectation ---------------------------------------------------------------------------------------------- */
+
+static bool is_rule(const struct verdict *verdict, const char *word)
+{
+    char name[300];
+
+    if (!verdict->policy || !verdict->rule)
+        return false;
+    snprintf(name, sizeof(name), "%.*s/%.*s", (int)verdict->policy->id.size, verdict->policy->id.data,
+             (int)verdict->rule->name.size, verdict->rule->name.data);
+    return !strcmp(name, word);
+}
+
+static int64_t whole_seconds(int64_t ns)
+{
+    return (ns + NANOSECONDS_PER_SECOND - 1) / NANOSECONDS_PER_SECOND;
+}
+
+static bool holds(const struct verdict *verdict, const char *word)
+{
+    if (!strcmp(word, "allow") || !strcmp(word, "reject"))
+        return verdict->is_allowed == !strcmp(word, "allow");
+    if (!strncmp(word, "r=", 2))
+        return verdict->has_limit && verdict->limit.remaining / BUNDLE_MILLIONTHS == atol(word + 2);
+    if (!strncmp(word, "t=", 2))
+        return verdict->has_limit && whole_seconds(verdict->limit.reset_ns) == atol(word + 2);
+    if (!strncmp(word, "matched=", 8))
+        return verdict->matched_policies == strtoul(word + 8, NULL, 10);
+    if (!strncmp(word, "wait=", 5)) {
+        int64_t least = (int64_t)(strtod(word + 5, NULL) * 1e9 + 0.5);
+
+        /* The spread adds up to half, never takes away. */
+        return verdict->retry_after_ns >= least && verdict->retry_after_ns <= least + least / 2 + 1;
+    }
+    if (!strcmp(word, "noretry"))
+        return !verdict->is_allowed && !verdict->retry_cures;
+    if (!strcmp(word, "would"))
+        return verdict->would_reject;
+    return is_rule(verdict, word) || !strcmp(verdict_reasons[verdict->reason].name, word);
+}
+
+static void check_line(struct run *run, char *text)
+{
+    char *arrow = strstr(text, "=>");
+    char expectation[512];
+    struct request request;
+
+    ck_assert_msg(arrow != NULL, "%s:%u: no =>", run->file, run->line);
+    *arrow = '\0';
+    parse_request(run, &request, text);
+    for (unsigned i = 0; i < request.times; i++) {
+        struct verdict verdict, explained;
+        char *rest = expectation;
+
+        decide_explain(run->decider, &request.facts, request.claims, request.now, &explained, NULL, NULL);
+        decide_request(run->decider, &request.facts, request.claims, request.now, &verdict);
+        ck_assert_msg(explained.is_allowed == verdict.is_allowed && explained.reason == verdict.reason &&
+                          explained.would_reject == verdict.would_reject,
+                      "%s:%u: the explanation differs from the verdict", run->file, run->line);
+        snprintf(expectation, sizeof(expectation), "%s", arrow + 2);
+        for (const char *word; (word = strtok_r(rest, " \t\n", &rest));)
+            ck_assert_msg(holds(&verdict, word),
+                          "%s:%u: request %u: expected %s; got %s %s, remaining %lld, reset %lld ns, retry %lld ns", run->file,
+                          run->line, i + 1, word, verdict.is_allowed ? "allow" : "reject",
+                          verdict_reasons[verdict.reason].name, (long long)verdict.limit.remaining,
+                          (long long)verdict.limit.reset_ns, (long long)verdict.retry_after_ns);
+        if (!strstr(arrow + 2, "would"))
+            ck_assert_msg(!verdict.would_reject, "%s:%u: an unexpected would_reject", run->file, run->line);
+    }
+    claims_free(request.claims);
+}
+
+/* ---- files -------------------------------------------------------------------------------------------------------- */
+
+static void run_file(const char *path)
+{
+    static char bundle[65536];
+    struct run run = {.file = path};
+    size_t bundle_size = 0;
+    bool in_bundle = false;
+    char line[1024];
+    FILE *file = fopen(path, "r");
+
+    ck_assert_msg(file != NULL, "cannot open %s", path);
+    arena_fixture_open(&run.fixture, "decide", UINT64_C(8) << 20, NULL);
+    while (fgets(line, sizeof(line), file)) {
+        run.line++;
+        if (in_bundle && !strcmp(line, "end\n")) {
+            in_bundle = false;
+            load(&run, bundle, bundle_size);
+        } else if (in_bundle) {
+            ck_assert_uint_lt(bundle_size + strlen(line), sizeof(bundle));
+            memcpy(bundle + bundle_size, line, strlen(line));
+            bundle_size += strlen(line);
+        } else if (!strcmp(line, "bundle\n")) {
+            in_bundle = true;
+            bundle_size = 0;
+        } else if (line[0] != '#' && line[0] != '\n') {
+            check_line(&run, line);
+        }
+    }
+    fclose(file);
+    decide_free(run.decider);
+    bundle_free(run.bundle);
+    arena_fixture_close(&run.fixture);
+}
+
+START_TEST(verdicts_are_as_written)
+{
+    const char *source = getenv("srcdir");
+    char folder[512], path[1024];
+    struct dirent *entry;
+    unsigned files = 0;
+    DIR *directory;
+
+    snprintf(folder, sizeof(folder), "%s/tests/policy/verdicts", source ? source : ".");
+    directory = opendir(folder);
+    ck_assert_msg(directory != NULL, "cannot open %s", folder);
+    while ((entry = readdir(directory))) {
+        if (!strstr(entry->d_name, ".case"))
+            continue;
+        snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+        run_file(path);
+        files++;
+    }
+    closedir(directory);
+    ck_assert_uint_ge(files, 11);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("decide");
+    TCase *tests = tcase_create("decide");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    tcase_set_timeout(tests, 120);
+    tcase_add_test(tests, verdicts_are_as_written);
+    suite_add_tcase(suite, tests);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
