@@ -88,3 +88,10 @@ tests_worker_test_head_LDADD = libworker.a $(CHECK_LIBS)
 tests_worker_test_chunk_SOURCES = tests/worker/test_chunk.c
 tests_worker_test_chunk_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_worker_test_chunk_LDADD = libworker.a $(HTTP_PARSER_LIBS) $(CHECK_LIBS)
+
+# Verdicts, written as rules on one side and requests on the other.
+check_PROGRAMS += tests/policy/test_decide
+TESTS += tests/policy/test_decide
+EXTRA_DIST += tests/policy/verdicts
+tests_policy_test_decide_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_decide_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(JWT_LIBS) $(CHECK_LIBS)

@@ -5,8 +5,9 @@
  *   bundle ... end                                       loads a bundle; a later one is a reload over the same cells
  *   SECONDS CLIENT METHOD TARGET [Name:value ...] [xN] => EXPECTATION
  *
- * with "-" for an unknown client, "~" for a space in a value, xN for N equal requests. The expectation is `allow` or `reject`, then
- * any of: a reason, policy/rule, r=remaining, t=reset seconds, wait=shortest retry, noretry, would, matched=policies.
+ * with "-" for an unknown client, "~" for a space in a value, xN for N equal requests. The expectation is `allow` or
+ * `reject`, then any of: a reason, policy/rule, r=remaining, t=reset seconds, wait=shortest retry, noretry, would,
+ * matched=policies.
  */
 #include <check.h>
 #include <dirent.h>
@@ -43,7 +44,8 @@ static void load(struct run *run, const char *text, size_t size)
     ck_assert_ptr_nonnull(run->decider);
 }
 
-/* ---- one request -------------------------------------------------------------------------------------------------- */
+/* ---- one request --------------------------------------------------------------------------------------------------
+ */
 
 struct request {
     struct moment now;
@@ -83,7 +85,8 @@ static void parse_request(const struct run *run, struct request *request, char *
     memset(request, 0, sizeof(*request));
     ck_assert_msg(target != NULL, "%s:%u: too few words", run->file, run->line);
     request->times = 1;
-    request->now = (struct moment){.boot_ns = BOOT * NANOSECONDS_PER_SECOND + ns, .wall_ns = EPOCH * NANOSECONDS_PER_SECOND + ns};
+    request->now =
+        (struct moment){.boot_ns = BOOT * NANOSECONDS_PER_SECOND + ns, .wall_ns = EPOCH * NANOSECONDS_PER_SECOND + ns};
     request->facts.method = slice_of(method);
     request->facts.fields = request->fields;
     ck_assert_msg(!strcmp(client, "-") || address_parse(slice_of(client), &request->facts.client), "%s:%u: client",
@@ -100,7 +103,8 @@ static void parse_request(const struct run *run, struct request *request, char *
     }
 }
 
-/* ---- one expectation ---------------------------------------------------------------------------------------------- */
+/* ---- one expectation ----------------------------------------------------------------------------------------------
+ */
 
 static bool is_rule(const struct verdict *verdict, const char *word)
 {
@@ -162,8 +166,8 @@ static void check_line(struct run *run, char *text)
         snprintf(expectation, sizeof(expectation), "%s", arrow + 2);
         for (const char *word; (word = strtok_r(rest, " \t\n", &rest));)
             ck_assert_msg(holds(&verdict, word),
-                          "%s:%u: request %u: expected %s; got %s %s, remaining %lld, reset %lld ns, retry %lld ns", run->file,
-                          run->line, i + 1, word, verdict.is_allowed ? "allow" : "reject",
+                          "%s:%u: request %u: expected %s; got %s %s, remaining %lld, reset %lld ns, retry %lld ns",
+                          run->file, run->line, i + 1, word, verdict.is_allowed ? "allow" : "reject",
                           verdict_reasons[verdict.reason].name, (long long)verdict.limit.remaining,
                           (long long)verdict.limit.reset_ns, (long long)verdict.retry_after_ns);
         if (!strstr(arrow + 2, "would"))
@@ -172,7 +176,8 @@ static void check_line(struct run *run, char *text)
     claims_free(request.claims);
 }
 
-/* ---- files -------------------------------------------------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------------------------------------------------
+ */
 
 static void run_file(const char *path)
 {
