@@ -48,7 +48,7 @@ class TestQuickstart(harness.TestCase):
         self.assertEqual(ready.returncode, 0, ready)
         document = json.loads(ready.stdout)
         self.assertEqual((document["status"], document["ready"]), ("ok", True))
-        self.assertEqual(str(document["policy_version"]), "1")
+        self.assertEqual(document["policy_version"], 1)
         self.assertRegex(document["policy_hash"], r"^[0-9a-f]{64}$")
         self.assertGreaterEqual(document["generation"], 1)
         self.assertIn("last_config_update", document)
