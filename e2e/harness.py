@@ -433,7 +433,16 @@ class Edge:
         return self
 
     def is_ready_or_dead(self):
-        return self.process.poll() is not None or self.ready().get("ready")
+        """Ready is the whole instance: the master writes its pidfile when all workers are, one of them may answer before."""
+        return self.process.poll() is not None or (self.written_pid() == self.process.pid and self.ready().get("ready"))
+
+    def written_pid(self):
+        """What the pidfile says; 0 when there is none."""
+        try:
+            with open(self.pid_file, encoding="ascii") as file:
+                return int(file.read())
+        except (FileNotFoundError, ValueError):
+            return 0
 
     def ready(self):
         """The /readyz document, {} while nobody listens."""

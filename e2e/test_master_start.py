@@ -108,16 +108,18 @@ class Refusals(harness.TestCase):
         os.chmod(edge.settings["runtime_dir"], 0o777)
         self.refused(edge, 77, "everybody may write")
 
+    @unittest.skipUnless(harness.IS_ROOT, "needs a mount of its own")
     def test_workers_that_cannot_start(self):
         """A worker that never gets ready fails the start and leaves nothing behind."""
         edge = self.new_edge(harness.one_rule())
-        script = 'ulimit -H -n 24 && exec "$@"'  # too few descriptors for the event loop of a worker
-        result = subprocess.run(["sh", "-c", script, "sh", *edge.command()], timeout=60, text=True,
-                                env=harness.clean_environment(), capture_output=True, stdin=subprocess.DEVNULL)
-        if harness.IS_ROOT and result.returncode == 0:
-            self.skipTest("root may raise the limit again")
+        script = 'mount --bind "$0" "$1" && shift && exec "$@"'
+        command = ["unshare", "-m", "sh", "-c", script, "/bin/false", harness.program("fairvisor-worker"), *edge.command()]
+        result = subprocess.run(command, timeout=60, text=True, env=harness.clean_environment(), capture_output=True,
+                                stdin=subprocess.DEVNULL)
         self.assertEqual(result.returncode, 71, result.stderr)
+        self.assertRegex(result.stderr, r"fairvisord: worker \d+ \(process \d+\) exited with code 1 before it was ready")
         self.assertFalse(os.path.exists(edge.pid_file))
+        self.assertFalse(os.path.exists(f"/dev/shm/fairvisor-{edge.name}"))
 
 
 class Starts(harness.TestCase):

@@ -73,6 +73,12 @@ static void plan_replacement(struct crew *crew, struct crew_worker *worker, cons
     crew->has_changed = true;
 }
 
+/* Told to leave, it left: by itself, or by the default action of a signal that came before it could handle any. */
+static bool is_obedient(const struct crew_worker *worker, int status)
+{
+    return status == 0 || (WIFSIGNALED(status) && WTERMSIG(status) == worker->last_signal && WTERMSIG(status) != SIGKILL);
+}
+
 static void on_worker_exit(void *context, pid_t pid, int status)
 {
     struct crew *crew = context;
@@ -85,7 +91,7 @@ static void on_worker_exit(void *context, pid_t pid, int status)
     close_status(crew, worker);
     counters_forget_worker(&crew->arena->slots[slot_of(crew, worker)]);
     if (worker->state == CREW_LEAVING) {
-        log_line(status == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
+        log_line(is_obedient(worker, status) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
                  "worker %u (process %d) of generation %u left: it %s", slot_of(crew, worker), (int)pid,
                  worker->generation, end);
         worker->state = CREW_FREE;

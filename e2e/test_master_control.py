@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Orders to a running instance: -s, signals, reloads that succeed and reloads that must change nothing, dead workers."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+
+import harness
+
+BAD_BUNDLES = {
+    "not JSON": "{",
+    "empty": "",
+    "unknown field": '{"bundle_version": 2, "policies": [], "polices": []}',
+    "no policies": '{"bundle_version": 2}',
+}
+
+
+class Orders(harness.TestCase):
+    def test_nobody_to_order(self):
+        edge = self.new_edge(harness.one_rule())
+        for order in ("stop", "quit", "reload", "reopen"):
+            result = edge.run("-s", order)
+            self.assertEqual(result.returncode, 69, result.stderr)
+            self.assertIn(f"'{edge.name}' is not running", result.stderr)
+
+    def test_recycled_process_id_is_left_alone(self):
+        """A pidfile that a crash left behind may name anybody by now."""
+        edge = self.new_edge(harness.one_rule())
+        bystander = subprocess.Popen(["sleep", "60"])
+        self.addCleanup(bystander.wait)
+        self.addCleanup(bystander.kill)
+        with open(edge.pid_file, "w", encoding="ascii") as file:
+            file.write(f"{bystander.pid}\n")
+        self.assertEqual(edge.run("-s", "stop").returncode, 69)
+        self.assertIsNone(bystander.poll())
+
+    def test_pidfile_of_somebody_else(self):
+        edge = self.start_edge(harness.one_rule())
+        bystander = subprocess.Popen(["sleep", "60"])
+        self.addCleanup(bystander.wait)
+        self.addCleanup(bystander.kill)
+        with open(edge.pid_file, "w", encoding="ascii") as file:
+            file.write(f"{bystander.pid}\n")
+        result = edge.run("-s", "stop")
+        self.assertEqual(result.returncode, 73, result.stderr)
+        self.assertIsNone(bystander.poll())
+        self.assertEqual(edge.get("/livez").status, 200)
+
+    def test_stop_and_quit_wait_for_the_end(self):
+        for order in ("stop", "quit"):
+            with self.subTest(order):
+                edge = self.start_edge(harness.one_rule())
+                result = edge.run("-s", order, timeout=60)
+                self.assertEqual(result.returncode, 0, result.stderr)
+                self.assertEqual(edge.process.wait(10), 0)
+                self.assertEqual(edge.run("-s", order).returncode, 69)
+
+    def test_reload_waits_for_the_outcome(self):
+        edge = self.start_edge(harness.one_rule(version=1))
+        edge.write_policy(harness.one_rule(version=2))
+        result = edge.run("-s", "reload")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(str(edge.ready()["policy_version"]), "2")
+
+    def test_failed_reload_says_why(self):
+        edge = self.start_edge(harness.one_rule(version=1))
+        edge.write_policy('{\n  "bundle_version": 2,\n  "policies": [],\n  "polices": []\n}\n')
+        result = edge.run("-s", "reload")
+        self.assertEqual(result.returncode, 65, result.stderr)
+        self.assertRegex(result.stderr, re.escape(edge.policy_file) + r":4:3: error: ")
+        self.assertEqual(str(edge.ready()["policy_version"]), "1")
+
+    def test_log_is_opened_anew(self):
+        edge = self.new_edge(harness.one_rule())
+        path = os.path.join(edge.directory, "moved.log")
+        edge.write_settings(log=path)
+        edge.start()
+        os.rename(path, path + ".1")
+        self.assertEqual(edge.run("-s", "reopen").returncode, 0)
+
+        def lines():
+            with open(path, encoding="utf-8") as file:
+                return file.read()
+
+        harness.wait_until(lambda: os.path.exists(path) and "opened anew" in lines(), "the new log file")
+        victim = edge.workers()[0]
+        harness.kill(victim)
+        harness.wait_until(lambda: f"process {victim}" in lines(), "a line in the new log file")
+
+
+class Reloads(harness.TestCase):
+    def test_new_policy_and_settings_together(self):
+        edge = self.start_edge(harness.one_rule(burst=5), workers=2)
+        self.assertEqual(edge.decide(client="10.0.0.1").status, 200)
+        before = set(edge.workers())
+        edge.write_policy(harness.one_rule(burst=5, version=2))
+        edge.write_settings(worker_processes=3, allow_status=204)
+        edge.reload()
+        self.assertEqual(edge.decide(client="10.0.0.1").status, 204)
+        harness.wait_until(lambda: not before & set(edge.workers()), "the old workers to leave")
+        self.assertEqual(len(edge.workers()), 3)
+
+    def test_spent_budget_stays_spent(self):
+        edge = self.start_edge(harness.one_rule(rate=0.001, burst=5))
+        for _ in range(5):
+            self.assertEqual(edge.decide(client="10.0.0.1").status, 200)
+        edge.write_policy(harness.one_rule(rate=0.001, burst=5, version=2))
+        edge.reload()
+        self.assertEqual(edge.decide(client="10.0.0.1").status, 429)
+
+    def test_bad_bundle_changes_nothing(self):
+        edge = self.start_edge(harness.one_rule(version=1))
+        workers, generation = edge.workers(), edge.ready()["generation"]
+        for name, text in BAD_BUNDLES.items():
+            with self.subTest(name):
+                edge.write_policy(text)
+                lines = edge.reload_refused()
+                self.assertRegex(lines, re.escape(edge.policy_file) + r":\d+:\d+: error: ")
+                self.assertIn("the reload was refused", lines)
+                self.assertEqual(edge.workers(), workers)
+                self.assertEqual(edge.ready()["generation"], generation)
+        self.assertEqual(edge.metric("fairvisor_config_last_reload_successful"), 0)
+        edge.write_policy(harness.one_rule(version=2))
+        edge.reload()
+        self.assertEqual(edge.metric("fairvisor_config_last_reload_successful"), 1)
+
+    def test_missing_bundle_changes_nothing(self):
+        edge = self.start_edge(harness.one_rule())
+        os.unlink(edge.policy_file)
+        self.assertIn(edge.policy_file, edge.reload_refused())
+        self.assertEqual(edge.decide(client="10.0.0.1").status, 200)
+
+    def test_bad_settings_change_nothing(self):
+        edge = self.start_edge(harness.one_rule())
+        edge.write_settings(worker_proceses=1)
+        self.assertIn("worker_processes", edge.reload_refused())
+        self.assertEqual(edge.decide(client="10.0.0.1").status, 200)
+
+    def test_settings_that_need_a_restart(self):
+        changes = {
+            "instance": "another",
+            "shared_dict_size": "32m",
+            "runtime_dir": "{directory}/other",
+            "state_dir": "{directory}/other",
+        }
+        if harness.IS_ROOT:
+            changes["user"] = "daemon"
+        edge = self.start_edge(harness.one_rule())
+        given = dict(edge.settings)
+        for name, value in changes.items():
+            with self.subTest(name):
+                edge.write_settings(**{**given, name: value.format(directory=edge.directory)})
+                self.assertIn(f"{name} cannot change", edge.reload_refused())
+        edge.write_settings(**given)
+        edge.reload()
+
+    def test_listen_addresses_come_and_go(self):
+        edge = self.start_edge(harness.one_rule())
+        added, path = harness.free_port(), os.path.join(edge.directory, "added.sock")
+        edge.write_settings(listen=f"127.0.0.1:{edge.port}, 127.0.0.1:{added}, unix:{path}", socket_mode="0666")
+        edge.reload()
+        self.assertEqual(harness.request(("127.0.0.1", added), target="/livez").status, 200)
+        self.assertEqual(harness.request(path, target="/livez").status, 200)
+        edge.write_settings(listen=f"127.0.0.1:{edge.port}")
+        edge.reload()
+        self.assertFalse(os.path.exists(path))
+
+        def is_refused():
+            try:
+                harness.request(("127.0.0.1", added), target="/livez", timeout=5)
+                return False
+            except ConnectionRefusedError:
+                return True
+            except (OSError, harness.Incomplete):
+                return False
+
+        harness.wait_until(is_refused, "the removed address to be closed")
+
+    def test_busy_address_changes_nothing(self):
+        edge = self.start_edge(harness.one_rule())
+        with harness.socket.create_server(("127.0.0.1", 0)) as other:
+            busy, free = other.getsockname()[1], harness.free_port()
+            edge.write_settings(listen=f"127.0.0.1:{free}, 127.0.0.1:{edge.port}, 127.0.0.1:{busy}")
+            self.assertIn(f"127.0.0.1:{busy} is in use", edge.reload_refused())
+        with self.assertRaises(ConnectionRefusedError):
+            harness.request(("127.0.0.1", free), target="/livez")
+        self.assertEqual(edge.get("/livez").status, 200)
+
+    def test_every_client_is_answered_while_workers_come_and_go(self):
+        """Fewer workers than sockets: those that remain must serve the orphaned sockets as well."""
+        edge = self.start_edge(harness.one_rule(rate=1000000, burst=1000000), workers=4)
+        trouble, answers, done = [], [], threading.Event()
+
+        def client():
+            while not done.is_set():
+                try:
+                    answers.append(edge.decide(client="10.0.0.1").status)
+                except (OSError, harness.Incomplete) as error:
+                    trouble.append(repr(error))
+
+        threads = [threading.Thread(target=client) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        try:
+            for number in range(harness.full_or_short(40, 10)):
+                edge.write_settings(worker_processes=2 if number % 2 == 0 else 4)
+                edge.reload()
+        finally:
+            done.set()
+            for thread in threads:
+                thread.join()
+        self.assertEqual(trouble, [])
+        self.assertEqual(set(answers), {200})
+
+    def test_hup_during_a_reload_is_remembered(self):
+        edge = self.start_edge(harness.one_rule(version=1))
+        reloads = edge.metric("fairvisor_config_reloads_total")
+        for _ in range(3):
+            edge.signal(signal.SIGHUP)
+        edge.write_policy(harness.one_rule(version=2))
+        edge.signal(signal.SIGHUP)
+        harness.wait_until(lambda: str(edge.ready().get("policy_version")) == "2", "the last bundle to be served")
+        self.assertGreater(edge.metric("fairvisor_config_reloads_total"), reloads)
+
+
+class Deaths(harness.TestCase):
+    def test_killed_worker_is_replaced(self):
+        edge = self.start_edge(harness.one_rule(), workers=2)
+        before = edge.workers()
+        restarts = edge.metric("fairvisor_worker_restarts_total")
+        harness.kill(before[0])
+        harness.wait_until(lambda: len(set(edge.workers()) - set(before)) == 1, "a new worker")
+        self.assertIn(before[1], edge.workers())
+        edge.wait_log(rf"process {before[0]}\) was killed by signal 9 \(Killed\)")
+        harness.wait_until(lambda: edge.metric("fairvisor_worker_restarts_total") == restarts + 1, "the restart to be counted")
+
+    def test_counters_never_fall(self):
+        edge = self.start_edge(harness.one_rule(rate=1000, burst=1000), workers=1)
+        for _ in range(20):
+            edge.decide(client="10.0.0.1")
+        before = edge.metric("fairvisor_decisions_total")
+        old = edge.workers()
+        harness.kill(old[0])
+        harness.wait_until(lambda: edge.workers() and edge.workers() != old and edge.ready(), "a new worker to answer")
+        self.assertGreaterEqual(edge.metric("fairvisor_decisions_total"), before)
+
+    def test_delay_grows_when_workers_keep_dying(self):
+        edge = self.start_edge(harness.one_rule(), workers=1)
+        for expected in ("in 0 ms", "in 100 ms", "in 200 ms", "in 400 ms"):
+            victim = harness.wait_until(edge.workers, "a worker")[0]
+            harness.kill(victim)
+            edge.wait_log(rf"process {victim}\) was killed .* starts {expected}")
+        harness.wait_until(lambda: edge.ready().get("ready"), "the last one to serve")
+
+    def test_workers_leave_when_the_master_is_killed(self):
+        edge = self.start_edge(harness.one_rule(), workers=2)
+        workers = edge.workers()
+        edge.process.kill()
+        edge.process.wait()
+        harness.wait_until(lambda: not any(harness.is_alive(pid) for pid in workers), "the orphans to leave", 60)
+
+    def test_start_over_orphans(self):
+        """The master is killed and started again at once: its workers may still be there, with its port."""
+        edge = self.start_edge(harness.one_rule(rate=0.001, burst=2), workers=2)
+        self.assertEqual(edge.decide(client="10.0.0.1").status, 200)
+        self.assertEqual(edge.decide(client="10.0.0.1").status, 200)
+        with harness.Connection(edge.address) as connection:  # keeps one worker draining
+            connection.send(harness.format_request(target="/livez"))
+            self.assertEqual(connection.answer().status, 200)
+            edge.process.kill()
+            edge.process.wait()
+            edge.start()
+        self.assertEqual(edge.decide(client="10.0.0.1").status, 429)
+
+    def test_stop_while_a_worker_hangs(self):
+        edge = self.start_edge(harness.one_rule(), workers=2)
+        os.kill(edge.workers()[0], signal.SIGSTOP)
+        began = time.monotonic()
+        self.assertEqual(edge.stop(signal.SIGTERM), 0)
+        self.assertLess(time.monotonic() - began, harness.STOP_SECONDS)
+        self.assertRegex(edge.log(), r"did not leave in time: it gets signal 9")
+
+
+if __name__ == "__main__":
+    harness.unittest.main()

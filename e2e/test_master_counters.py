@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What has been spent stays spent: over stop and start, over kill -9 of everything, over the loss of the shared memory; and
+a damaged snapshot is refused with one clear line, never half believed."""
+
+import glob
+import os
+import signal
+import subprocess
+import unittest
+
+import harness
+
+BURST = 5
+
+
+class Counters(harness.TestCase):
+    def spent_edge(self, **settings):
+        """An instance on which client 10.0.0.1 has spent its whole burst."""
+        edge = self.start_edge(harness.one_rule(rate=0.001, burst=BURST), settings=settings)
+        for _ in range(BURST):
+            self.assertEqual(edge.decide(client="10.0.0.1").status, 200)
+        self.assertEqual(edge.decide(client="10.0.0.1").status, 429)
+        return edge
+
+    def assert_spent(self, edge):
+        self.assertEqual(edge.decide(client="10.0.0.1").status, 429)
+        self.assertEqual(edge.decide(client="10.0.0.2").status, 200)
+
+    def assert_fresh(self, edge):
+        for _ in range(BURST):
+            self.assertEqual(edge.decide(client="10.0.0.1").status, 200)
+
+    @staticmethod
+    def arena(edge):
+        return f"/dev/shm/fairvisor-{edge.name}"
+
+    @staticmethod
+    def snapshot(edge):
+        return os.path.join(edge.settings["state_dir"], f"{edge.name}.snapshot")
+
+    def test_quit_and_start(self):
+        for number in (signal.SIGQUIT, signal.SIGTERM):
+            with self.subTest(number):
+                edge = self.spent_edge()
+                self.assertEqual(edge.stop(number), 0)
+                self.assertFalse(os.path.exists(self.arena(edge)), "the snapshot was written, so the memory is given back")
+                self.assertTrue(os.path.exists(self.snapshot(edge)))
+                edge.start()
+                edge.wait_log(r"counters were restored from a snapshot that is \d+ s old: [1-9]\d* cells")
+                self.assert_spent(edge)
+
+    def test_kill_everything_and_start(self):
+        edge = self.spent_edge(snapshot_interval="0")
+        edge.kill_everything()
+        edge.start()
+        edge.wait_log(r"counters in shared memory were adopted: [1-9]\d* of \d+ cells in use")
+        self.assert_spent(edge)
+
+    def test_generation_and_counters_go_on_after_a_kill(self):
+        edge = self.spent_edge()
+        edge.reload()
+        before, decisions = edge.ready()["generation"], edge.metric("fairvisor_decisions_total")
+        edge.kill_everything()
+        edge.start()
+        self.assertGreater(edge.ready()["generation"], before)
+        self.assertGreaterEqual(edge.metric("fairvisor_decisions_total"), decisions)
+
+    def test_memory_lost_and_start(self):
+        """A reboot: the shared memory is gone, the periodic snapshot is there."""
+        edge = self.spent_edge(snapshot_interval="100ms")
+        first = harness.wait_until(lambda: os.path.exists(self.snapshot(edge)) and os.stat(self.snapshot(edge)),
+                                   "a snapshot")
+        harness.wait_until(lambda: os.stat(self.snapshot(edge)).st_ino != first.st_ino, "a snapshot of all that was spent")
+        edge.kill_everything()
+        os.unlink(self.arena(edge))
+        edge.start()
+        self.assert_spent(edge)
+
+    def test_snapshots_off_keep_the_memory(self):
+        edge = self.spent_edge(snapshot_interval="0")
+        self.assertEqual(edge.stop(signal.SIGQUIT), 0)
+        self.assertTrue(os.path.exists(self.arena(edge)))
+        self.assertIn("snapshots are off", edge.log())
+        edge.start()
+        self.assert_spent(edge)
+
+    def damage(self, change):
+        """Stops a spent instance, lets CHANGE(bytes) ruin its snapshot, and starts it again."""
+        edge = self.spent_edge()
+        self.assertEqual(edge.stop(signal.SIGQUIT), 0)
+        with open(self.snapshot(edge), "rb") as file:
+            data = file.read()
+        for path in glob.glob(self.snapshot(edge) + "*"):
+            os.unlink(path)
+        with open(self.snapshot(edge), "wb") as file:
+            file.write(change(data))
+        length = len(edge.log())
+        edge.start()
+        refusals = [line for line in edge.log()[length:].splitlines() if ".refused" in line]
+        self.assertEqual(len(refusals), 1, refusals)
+        self.assertIn(self.snapshot(edge), refusals[0])
+        self.assertTrue(os.path.exists(self.snapshot(edge) + ".refused"))
+        self.assert_fresh(edge)
+
+    def test_truncated_snapshot(self):
+        self.damage(lambda data: data[:len(data) // 2])
+
+    def test_empty_snapshot(self):
+        self.damage(lambda data: b"")
+
+    def test_snapshot_with_a_flipped_bit(self):
+        middle = 2
+        self.damage(lambda data: data[:len(data) // middle] + bytes([data[len(data) // middle] ^ 1])
+                    + data[len(data) // middle + 1:])
+
+    def test_longer_snapshot(self):
+        self.damage(lambda data: data + b"x")
+
+    def test_foreign_file(self):
+        self.damage(lambda data: b"\x7fELF" + b"\0" * 8192)
+
+    def test_snapshot_of_another_instance(self):
+        other = self.spent_edge()
+        other.stop(signal.SIGQUIT)
+        with open(self.snapshot(other), "rb") as file:
+            foreign = file.read()
+        self.damage(lambda data: foreign)
+
+    def test_previous_snapshot_is_tried(self):
+        edge = self.spent_edge()
+        edge.stop(signal.SIGQUIT)
+        os.rename(self.snapshot(edge), self.snapshot(edge) + ".previous")
+        with open(self.snapshot(edge), "wb") as file:
+            file.write(b"torn")
+        edge.start()
+        edge.wait_log(r"the snapshot before the last is used")
+        self.assert_spent(edge)
+
+    def test_foreign_arena_is_set_aside(self):
+        edge = self.spent_edge()
+        edge.stop(signal.SIGQUIT)
+        with open(self.arena(edge), "wb") as file:
+            file.write(b"not ours" * 4096)
+        edge.start()
+        edge.wait_log(r"set aside as fairvisor-.*\.refused")
+        self.assert_spent(edge)
+
+    def test_changed_size_keeps_what_is_there(self):
+        edge = self.spent_edge(snapshot_interval="0")
+        edge.kill_everything()
+        edge.write_settings(shared_dict_size="32m")
+        edge.start()
+        edge.wait_log(r"shared_dict_size is 33554432 bytes, but the adopted shared memory has 16777216")
+        self.assert_spent(edge)
+
+    @unittest.skipUnless(harness.IS_ROOT, "only root can mount a small disk: run the tests as root")
+    def test_full_disk(self):
+        edge = self.new_edge(harness.one_rule(rate=1000, burst=1000), settings={"snapshot_interval": "100ms"})
+        state = edge.settings["state_dir"]
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", state], capture_output=True, text=True)
+        if mounted.returncode != 0:
+            self.skipTest(f"a small disk could not be mounted: {mounted.stderr}")
+        self.addCleanup(subprocess.run, ["umount", "-l", state], check=True)
+        with open(os.path.join(state, "ballast"), "wb") as file:
+            try:
+                while True:
+                    file.write(b"x" * 4096)
+                    file.flush()
+            except OSError:
+                pass
+        edge.start()
+        failures = harness.wait_until(lambda: edge.metric("fairvisor_snapshot_failures_total"), "a failed snapshot")
+        harness.wait_until(lambda: edge.metric("fairvisor_snapshot_failures_total") > failures, "another one")
+        self.assertEqual(edge.decide(client="10.0.0.1").status, 200)
+        lines = [line for line in edge.log().splitlines() if "no snapshot of the counters was written" in line]
+        self.assertEqual(len(lines), 1, "one line a minute is enough")
+        os.unlink(os.path.join(state, "ballast"))
+        edge.wait_log("snapshots of the counters are written again")
+        self.assertEqual(edge.stop(), 0)
+
+    @unittest.skipUnless(harness.IS_ROOT, "only root can mount a small disk: run the tests as root")
+    def test_stop_with_a_full_disk_keeps_the_memory(self):
+        edge = self.new_edge(harness.one_rule(rate=0.001, burst=BURST), settings={"snapshot_interval": "1h"})
+        state = edge.settings["state_dir"]
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", state], capture_output=True, text=True)
+        if mounted.returncode != 0:
+            self.skipTest(f"a small disk could not be mounted: {mounted.stderr}")
+        self.addCleanup(subprocess.run, ["umount", "-l", state], check=True)
+        with open(os.path.join(state, "ballast"), "wb") as file:
+            file.write(b"x" * 4096)
+        edge.start()
+        for _ in range(BURST):
+            edge.decide(client="10.0.0.1")
+        self.assertEqual(edge.stop(signal.SIGQUIT), 0)
+        self.assertIn("the counters stay in shared memory", edge.log())
+        self.assertTrue(os.path.exists(self.arena(edge)))
+        edge.start()
+        self.assert_spent(edge)
+
+
+if __name__ == "__main__":
+    unittest.main()
