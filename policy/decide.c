@@ -4,8 +4,8 @@
  *
  *   kill switches -> matching policies -> their rules become charges -> admission over all cells at once -> verdict
  *
- * Rules become charges in decide_rules.c; what happened is counted in decide_counts.c. Nothing in here allocates, and whether
- * something is charged is decided by one flag, so that an explanation takes the very path that a request takes.
+ * Rules become charges in decide_rules.c; what happened is counted in decide_counts.c. Nothing in here allocates, and
+ * whether something is charged is decided by one flag, so that an explanation takes the very path that a request takes.
  */
 #include "policy/decide.h"
 
@@ -18,7 +18,8 @@
 #define KILL_SWITCH_WAIT_NS (60 * NANOSECONDS_PER_SECOND)
 #define SPREAD_MAX_NS       (60 * NANOSECONDS_PER_SECOND)
 
-/* ---- making a decider --------------------------------------------------------------------------------------------- */
+/* ---- making a decider ---------------------------------------------------------------------------------------------
+ */
 
 static void prepare_rule(struct prepared_rule *prepared, const struct rule *rule, const uint64_t key[2])
 {
@@ -101,8 +102,7 @@ struct decider *decide_new(const struct bundle *bundle, const struct arena *aren
     }
     for (uint32_t i = 0; i < bundle->kill_switch_count; i++)
         decider->kill_switches[i] = &bundle->kill_switches[i];
-    qsort(decider->kill_switches, bundle->kill_switch_count, sizeof(const struct kill_switch *),
-          compare_kill_switches);
+    qsort(decider->kill_switches, bundle->kill_switch_count, sizeof(const struct kill_switch *), compare_kill_switches);
     return decider;
 }
 
@@ -122,7 +122,8 @@ void decide_free(struct decider *decider)
     free(decider);
 }
 
-/* ---- kill switches ------------------------------------------------------------------------------------------------ */
+/* ---- kill switches ------------------------------------------------------------------------------------------------
+ */
 
 static bool override_is_active(const struct override *override, struct moment now)
 {
@@ -184,10 +185,11 @@ static const struct kill_switch *find_kill_switch(struct decision *decision)
     return NULL;
 }
 
-/* ---- the verdict -------------------------------------------------------------------------------------------------- */
+/* ---- the verdict --------------------------------------------------------------------------------------------------
+ */
 
-/* Adds up to half of WAIT again, at most a minute: the same identity always the same share, so that clients who were refused
- * together do not come back together. */
+/* Adds up to half of WAIT again, at most a minute: the same identity always the same share, so that clients who were
+ * refused together do not come back together. */
 static int64_t spread(int64_t wait_ns, uint64_t identity)
 {
     int64_t most = wait_ns / 2 < SPREAD_MAX_NS ? wait_ns / 2 : SPREAD_MAX_NS;
@@ -208,9 +210,8 @@ static void reject(struct verdict *verdict, enum reason reason, const struct pol
 static void reject_by_kill_switch(const struct decision *decision, struct verdict *verdict,
                                   const struct kill_switch *kill)
 {
-    int64_t left = kill->expires_at == BUNDLE_NEVER
-                       ? INT64_MAX
-                       : kill->expires_at - decision->now.wall_ns / NANOSECONDS_PER_SECOND;
+    int64_t left = kill->expires_at == BUNDLE_NEVER ? INT64_MAX
+                                                    : kill->expires_at - decision->now.wall_ns / NANOSECONDS_PER_SECOND;
 
     reject(verdict, REASON_kill_switch_active, NULL, NULL);
     verdict->kill_switch = kill;
@@ -286,7 +287,8 @@ static void judge_charges(struct decision *decision, struct verdict *verdict, co
     }
 }
 
-/* ---- the steps, in order ------------------------------------------------------------------------------------------ */
+/* ---- the steps, in order ------------------------------------------------------------------------------------------
+ */
 
 static void admit(struct decision *decision, struct verdict *verdict)
 {

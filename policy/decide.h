@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * One request, one verdict: kill switches, route match, then all rules of all matching policies against the arena's cells, all
- * or nothing (contract, "Evaluation order").
+ * One request, one verdict: kill switches, route match, then all rules of all matching policies against the arena's
+ * cells, all or nothing (contract, "Evaluation order").
  */
 #ifndef FAIRVISOR_POLICY_DECIDE_H
 #define FAIRVISOR_POLICY_DECIDE_H
@@ -21,7 +21,7 @@ struct decider; /* all that a process needs to decide by one bundle: scratch, co
 
 /* What happened on the way, for `fairvisor explain`. Called for each policy and rule that was looked at. */
 enum decide_step {
-    DECIDE_KILL_SWITCH,      /* detail = descriptor text; value = its value */
+    DECIDE_KILL_SWITCH, /* detail = descriptor text; value = its value */
     DECIDE_POLICY_MATCHED,
     DECIDE_RULE_NOT_APPLICABLE, /* a match condition does not hold; detail = key, value = found value */
     DECIDE_KEY_FOUND,           /* detail = key, value = found value */
@@ -29,7 +29,7 @@ enum decide_step {
     DECIDE_RULE_SKIPPED,        /* on_missing: skip */
     DECIDE_RULE_SHARED,         /* on_missing: share */
     DECIDE_FALLBACK_USED,
-    DECIDE_LIMIT,               /* limit is filled; fits says whether it lets the request through */
+    DECIDE_LIMIT, /* limit is filled; fits says whether it lets the request through */
 };
 struct decide_note {
     enum decide_step step;
@@ -43,8 +43,8 @@ struct decide_note {
 };
 typedef void decide_observer(void *context, const struct decide_note *note);
 
-/* Makes a decider for BUNDLE on ARENA. SLOT is the caller's own counter slot, or NULL to count nothing; SCRATCH_SIZE as for
- * descriptor_cache_init. NULL when memory is out. BUNDLE and ARENA must outlive it. */
+/* Makes a decider for BUNDLE on ARENA. SLOT is the caller's own counter slot, or NULL to count nothing; SCRATCH_SIZE as
+ * for descriptor_cache_init. NULL when memory is out. BUNDLE and ARENA must outlive it. */
 struct decider *decide_new(const struct bundle *bundle, const struct arena *arena, struct counter_slot *slot,
                            size_t scratch_size);
 void decide_free(struct decider *decider);

@@ -73,8 +73,7 @@ void decide_count_verdict(const struct decision *decision, const struct verdict 
     const struct policy *policy = verdict->policy;
     size_t row = policy ? (size_t)(policy - decider->bundle->policies) + 1 : 0;
     struct slice labels[] = {verdict->is_allowed ? SLICE("allow") : SLICE("reject"),
-                             slice_of(verdict_reasons[verdict->reason].name),
-                             policy ? policy->id : SLICE("")};
+                             slice_of(verdict_reasons[verdict->reason].name), policy ? policy->id : SLICE("")};
 
     if (decision->counts)
         add_to_series(decision, &decider->policy_series[row * REASON_COUNT + verdict->reason],

@@ -18,8 +18,8 @@ struct charge_source {
     uint32_t rule_index; /* over the whole bundle */
 };
 
-/* What is the same for every request of a rule: hash states that have absorbed all of its identity but the values of its
- * keys, and the time in which its whole limit comes back. */
+/* What is the same for every request of a rule: hash states that have absorbed all of its identity but the values of
+ * its keys, and the time in which its whole limit comes back. */
 struct prepared_rule {
     struct siphash enforced, shadow;
     int64_t window_ns;
@@ -30,8 +30,8 @@ struct decider {
     const struct arena *arena; /* NULL: every cell is fresh */
     struct counter_slot *slot; /* NULL: nothing is counted */
     struct descriptor_cache descriptors;
-    struct prepared_rule *rules; /* one per rule of the bundle */
-    uint32_t *first_rule;        /* per policy: index of its first rule */
+    struct prepared_rule *rules;              /* one per rule of the bundle */
+    uint32_t *first_rule;                     /* per policy: index of its first rule */
     const struct kill_switch **kill_switches; /* sorted by key and value */
     /* scratch of one decision */
     uint32_t *matched;
@@ -58,7 +58,8 @@ struct decision {
     void *context;
 };
 
-/* ---- decide_rules.c ----------------------------------------------------------------------------------------------- */
+/* ---- decide_rules.c -----------------------------------------------------------------------------------------------
+ */
 
 /* Rules of a policy and, last, its fallback. */
 uint32_t decide_rule_count(const struct policy *policy);
@@ -67,7 +68,8 @@ const struct rule *decide_rule_at(const struct policy *policy, uint32_t index);
 /* Turns the rules of POLICY that apply to this request into charges of the decision. */
 void decide_rules_collect(struct decision *decision, const struct policy *policy, bool is_shadow);
 
-/* ---- decide_counts.c ---------------------------------------------------------------------------------------------- */
+/* ---- decide_counts.c ----------------------------------------------------------------------------------------------
+ */
 
 bool decide_counts_init(struct decider *decider);
 void decide_counts_fini(struct decider *decider);

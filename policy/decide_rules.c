@@ -31,7 +31,8 @@ static bool conditions_hold(struct decision *decision, const struct policy *poli
     return true;
 }
 
-/* Hashes the values of the rule's keys behind its identity. false when a key is missing; every missing one is counted. */
+/* Hashes the values of the rule's keys behind its identity. false when a key is missing; every missing one is counted.
+ */
 static bool hash_keys(struct decision *decision, const struct policy *policy, const struct rule *rule,
                       struct siphash *hash)
 {
