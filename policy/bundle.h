@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "policy/calendar.h"
 #include "policy/complaint.h"
 #include "shm/slice.h"
 
@@ -41,13 +42,66 @@ enum algorithm { ALGORITHM_TOKEN_BUCKET, ALGORITHM_COST_BASED, ALGORITHM_TOKEN_B
 enum on_missing { ON_MISSING_SKIP, ON_MISSING_REJECT, ON_MISSING_SHARE };
 enum cost_source { COST_SOURCE_FIXED, COST_SOURCE_HEADER, COST_SOURCE_QUERY };
 
+/* What a request costs, in millionths. */
+struct cost {
+    enum cost_source source;
+    uint32_t descriptor;   /* index; header and query only */
+    int64_t fixed;         /* > 0 */
+    int64_t standard;      /* > 0: when the header or parameter is absent or unusable */
+};
+
 struct token_bucket {
     int64_t rate;  /* millionths per second, > 0 */
     int64_t burst; /* millionths, >= rate */
-    enum cost_source cost_source;
-    uint32_t cost_descriptor; /* index; header and query only */
-    int64_t fixed_cost;       /* millionths, > 0 */
-    int64_t default_cost;     /* millionths, > 0: when the header or parameter is absent or unusable */
+    struct cost cost;
+};
+
+enum budget_action { BUDGET_WARN, BUDGET_THROTTLE, BUDGET_REJECT };
+
+struct budget_stage {
+    int64_t from; /* millionths spent, this request included, at which the stage begins */
+    enum budget_action action;
+    int64_t delay_ms; /* throttle only */
+};
+
+struct cost_budget {
+    int64_t budget; /* millionths, > 0 */
+    enum calendar_period period;
+    const char *zone; /* IANA name, terminated; "" = UTC */
+    struct cost cost;
+    const struct budget_stage *stages; /* ascending; the reject at 100 percent is the budget itself and not among them */
+    uint32_t stage_count;
+};
+
+/* token_bucket_llm; whole tokens, 0 = no such limit */
+struct token_budget {
+    int64_t per_minute, burst; /* burst >= per_minute */
+    int64_t per_day;
+    int64_t max_per_request, max_prompt, max_completion;
+    int64_t default_completion; /* reserved when the request does not say */
+    bool takes_hint;            /* X-Token-Estimate counts */
+};
+
+struct concurrency {
+    int64_t max_in_flight;
+    int64_t ttl_ns;
+};
+
+enum loop_action { LOOP_REJECT, LOOP_THROTTLE, LOOP_WARN };
+
+struct loop_detection {
+    bool is_enabled;
+    int64_t window_ns;
+    int64_t threshold; /* the so many-th identical request of a window is a loop */
+    enum loop_action action;
+};
+
+struct circuit_breaker {
+    bool is_enabled;
+    int64_t threshold; /* millionths per minute */
+    int64_t open_ns;   /* 0 = until it is reset by hand */
+    bool is_per_identity;
+    bool alerts;
 };
 
 struct match_condition {
@@ -68,6 +122,9 @@ struct rule {
     struct slice identity; /* serialized policy id, role, rule name, algorithm and key names: hashed into cell keys */
     union {
         struct token_bucket token_bucket;
+        struct cost_budget cost_budget;
+        struct token_budget token_budget;
+        struct concurrency concurrency;
     } config;
 };
 
@@ -85,6 +142,8 @@ struct policy {
     const struct rule *rules;
     uint32_t rule_count;
     const struct rule *fallback; /* or NULL */
+    struct loop_detection loop;
+    struct circuit_breaker breaker;
     enum error_format {
         ERROR_FORMAT_AUTO,
         ERROR_FORMAT_OPENAI,
@@ -127,6 +186,7 @@ struct bundle {
     const struct descriptor *descriptors; /* every key in use, once */
     uint32_t descriptor_count;
     bool uses_jwt;
+    bool uses_body;           /* some limit looks into request bodies */
     uint32_t rule_count;      /* of all policies, fallbacks included */
     struct match_index *index;
     struct region *region;

@@ -7,22 +7,55 @@
 
 #include "policy/decide.h"
 #include "policy/descriptor.h"
+#include "policy/estimate.h"
 #include "shm/admission.h"
 #include "shm/series.h"
 #include "shm/siphash.h"
 
+/* What a charge is for. One row each in decide_roles. */
+enum charge_role {
+    CHARGE_RATE,
+    CHARGE_BUDGET,
+    CHARGE_MINUTE,
+    CHARGE_DAY,
+    CHARGE_FLIGHT,
+    CHARGE_LOOP,
+    CHARGE_LOOP_RETRY,
+    CHARGE_BREAKER,
+    CHARGE_ROLES
+};
+
+struct charge_role_row {
+    enum reason reason;
+    bool is_limit;   /* its numbers may be shown to the client */
+    bool is_settled; /* belongs into a reservation */
+    const char *name;
+};
+extern const struct charge_role_row decide_roles[CHARGE_ROLES];
+
 /* Where a charge comes from, beside decider.charges. */
 struct charge_source {
     const struct policy *policy;
-    const struct rule *rule;
-    uint32_t rule_index; /* over the whole bundle */
+    const struct rule *rule; /* NULL: the policy's loop detection or breaker */
+    uint32_t rule_index;     /* over the whole bundle */
+    enum charge_role role;
+    int64_t window_ns;       /* time in which the whole limit comes back */
 };
 
-/* What is the same for every request of a rule: hash states that have absorbed all of its identity but the values of
- * its keys, and the time in which its whole limit comes back. */
+/* What is the same for every request of a rule: hash states that have absorbed all of its identity but the values of its
+ * keys; the calendar window that the last request lay in. */
 struct prepared_rule {
     struct siphash enforced, shadow;
-    int64_t window_ns;
+    uint64_t mark; /* finds the rule again at settlement, after whatever reload */
+    struct calendar_window window;
+};
+
+/* The same for what a policy has beside its rules. */
+struct prepared_policy {
+    struct siphash enforced, shadow;
+    uint32_t first_rule;
+    const uint32_t *keys; /* every key of its rules, once: who a loop or a breaker is about */
+    uint32_t key_count;
 };
 
 struct decider {
@@ -30,9 +63,12 @@ struct decider {
     const struct arena *arena; /* NULL: every cell is fresh */
     struct counter_slot *slot; /* NULL: nothing is counted */
     struct descriptor_cache descriptors;
-    struct prepared_rule *rules;              /* one per rule of the bundle */
-    uint32_t *first_rule;                     /* per policy: index of its first rule */
+    struct prepared_rule *rules;       /* one per rule of the bundle */
+    struct prepared_policy *policies;  /* one per policy */
+    uint32_t *policy_keys;             /* what policies[].keys point into */
+    uint32_t *by_mark;                 /* indexes of rules, sorted by mark */
     const struct kill_switch **kill_switches; /* sorted by key and value */
+    uint64_t reservations; /* made by this decider, for their nonce */
     /* scratch of one decision */
     uint32_t *matched;
     struct charge *charges;
@@ -46,47 +82,82 @@ struct decider {
 
 struct decision {
     struct decider *decider;
+    const struct facts *facts;
     struct moment now;
     bool charges_cells; /* false: look only */
     bool counts;
-    bool is_refused; /* before any cell is looked at: a key is missing and the rule says reject */
+    bool is_refused; /* before any cell is looked at: a key is missing, or a request larger than one may be */
+    enum reason refused_for;
     struct charge_source refused_by;
     bool would_reject;
     uint32_t charge_count;
     uint32_t shadow_groups;
+    struct estimate estimate; /* of the body; made when the first rule asks */
+    bool has_estimate;
+    uint64_t body_digest[2]; /* likewise */
+    bool has_body_digest;
     decide_observer *observer; /* or NULL */
     void *context;
 };
 
-/* ---- decide_rules.c -----------------------------------------------------------------------------------------------
- */
+/* ---- decide_prepare.c --------------------------------------------------------------------------------------------- */
+
+bool decide_prepare(struct decider *decider);
+
+/* The most charges one request can have. */
+size_t decide_prepare_most(const struct bundle *bundle);
 
 /* Rules of a policy and, last, its fallback. */
-uint32_t decide_rule_count(const struct policy *policy);
-const struct rule *decide_rule_at(const struct policy *policy, uint32_t index);
+uint32_t decide_rules_count(const struct policy *policy);
+const struct rule *decide_rules_at(const struct policy *policy, uint32_t index);
 
-/* Turns the rules of POLICY that apply to this request into charges of the decision. */
+/* ---- decide_rules.c ----------------------------------------------------------------------------------------------- */
+
+/* Turns what POLICY demands of this request into charges of the decision. */
 void decide_rules_collect(struct decision *decision, const struct policy *policy, bool is_shadow);
 
-/* ---- decide_counts.c ----------------------------------------------------------------------------------------------
- */
+/* Refuses before any cell is looked at; in shadow it is only told. */
+void decide_refuse(struct decision *decision, const struct charge_source *source, enum reason reason, bool is_shadow);
+
+/* Appends a charge of LIMIT for the identity in HASH. */
+struct charge *decide_charge(struct decision *decision, const struct charge_source *source, uint32_t group,
+                             const struct siphash *hash, const struct cell_limit *limit, int64_t cost);
+
+/* ---- decide_limits.c ---------------------------------------------------------------------------------------------- */
+
+/* Appends the charges of one rule for the identity in HASH; refuses what no cell needs to be asked for. */
+void decide_limits_add(struct decision *decision, struct charge_source *source, bool is_shadow, uint32_t group,
+                       const struct siphash *hash);
+
+/* Limit of one role of a rule at a moment, for charging and for settling. false when the rule has no such limit. */
+bool decide_limits_of(struct decider *decider, uint32_t rule_index, const struct rule *rule, enum charge_role role,
+                      struct moment now, struct cell_limit *limit, int64_t *window_ns);
+
+/* ---- decide_guards.c ---------------------------------------------------------------------------------------------- */
+
+/* Appends the charges of loop detection and circuit breaker. SPENT is the largest cost among the rules that apply. */
+void decide_guards_add(struct decision *decision, const struct policy *policy, bool is_shadow, uint32_t group,
+                       int64_t spent);
+
+/* ---- decide_counts.c ---------------------------------------------------------------------------------------------- */
 
 bool decide_counts_init(struct decider *decider);
 void decide_counts_fini(struct decider *decider);
-void decide_count(const struct decision *decision, enum counter counter);
-void decide_count_missing(const struct decision *decision, uint32_t descriptor);
-void decide_count_admission(const struct decision *decision, const struct admission *admission);
-void decide_count_verdict(const struct decision *decision, const struct verdict *verdict);
+void decide_counts_one(const struct decision *decision, enum counter counter);
+void decide_counts_missing(const struct decision *decision, uint32_t descriptor);
+void decide_counts_admission(const struct decision *decision, const struct admission *admission);
+void decide_counts_verdict(const struct decision *decision, const struct verdict *verdict);
+void decide_counts_tokens(const struct decision *decision, const struct policy *policy, struct slice type, uint64_t tokens);
 
 /* A shadow rule would have refused: remembered in the decision and counted. */
-void decide_would_reject(struct decision *decision, const struct charge_source *source);
+void decide_counts_would_reject(struct decision *decision, const struct charge_source *source);
 
 /* Tells the observer, when there is one. */
-void decide_note(const struct decision *decision, enum decide_step step, const struct policy *policy,
+void decide_notes_step(const struct decision *decision, enum decide_step step, const struct policy *policy,
                  const struct rule *rule, bool is_shadow);
-void decide_note_key(const struct decision *decision, enum decide_step step, const struct policy *policy,
+void decide_notes_key(const struct decision *decision, enum decide_step step, const struct policy *policy,
                      const struct rule *rule, uint32_t descriptor, struct slice value);
-void decide_note_limit(const struct decision *decision, const struct charge *charge, const struct charge_source *source,
+void decide_notes_limit(const struct decision *decision, const struct charge *charge, const struct charge_source *source,
                        const struct limit_state *state);
 
 #endif

@@ -25,6 +25,7 @@ struct facts {
     struct slice query; /* as received, without the '?' */
     const struct fact_field *fields;
     size_t field_count;
+    struct slice body;     /* as received; empty when there is none or nobody looks into it */
     struct address client; /* ADDRESS_NONE when unknown */
 };
 

@@ -54,28 +54,34 @@ static void lint_keys(struct load *load, uint32_t token, const struct policy *po
                   "set \"on_missing\", add a key such as ip:prefix, or add a \"fallback_limit\"");
 }
 
-static void lint_one_cost(struct load *load, uint32_t config, const char *name, int64_t cost, bool is_used,
-                          const struct token_bucket *bucket)
+static void lint_one_cost(struct load *load, uint32_t config, const char *name, int64_t cost, bool is_used, int64_t limit,
+                          const char *limit_name)
 {
     uint32_t token = member(load, config, name);
 
-    if (is_used && cost > bucket->burst)
+    if (is_used && cost > limit)
         load_warn(load, token != JSON_NONE ? token : config, "unmeetable_limit",
-                  "\"%s\" is greater than \"burst\", so such a request can never pass", name);
+                  "\"%s\" is greater than \"%s\", so such a request can never pass", name, limit_name);
     if (!is_used && token != JSON_NONE)
-        load_warn(load, token, "unused_field", "\"%s\" has no effect with this \"cost_source\"", name);
+        load_warn(load, token, "unused_field", "\"%s\" has no effect with this source of the cost", name);
+}
+
+static void lint_costs(struct load *load, uint32_t config, const struct cost *cost, int64_t limit, const char *limit_name)
+{
+    bool is_fixed = cost->source == COST_SOURCE_FIXED;
+
+    lint_one_cost(load, config, "fixed_cost", cost->fixed, is_fixed, limit, limit_name);
+    lint_one_cost(load, config, "default_cost", cost->standard, !is_fixed, limit, limit_name);
 }
 
 static void lint_cost(struct load *load, uint32_t token, const struct rule *rule)
 {
-    const struct token_bucket *bucket = &rule->config.token_bucket;
     uint32_t config = member(load, token, "algorithm_config");
-    bool is_fixed = bucket->cost_source == COST_SOURCE_FIXED;
 
-    if (rule->algorithm != ALGORITHM_TOKEN_BUCKET || config == JSON_NONE)
-        return;
-    lint_one_cost(load, config, "fixed_cost", bucket->fixed_cost, is_fixed, bucket);
-    lint_one_cost(load, config, "default_cost", bucket->default_cost, !is_fixed, bucket);
+    if (config != JSON_NONE && rule->algorithm == ALGORITHM_TOKEN_BUCKET)
+        lint_costs(load, config, &rule->config.token_bucket.cost, rule->config.token_bucket.burst, "burst");
+    if (config != JSON_NONE && rule->algorithm == ALGORITHM_COST_BASED)
+        lint_costs(load, config, &rule->config.cost_budget.cost, rule->config.cost_budget.budget, "budget");
 }
 
 /* ---- rules that no request can reach --------------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
  * then refused by name: a limit that looks set and does nothing would be the worst of answers.
  */
 #include "policy/load_private.h"
+#include "shm/moment.h"
 
 #define PERCENT_100 (100 * BUNDLE_MILLIONTHS)
 
@@ -20,34 +21,39 @@ static void check_order(struct load *load, const struct load_value *value, const
         load_complain(load, value->token, "inconsistent", "\"%s\" must be at least \"%s\"", name, floor_name);
 }
 
-/* ---- token_bucket ---------------------------------------------------------------------------------------------- */
+/* ---- costs ------------------------------------------------------------------------------------------------------- */
 
 static enum cost_source cost_source_of(const struct load *load, const struct load_value *source)
 {
-    if (source->number == 0)
+    if (source->number >= 0)
         return COST_SOURCE_FIXED;
     return load->keys.items[source->descriptor].source == DESCRIPTOR_HEADER ? COST_SOURCE_HEADER : COST_SOURCE_QUERY;
 }
+
+static struct cost cost_of(const struct load *load, const struct load_value *source, const struct load_value *fixed,
+                           const struct load_value *standard)
+{
+    return (struct cost){
+        .source = source->is_valid ? cost_source_of(load, source) : COST_SOURCE_FIXED,
+        .descriptor = source->descriptor,
+        .fixed = fixed->number,
+        .standard = standard->number,
+    };
+}
+
+/* ---- token_bucket ---------------------------------------------------------------------------------------------- */
 
 static void read_token_bucket(struct load *load, const struct load_record *record, struct rule *rule)
 {
     const struct load_value *rate = get(record, FIELD_token_bucket_tokens_per_second);
     const struct load_value *burst = get(record, FIELD_token_bucket_burst);
-    const struct load_value *source = get(record, FIELD_token_bucket_cost_source);
-    const struct load_value *fixed = get(record, FIELD_token_bucket_fixed_cost);
-    const struct load_value *standard = get(record, FIELD_token_bucket_default_cost);
-    struct token_bucket *bucket = &rule->config.token_bucket;
 
     check_order(load, burst, "burst", rate, "tokens_per_second");
-    if (!source->is_valid)
-        return;
-    *bucket = (struct token_bucket){
+    rule->config.token_bucket = (struct token_bucket){
         .rate = rate->number,
         .burst = burst->number,
-        .cost_source = cost_source_of(load, source),
-        .cost_descriptor = source->descriptor,
-        .fixed_cost = fixed->number,
-        .default_cost = standard->number,
+        .cost = cost_of(load, get(record, FIELD_token_bucket_cost_source), get(record, FIELD_token_bucket_fixed_cost),
+                        get(record, FIELD_token_bucket_default_cost)),
     };
 }
 
@@ -68,10 +74,34 @@ static void check_delay(struct load *load, const struct load_record *action)
         load_complain(load, delay->name, "inconsistent", "\"delay_ms\" has no meaning unless the action is throttle");
 }
 
-static void read_staged_actions(struct load *load, uint32_t list)
+/* Part of BUDGET, rounded up: an action never comes early. */
+static int64_t part_of(int64_t budget, int64_t percent)
 {
+    return (int64_t)(((__int128)budget * percent + PERCENT_100 - 1) / PERCENT_100);
+}
+
+static void add_stage(struct cost_budget *budget, struct budget_stage *stage, int64_t percent, enum budget_action action,
+                      const struct load_value *delay)
+{
+    if (action == BUDGET_REJECT)
+        return;
+    *stage = (struct budget_stage){
+        .from = part_of(budget->budget, percent),
+        .action = action,
+        .delay_ms = delay->is_valid ? delay->number : 0,
+    };
+    budget->stage_count++;
+}
+
+static void read_staged_actions(struct load *load, uint32_t list, struct cost_budget *budget)
+{
+    struct budget_stage *stages = load_take(load, json_count(load->json, list), sizeof(*stages));
     int64_t last = -1;
     bool has_reject = false;
+
+    budget->stages = stages;
+    if (!stages)
+        return;
 
     for (uint32_t token = json_first(load->json, list); token != JSON_NONE; token = json_next(load->json, token)) {
         const struct load_value *threshold, *kind;
@@ -88,6 +118,9 @@ static void read_staged_actions(struct load *load, uint32_t list)
             load_complain(load, threshold->token, "inconsistent",
                           "\"threshold_percent\" must be greater than that of the action before");
         last = threshold->number;
+        if (kind->is_valid)
+            add_stage(budget, &stages[budget->stage_count], threshold->number, (enum budget_action)kind->number,
+                      get(&action, FIELD_staged_action_delay_ms));
         if (!kind->is_valid || !slice_equal(kind->text, SLICE("reject")))
             continue;
         if (threshold->number != PERCENT_100)
@@ -99,16 +132,50 @@ static void read_staged_actions(struct load *load, uint32_t list)
         load_complain(load, list, "inconsistent", "\"staged_actions\" needs one action reject at 100 percent");
 }
 
+static const char *zone_of(struct load *load, const struct load_value *zone)
+{
+    char *name;
+
+    if (!zone->is_valid)
+        return "";
+    name = load_take(load, zone->text.size + 1, 1);
+    if (!name)
+        return "";
+    memcpy(name, zone->text.data, zone->text.size);
+    if (!calendar_has_zone(name))
+        load_complain(load, zone->token, "bad_value",
+                      "the system does not know the time zone \"%s\"; use an IANA name such as Europe/Berlin, and see that "
+                      "the package tzdata is installed",
+                      name);
+    return name;
+}
+
 static void read_cost_based(struct load *load, const struct load_record *record, struct rule *rule)
 {
     const struct load_value *actions = get(record, FIELD_cost_based_staged_actions);
+    const struct load_value *source = get(record, FIELD_cost_based_cost_key);
+    struct cost_budget *budget = &rule->config.cost_budget;
 
-    (void)rule;
+    if (source->is_valid && source->number == 1)
+        load_complain(load, source->token, "not_yet_enforced",
+                      "the cost_key \"usage\" is not enforced by this release; use fixed, header:NAME or query:NAME");
+    *budget = (struct cost_budget){
+        .budget = get(record, FIELD_cost_based_budget)->number,
+        .period = (enum calendar_period)get(record, FIELD_cost_based_period)->number,
+        .zone = zone_of(load, get(record, FIELD_cost_based_timezone)),
+        .cost = cost_of(load, source, get(record, FIELD_cost_based_fixed_cost),
+                        get(record, FIELD_cost_based_default_cost)),
+    };
     if (actions->is_valid)
-        read_staged_actions(load, actions->token);
+        read_staged_actions(load, actions->token, budget);
 }
 
 /* ---- token_bucket_llm ------------------------------------------------------------------------------------------ */
+
+static int64_t number_of(const struct load_value *value)
+{
+    return value->is_valid ? value->number : 0;
+}
 
 static void read_token_bucket_llm(struct load *load, const struct load_record *record, struct rule *rule)
 {
@@ -117,9 +184,9 @@ static void read_token_bucket_llm(struct load *load, const struct load_record *r
     const struct load_value *burst = get(record, FIELD_token_bucket_llm_burst_tokens);
     const struct load_value *source = get(record, FIELD_token_bucket_llm_token_source);
     const struct load_value *streaming = get(record, FIELD_token_bucket_llm_streaming);
+    struct token_budget *budget = &rule->config.token_budget;
     struct load_record inner;
 
-    (void)rule;
     if (!minute->is_given && !day->is_given)
         load_complain(load, record->token, "missing_field",
                       "%s needs \"tokens_per_minute\" or \"tokens_per_day\", and both are missing",
@@ -128,10 +195,31 @@ static void read_token_bucket_llm(struct load *load, const struct load_record *r
         load_complain(load, burst->name, "inconsistent",
                       "\"burst_tokens\" has no meaning without \"tokens_per_minute\"");
     check_order(load, burst, "burst_tokens", minute, "tokens_per_minute");
-    if (source->is_valid)
-        load_object_read(load, OBJECT_token_source, source->token, &inner);
+    *budget = (struct token_budget){
+        .per_minute = number_of(minute),
+        .burst = burst->is_valid ? burst->number : number_of(minute),
+        .per_day = number_of(day),
+        .max_per_request = number_of(get(record, FIELD_token_bucket_llm_max_tokens_per_request)),
+        .max_prompt = number_of(get(record, FIELD_token_bucket_llm_max_prompt_tokens)),
+        .max_completion = number_of(get(record, FIELD_token_bucket_llm_max_completion_tokens)),
+        .default_completion = number_of(get(record, FIELD_token_bucket_llm_default_max_completion)),
+    };
+    load->bundle->uses_body = true;
+    if (source->is_valid && load_object_read(load, OBJECT_token_source, source->token, &inner))
+        budget->takes_hint = get(&inner, FIELD_token_source_estimator)->number == 1;
     if (streaming->is_valid)
         load_object_read(load, OBJECT_streaming, streaming->token, &inner);
+}
+
+/* ---- concurrency ------------------------------------------------------------------------------------------------- */
+
+static void read_concurrency(struct load *load, const struct load_record *record, struct rule *rule)
+{
+    (void)load;
+    rule->config.concurrency = (struct concurrency){
+        .max_in_flight = get(record, FIELD_concurrency_max_in_flight)->number,
+        .ttl_ns = get(record, FIELD_concurrency_ttl_seconds)->number * NANOSECONDS_PER_SECOND,
+    };
 }
 
 /* ---- all ------------------------------------------------------------------------------------------------------- */
@@ -141,13 +229,11 @@ static const struct algorithm_row {
     enum object config;
     enum field repeated;
     void (*read)(struct load *load, const struct load_record *record, struct rule *rule);
-    bool is_enforced;
 } algorithms[] = {
-    [ALGORITHM_TOKEN_BUCKET] = {OBJECT_token_bucket, FIELD_token_bucket_algorithm, read_token_bucket, true},
-    [ALGORITHM_COST_BASED] = {OBJECT_cost_based, FIELD_cost_based_algorithm, read_cost_based, false},
-    [ALGORITHM_TOKEN_BUCKET_LLM] = {OBJECT_token_bucket_llm, FIELD_token_bucket_llm_algorithm, read_token_bucket_llm,
-                                    false},
-    [ALGORITHM_CONCURRENCY] = {OBJECT_concurrency, FIELD_concurrency_algorithm, NULL, false},
+    [ALGORITHM_TOKEN_BUCKET] = {OBJECT_token_bucket, FIELD_token_bucket_algorithm, read_token_bucket},
+    [ALGORITHM_COST_BASED] = {OBJECT_cost_based, FIELD_cost_based_algorithm, read_cost_based},
+    [ALGORITHM_TOKEN_BUCKET_LLM] = {OBJECT_token_bucket_llm, FIELD_token_bucket_llm_algorithm, read_token_bucket_llm},
+    [ALGORITHM_CONCURRENCY] = {OBJECT_concurrency, FIELD_concurrency_algorithm, read_concurrency},
 };
 
 bool load_algorithm_read(struct load *load, const struct load_value *algorithm, uint32_t token, struct rule *rule)
@@ -157,10 +243,6 @@ bool load_algorithm_read(struct load *load, const struct load_value *algorithm, 
     struct load_record record;
 
     rule->algorithm = (enum algorithm)algorithm->number;
-    if (!row->is_enforced)
-        load_complain(load, algorithm->token, "not_yet_enforced",
-                      "the algorithm \"%.*s\" is not enforced by this release; remove the rule",
-                      SHOWN(algorithm->text));
     if (!load_object_read(load, row->config, token, &record))
         return false;
     repeated = get(&record, row->repeated);
@@ -168,7 +250,6 @@ bool load_algorithm_read(struct load *load, const struct load_value *algorithm, 
         load_complain(load, repeated->token, "inconsistent",
                       "\"algorithm\" is \"%.*s\" here but \"%.*s\" beside algorithm_config; leave it out here",
                       SHOWN(repeated->text), SHOWN(algorithm->text));
-    if (row->read)
-        row->read(load, &record, rule);
+    row->read(load, &record, rule);
     return true;
 }

@@ -3,18 +3,33 @@
  * A policy: id, selector, rules, fallback, and the features beside them.
  */
 #include "policy/load_private.h"
+#include "shm/moment.h"
 
-/* Checks loop_detection or circuit_breaker, which this release refuses once it is switched on. */
-static void check_feature(struct load *load, enum object object, enum field enabled, const struct load_value *value)
+static void read_loop(struct load *load, const struct load_value *value, struct loop_detection *loop)
 {
     struct load_record record;
 
-    if (!value->is_valid || !load_object_read(load, object, value->token, &record))
+    if (!value->is_valid || !load_object_read(load, OBJECT_loop_detection, value->token, &record))
         return;
-    if (load_object_get(&record, enabled)->is_valid && load_object_get(&record, enabled)->number == 1)
-        load_complain(load, load_object_get(&record, enabled)->token, "not_yet_enforced",
-                      "\"%s\" is not enforced by this release; set its \"enabled\" to false",
-                      fields_objects[object].symbol);
+    loop->is_enabled = load_object_get(&record, FIELD_loop_detection_enabled)->number == 1;
+    loop->window_ns = load_object_get(&record, FIELD_loop_detection_window_seconds)->number * NANOSECONDS_PER_SECOND;
+    loop->threshold = load_object_get(&record, FIELD_loop_detection_threshold_identical_requests)->number;
+    loop->action = (enum loop_action)load_object_get(&record, FIELD_loop_detection_action)->number;
+    load->bundle->uses_body = load->bundle->uses_body || loop->is_enabled;
+}
+
+static void read_breaker(struct load *load, const struct load_value *value, struct circuit_breaker *breaker)
+{
+    struct load_record record;
+
+    if (!value->is_valid || !load_object_read(load, OBJECT_circuit_breaker, value->token, &record))
+        return;
+    breaker->is_enabled = load_object_get(&record, FIELD_circuit_breaker_enabled)->number == 1;
+    breaker->threshold = load_object_get(&record, FIELD_circuit_breaker_spend_rate_threshold_per_minute)->number;
+    breaker->open_ns =
+        load_object_get(&record, FIELD_circuit_breaker_auto_reset_after_minutes)->number * 60 * NANOSECONDS_PER_SECOND;
+    breaker->is_per_identity = load_object_get(&record, FIELD_circuit_breaker_scope)->number == 1;
+    breaker->alerts = load_object_get(&record, FIELD_circuit_breaker_alert)->number == 1;
 }
 
 static void check_name(struct load *load, uint32_t token, const struct policy *policy, uint32_t count,
@@ -71,10 +86,8 @@ static void read_spec(struct load *load, uint32_t token, struct policy *policy)
         read_rules(load, rules->token, policy);
     if (fallback->is_valid)
         read_fallback(load, fallback->token, policy);
-    check_feature(load, OBJECT_loop_detection, FIELD_loop_detection_enabled,
-                  load_object_get(&record, FIELD_spec_loop_detection));
-    check_feature(load, OBJECT_circuit_breaker, FIELD_circuit_breaker_enabled,
-                  load_object_get(&record, FIELD_spec_circuit_breaker));
+    read_loop(load, load_object_get(&record, FIELD_spec_loop_detection), &policy->loop);
+    read_breaker(load, load_object_get(&record, FIELD_spec_circuit_breaker), &policy->breaker);
 }
 
 bool load_policy_read(struct load *load, uint32_t token, struct policy *policy)

@@ -6,6 +6,7 @@
 #define FAIRVISOR_POLICY_VERDICT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "policy/bundle.h"
@@ -36,6 +37,11 @@ struct limit_state {
     int64_t reset_ns;   /* allowed: until the limit is whole again; refused: until this request would fit */
 };
 
+enum verdict_warning { VERDICT_BUDGET_WARN = 1, VERDICT_BUDGET_THROTTLE = 2, VERDICT_LOOP_WARN = 4 };
+
+/* Room for a reservation of RESERVATION_MAX_ENTRIES limits: see reservation.h. */
+#define VERDICT_RESERVATION_SIZE 1920
+
 struct verdict {
     bool is_allowed;
     enum reason reason;            /* REASON_NONE when allowed */
@@ -47,7 +53,12 @@ struct verdict {
     bool retry_cures;              /* false: x-should-retry: false */
     int64_t retry_after_ns;        /* refused: wait, with the spread of this identity added */
     bool would_reject;             /* a shadow policy would have refused */
+    unsigned warnings;             /* bits of enum verdict_warning */
+    int64_t delay_ms;              /* hold the answer back for so long */
+    int64_t loop_count;            /* this request is the so many-th of its kind; 0 = nobody counts */
     uint32_t matched_policies;
+    size_t reservation_size;       /* 0 = nothing to settle */
+    char reservation[VERDICT_RESERVATION_SIZE]; /* for POST /v1/settle; base64url, not terminated */
 };
 
 #endif

@@ -2,7 +2,7 @@
  *
  * All-or-nothing admission: see admission.h.
  *
- *   order by stripe -> lock each stripe once, in order -> find or fetch room -> judge -> debit -> unlock
+ *   order by stripe -> lock each stripe once, in order -> find a cell or room for one -> judge -> apply -> unlock
  *
  * A process that dies between two debits leaves the first charged and the second not: somebody lost one request's worth, nobody
  * got one too many.
@@ -67,7 +67,8 @@ static void judge(struct charge *charge, const struct cell *cell, struct moment 
     else
         cell_init(&copy, charge->key, &charge->limit, now);
     cell_refresh(&copy, &charge->limit, now);
-    cell_judge(&copy, &charge->limit, charge->cost, &charge->view);
+    cell_judge(&copy, &charge->limit, charge->cost, now, &charge->view);
+    charge->refuses = !charge->view.fits && !charge->never_refuses;
 }
 
 /* Finds the cells of the charges [from, to) of one stripe, then rooms for those that have none. */
@@ -94,6 +95,11 @@ static void locate(const struct arena *arena, struct charge *charges, const uint
         if (charge->cell != STRIPE_NO_CELL)
             continue;
         judge(charge, NULL, now);
+        if (charge->cost < 0) {
+            /* Nothing was spent that could be given back. */
+            charge->has_no_room = true;
+            continue;
+        }
         if (taken_count < 64)
             charge->cell = stripe_find_room(stripe, charge->key, now, taken, taken_count);
         if (charge->cell != STRIPE_NO_CELL) {
@@ -101,12 +107,12 @@ static void locate(const struct arena *arena, struct charge *charges, const uint
             continue;
         }
         charge->has_no_room = true;
-        charge->view.fits = charge->view.fits && charge->admits_when_full;
+        charge->refuses = charge->refuses || !(charge->admits_when_full || charge->never_refuses);
         admission->no_room++;
     }
 }
 
-/* True when every charge of group 0 fits. Marks the charges of the other groups that do not fit as a whole. */
+/* True when no charge of group 0 refuses. Marks the charges of the other groups that do not pass as a whole. */
 static bool settle_groups(struct charge *charges, size_t count)
 {
     bool enforced_fits = true;
@@ -115,7 +121,7 @@ static bool settle_groups(struct charge *charges, size_t count)
         bool fits = true;
 
         for (to = from; to < count && charges[to].group == charges[from].group; to++)
-            fits = fits && charges[to].view.fits;
+            fits = fits && !charges[to].refuses;
         for (size_t i = from; i < to; i++)
             charges[i].is_held_back = !fits;
         if (charges[from].group == 0)
@@ -124,7 +130,8 @@ static bool settle_groups(struct charge *charges, size_t count)
     return enforced_fits;
 }
 
-static void debit(const struct arena *arena, struct charge *charge, struct moment now, struct admission *admission)
+/* Changes the cell of a charge: debits it or, when that is all there is to do, opens its breaker. */
+static void apply(const struct arena *arena, struct charge *charge, struct moment now, struct admission *admission)
 {
     struct stripe *stripe = arena_stripe(arena, charge->stripe);
     bool was_used = stripe->tags[charge->cell] != 0;
@@ -136,8 +143,21 @@ static void debit(const struct arena *arena, struct charge *charge, struct momen
         admission->reused += was_used;
     }
     cell_refresh(cell, &charge->limit, now);
-    cell_debit(cell, &charge->limit, charge->cost);
+    if (charge->view.trips)
+        cell_trip(cell, &charge->limit, now);
+    else if (charge->limit.kind == CELL_FLIGHT && charge->cost < 0)
+        cell_land(cell, &charge->limit, charge->begun_ns);
+    else
+        cell_debit(cell, &charge->limit, charge->cost, now);
     stripe_change_end(stripe);
+}
+
+/* True when the charge changes its cell: it is admitted and has something to count, or its breaker opens. */
+static bool is_due(const struct charge *charge, bool is_admitted)
+{
+    if (charge->has_no_room)
+        return false;
+    return charge->view.trips || (is_admitted && !charge->is_held_back);
 }
 
 /* Places every charge and empties the result fields. */
@@ -149,6 +169,7 @@ static void prepare(const struct arena *arena, struct charge *charges, uint32_t 
         charges[i].stripe = arena ? arena_stripe_of(arena, charges[i].key) : 0;
         charges[i].cell = STRIPE_NO_CELL;
         charges[i].has_no_room = false;
+        charges[i].refuses = false;
         charges[i].is_held_back = false;
         if (order)
             order[i] = (uint32_t)i;
@@ -171,12 +192,9 @@ void admission_take(const struct arena *arena, struct charge *charges, uint32_t 
         locate(arena, charges, order, from, to, now, admission);
     }
     admission->is_admitted = settle_groups(charges, count);
-    for (size_t i = 0; admission->is_admitted && i < count; i++) {
-        struct charge *charge = &charges[order[i]];
-
-        if (!charge->has_no_room && !charge->is_held_back)
-            debit(arena, charge, now, admission);
-    }
+    for (size_t i = 0; i < count; i++)
+        if (is_due(&charges[i], admission->is_admitted))
+            apply(arena, &charges[i], now, admission);
     unlock_all(arena, charges, order, count);
 }
 

@@ -17,19 +17,22 @@
 struct charge {
     uint64_t key[2];
     struct cell_limit limit;
-    int64_t cost;           /* millionths, >= 0 */
+    int64_t cost;           /* millionths; negative: gives back */
+    int64_t begun_ns;       /* FLIGHT with a negative cost: boot time at which the request that ends now began */
     uint32_t group;         /* 0: enforced; n: shadow policy n, whose charges stand together in the array */
+    bool never_refuses;     /* counted whether it fits or not: a settlement, a warning */
     bool admits_when_full;  /* no cell to be had: pass uncounted instead of refusing */
 
     struct cell_view view;  /* before the charge */
-    bool is_held_back;      /* another charge of its group does not fit */
+    bool refuses;           /* it does not fit, and that matters */
+    bool is_held_back;      /* another charge of its group refuses */
     bool has_no_room;       /* the identity is new and its stripe is full of live cells */
     uint32_t stripe;
     uint32_t cell;          /* STRIPE_NO_CELL: a fresh one */
 };
 
 struct admission {
-    bool is_admitted;  /* every charge of group 0 fits */
+    bool is_admitted;  /* no charge of group 0 refuses */
     bool is_stuck;     /* a stripe could not be locked: nothing was judged or charged */
     uint32_t created;  /* cells given to new identities ... */
     uint32_t reused;   /* ... of which so many had belonged to another */
@@ -37,8 +40,9 @@ struct admission {
     uint64_t repaired; /* cells restored after another process died */
 };
 
-/* Judges CHARGES at NOW. When all of group 0 fit, debits them, and each other group that fits as a whole. ORDER is scratch for COUNT
- * indexes. No two charges may have the same key. */
+/* Judges CHARGES at NOW. When none of group 0 refuses, debits them in the order they stand in, and each other group that passes as
+ * a whole. A breaker that has to open does so in any case. ORDER is scratch for COUNT indexes. No two charges may have the
+ * same key. */
 void admission_take(const struct arena *arena, struct charge *charges, uint32_t *order, size_t count, struct moment now,
                     struct admission *admission);
 

@@ -1,80 +1,61 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * The arithmetic of one cell, exact in integers: refill is accounted to the billionth of a millionth, so that no sequence of
- * small steps gains or loses anything against one large step.
+ * Cells of every kind behind one table: see cell.h.
  */
 #include "shm/cell.h"
 
 #include <string.h>
 
-typedef unsigned __int128 wide;
+#include "shm/cell_kinds.h"
 
-#define FAR_AWAY (INT64_MAX / 4) /* some 73 years in nanoseconds; sums of two stay below INT64_MAX */
+#define SPENT_MAX (INT64_MAX / 2)
+#define STAMP_MAX (INT64_MAX / 2)
 
-/* Time in which RATE brings back AMOUNT millionths, less what REMAINDER already did; rounded up. */
-static int64_t time_to_refill(int64_t amount, int64_t rate, uint32_t remainder)
-{
-    wide need = (wide)amount * NANOSECONDS_PER_SECOND;
-    wide time;
-
-    if (amount <= 0)
-        return 0;
-    need -= remainder;
-    if (need <= UINT64_MAX - (uint64_t)rate)
-        time = ((uint64_t)need + (uint64_t)rate - 1) / (uint64_t)rate;
-    else
-        time = (need + (uint64_t)rate - 1) / (uint64_t)rate;
-    return time > FAR_AWAY ? FAR_AWAY : (int64_t)time;
-}
-
-int64_t cell_time_to_refill(int64_t amount, int64_t rate)
-{
-    return time_to_refill(amount, rate, 0);
-}
+static const struct kind_row {
+    cell_refresh_kind *refresh;
+    cell_judge_kind *judge;
+    cell_debit_kind *debit;
+    cell_is_sane_kind *is_sane;
+} kinds[CELL_KINDS] = {
+    [CELL_BUCKET] = {cell_bucket_refresh, cell_bucket_judge, cell_bucket_debit, cell_bucket_is_sane},
+    [CELL_WINDOW] = {cell_window_refresh, cell_window_judge, cell_window_debit, cell_window_is_sane},
+    [CELL_COUNT] = {cell_count_refresh, cell_count_judge, cell_count_debit, cell_count_is_sane},
+    [CELL_FLIGHT] = {cell_flight_refresh, cell_flight_judge, cell_flight_debit, cell_flight_is_sane},
+    [CELL_BREAKER] = {cell_breaker_refresh, cell_breaker_judge, cell_breaker_debit, cell_breaker_is_sane},
+};
 
 void cell_refresh(struct cell *cell, const struct cell_limit *limit, struct moment now)
 {
-    int64_t elapsed = now.boot_ns - cell->stamp_ns;
-    uint64_t product, millionths;
-
-    if (elapsed <= 0)
-        return;
-    if (cell->spent > 0 && !__builtin_mul_overflow((uint64_t)elapsed, (uint64_t)limit->rate, &product) &&
-        !__builtin_add_overflow(product, cell->remainder, &product)) {
-        millionths = product / NANOSECONDS_PER_SECOND;
-        cell->remainder = (uint32_t)(product % NANOSECONDS_PER_SECOND);
-    } else {
-        wide exact = (wide)(uint64_t)elapsed * (uint64_t)limit->rate + cell->remainder;
-
-        millionths = exact / NANOSECONDS_PER_SECOND > INT64_MAX ? INT64_MAX : (uint64_t)(exact / NANOSECONDS_PER_SECOND);
-        cell->remainder = (uint32_t)(exact % NANOSECONDS_PER_SECOND);
-    }
-    if (millionths >= (uint64_t)cell->spent) {
-        cell->spent = 0;
-        cell->remainder = 0;
-    } else {
-        cell->spent -= (int64_t)millionths;
-    }
-    cell->stamp_ns = now.boot_ns;
+    kinds[limit->kind].refresh(cell, limit, now);
+    if (now.boot_ns > cell->stamp_ns && limit->kind != CELL_BREAKER)
+        cell->stamp_ns = now.boot_ns;
 }
 
-void cell_judge(const struct cell *cell, const struct cell_limit *limit, int64_t cost, struct cell_view *view)
+void cell_judge(const struct cell *cell, const struct cell_limit *limit, int64_t cost, struct moment now,
+                struct cell_view *view)
 {
-    view->remaining = limit->capacity - cell->spent;
+    *view = (struct cell_view){.remaining = limit->capacity - cell->spent};
     view->fits = cost <= view->remaining;
-    view->reset_ns = time_to_refill(cell->spent, limit->rate, cell->remainder);
+    kinds[limit->kind].judge(cell, limit, cost, now, view);
     if (view->fits)
         view->wait_ns = 0;
     else if (cost > limit->capacity)
         view->wait_ns = INT64_MAX;
-    else
-        view->wait_ns = time_to_refill(cost - view->remaining, limit->rate, cell->remainder);
 }
 
-void cell_debit(struct cell *cell, const struct cell_limit *limit, int64_t cost)
+void cell_debit(struct cell *cell, const struct cell_limit *limit, int64_t cost, struct moment now)
 {
-    cell->spent += cost;
-    cell->expires_ns = cell->stamp_ns + time_to_refill(cell->spent, limit->rate, cell->remainder);
+    kinds[limit->kind].debit(cell, limit, cost, now);
+}
+
+void cell_trip(struct cell *cell, const struct cell_limit *limit, struct moment now)
+{
+    cell_breaker_trip(cell, limit, now);
+}
+
+bool cell_land(struct cell *cell, const struct cell_limit *limit, int64_t begun_ns)
+{
+    return cell_flight_land(cell, limit, begun_ns);
 }
 
 void cell_init(struct cell *cell, const uint64_t key[2], const struct cell_limit *limit, struct moment now)
@@ -87,11 +68,19 @@ void cell_init(struct cell *cell, const uint64_t key[2], const struct cell_limit
     cell->expires_ns = now.boot_ns;
 }
 
+bool cell_shift(struct cell *cell, int64_t shift)
+{
+    cell->stamp_ns += shift;
+    cell->expires_ns += shift;
+    if (cell->kind == CELL_BREAKER && cell->of.breaker.opened_ns)
+        cell->of.breaker.opened_ns += shift;
+    return cell->kind != CELL_FLIGHT || shift == 0;
+}
+
 bool cell_is_sane(const struct cell *cell)
 {
     if (cell->kind == CELL_FREE)
         return true;
-    return cell->kind < CELL_KINDS && cell->spent >= 0 && cell->spent <= INT64_MAX / 2 &&
-           cell->remainder < NANOSECONDS_PER_SECOND && cell->expires_ns >= cell->stamp_ns &&
-           cell->stamp_ns <= INT64_MAX / 2 && cell->stamp_ns >= INT64_MIN / 2;
+    return cell->kind < CELL_KINDS && cell->spent >= 0 && cell->spent <= SPENT_MAX && cell->stamp_ns <= STAMP_MAX &&
+           cell->stamp_ns >= -STAMP_MAX && cell->expires_ns >= -STAMP_MAX && kinds[cell->kind].is_sane(cell);
 }

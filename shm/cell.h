@@ -15,49 +15,84 @@
 
 enum cell_kind {
     CELL_FREE,   /* never used, or cleared */
-    CELL_BUCKET, /* token bucket: spent refills steadily */
+    CELL_BUCKET, /* token bucket: spent comes back steadily */
+    CELL_WINDOW, /* calendar window: spent comes back whole when the window ends */
+    CELL_COUNT,  /* window that begins with its first request and ends a fixed time later */
+    CELL_FLIGHT, /* requests in flight: each comes back by hand or after a time of its own */
+    CELL_BREAKER, /* spending of about a minute; opens when it grows too fast */
     CELL_KINDS
 };
+
+#define CELL_PER_SECOND   NANOSECONDS_PER_SECOND
+#define CELL_PER_MINUTE   (60 * NANOSECONDS_PER_SECOND)
+#define CELL_FLIGHT_LANES 4
 
 struct cell {
     uint64_t key[2];    /* keyed hash of the identity */
     int64_t expires_ns; /* boot time from which the cell says nothing any more */
-    int64_t spent;      /* millionths, >= 0 */
-    int64_t stamp_ns;   /* boot time up to which refill is accounted for; may be negative after a reboot */
-    uint32_t remainder; /* billionths of a millionth refilled beyond spent, < 1e9 */
+    int64_t spent;      /* millionths; a charge at settlement may bring it beyond any limit */
+    int64_t stamp_ns;   /* boot time the cell was brought up to; may be negative after a reboot */
+    uint32_t seconds;   /* FLIGHT: length of a lane */
     uint8_t kind;       /* enum cell_kind */
-    uint8_t unused[3];
-    uint64_t reserved[2];
+    uint8_t period;     /* WINDOW: which kind of period the window is of */
+    uint8_t unused[2];
+    union {
+        int64_t remainder;                 /* BUCKET: millionths times per_ns refilled beyond spent, < per_ns */
+        int64_t window_end_s;              /* WINDOW: wall-clock seconds */
+        uint32_t lanes[CELL_FLIGHT_LANES]; /* FLIGHT: requests begun in each part of the time to live */
+        struct {
+            int64_t opened_ns; /* boot time the breaker opened; 0 = closed */
+            int64_t previous;  /* spent in the minute before the one that begins at stamp_ns */
+        } breaker;
+    } of;
 };
 
 _Static_assert(sizeof(struct cell) == 64, "a cell is one cache line");
 
-/* What a limit asks of a cell. */
+/* What a limit asks of a cell. Amounts are millionths. */
 struct cell_limit {
     enum cell_kind kind;
-    int64_t capacity; /* millionths, > 0 */
-    int64_t rate;     /* millionths per second, > 0 */
+    int64_t capacity;     /* > 0 */
+    int64_t rate;         /* BUCKET: so much comes back, > 0, ... */
+    int64_t per_ns;       /* BUCKET: ... in so much time: CELL_PER_SECOND or CELL_PER_MINUTE */
+    int64_t window_end_s; /* WINDOW: end of the window that now lies in, wall-clock seconds */
+    int64_t length_ns;    /* COUNT: of the window; FLIGHT: time to live of one request; BREAKER: open for so long, 0 = until
+                           * it is closed by hand */
+    uint8_t period;       /* WINDOW: kind of period, so that a reload that changes it is seen */
 };
 
-/* Where a cell stands, seen from one request of COST. */
+/* Where a cell stands, seen from one request of some cost. */
 struct cell_view {
     bool fits;
-    int64_t remaining; /* millionths before the charge; negative when the limit was lowered */
-    int64_t wait_ns;   /* until COST fits; 0 when it does, INT64_MAX when it never will */
-    int64_t reset_ns;  /* until the limit is whole again, before the charge */
+    bool trips; /* BREAKER: it does not fit, and the cell must be changed all the same: see cell_trip */
+    int64_t remaining; /* millionths before the charge; negative when the limit was lowered or a settlement overdrew */
+    int64_t wait_ns;   /* until the cost fits; 0 when it does, INT64_MAX when it never will */
+    int64_t reset_ns;  /* until the limit is whole again, were the request charged when it fits */
 };
 
-/* Brings CELL up to NOW (a time before its stamp changes nothing). */
+/* Brings CELL up to NOW. A time before its stamp changes nothing: it neither refills nor takes away. */
 void cell_refresh(struct cell *cell, const struct cell_limit *limit, struct moment now);
 
 /* Judges a refreshed cell. */
-void cell_judge(const struct cell *cell, const struct cell_limit *limit, int64_t cost, struct cell_view *view);
+void cell_judge(const struct cell *cell, const struct cell_limit *limit, int64_t cost, struct moment now,
+                struct cell_view *view);
 
-/* Spends COST from a refreshed cell and moves its expiry. */
-void cell_debit(struct cell *cell, const struct cell_limit *limit, int64_t cost);
+/* Spends COST (negative: gives it back, never below nothing spent) on a refreshed cell and moves its expiry. */
+void cell_debit(struct cell *cell, const struct cell_limit *limit, int64_t cost, struct moment now);
 
-/* Time in which RATE (millionths per second) brings back AMOUNT millionths, in nanoseconds, rounded up; 0 for none. */
-int64_t cell_time_to_refill(int64_t amount, int64_t rate);
+/* Opens the breaker of a refreshed cell whose view trips. */
+void cell_trip(struct cell *cell, const struct cell_limit *limit, struct moment now);
+
+/* Takes one request that began at BEGUN_NS (boot time) out of a refreshed FLIGHT cell. false when its time to live had already
+ * done so. */
+bool cell_land(struct cell *cell, const struct cell_limit *limit, int64_t begun_ns);
+
+/* Moves a cell's times by SHIFT nanoseconds, to those of another boot. false when the cell has no meaning there: what was in
+ * flight before a reboot is not any more. */
+bool cell_shift(struct cell *cell, int64_t shift);
+
+/* Time in which a bucket brings back AMOUNT millionths, in nanoseconds, rounded up; 0 for none. */
+int64_t cell_time_to_refill(const struct cell_limit *limit, int64_t amount);
 
 /* A fresh cell for KEY. */
 void cell_init(struct cell *cell, const uint64_t key[2], const struct cell_limit *limit, struct moment now);
@@ -65,9 +100,14 @@ void cell_init(struct cell *cell, const uint64_t key[2], const struct cell_limit
 /* True when the bytes can be a cell of this arena: a check for what another process left behind. */
 bool cell_is_sane(const struct cell *cell);
 
+/* True when the cell says nothing that a fresh one would not say. A calendar window must be over by both clocks: the wall clock
+ * may have gone back. */
 static inline bool cell_is_reusable(const struct cell *cell, struct moment now)
 {
-    return cell->kind == CELL_FREE || cell->expires_ns <= now.boot_ns;
+    if (cell->kind == CELL_FREE)
+        return true;
+    return cell->expires_ns <= now.boot_ns &&
+           (cell->kind != CELL_WINDOW || cell->of.window_end_s <= now.wall_ns / NANOSECONDS_PER_SECOND);
 }
 
 #endif

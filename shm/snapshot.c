@@ -365,9 +365,7 @@ uint64_t snapshot_apply(const struct snapshot *snapshot, const struct arena *are
             (*lost)++;
             continue;
         }
-        cell.stamp_ns += shift;
-        cell.expires_ns += shift;
-        if (cell_is_reusable(&cell, now))
+        if (!cell_shift(&cell, shift) || cell_is_reusable(&cell, now))
             continue;
         if (put(arena, &cell, now))
             restored++;

@@ -38,7 +38,7 @@ static void tear_down(void)
 static struct charge charge_of(uint64_t identity, int64_t capacity, uint32_t group)
 {
     struct charge charge = {
-        .limit = {.kind = CELL_BUCKET, .capacity = capacity, .rate = NEVER}, .cost = ONE, .group = group};
+        .limit = {.kind = CELL_BUCKET, .capacity = capacity, .rate = NEVER, .per_ns = CELL_PER_SECOND}, .cost = ONE, .group = group};
 
     /* Spread like a hash would. */
     charge.key[0] = identity * UINT64_C(0x9e3779b97f4a7c15);

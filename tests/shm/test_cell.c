@@ -14,9 +14,14 @@ static struct moment at(int64_t boot_ns)
     return (struct moment){.boot_ns = boot_ns};
 }
 
+static struct moment now_of(const struct cell *cell)
+{
+    return at(cell->stamp_ns);
+}
+
 /* The obvious model: what has come back since the start, in billionths of a millionth. */
 struct model {
-    unsigned __int128 owed; /* spent * 1e9 */
+    unsigned __int128 owed; /* spent * per_ns */
     int64_t stamp_ns;
 };
 
@@ -40,7 +45,9 @@ START_TEST(agrees_with_the_model)
 {
     srandom(7);
     for (int round = 0; round < 2000; round++) {
-        struct cell_limit limit = {.kind = CELL_BUCKET, .rate = 1 + random_up_to(INT64_C(1) << (random() % 50))};
+        struct cell_limit limit = {.kind = CELL_BUCKET,
+                                    .rate = 1 + random_up_to(INT64_C(1) << (random() % 50)),
+                                    .per_ns = random() % 2 ? CELL_PER_SECOND : CELL_PER_MINUTE};
         struct model model = {.stamp_ns = 0};
         struct cell cell;
         int64_t now = 0;
@@ -55,13 +62,13 @@ START_TEST(agrees_with_the_model)
             now += random_up_to(INT64_C(1) << (random() % 40)) - 5;
             cell_refresh(&cell, &limit, at(now));
             model_refresh(&model, &limit, now);
-            cell_judge(&cell, &limit, cost, &view);
-            room = (unsigned __int128)(uint64_t)limit.capacity * 1000000000u - model.owed;
-            ck_assert_int_eq(view.fits, (unsigned __int128)(uint64_t)cost * 1000000000u <= room);
+            cell_judge(&cell, &limit, cost, now_of(&cell), &view);
+            room = (unsigned __int128)(uint64_t)limit.capacity * (uint64_t)limit.per_ns - model.owed;
+            ck_assert_int_eq(view.fits, (unsigned __int128)(uint64_t)cost * (uint64_t)limit.per_ns <= room);
             if (!view.fits)
                 continue;
-            cell_debit(&cell, &limit, cost);
-            model.owed += (unsigned __int128)(uint64_t)cost * 1000000000u;
+            cell_debit(&cell, &limit, cost, now_of(&cell));
+            model.owed += (unsigned __int128)(uint64_t)cost * (uint64_t)limit.per_ns;
             ck_assert(cell_is_sane(&cell));
         }
     }
@@ -72,7 +79,9 @@ START_TEST(waiting_as_told_is_enough_and_no_more)
 {
     srandom(8);
     for (int round = 0; round < 100000; round++) {
-        struct cell_limit limit = {.kind = CELL_BUCKET, .rate = 1 + random_up_to(INT64_C(1) << (random() % 40))};
+        struct cell_limit limit = {.kind = CELL_BUCKET,
+                                    .rate = 1 + random_up_to(INT64_C(1) << (random() % 40)),
+                                    .per_ns = random() % 2 ? CELL_PER_SECOND : CELL_PER_MINUTE};
         struct cell cell;
         struct cell_view view, later;
         int64_t cost;
@@ -80,18 +89,18 @@ START_TEST(waiting_as_told_is_enough_and_no_more)
         limit.capacity = limit.rate + random_up_to(limit.rate);
         cell_init(&cell, key, &limit, at(0));
         cell.spent = random_up_to(limit.capacity);
-        cell.remainder = cell.spent ? (uint32_t)random_up_to(999999999) : 0;
+        cell.of.remainder = cell.spent ? random_up_to(limit.per_ns - 1) : 0;
         cost = random_up_to(limit.capacity);
-        cell_judge(&cell, &limit, cost, &view);
+        cell_judge(&cell, &limit, cost, now_of(&cell), &view);
         if (view.fits || view.wait_ns > INT64_MAX / 8)
             continue;
         struct cell early = cell;
 
         cell_refresh(&cell, &limit, at(view.wait_ns));
-        cell_judge(&cell, &limit, cost, &later);
+        cell_judge(&cell, &limit, cost, now_of(&cell), &later);
         ck_assert(later.fits);
         cell_refresh(&early, &limit, at(view.wait_ns - 1));
-        cell_judge(&early, &limit, cost, &later);
+        cell_judge(&early, &limit, cost, now_of(&early), &later);
         ck_assert(!later.fits);
     }
 }
@@ -99,11 +108,11 @@ END_TEST
 
 START_TEST(an_expired_cell_is_whole)
 {
-    struct cell_limit limit = {.kind = CELL_BUCKET, .capacity = 10000000, .rate = 3333333};
+    struct cell_limit limit = {.kind = CELL_BUCKET, .capacity = 10000000, .rate = 3333333, .per_ns = CELL_PER_SECOND};
     struct cell cell;
 
     cell_init(&cell, key, &limit, at(1000));
-    cell_debit(&cell, &limit, 9999999);
+    cell_debit(&cell, &limit, 9999999, now_of(&cell));
     ck_assert(!cell_is_reusable(&cell, at(cell.expires_ns - 1)));
     ck_assert(cell_is_reusable(&cell, at(cell.expires_ns)));
     cell_refresh(&cell, &limit, at(cell.expires_ns));
@@ -113,11 +122,11 @@ END_TEST
 
 START_TEST(time_going_back_changes_nothing)
 {
-    struct cell_limit limit = {.kind = CELL_BUCKET, .capacity = 10000000, .rate = 1000000};
+    struct cell_limit limit = {.kind = CELL_BUCKET, .capacity = 10000000, .rate = 1000000, .per_ns = CELL_PER_SECOND};
     struct cell cell, before;
 
     cell_init(&cell, key, &limit, at(1000));
-    cell_debit(&cell, &limit, 5000000);
+    cell_debit(&cell, &limit, 5000000, now_of(&cell));
     before = cell;
     cell_refresh(&cell, &limit, at(500));
     ck_assert_mem_eq(&cell, &before, sizeof(cell));
@@ -126,16 +135,16 @@ END_TEST
 
 START_TEST(a_changed_limit_keeps_the_spent_part)
 {
-    struct cell_limit small = {.kind = CELL_BUCKET, .capacity = 10000000, .rate = 1};
-    struct cell_limit large = {.kind = CELL_BUCKET, .capacity = 20000000, .rate = 1};
+    struct cell_limit small = {.kind = CELL_BUCKET, .capacity = 10000000, .rate = 1, .per_ns = CELL_PER_SECOND};
+    struct cell_limit large = {.kind = CELL_BUCKET, .capacity = 20000000, .rate = 1, .per_ns = CELL_PER_SECOND};
     struct cell cell;
     struct cell_view view;
 
     cell_init(&cell, key, &small, at(0));
-    cell_debit(&cell, &small, 10000000);
-    cell_judge(&cell, &small, 1, &view);
+    cell_debit(&cell, &small, 10000000, now_of(&cell));
+    cell_judge(&cell, &small, 1, now_of(&cell), &view);
     ck_assert(!view.fits);
-    cell_judge(&cell, &large, 1000000, &view);
+    cell_judge(&cell, &large, 1000000, now_of(&cell), &view);
     ck_assert(view.fits);
     ck_assert_int_eq(view.remaining, 10000000);
 }
@@ -143,12 +152,12 @@ END_TEST
 
 START_TEST(larger_than_the_limit_never_fits)
 {
-    struct cell_limit limit = {.kind = CELL_BUCKET, .capacity = 10, .rate = 1};
+    struct cell_limit limit = {.kind = CELL_BUCKET, .capacity = 10, .rate = 1, .per_ns = CELL_PER_SECOND};
     struct cell cell;
     struct cell_view view;
 
     cell_init(&cell, key, &limit, at(0));
-    cell_judge(&cell, &limit, 11, &view);
+    cell_judge(&cell, &limit, 11, now_of(&cell), &view);
     ck_assert(!view.fits);
     ck_assert_int_eq(view.wait_ns, INT64_MAX);
 }

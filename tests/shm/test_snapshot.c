@@ -46,7 +46,7 @@ static void tear_down(void)
 
 static struct charge charge_of(uint64_t identity, int64_t rate, int64_t cost)
 {
-    struct charge charge = {.limit = {.kind = CELL_BUCKET, .capacity = 1000 * ONE, .rate = rate}, .cost = cost};
+    struct charge charge = {.limit = {.kind = CELL_BUCKET, .capacity = 1000 * ONE, .rate = rate, .per_ns = CELL_PER_SECOND}, .cost = cost};
 
     charge.key[0] = identity * UINT64_C(0x9e3779b97f4a7c15);
     charge.key[1] = (identity + 1) * UINT64_C(0xc2b2ae3d27d4eb4f);

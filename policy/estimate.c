@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Token estimates in one pass over a JSON body: see estimate.h. It follows strings, braces and names and nothing else; the text of a
+ * long prompt is passed over by memchr. What a wrong guess costs is bounded by settlement, so a malformed body needs no
+ * better answer than a rough one.
+ */
+#include "policy/estimate.h"
+
+#include <string.h>
+
+#define DEPTH_MAX        64
+#define TOKENS_PER_MEDIA 1000 /* an image, a file, a piece of sound: their data says nothing about tokens */
+
+/* What the value behind a name means here. */
+enum meaning {
+    MEANS_NOTHING,
+    MEANS_TEXT,     /* strings are prompt */
+    MEANS_TOKENS,   /* strings are prompt, numbers are token ids */
+    MEANS_MOST,     /* a number of completion tokens */
+    MEANS_CHOICES,  /* a number of completions */
+    MEANS_PART,     /* kind of a content part */
+};
+
+static const struct known_name {
+    struct slice name;
+    enum meaning meaning;
+    int deepest; /* nesting of the object that may hold it */
+} names[] = {
+    {SLICE("content"), MEANS_TEXT, DEPTH_MAX},
+    {SLICE("text"), MEANS_TEXT, DEPTH_MAX},
+    {SLICE("system"), MEANS_TEXT, DEPTH_MAX},
+    {SLICE("instructions"), MEANS_TEXT, DEPTH_MAX},
+    {SLICE("arguments"), MEANS_TEXT, DEPTH_MAX},
+    {SLICE("output"), MEANS_TEXT, DEPTH_MAX},
+    {SLICE("thinking"), MEANS_TEXT, DEPTH_MAX},
+    {SLICE("description"), MEANS_TEXT, DEPTH_MAX},
+    {SLICE("prompt"), MEANS_TOKENS, DEPTH_MAX},
+    {SLICE("input"), MEANS_TOKENS, DEPTH_MAX},
+    {SLICE("type"), MEANS_PART, DEPTH_MAX},
+    {SLICE("max_tokens"), MEANS_MOST, 1},
+    {SLICE("max_completion_tokens"), MEANS_MOST, 1},
+    {SLICE("max_output_tokens"), MEANS_MOST, 1},
+    {SLICE("maxOutputTokens"), MEANS_MOST, 2},
+    {SLICE("n"), MEANS_CHOICES, 1},
+    {SLICE("best_of"), MEANS_CHOICES, 1},
+    {SLICE("candidateCount"), MEANS_CHOICES, 2},
+};
+
+static const struct slice media[] = {
+    SLICE("image_url"), SLICE("input_image"), SLICE("image"),    SLICE("document"),
+    SLICE("file"),      SLICE("input_file"),  SLICE("input_audio"),
+};
+
+struct scan {
+    const char *at, *end;
+    int depth;
+    bool is_object[DEPTH_MAX + 1];
+    enum meaning inherited[DEPTH_MAX + 1]; /* of the values in this container, when they have no name of their own */
+    enum meaning meaning;                  /* of the value that comes next */
+    bool wants_name;
+    uint64_t text_bytes;
+    int64_t tokens;
+    int64_t most, choices; /* 0 = not given */
+    bool has_bad_figure;
+};
+
+static enum meaning meaning_of(struct slice name, int depth)
+{
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (slice_equal(names[i].name, name))
+            return depth <= names[i].deepest ? names[i].meaning : MEANS_NOTHING;
+    return MEANS_NOTHING;
+}
+
+/* Reads the string that begins behind the quote at scan->at and leaves scan->at behind its end. */
+static struct slice read_string(struct scan *scan)
+{
+    const char *begin = scan->at + 1, *from = begin;
+
+    for (;;) {
+        const char *quote = memchr(from, '"', (size_t)(scan->end - from));
+        const char *escape = quote;
+
+        if (!quote) {
+            scan->at = scan->end;
+            return (struct slice){begin, (size_t)(scan->end - begin)};
+        }
+        while (escape > begin && escape[-1] == '\\')
+            escape--;
+        if ((quote - escape) % 2 == 0) {
+            scan->at = quote + 1;
+            return (struct slice){begin, (size_t)(quote - begin)};
+        }
+        from = quote + 1;
+    }
+}
+
+static void take_string(struct scan *scan, struct slice text)
+{
+    switch (scan->meaning) {
+    case MEANS_TEXT:
+    case MEANS_TOKENS:
+        scan->text_bytes += text.size;
+        break;
+    case MEANS_PART:
+        for (size_t i = 0; i < sizeof(media) / sizeof(media[0]); i++)
+            if (slice_equal(media[i], text))
+                scan->tokens += TOKENS_PER_MEDIA;
+        break;
+    case MEANS_MOST:
+    case MEANS_CHOICES:
+        scan->has_bad_figure = true;
+        break;
+    case MEANS_NOTHING:
+        break;
+    }
+}
+
+/* A positive whole number up to ESTIMATE_MOST, or 0. */
+static int64_t whole_number(struct slice text)
+{
+    int64_t number = 0;
+
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9' || number > ESTIMATE_MOST)
+            return 0;
+        number = number * 10 + (text.data[i] - '0');
+    }
+    return number <= ESTIMATE_MOST ? number : 0;
+}
+
+static void take_figure(struct scan *scan, int64_t *figure, struct slice text)
+{
+    int64_t number = whole_number(text);
+
+    /* Of several that contradict each other the largest counts: a small one must not hide it. */
+    if (number == 0)
+        scan->has_bad_figure = true;
+    else if (number > *figure)
+        *figure = number;
+}
+
+static void take_scalar(struct scan *scan)
+{
+    const char *begin = scan->at;
+    struct slice text;
+
+    while (scan->at < scan->end && !strchr(",]}: \t\r\n\"[{", *scan->at))
+        scan->at++;
+    if (scan->at == begin)
+        scan->at++;
+    text = (struct slice){begin, (size_t)(scan->at - begin)};
+    if (slice_equal(text, SLICE("null")))
+        return;
+    if (scan->meaning == MEANS_MOST)
+        take_figure(scan, &scan->most, text);
+    else if (scan->meaning == MEANS_CHOICES)
+        take_figure(scan, &scan->choices, text);
+    else if (scan->meaning == MEANS_TOKENS && *begin >= '0' && *begin <= '9')
+        scan->tokens++;
+}
+
+static void take_quoted(struct scan *scan)
+{
+    struct slice text = read_string(scan);
+
+    if (scan->wants_name) {
+        scan->meaning = meaning_of(text, scan->depth);
+        scan->wants_name = false;
+        return;
+    }
+    take_string(scan, text);
+}
+
+static bool open_container(struct scan *scan, bool is_object)
+{
+    if (scan->depth == DEPTH_MAX)
+        return false;
+    if (scan->meaning == MEANS_MOST || scan->meaning == MEANS_CHOICES)
+        scan->has_bad_figure = true;
+    scan->depth++;
+    scan->is_object[scan->depth] = is_object;
+    scan->inherited[scan->depth] = scan->meaning;
+    scan->wants_name = is_object;
+    scan->at++;
+    return true;
+}
+
+static void close_container(struct scan *scan)
+{
+    if (scan->depth > 0)
+        scan->depth--;
+    scan->wants_name = false;
+    scan->at++;
+}
+
+static void next_member(struct scan *scan)
+{
+    scan->wants_name = scan->is_object[scan->depth];
+    scan->meaning = scan->inherited[scan->depth];
+    scan->at++;
+}
+
+/* Walks the whole body; false when it is nested too deep to follow. */
+static bool walk(struct scan *scan)
+{
+    while (scan->at < scan->end) {
+        switch (*scan->at) {
+        case '"':
+            take_quoted(scan);
+            break;
+        case '{':
+        case '[':
+            if (!open_container(scan, *scan->at == '{'))
+                return false;
+            break;
+        case '}':
+        case ']':
+            close_container(scan);
+            break;
+        case ',':
+            next_member(scan);
+            break;
+        case ':':
+        case ' ':
+        case '\t':
+        case '\r':
+        case '\n':
+            scan->at++;
+            break;
+        default:
+            take_scalar(scan);
+        }
+    }
+    return true;
+}
+
+static int64_t tokens_of_text(uint64_t bytes)
+{
+    return (int64_t)((bytes + ESTIMATE_BYTES_PER_TOKEN - 1) / ESTIMATE_BYTES_PER_TOKEN);
+}
+
+struct estimate estimate_body(struct slice body)
+{
+    struct scan scan = {.at = body.data, .end = body.data + body.size};
+    struct estimate estimate = {.completion = -1, .prompt = tokens_of_text(body.size)};
+
+    while (scan.at < scan.end && strchr(" \t\r\n", *scan.at))
+        scan.at++;
+    if (scan.at == scan.end || *scan.at != '{' || !walk(&scan))
+        return estimate;
+    estimate.is_readable = true;
+    estimate.prompt = tokens_of_text(scan.text_bytes) + scan.tokens;
+    estimate.has_bad_figure = scan.has_bad_figure;
+    if (scan.most > 0)
+        estimate.completion = scan.choices > 0 && scan.most > ESTIMATE_MOST / scan.choices
+                                  ? ESTIMATE_MOST
+                                  : scan.most * (scan.choices > 0 ? scan.choices : 1);
+    return estimate;
+}

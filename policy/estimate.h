@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * What an LLM request will cost in tokens, estimated from its body before anything is known: OpenAI chat completions, legacy
+ * completions and embeddings, OpenAI Responses, Anthropic Messages, Gemini. Settlement corrects it afterwards.
+ */
+#ifndef FAIRVISOR_POLICY_ESTIMATE_H
+#define FAIRVISOR_POLICY_ESTIMATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shm/slice.h"
+
+#define ESTIMATE_BYTES_PER_TOKEN 4
+#define ESTIMATE_MOST            (INT64_C(1) << 32) /* no model takes more; larger figures count as unusable */
+
+struct estimate {
+    bool is_readable;     /* the body is a JSON object */
+    int64_t prompt;       /* tokens, rounded up */
+    int64_t completion;   /* the largest completion asked for, all choices together; -1 = the request does not say */
+    bool has_bad_figure;  /* a max_tokens or n that is no positive whole number: ignored */
+};
+
+/* Estimates BODY in one pass, without allocation. A body that is no JSON object is not readable and counts as text. */
+struct estimate estimate_body(struct slice body);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * The circuit breaker: spending of the last minute, as this minute's and the share of the last one's that a sliding minute still
+ * covers. The request that would bring it over the threshold opens the breaker and is refused, and so is everything until it
+ * closes: after its time, or by hand.
+ */
+#include "shm/cell_kinds.h"
+
+#define MINUTE (60 * NANOSECONDS_PER_SECOND)
+
+static void close_again(struct cell *cell, struct moment now)
+{
+    cell->of.breaker.opened_ns = 0;
+    cell->of.breaker.previous = 0;
+    cell->spent = 0;
+    cell->stamp_ns = now.boot_ns;
+}
+
+void cell_breaker_refresh(struct cell *cell, const struct cell_limit *limit, struct moment now)
+{
+    int64_t minutes = (now.boot_ns - cell->stamp_ns) / MINUTE;
+
+    if (cell->of.breaker.opened_ns) {
+        if (limit->length_ns > 0 && now.boot_ns - cell->of.breaker.opened_ns >= limit->length_ns)
+            close_again(cell, now);
+        return;
+    }
+    if (minutes <= 0)
+        return;
+    cell->of.breaker.previous = minutes == 1 ? cell->spent : 0;
+    cell->spent = 0;
+    cell->stamp_ns += minutes * MINUTE;
+}
+
+/* Spending of the sliding minute that ends now; rounded up. */
+static int64_t sliding_minute(const struct cell *cell, struct moment now)
+{
+    int64_t elapsed = now.boot_ns - cell->stamp_ns;
+    int64_t covered = elapsed < 0 ? MINUTE : elapsed < MINUTE ? MINUTE - elapsed : 0;
+
+    return cell->spent +
+           (int64_t)(((__int128)cell->of.breaker.previous * covered + MINUTE - 1) / MINUTE);
+}
+
+void cell_breaker_judge(const struct cell *cell, const struct cell_limit *limit, int64_t cost, struct moment now,
+                        struct cell_view *view)
+{
+    int64_t opened_ns = cell->of.breaker.opened_ns;
+
+    view->remaining = opened_ns ? 0 : limit->capacity - sliding_minute(cell, now);
+    view->fits = !opened_ns && cost <= view->remaining;
+    view->trips = !opened_ns && !view->fits;
+    view->reset_ns = opened_ns || view->trips ? limit->length_ns : MINUTE;
+    if (opened_ns && limit->length_ns)
+        view->reset_ns = opened_ns + limit->length_ns - now.boot_ns;
+    view->wait_ns = limit->length_ns ? view->reset_ns : INT64_MAX;
+}
+
+void cell_breaker_debit(struct cell *cell, const struct cell_limit *limit, int64_t cost, struct moment now)
+{
+    (void)limit;
+    (void)now;
+    cell_spend(cell, cost);
+    cell->expires_ns = cell->stamp_ns + 2 * MINUTE;
+}
+
+void cell_breaker_trip(struct cell *cell, const struct cell_limit *limit, struct moment now)
+{
+    cell->of.breaker.opened_ns = now.boot_ns > 0 ? now.boot_ns : 1;
+    cell->expires_ns = limit->length_ns ? now.boot_ns + limit->length_ns : CELL_FAR_AWAY;
+}
+
+bool cell_breaker_is_sane(const struct cell *cell)
+{
+    return cell->of.breaker.previous >= 0;
+}
