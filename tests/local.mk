@@ -95,3 +95,10 @@ TESTS += tests/policy/test_decide
 EXTRA_DIST += tests/policy/verdicts
 tests_policy_test_decide_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_decide_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(JWT_LIBS) $(CHECK_LIBS)
+
+# Manual pages are held against the tables and the programs.
+check_PROGRAMS += tests/shm/print_settings tests/policy/print_fields
+TESTS += tests/cli/manual
+tests_shm_print_settings_LDADD = libshm.a
+tests_policy_print_fields_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(JWT_LIBS)
+EXTRA_DIST += tests/cli/manual

@@ -20,11 +20,16 @@
 
 #define ARENA_SIZE (UINT64_C(8) << 20)
 
-static const char bundle_text[] = "{\"bundle_version\": 12, \"policies\": [{\"id\": \"p\", \"spec\": {\"selector\": "
-                                  "{\"pathPrefix\": \"/\"}, \"rules\": "
-                                  "[{\"name\": \"r\", \"limit_keys\": [\"header:x-key\"], \"on_missing\": \"reject\", "
-                                  "\"algorithm\": \"token_bucket\", "
-                                  "\"algorithm_config\": {\"tokens_per_second\": 0.000001, \"burst\": 10}}]}}]}";
+static const char bundle_text[] =
+    "{\"bundle_version\": 12, \"policies\": [{\"id\": \"p\", \"spec\": {\"selector\": "
+    "{\"pathPrefix\": \"/\"}, \"rules\": "
+    "[{\"name\": \"r\", \"limit_keys\": [\"header:x-key\"], \"on_missing\": \"reject\", "
+    "\"algorithm\": \"token_bucket\", "
+    "\"algorithm_config\": {\"tokens_per_second\": 0.000001, \"burst\": 10}}]}}], \"kill_switches\": [{\"scope_key\": "
+    "\"header:x-key\", \"scope_value\": \"stolen\", "
+    "\"reason\": \"key leaked\", \"expires_at\": \"2999-01-01T00:00:00Z\"}], \"global_shadow\": {\"enabled\": false, "
+    "\"reason\": \"trial\"}, \"kill_switch_override\": {\"enabled\": true, \"reason\": \"drill\", \"expires_at\": "
+    "\"2999-01-01T00:00:00Z\"}}";
 
 static char folder[] = "/tmp/test_instance.XXXXXX";
 static char instance[48];
@@ -109,6 +114,13 @@ static int run(const char *arguments)
     return WEXITSTATUS(answer);
 }
 
+static void expect_exit(int code, const char *arguments)
+{
+    int got = run(arguments);
+
+    ck_assert_msg(got == code, "'%s' exits with %d:\n%s", arguments, got, output);
+}
+
 static void expect(const char *part)
 {
     ck_assert_msg(strstr(output, part) != NULL, "'%s' is not in:\n%s", part, output);
@@ -136,7 +148,7 @@ static void charge(int count)
 START_TEST(status_is_ok)
 {
     charge(12);
-    ck_assert_int_eq(run("status -c /dev/null"), 0);
+    expect_exit(0, "status -c /dev/null");
     ck_assert_int_eq(strncmp(output, "FAIRVISOR OK - instance test-cli-", 33), 0);
     expect(", policy version 12, 4 workers, 0 connections | connections=0 cells_used=1;;;0;");
     expect(" decisions=12c rejects=2c\n");
@@ -146,6 +158,9 @@ START_TEST(status_is_ok)
     expect("\n  decisions    12, of them rejects: 2\n");
     expect("(1 in use)\n");
     expect("\n  reloads      5 done, 0 failed; the last one did not fail, last success never\n");
+    expect("\n  override     kill_switch_override until 2999-01-01T00:00:00Z, because: drill\n");
+    expect("\n  kill switch  header:x-key until 2999-01-01T00:00:00Z, because: key leaked\n");
+    ck_assert_ptr_null(strstr(output, "global_shadow"));
     expect("\n  snapshot     0 failed; the last one did not fail, last success never\n");
 }
 END_TEST
@@ -153,7 +168,7 @@ END_TEST
 START_TEST(status_is_json)
 {
     charge(12);
-    ck_assert_int_eq(run("status -c /dev/null --json"), 0);
+    expect_exit(0, "status -c /dev/null --json");
     ck_assert_int_eq(strncmp(output, "{\"state\":\"OK\",\"message\":\"", 24), 0);
     expect(",\"running\":true,\"pid\":");
     expect(",\"policy_version\":\"12\",\"policy_hash\":\"abc\",\"generation\":2,");
@@ -168,14 +183,14 @@ START_TEST(status_warns)
 {
     status.last_snapshot_failed = 1;
     arena_publish(&arena, &status);
-    ck_assert_int_eq(run("status -c /dev/null"), 1);
+    expect_exit(1, "status -c /dev/null");
     ck_assert_int_eq(strncmp(output, "FAIRVISOR WARNING - the last snapshot of instance ", 50), 0);
     expect("the last one failed, last success never\n");
     status.last_reload_failed = 1;
     arena_publish(&arena, &status);
-    ck_assert_int_eq(run("status -c /dev/null"), 1);
+    expect_exit(1, "status -c /dev/null");
     ck_assert_int_eq(strncmp(output, "FAIRVISOR WARNING - the last reload of instance ", 48), 0);
-    ck_assert_int_eq(run("status -c /dev/null --json"), 1);
+    expect_exit(1, "status -c /dev/null --json");
     expect("\"last_reload_failed\":true");
 }
 END_TEST
@@ -183,7 +198,7 @@ END_TEST
 START_TEST(status_sees_a_dead_master)
 {
     close(lock_fd);
-    ck_assert_int_eq(run("status -c /dev/null"), 2);
+    expect_exit(2, "status -c /dev/null");
     ck_assert_int_eq(strncmp(output, "FAIRVISOR CRITICAL - instance test-cli-", 39), 0);
     expect(" is not running; its counters are kept in shared memory.");
     expect("\n  running      no; the last one was process ");
@@ -197,9 +212,9 @@ START_TEST(status_does_not_count_without_the_policy)
 
     snprintf(path, sizeof(path), "%s/%s.bundle.json", folder, instance);
     ck_assert_int_eq(unlink(path), 0);
-    ck_assert_int_eq(run("status -c /dev/null"), 0);
+    expect_exit(0, "status -c /dev/null");
     expect("\n  decisions    unknown, because the copy of the loaded policy cannot be read\n");
-    ck_assert_int_eq(run("status -c /dev/null --json"), 0);
+    expect_exit(0, "status -c /dev/null --json");
     expect(",\"decisions\":null,\"rejects\":null,");
 }
 END_TEST
@@ -215,7 +230,7 @@ START_TEST(status_refuses_a_foreign_arena)
     ck_assert_int_ge(fd, 0);
     ck_assert_int_eq(ftruncate(fd, ARENA_SIZE), 0);
     close(fd);
-    ck_assert_int_eq(run("status -c /dev/null"), 3);
+    expect_exit(3, "status -c /dev/null");
     ck_assert_int_eq(strncmp(output, "FAIRVISOR UNKNOWN - ", 20), 0);
 }
 END_TEST
@@ -224,16 +239,16 @@ START_TEST(explain_uses_live_counters_and_charges_nothing)
 {
     charge(7);
     for (int i = 0; i < 3; i++) {
-        ck_assert_int_eq(run("explain -c /dev/null GET / -H 'X-Key: k'"), 0);
+        expect_exit(0, "explain -c /dev/null GET / -H 'X-Key: k'");
         expect(", version 12, loaded\ncounters  live, of instance test-cli-");
         expect("limit 10 in 115 d 17 h, remaining 3, this request costs 1: fits\n");
         expect("verdict: allowed;");
     }
     charge(3);
-    ck_assert_int_eq(run("explain -c /dev/null GET / -H 'X-Key: k'"), 0);
+    expect_exit(0, "explain -c /dev/null GET / -H 'X-Key: k'");
     expect(", remaining 0, this request costs 1: does not fit for another 11 d ");
     expect("verdict: rejected, rate_limit_exceeded (429)");
-    ck_assert_int_eq(run("explain -c /dev/null GET / -H 'X-Key: other' --json"), 0);
+    expect_exit(0, "explain -c /dev/null GET / -H 'X-Key: other' --json");
     expect("\"loaded\":true},\"counters\":\"live\"");
     expect("\"remaining\":10,");
 }
@@ -243,8 +258,8 @@ START_TEST(explain_does_without_a_running_instance)
 {
     charge(7);
     close(lock_fd);
-    ck_assert_int_eq(run("explain -c /dev/null GET / -H 'X-Key: k'"), 78);
-    ck_assert_int_eq(run("explain -c /dev/null --bundle /dev/null GET / -H 'X-Key: k'"), 65);
+    expect_exit(78, "explain -c /dev/null GET / -H 'X-Key: k'");
+    expect_exit(65, "explain -c /dev/null --bundle /dev/null GET / -H 'X-Key: k'");
     lock_fd = -1;
 }
 END_TEST
@@ -265,10 +280,10 @@ START_TEST(nothing_writes_to_the_arena)
 
     charge(11);
     before = copy_of_arena();
-    ck_assert_int_eq(run("status -c /dev/null"), 0);
-    ck_assert_int_eq(run("status -c /dev/null --json"), 0);
-    ck_assert_int_eq(run("explain -c /dev/null GET / -H 'X-Key: k'"), 0);
-    ck_assert_int_eq(run("explain -c /dev/null GET / -H 'X-Key: new' --json"), 0);
+    expect_exit(0, "status -c /dev/null");
+    expect_exit(0, "status -c /dev/null --json");
+    expect_exit(0, "explain -c /dev/null GET / -H 'X-Key: k'");
+    expect_exit(0, "explain -c /dev/null GET / -H 'X-Key: new' --json");
     behind = copy_of_arena();
     ck_assert_int_eq(memcmp(before, behind, arena.size), 0);
     free(before);
