@@ -108,21 +108,21 @@ class Upgrades(harness.TestCase):
         edge = self.replaceable_edge(harness.one_rule())
         workers = edge.workers()
         self.replace(edge, shutil.which("false"))
-        edge.signal(signal.SIGUSR2)
+        harness.kill(edge.pid, signal.SIGUSR2)
         self.assert_unharmed(edge, workers)
 
     def test_program_that_is_gone(self):
         edge = self.replaceable_edge(harness.one_rule())
         workers = edge.workers()
         os.unlink(os.path.join(edge.prefix, "sbin", "fairvisord"))
-        edge.signal(signal.SIGUSR2)
+        harness.kill(edge.pid, signal.SIGUSR2)
         self.assert_unharmed(edge, workers)
 
     def test_bad_bundle(self):
         edge = self.replaceable_edge(harness.one_rule(), unix=True)
         workers = edge.workers()
         edge.write_policy('{"bundle_version": 1, "polices": []}')
-        edge.signal(signal.SIGUSR2)
+        harness.kill(edge.pid, signal.SIGUSR2)
         edge.wait_log(r"the upgrade failed")
         edge.write_policy(harness.one_rule())
         self.assert_unharmed(edge, workers)
