@@ -74,20 +74,24 @@ tests_cli_test_instance_LDADD = libpolicy.a libshm.a $(CHECK_LIBS) $(CRYPTO_LIBS
 EXTRA_DIST += tests/cli/golden tests/cli/bundles tests/cli/cases
 
 # Worker: units, then a real worker under its launcher.
-worker_units = tests/worker/test_head tests/worker/test_chunk
+worker_units = tests/worker/test_head tests/worker/test_chunk tests/worker/test_answer tests/worker/test_extract \
+	tests/worker/test_timeouts
 check_PROGRAMS += $(worker_units) tests/worker/launch
-TESTS += $(worker_units) tests/worker/http-cases
-EXTRA_DIST += tests/worker/http-cases tests/worker/worker_process.py \
+TESTS += $(worker_units) tests/worker/http-cases tests/worker/serving
+EXTRA_DIST += tests/worker/http-cases tests/worker/serving tests/worker/worker_process.py \
 	tests/worker/http/endpoints.txt tests/worker/http/framing.txt tests/worker/http/heads.txt \
 	tests/worker/http/limits.txt
-tests_worker_launch_SOURCES = tests/worker/launch.c
 tests_worker_launch_LDADD = libshm.a
-tests_worker_test_head_SOURCES = tests/worker/test_head.c
-tests_worker_test_head_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_worker_test_head_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_worker_test_head_LDADD = libworker.a $(CHECK_LIBS)
-tests_worker_test_chunk_SOURCES = tests/worker/test_chunk.c
-tests_worker_test_chunk_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_worker_test_chunk_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_worker_test_chunk_LDADD = libworker.a $(HTTP_PARSER_LIBS) $(CHECK_LIBS)
+tests_worker_test_answer_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_worker_test_answer_LDADD = libworker.a libpolicy.a $(CHECK_LIBS)
+tests_worker_test_extract_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_worker_test_extract_LDADD = libworker.a libpolicy.a libshm.a $(CHECK_LIBS)
+tests_worker_test_timeouts_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_worker_test_timeouts_LDADD = libworker.a $(CHECK_LIBS)
 
 # Verdicts, written as rules on one side and requests on the other.
 check_PROGRAMS += tests/policy/test_decide
