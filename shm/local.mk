@@ -9,6 +9,7 @@ libshm_a_SOURCES += \
 	shm/moment.c shm/moment.h \
 	shm/log.c shm/log.h \
 	shm/near.c shm/near.h \
+	shm/utf8.c shm/utf8.h \
 	shm/address.c shm/address.h \
 	shm/quantity.c shm/quantity.h \
 	shm/setting.c shm/setting.h shm/settings.def \

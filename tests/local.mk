@@ -7,7 +7,8 @@ EXTRA_DIST += $(lint_scripts)
 
 # shm: settings and the ground floor.
 shm_ground_tests = \
-	tests/shm/test_address tests/shm/test_log tests/shm/test_near tests/shm/test_quantity tests/shm/test_settings
+	tests/shm/test_address tests/shm/test_log tests/shm/test_near tests/shm/test_quantity tests/shm/test_settings \
+	tests/shm/test_utf8
 check_PROGRAMS += $(shm_ground_tests)
 TESTS += $(shm_ground_tests)
 tests_shm_test_address_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
@@ -20,6 +21,8 @@ tests_shm_test_quantity_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_shm_test_quantity_LDADD = libshm.a $(CHECK_LIBS)
 tests_shm_test_settings_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_shm_test_settings_LDADD = libshm.a $(CHECK_LIBS)
+tests_shm_test_utf8_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_shm_test_utf8_LDADD = libshm.a $(CHECK_LIBS)
 
 # master: each test links only the files it is about.
 master_tests = \
