@@ -433,7 +433,7 @@ class Edge:
         return self
 
     def is_ready_or_dead(self):
-        """Ready is the whole instance: the master writes its pidfile when all workers are, one of them may answer before."""
+        """Ready is the whole instance: one worker may answer before the master has written its pidfile."""
         return self.process.poll() is not None or (self.written_pid() == self.process.pid and self.ready().get("ready"))
 
     def written_pid(self):
