@@ -272,8 +272,7 @@ static bool read_variable(struct source *source, const char *variable)
     const struct setting_row *row;
     struct slice name;
 
-    if (!equals || strncmp(variable, PREFIX, strlen(PREFIX)) != 0 ||
-        strncmp(variable, SETTINGS_UPGRADE_PREFIX, strlen(SETTINGS_UPGRADE_PREFIX)) == 0)
+    if (!equals || strncmp(variable, PREFIX, strlen(PREFIX)) != 0)
         return true;
     name = (struct slice){variable + strlen(PREFIX), (size_t)(equals - variable) - strlen(PREFIX)};
     snprintf(source->place, sizeof(source->place), "environment variable " PREFIX "%.*s",
