@@ -109,3 +109,52 @@ TESTS += tests/cli/manual
 tests_shm_print_settings_LDADD = libshm.a
 tests_policy_print_fields_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(JWT_LIBS)
 EXTRA_DIST += tests/cli/manual
+
+# policy: the reading of bundles. Tests with few sources list them; the others need the whole loader.
+policy_tests = \
+	tests/policy/test_bundles tests/policy/test_claims tests/policy/test_complaint \
+	tests/policy/test_decimal tests/policy/test_descriptor tests/policy/test_facts \
+	tests/policy/test_fields tests/policy/test_iso8601 tests/policy/test_json \
+	tests/policy/test_json_gate tests/policy/test_load tests/policy/test_match tests/policy/test_path \
+	tests/policy/test_print tests/policy/test_region
+check_PROGRAMS += $(policy_tests)
+TESTS += $(policy_tests)
+EXTRA_DIST += tests/policy/bad tests/policy/good
+tests_policy_test_bundles_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) -DPOLICY_CASES='"$(abs_top_srcdir)/tests/policy"'
+tests_policy_test_bundles_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)
+tests_policy_test_claims_SOURCES = tests/policy/test_claims.c policy/claims.c policy/json.c policy/json_gate.c policy/region.c
+tests_policy_test_claims_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(JWT_CFLAGS)
+tests_policy_test_claims_LDADD = $(JWT_LIBS) $(CHECK_LIBS)
+tests_policy_test_complaint_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_complaint_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)
+tests_policy_test_decimal_SOURCES = tests/policy/test_decimal.c policy/decimal.c
+tests_policy_test_decimal_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_decimal_LDADD = $(CHECK_LIBS)
+tests_policy_test_descriptor_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_descriptor_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)
+tests_policy_test_facts_SOURCES = tests/policy/test_facts.c policy/facts.c
+tests_policy_test_facts_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_facts_LDADD = $(CHECK_LIBS)
+tests_policy_test_fields_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_fields_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)
+tests_policy_test_iso8601_SOURCES = tests/policy/test_iso8601.c policy/iso8601.c
+tests_policy_test_iso8601_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_iso8601_LDADD = $(CHECK_LIBS)
+tests_policy_test_json_SOURCES = tests/policy/test_json.c policy/json.c policy/json_gate.c policy/region.c
+tests_policy_test_json_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_json_LDADD = $(CHECK_LIBS)
+tests_policy_test_json_gate_SOURCES = tests/policy/test_json_gate.c policy/json_gate.c
+tests_policy_test_json_gate_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_json_gate_LDADD = $(CHECK_LIBS)
+tests_policy_test_load_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_load_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)
+tests_policy_test_match_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_match_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)
+tests_policy_test_path_SOURCES = tests/policy/test_path.c policy/path.c
+tests_policy_test_path_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_path_LDADD = $(CHECK_LIBS)
+tests_policy_test_print_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_print_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)
+tests_policy_test_region_SOURCES = tests/policy/test_region.c policy/region.c
+tests_policy_test_region_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_region_LDADD = $(CHECK_LIBS)
