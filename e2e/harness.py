@@ -462,10 +462,13 @@ class Edge:
         self.process.send_signal(number)
 
     def reload(self, seconds=START_SECONDS):
-        """HUP, and waits until a new generation answers."""
-        before = self.ready()["generation"]
+        """HUP, and waits until a new generation answers and the master is done with the old one's listeners."""
+        before, written = self.ready()["generation"], len(self.log())
         self.send_signal(signal.SIGHUP)
-        return wait_until(lambda: self.ready().get("generation", before) > before, "a new generation", seconds)
+        wait_until(lambda: self.ready().get("generation", before) > before, "a new generation", seconds)
+        if self.settings.get("log", "stderr") == "stderr":
+            self.wait_log("reloaded: generation", seconds, written)
+        return True
 
     def reload_refused(self, seconds=START_SECONDS):
         """HUP, and waits until the master has refused; returns the log lines it wrote about it."""
