@@ -4,7 +4,8 @@
  *
  *   kill switches -> matching policies -> their rules become charges -> admission over all cells at once -> verdict
  *
- * Rules become charges in decide_rules.c; what happened is counted in decide_counts.c. Nothing in here allocates, and
+ * Rules become charges in decide_rules.c; what happened is counted in decide_counts.c and told in
+ * decide_notes.c. Nothing in here allocates, and
  * whether something is charged is decided by one flag, so that an explanation takes the very path that a request takes.
  */
 #include "policy/decide.h"
@@ -43,8 +44,8 @@ static bool prepare_rules(struct decider *decider)
         const struct policy *policy = &bundle->policies[i];
 
         decider->first_rule[i] = next;
-        for (uint32_t j = 0; j < decide_rule_count(policy); j++) {
-            const struct rule *rule = decide_rule_at(policy, j);
+        for (uint32_t j = 0; j < decide_rules_count(policy); j++) {
+            const struct rule *rule = decide_rules_at(policy, j);
 
             if (next == bundle->rule_count)
                 return false;
@@ -174,7 +175,7 @@ static const struct kill_switch *find_kill_switch(struct decision *decision)
                 if (kill->descriptor != descriptor || !slice_equal(kill->value, value))
                     break;
                 if (kill_switch_holds(kill, decider->descriptors.facts, decision->now)) {
-                    decide_note_key(decision, DECIDE_KILL_SWITCH, NULL, NULL, descriptor, value);
+                    decide_notes_key(decision, DECIDE_KILL_SWITCH, NULL, NULL, descriptor, value);
                     return kill;
                 }
             }
@@ -271,10 +272,10 @@ static void judge_charges(struct decision *decision, struct verdict *verdict, co
         struct limit_state state;
 
         fill_state(decision, &state, charge, source, is_charged && decision->charges_cells);
-        decide_note_limit(decision, charge, source, &state);
+        decide_notes_limit(decision, charge, source, &state);
         if (charge->group != 0) {
             if (!charge->view.fits)
-                decide_would_reject(decision, source);
+                decide_counts_would_reject(decision, source);
         } else if (!charge->view.fits && !decision->is_refused) {
             reject_by_charge(decision, verdict, charge, source);
         } else if (verdict->is_allowed && !charge->has_no_room &&
@@ -300,7 +301,7 @@ static void admit(struct decision *decision, struct verdict *verdict)
                        &admission);
     else
         admission_look(decider->arena, decider->charges, decision->charge_count, decision->now, &admission);
-    decide_count_admission(decision, &admission);
+    decide_counts_admission(decision, &admission);
     if (admission.is_stuck) {
         /* Fail closed: what cannot be counted is not let through. */
         reject(verdict, REASON_state_full, decider->sources[0].policy, decider->sources[0].rule);
@@ -318,15 +319,15 @@ static void run(struct decision *decision, const struct facts *facts, struct ver
     bool shadows_all = override_is_active(&bundle->global_shadow, decision->now);
 
     if (kill && override_is_active(&bundle->kill_switch_override, decision->now)) {
-        decide_count(decision, COUNTER_kill_switch_overridden);
+        decide_counts_one(decision, COUNTER_kill_switch_overridden);
     } else if (kill) {
-        decide_count(decision, COUNTER_kill_switch_rejects);
+        decide_counts_one(decision, COUNTER_kill_switch_rejects);
         reject_by_kill_switch(decision, verdict, kill);
         return;
     }
     verdict->matched_policies = (uint32_t)match_find(bundle, facts, decider->matched);
     if (verdict->matched_policies == 0) {
-        decide_count(decision, COUNTER_unmatched);
+        decide_counts_one(decision, COUNTER_unmatched);
         if (bundle->rejects_unmatched && !shadows_all)
             reject(verdict, REASON_no_policy_matched, NULL, NULL);
         return;
@@ -357,7 +358,7 @@ void decide_request(struct decider *decider, const struct facts *facts, const st
     begin(&decision, facts, claims, verdict);
     run(&decision, facts, verdict);
     verdict->would_reject = decision.would_reject;
-    decide_count_verdict(&decision, verdict);
+    decide_counts_verdict(&decision, verdict);
 }
 
 void decide_explain(struct decider *decider, const struct facts *facts, const struct claims *claims, struct moment now,

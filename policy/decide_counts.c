@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * What a decision leaves behind beside its charges: counters, labelled series, notes for an observer.
+ * What a decision leaves behind beside its charges: counters and labelled series.
  */
 #include "policy/decide_private.h"
 
@@ -25,7 +25,7 @@ void decide_counts_fini(struct decider *decider)
     free(decider->missing_series);
 }
 
-void decide_count(const struct decision *decision, enum counter counter)
+void decide_counts_one(const struct decision *decision, enum counter counter)
 {
     if (decision->counts)
         counters_add(decision->decider->slot, counter, 1);
@@ -40,7 +40,7 @@ static void add_to_series(const struct decision *decision, struct series **place
     series_add(*place, 1);
 }
 
-void decide_count_missing(const struct decision *decision, uint32_t descriptor)
+void decide_counts_missing(const struct decision *decision, uint32_t descriptor)
 {
     struct decider *decider = decision->decider;
 
@@ -49,7 +49,7 @@ void decide_count_missing(const struct decision *decision, uint32_t descriptor)
                       &decider->bundle->descriptors[descriptor].text, 1);
 }
 
-void decide_count_admission(const struct decision *decision, const struct admission *admission)
+void decide_counts_admission(const struct decision *decision, const struct admission *admission)
 {
     struct counter_slot *slot = decision->decider->slot;
 
@@ -67,7 +67,7 @@ void decide_count_admission(const struct decision *decision, const struct admiss
         counters_add(slot, COUNTER_stripe_stuck, 1);
 }
 
-void decide_count_verdict(const struct decision *decision, const struct verdict *verdict)
+void decide_counts_verdict(const struct decision *decision, const struct verdict *verdict)
 {
     struct decider *decider = decision->decider;
     const struct policy *policy = verdict->policy;
@@ -80,7 +80,7 @@ void decide_count_verdict(const struct decision *decision, const struct verdict 
                       SLICE("fairvisor_decisions_total"), labels, 3);
 }
 
-void decide_would_reject(struct decision *decision, const struct charge_source *source)
+void decide_counts_would_reject(struct decision *decision, const struct charge_source *source)
 {
     struct slice labels[] = {source->policy->id, source->rule->name};
 
@@ -88,39 +88,4 @@ void decide_would_reject(struct decision *decision, const struct charge_source *
     if (decision->counts)
         add_to_series(decision, &decision->decider->rule_series[source->rule_index],
                       SLICE("fairvisor_would_reject_total"), labels, 2);
-}
-
-void decide_note(const struct decision *decision, enum decide_step step, const struct policy *policy,
-                 const struct rule *rule, bool is_shadow)
-{
-    struct decide_note note = {.step = step, .policy = policy, .rule = rule, .is_shadow = is_shadow};
-
-    if (decision->observer)
-        decision->observer(decision->context, &note);
-}
-
-void decide_note_key(const struct decision *decision, enum decide_step step, const struct policy *policy,
-                     const struct rule *rule, uint32_t descriptor, struct slice value)
-{
-    struct decide_note note = {.step = step, .policy = policy, .rule = rule, .value = value};
-
-    if (!decision->observer)
-        return;
-    note.detail = decision->decider->bundle->descriptors[descriptor].text;
-    decision->observer(decision->context, &note);
-}
-
-void decide_note_limit(const struct decision *decision, const struct charge *charge, const struct charge_source *source,
-                       const struct limit_state *state)
-{
-    struct decide_note note = {.step = DECIDE_LIMIT,
-                               .policy = source->policy,
-                               .rule = source->rule,
-                               .fits = charge->view.fits,
-                               .is_shadow = charge->group != 0,
-                               .limit = state,
-                               .cost = charge->cost};
-
-    if (decision->observer)
-        decision->observer(decision->context, &note);
 }

@@ -62,8 +62,8 @@ struct decision {
  */
 
 /* Rules of a policy and, last, its fallback. */
-uint32_t decide_rule_count(const struct policy *policy);
-const struct rule *decide_rule_at(const struct policy *policy, uint32_t index);
+uint32_t decide_rules_count(const struct policy *policy);
+const struct rule *decide_rules_at(const struct policy *policy, uint32_t index);
 
 /* Turns the rules of POLICY that apply to this request into charges of the decision. */
 void decide_rules_collect(struct decision *decision, const struct policy *policy, bool is_shadow);
@@ -73,20 +73,22 @@ void decide_rules_collect(struct decision *decision, const struct policy *policy
 
 bool decide_counts_init(struct decider *decider);
 void decide_counts_fini(struct decider *decider);
-void decide_count(const struct decision *decision, enum counter counter);
-void decide_count_missing(const struct decision *decision, uint32_t descriptor);
-void decide_count_admission(const struct decision *decision, const struct admission *admission);
-void decide_count_verdict(const struct decision *decision, const struct verdict *verdict);
+void decide_counts_one(const struct decision *decision, enum counter counter);
+void decide_counts_missing(const struct decision *decision, uint32_t descriptor);
+void decide_counts_admission(const struct decision *decision, const struct admission *admission);
+void decide_counts_verdict(const struct decision *decision, const struct verdict *verdict);
 
 /* A shadow rule would have refused: remembered in the decision and counted. */
-void decide_would_reject(struct decision *decision, const struct charge_source *source);
+void decide_counts_would_reject(struct decision *decision, const struct charge_source *source);
+
+/* ---- decide_notes.c ---- */
 
 /* Tells the observer, when there is one. */
-void decide_note(const struct decision *decision, enum decide_step step, const struct policy *policy,
+void decide_notes_step(const struct decision *decision, enum decide_step step, const struct policy *policy,
                  const struct rule *rule, bool is_shadow);
-void decide_note_key(const struct decision *decision, enum decide_step step, const struct policy *policy,
+void decide_notes_key(const struct decision *decision, enum decide_step step, const struct policy *policy,
                      const struct rule *rule, uint32_t descriptor, struct slice value);
-void decide_note_limit(const struct decision *decision, const struct charge *charge, const struct charge_source *source,
+void decide_notes_limit(const struct decision *decision, const struct charge *charge, const struct charge_source *source,
                        const struct limit_state *state);
 
 #endif

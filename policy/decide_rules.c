@@ -6,12 +6,12 @@
 
 #include "policy/decimal.h"
 
-uint32_t decide_rule_count(const struct policy *policy)
+uint32_t decide_rules_count(const struct policy *policy)
 {
     return policy->rule_count + (policy->fallback ? 1 : 0);
 }
 
-const struct rule *decide_rule_at(const struct policy *policy, uint32_t index)
+const struct rule *decide_rules_at(const struct policy *policy, uint32_t index)
 {
     return index < policy->rule_count ? &policy->rules[index] : policy->fallback;
 }
@@ -24,7 +24,7 @@ static bool conditions_hold(struct decision *decision, const struct policy *poli
 
         if (!descriptor_value(&decision->decider->descriptors, condition->descriptor, &value) ||
             !slice_equal(value, condition->value)) {
-            decide_note_key(decision, DECIDE_RULE_NOT_APPLICABLE, policy, rule, condition->descriptor, value);
+            decide_notes_key(decision, DECIDE_RULE_NOT_APPLICABLE, policy, rule, condition->descriptor, value);
             return false;
         }
     }
@@ -42,9 +42,9 @@ static bool hash_keys(struct decision *decision, const struct policy *policy, co
         struct slice value = {NULL, 0};
         bool is_found = descriptor_value(&decision->decider->descriptors, rule->keys[i], &value);
 
-        decide_note_key(decision, is_found ? DECIDE_KEY_FOUND : DECIDE_KEY_MISSING, policy, rule, rule->keys[i], value);
+        decide_notes_key(decision, is_found ? DECIDE_KEY_FOUND : DECIDE_KEY_MISSING, policy, rule, rule->keys[i], value);
         if (!is_found) {
-            decide_count_missing(decision, rule->keys[i]);
+            decide_counts_missing(decision, rule->keys[i]);
             is_complete = false;
         }
         siphash_update_value(hash, value);
@@ -64,7 +64,7 @@ static int64_t cost_of(struct decision *decision, const struct token_bucket *buc
         return bucket->default_cost;
     if (decimal_parse(text, &cost) == DECIMAL_OK && cost > 0)
         return cost;
-    decide_count(decision, COUNTER_cost_invalid);
+    decide_counts_one(decision, COUNTER_cost_invalid);
     return bucket->default_cost;
 }
 
@@ -86,7 +86,7 @@ static void add_charge(struct decision *decision, const struct charge_source *so
 static void refuse(struct decision *decision, const struct charge_source *source, bool is_shadow)
 {
     if (is_shadow) {
-        decide_would_reject(decision, source);
+        decide_counts_would_reject(decision, source);
     } else if (!decision->is_refused) {
         decision->is_refused = true;
         decision->refused_by = *source;
@@ -104,13 +104,13 @@ static bool collect_rule(struct decision *decision, const struct charge_source *
     if (!hash_keys(decision, source->policy, source->rule, &hash)) {
         switch (source->rule->on_missing) {
         case ON_MISSING_SKIP:
-            decide_note(decision, DECIDE_RULE_SKIPPED, source->policy, source->rule, is_shadow);
+            decide_notes_step(decision, DECIDE_RULE_SKIPPED, source->policy, source->rule, is_shadow);
             return false;
         case ON_MISSING_REJECT:
             refuse(decision, source, is_shadow);
             return true;
         case ON_MISSING_SHARE:
-            decide_note(decision, DECIDE_RULE_SHARED, source->policy, source->rule, is_shadow);
+            decide_notes_step(decision, DECIDE_RULE_SHARED, source->policy, source->rule, is_shadow);
             hash = is_shadow ? prepared->shadow : prepared->enforced;
             siphash_update(&hash, "shared", sizeof("shared"));
             break;
@@ -128,7 +128,7 @@ void decide_rules_collect(struct decision *decision, const struct policy *policy
     uint32_t group = is_shadow ? ++decision->shadow_groups : 0;
     bool any_applies = false;
 
-    decide_note(decision, DECIDE_POLICY_MATCHED, policy, NULL, is_shadow);
+    decide_notes_step(decision, DECIDE_POLICY_MATCHED, policy, NULL, is_shadow);
     for (uint32_t i = 0; i < policy->rule_count; i++, source.rule_index++) {
         source.rule = &policy->rules[i];
         if (collect_rule(decision, &source, is_shadow, group))
@@ -137,6 +137,6 @@ void decide_rules_collect(struct decision *decision, const struct policy *policy
     if (any_applies || !policy->fallback)
         return;
     source.rule = policy->fallback;
-    decide_note(decision, DECIDE_FALLBACK_USED, policy, policy->fallback, is_shadow);
+    decide_notes_step(decision, DECIDE_FALLBACK_USED, policy, policy->fallback, is_shadow);
     collect_rule(decision, &source, is_shadow, group);
 }

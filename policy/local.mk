@@ -25,5 +25,5 @@ libpolicy_a_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS) $(JWT_CFLAGS)
 # Judging.
 libpolicy_a_SOURCES += \
 	policy/decide.c policy/decide.h policy/decide_private.h \
-	policy/decide_rules.c policy/decide_counts.c \
+	policy/decide_rules.c policy/decide_counts.c policy/decide_notes.c \
 	policy/verdict.c policy/verdict.h policy/reasons.def
