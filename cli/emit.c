@@ -11,43 +11,17 @@
 
 #include "policy/iso8601.h"
 #include "shm/moment.h"
-
-/* Length of the UTF-8 character (RFC 3629) that TEXT begins with; 0 when it is none. */
-static size_t character_size(struct slice text)
-{
-    const unsigned char *byte = (const unsigned char *)text.data;
-    size_t size = byte[0] < 0x80 ? 1 : byte[0] >= 0xf0 ? 4 : byte[0] >= 0xe0 ? 3 : 2;
-
-    if (size == 1)
-        return 1;
-    if (byte[0] < 0xc2 || byte[0] > 0xf4 || size > text.size)
-        return 0;
-    for (size_t i = 1; i < size; i++)
-        if ((byte[i] & 0xc0) != 0x80)
-            return 0;
-    if ((byte[0] == 0xe0 && byte[1] < 0xa0) || (byte[0] == 0xed && byte[1] > 0x9f) ||
-        (byte[0] == 0xf0 && byte[1] < 0x90) || (byte[0] == 0xf4 && byte[1] > 0x8f))
-        return 0;
-    return size;
-}
-
-/* Is the character of SIZE bytes at TEXT one that a terminal may take for an order? */
-static bool is_control(const char *text, size_t size)
-{
-    const unsigned char *byte = (const unsigned char *)text;
-
-    return (size == 1 && (byte[0] < 0x20 || byte[0] == 0x7f)) || (size == 2 && byte[0] == 0xc2 && byte[1] < 0xa0);
-}
+#include "shm/utf8.h"
 
 void emit_json_string(struct slice text, FILE *out)
 {
     fputc('"', out);
     while (text.size > 0) {
-        size_t size = character_size(text), used = size ? size : 1;
+        size_t size = utf8_size(text), used = size ? size : 1;
 
         if (size == 0)
             fputs("\\ufffd", out);
-        else if (is_control(text.data, size))
+        else if (utf8_is_control(text.data, size))
             fprintf(out, "\\u%04x", size == 1 ? (unsigned char)text.data[0] : (unsigned char)text.data[1]);
         else if (text.data[0] == '"' || text.data[0] == '\\')
             fprintf(out, "\\%c", text.data[0]);
@@ -63,9 +37,9 @@ size_t emit_plain(struct slice text, FILE *out)
     size_t count = 0;
 
     for (; text.size > 0; count++) {
-        size_t size = character_size(text), used = size ? size : 1;
+        size_t size = utf8_size(text), used = size ? size : 1;
 
-        if (size == 0 || is_control(text.data, size))
+        if (size == 0 || utf8_is_control(text.data, size))
             fputc(text.data[0] == '\t' ? ' ' : '?', out);
         else
             fwrite(text.data, 1, size, out);

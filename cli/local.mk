@@ -14,3 +14,6 @@ fairvisor_SOURCES = \
 	cli/status.c cli/status.h \
 	cli/validate.c cli/validate.h
 fairvisor_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(JWT_LIBS)
+
+man_MANS += cli/fairvisor.1 master/fairvisord.8 shm/fairvisor.conf.5 policy/fairvisor-policy.5
+EXTRA_DIST += cli/fairvisor.1 master/fairvisord.8 shm/fairvisor.conf.5 policy/fairvisor-policy.5

@@ -27,17 +27,6 @@ static bool is_token(struct slice text)
     return text.size > 0;
 }
 
-static struct slice trim(struct slice text)
-{
-    while (text.size > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
-        text.data++;
-        text.size--;
-    }
-    while (text.size > 0 && (text.data[text.size - 1] == ' ' || text.data[text.size - 1] == '\t'))
-        text.size--;
-    return text;
-}
-
 bool question_add_field(struct question *question, const char *word, struct failure *failure)
 {
     const char *colon = strchr(word, ':');
@@ -48,7 +37,7 @@ bool question_add_field(struct question *question, const char *word, struct fail
     if (!colon || !is_token((struct slice){word, (size_t)(colon - word)}))
         return failure_set(failure, EXIT_CODE_USAGE, "-H takes 'NAME: VALUE', not '%s'", word);
     field->name = (struct slice){word, (size_t)(colon - word)};
-    field->value = trim(slice_of(colon + 1));
+    field->value = slice_trim(slice_of(colon + 1));
     question->size += field->value.size;
     question->facts.field_count++;
     return true;

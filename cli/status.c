@@ -12,15 +12,17 @@
 #include "cli/emit.h"
 #include "cli/input.h"
 #include "cli/instance.h"
+#include "policy/iso8601.h"
 #include "policy/load.h"
 #include "policy/verdict.h"
 #include "shm/counters.h"
 #include "shm/moment.h"
 #include "shm/series.h"
 
-#define CROWDED_PERCENT 90
-#define BAR_WIDTH       20
-#define MESSAGE_SIZE    1280
+#define CROWDED_PERCENT   90
+#define BAR_WIDTH         20
+#define MESSAGE_SIZE      1280
+#define MAX_KILL_SWITCHES 10 /* that are listed */
 
 enum state { STATE_OK, STATE_WARNING, STATE_CRITICAL, STATE_UNKNOWN };
 
@@ -34,8 +36,8 @@ struct report {
     struct arena_usage usage;
     struct moment now;
     int64_t connections;
-    bool has_decisions; /* the two below are known */
-    uint64_t decisions, rejects;
+    struct bundle *bundle;       /* the loaded one; NULL: its copy cannot be read */
+    uint64_t decisions, rejects; /* known with the bundle */
     enum state state;
     char message[MESSAGE_SIZE];
 };
@@ -60,28 +62,28 @@ static void add_policy(struct report *report, struct slice policy)
     }
 }
 
-/* Decisions are counted by policy, so their sum needs the names of the policies. */
-static void count_decisions(struct report *report)
+static void read_bundle(struct report *report)
 {
     static struct complaint_list complaints;
+    /* Judged at the time of its load: it may have expired since, and is in force all the same. */
+    int64_t at = report->instance.status.loaded_at_ns / NANOSECONDS_PER_SECOND;
     char path[SETTINGS_PATH_SIZE];
     struct failure failure;
     struct input input = {.data = NULL};
-    struct bundle *bundle = NULL;
 
-    if (instance_bundle_path(&report->instance, path) && input_read(path, &input, &failure)) {
-        /* Judged at the time of its load: it may have expired since, and is in force all the same. */
-        bundle = load_bundle(input_slice(&input), report->instance.status.loaded_at_ns / NANOSECONDS_PER_SECOND,
-                             &complaints);
-    }
-    if (bundle) {
-        report->has_decisions = true;
-        add_policy(report, SLICE(""));
-        for (uint32_t i = 0; i < bundle->policy_count; i++)
-            add_policy(report, bundle->policies[i].id);
-    }
-    bundle_free(bundle);
+    if (instance_bundle_path(&report->instance, path) && input_read(path, &input, &failure))
+        report->bundle = load_bundle(input_slice(&input), at, &complaints);
     input_free(&input);
+}
+
+/* Decisions are counted by policy, so their sum needs the names of the policies. */
+static void count_decisions(struct report *report)
+{
+    if (!report->bundle)
+        return;
+    add_policy(report, SLICE(""));
+    for (uint32_t i = 0; i < report->bundle->policy_count; i++)
+        add_policy(report, report->bundle->policies[i].id);
 }
 
 static bool is_crowded(const struct arena_usage *usage)
@@ -125,6 +127,7 @@ static void gather(struct report *report)
     if (instance->has_arena) {
         arena_measure(&instance->arena, report->now, &report->usage);
         report->connections = counters_sum(&instance->arena, COUNTER_connections);
+        read_bundle(report);
         count_decisions(report);
         judge(report);
     } else if (instance->failure.code == EXIT_CODE_NO_INPUT) {
@@ -153,6 +156,51 @@ static void print_bar(const struct arena_usage *usage)
            usage->cells_used);
 }
 
+/* What is in force beside the limits: text from the bundle, of whoever wrote it. */
+static void print_in_force(const char *label, struct slice what, struct slice reason, int64_t expires_at)
+{
+    char time[ISO8601_TEXT_SIZE];
+
+    printf("  %-12s ", label);
+    emit_plain(what, stdout);
+    if (expires_at != BUNDLE_NEVER) {
+        iso8601_print(expires_at, time);
+        printf(" until %s", time);
+    }
+    if (reason.size > 0) {
+        fputs(", because: ", stdout);
+        emit_plain(reason, stdout);
+    }
+    putchar('\n');
+}
+
+static void print_overrides(const struct report *report)
+{
+    const struct bundle *bundle = report->bundle;
+    int64_t now = report->now.wall_ns / NANOSECONDS_PER_SECOND;
+    uint32_t shown = 0, held = 0;
+
+    if (bundle->global_shadow.is_enabled && now < bundle->global_shadow.expires_at)
+        print_in_force("override", SLICE("global_shadow"), bundle->global_shadow.reason,
+                       bundle->global_shadow.expires_at);
+    if (bundle->kill_switch_override.is_enabled && now < bundle->kill_switch_override.expires_at)
+        print_in_force("override", SLICE("kill_switch_override"), bundle->kill_switch_override.reason,
+                       bundle->kill_switch_override.expires_at);
+    for (uint32_t i = 0; i < bundle->kill_switch_count; i++) {
+        const struct kill_switch *kill = &bundle->kill_switches[i];
+
+        if (now >= kill->expires_at)
+            continue;
+        held++;
+        if (shown == MAX_KILL_SWITCHES)
+            continue;
+        shown++;
+        print_in_force("kill switch", bundle->descriptors[kill->descriptor].text, kill->reason, kill->expires_at);
+    }
+    if (held > shown)
+        printf("  kill switch  and %u more\n", held - shown);
+}
+
 static void print_body(const struct report *report)
 {
     const struct arena_status *status = &report->instance.status;
@@ -170,7 +218,7 @@ static void print_body(const struct report *report)
     putchar('\n');
     printf("  workers      %u, replaced after a crash: %" PRIu64 "\n", status->worker_count, status->worker_restarts);
     printf("  connections  %" PRId64 "\n", report->connections);
-    if (report->has_decisions)
+    if (report->bundle)
         printf("  decisions    %" PRIu64 ", of them rejects: %" PRIu64 "\n", report->decisions, report->rejects);
     else
         fputs("  decisions    unknown, because the copy of the loaded policy cannot be read\n", stdout);
@@ -180,6 +228,8 @@ static void print_body(const struct report *report)
            emit_time(status->last_reload_ns, time));
     printf("  snapshot     %" PRIu64 " failed; the last one %s, last success %s\n", status->snapshot_failures,
            status->last_snapshot_failed ? "failed" : "did not fail", emit_time(status->last_snapshot_ns, time));
+    if (report->bundle)
+        print_overrides(report);
 }
 
 static void print_text(const struct report *report)
@@ -191,7 +241,7 @@ static void print_text(const struct report *report)
     if (report->instance.has_arena) {
         printf(" | connections=%" PRId64 " cells_used=%" PRIu64 ";;;0;%" PRIu64, report->connections,
                report->usage.cells_used, report->usage.cells);
-        if (report->has_decisions)
+        if (report->bundle)
             printf(" decisions=%" PRIu64 "c rejects=%" PRIu64 "c", report->decisions, report->rejects);
     }
     putchar('\n');
@@ -230,7 +280,7 @@ static void print_json_body(const struct report *report)
     print_time_member("loaded_at", status->loaded_at_ns);
     printf(",\"workers\":%u,\"worker_restarts\":%" PRIu64 ",\"connections\":%" PRId64, status->worker_count,
            status->worker_restarts, report->connections);
-    if (report->has_decisions)
+    if (report->bundle)
         printf(",\"decisions\":%" PRIu64 ",\"rejects\":%" PRIu64, report->decisions, report->rejects);
     else
         fputs(",\"decisions\":null,\"rejects\":null", stdout);
@@ -295,5 +345,6 @@ int status_run(const struct command *command, int count, char **words)
         print_json(&report);
     else
         print_text(&report);
+    bundle_free(report.bundle);
     return (int)report.state;
 }

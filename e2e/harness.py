@@ -433,7 +433,7 @@ class Edge:
         return self
 
     def is_ready_or_dead(self):
-        """Ready is the whole instance: the master writes its pidfile when all workers are, one of them may answer before."""
+        """Ready is the whole instance: one worker may answer before the master has written its pidfile."""
         return self.process.poll() is not None or (self.written_pid() == self.process.pid and self.ready().get("ready"))
 
     def written_pid(self):
@@ -462,10 +462,13 @@ class Edge:
         self.process.send_signal(number)
 
     def reload(self, seconds=START_SECONDS):
-        """HUP, and waits until a new generation answers."""
-        before = self.ready()["generation"]
+        """HUP, and waits until a new generation answers and the master is done with the old one's listeners."""
+        before, written = self.ready()["generation"], len(self.log())
         self.send_signal(signal.SIGHUP)
-        return wait_until(lambda: self.ready().get("generation", before) > before, "a new generation", seconds)
+        wait_until(lambda: self.ready().get("generation", before) > before, "a new generation", seconds)
+        if self.settings.get("log", "stderr") == "stderr":
+            self.wait_log("reloaded: generation", seconds, written)
+        return True
 
     def reload_refused(self, seconds=START_SECONDS):
         """HUP, and waits until the master has refused; returns the log lines it wrote about it."""

@@ -38,6 +38,16 @@ class Counters(harness.TestCase):
     def snapshot(edge):
         return os.path.join(edge.settings["state_dir"], f"{edge.name}.snapshot")
 
+    @staticmethod
+    def fill(path):
+        """Writes to PATH until the disk is full."""
+        with open(path, "wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(b"x" * 4096)
+            except OSError:
+                return
+
     def test_quit_and_start(self):
         for number in (signal.SIGQUIT, signal.SIGTERM):
             with self.subTest(number):
@@ -157,17 +167,11 @@ class Counters(harness.TestCase):
     def test_full_disk(self):
         edge = self.new_edge(harness.one_rule(rate=1000, burst=1000), settings={"snapshot_interval": "100ms"})
         state = edge.settings["state_dir"]
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", state], capture_output=True, text=True)
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=0750", "tmpfs", state], capture_output=True, text=True)
         if mounted.returncode != 0:
             self.skipTest(f"a small disk could not be mounted: {mounted.stderr}")
         self.addCleanup(subprocess.run, ["umount", "-l", state], check=True)
-        with open(os.path.join(state, "ballast"), "wb") as file:
-            try:
-                while True:
-                    file.write(b"x" * 4096)
-                    file.flush()
-            except OSError:
-                pass
+        self.fill(os.path.join(state, "ballast"))
         edge.start()
         failures = harness.wait_until(lambda: edge.metric("fairvisor_snapshot_failures_total"), "a failed snapshot")
         harness.wait_until(lambda: edge.metric("fairvisor_snapshot_failures_total") > failures, "another one")
@@ -182,12 +186,11 @@ class Counters(harness.TestCase):
     def test_stop_with_a_full_disk_keeps_the_memory(self):
         edge = self.new_edge(harness.one_rule(rate=0.001, burst=BURST), settings={"snapshot_interval": "1h"})
         state = edge.settings["state_dir"]
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", state], capture_output=True, text=True)
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=0750", "tmpfs", state], capture_output=True, text=True)
         if mounted.returncode != 0:
             self.skipTest(f"a small disk could not be mounted: {mounted.stderr}")
         self.addCleanup(subprocess.run, ["umount", "-l", state], check=True)
-        with open(os.path.join(state, "ballast"), "wb") as file:
-            file.write(b"x" * 4096)
+        self.fill(os.path.join(state, "ballast"))
         edge.start()
         for _ in range(BURST):
             edge.decide(client="10.0.0.1")

@@ -95,6 +95,29 @@ class Upgrades(harness.TestCase):
         self.assertEqual(trouble, [])
         self.assertEqual(set(answers), {200})
 
+    def test_upgrades_under_load(self):
+        """64 keep-alive connections and fresh ones, one shared budget: nobody fails and nothing is given twice."""
+        burst = 20000
+        edge = self.replaceable_edge(harness.one_rule(rate=0.000001, burst=burst), workers=2)
+        fields = ["--path", "/v1/decision", "--header", "X-Original-Method: GET", "--header", "X-Original-URI: /api/data",
+                  "--header", "X-Forwarded-For: 10.0.0.1", "--expect", "200,429", "--timeout-ms", 20000,
+                  "--duration-ms", 3_000_000]
+        loads = [self.load(edge.address, *fields, "--connections", 64),
+                 self.load(edge.address, *fields, "--connections", 8, "--fresh")]
+        upgrades = harness.full_or_short(20, 5)
+        for _ in range(upgrades):
+            self.replace(edge, harness.program("fairvisord"))
+            self.upgrade(edge)
+        results = [load.finish() for load in loads]
+        for result in results:
+            self.assertEqual(result["failed"], 0, result)
+            self.assertGreater(result["answered"], upgrades)
+        allowed = sum(harness.statuses(result).get(200, 0) for result in results)
+        while edge.decide(uri="/api/data", client="10.0.0.1").status == 200:  # what the loads have left
+            allowed += 1
+            self.assertLessEqual(allowed, burst)
+        self.assertEqual(allowed, burst)
+
     def assert_unharmed(self, edge, workers):
         edge.wait_log(r"the upgrade failed, this master goes on")
         self.assertIsNone(edge.process.poll())
@@ -108,21 +131,21 @@ class Upgrades(harness.TestCase):
         edge = self.replaceable_edge(harness.one_rule())
         workers = edge.workers()
         self.replace(edge, shutil.which("false"))
-        edge.signal(signal.SIGUSR2)
+        harness.kill(edge.pid, signal.SIGUSR2)
         self.assert_unharmed(edge, workers)
 
     def test_program_that_is_gone(self):
         edge = self.replaceable_edge(harness.one_rule())
         workers = edge.workers()
         os.unlink(os.path.join(edge.prefix, "sbin", "fairvisord"))
-        edge.signal(signal.SIGUSR2)
+        harness.kill(edge.pid, signal.SIGUSR2)
         self.assert_unharmed(edge, workers)
 
     def test_bad_bundle(self):
         edge = self.replaceable_edge(harness.one_rule(), unix=True)
         workers = edge.workers()
         edge.write_policy('{"bundle_version": 1, "polices": []}')
-        edge.signal(signal.SIGUSR2)
+        harness.kill(edge.pid, signal.SIGUSR2)
         edge.wait_log(r"the upgrade failed")
         edge.write_policy(harness.one_rule())
         self.assert_unharmed(edge, workers)

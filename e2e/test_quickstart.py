@@ -14,6 +14,10 @@ POLICY = os.path.join(harness.SOURCE, "packaging", "examples", "quickstart.json"
 class EnvironmentEdge(harness.Edge):
     """Started without a settings file: everything from FAIRVISOR_* variables."""
 
+    def __init__(self, policy, **more):
+        super().__init__(policy, **more)
+        self.pid_file = os.path.join(self.settings["runtime_dir"], f"{self.name}.pid")
+
     def environment(self):
         return harness.clean_environment({f"FAIRVISOR_{name.upper()}": str(value)
                                           for name, value in self.settings.items() if value is not None})

@@ -76,7 +76,8 @@ static void plan_replacement(struct crew *crew, struct crew_worker *worker, cons
 /* Told to leave, it left: by itself, or by the default action of a signal that came before it could handle any. */
 static bool is_obedient(const struct crew_worker *worker, int status)
 {
-    return status == 0 || (WIFSIGNALED(status) && WTERMSIG(status) == worker->last_signal && WTERMSIG(status) != SIGKILL);
+    return status == 0 ||
+           (WIFSIGNALED(status) && WTERMSIG(status) == worker->last_signal && WTERMSIG(status) != SIGKILL);
 }
 
 static void on_worker_exit(void *context, pid_t pid, int status)

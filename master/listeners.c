@@ -7,9 +7,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "master/bind.h"
+#include "shm/log.h"
 #include "shm/must.h"
 
 void listeners_print_name(const struct settings_listen *where, char *name, size_t size)
@@ -93,12 +95,22 @@ static void close_row(const struct listener *row, uint32_t first, bool remove_fi
         unlink(row->where.path);
 }
 
-void listeners_commit(struct listeners *current, const struct listeners *next)
+/* Not being allowed to is no reason to stop serving; the file's mode is there to be seen. */
+static void set_socket_modes(const struct listeners *listeners, unsigned mode)
+{
+    for (uint32_t i = 0; i < listeners->count; i++)
+        if (listeners->rows[i].where.is_unix && chmod(listeners->rows[i].where.path, (mode_t)mode) != 0)
+            log_errno(LOG_LEVEL_WARNING, "the mode of %s could not be set to %04o", listeners->rows[i].where.path,
+                      mode);
+}
+
+void listeners_commit(struct listeners *current, const struct listeners *next, unsigned socket_mode)
 {
     for (uint32_t i = 0; i < current->count; i++)
         if (find(next, &current->rows[i].where) == NULL)
             close_row(&current->rows[i], 0, true);
     *current = *next;
+    set_socket_modes(current, socket_mode);
 }
 
 void listeners_abort(const struct listeners *current, struct listeners *next)

@@ -35,8 +35,9 @@ struct listeners {
 bool listeners_plan(const struct listeners *current, const struct settings *settings,
                     const struct privileges *privileges, struct listeners *next, struct failure *failure);
 
-/* CURRENT becomes NEXT; sockets of addresses that are no longer configured are closed, their files removed. */
-void listeners_commit(struct listeners *current, const struct listeners *next);
+/* CURRENT becomes NEXT; sockets of addresses that are no longer configured are closed, their files removed. Unix
+ * sockets that were there before get SOCKET_MODE. */
+void listeners_commit(struct listeners *current, const struct listeners *next, unsigned socket_mode);
 
 /* Closes what NEXT has and CURRENT has not. */
 void listeners_abort(const struct listeners *current, struct listeners *next);

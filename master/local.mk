@@ -11,6 +11,7 @@ fairvisord_SOURCES = \
 	master/folders.c master/folders.h \
 	master/generation.c master/generation.h \
 	master/letter.c master/letter.h \
+	master/limits.c master/limits.h \
 	master/listeners.c master/listeners.h \
 	master/logsink.c master/logsink.h \
 	master/loop.c master/loop.h \

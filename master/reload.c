@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "master/configure.h"
+#include "master/limits.h"
 #include "master/master.h"
 #include "master/notify.h"
 #include "shm/log.h"
@@ -63,7 +64,8 @@ static void commit(struct master *master, struct reload *reload)
 {
     uint32_t old = master->serving.number;
 
-    listeners_commit(&master->listeners, &reload->listeners);
+    listeners_commit(&master->listeners, &reload->listeners, reload->settings.socket_mode);
+    limits_raise(&reload->settings);
     generation_fini(&master->serving);
     master->serving = reload->next;
     logsink_use(&master->logsink, &reload->settings, reload->log_fd);

@@ -87,17 +87,20 @@ static void run_child(const struct loop *loop, const struct spawn_order *order, 
     char *arguments[] = {role, plan->name, NULL};
     char *environment[3];
     char asan[1024], ubsan[1024];
+    int file;
 
     make_environment(environment, asan, ubsan, sizeof(asan));
     if (!move_fds(plan))
         _exit(SPAWN_EXIT_NO_EXEC);
     log_init(plan->name, order->settings->log_level, order->settings->log_json);
+    /* Opened as who we still are: the folders on the way to the program need not let the worker's user through. */
+    file = open(program, O_PATH | O_CLOEXEC);
     if (chdir("/") != 0 || !privileges_drop(order->privileges)) {
         log_errno(LOG_LEVEL_ERROR, "the worker could not give up its privileges");
         _exit(SPAWN_EXIT_NO_EXEC);
     }
     loop_release_signals(loop);
-    execve(program, arguments, environment);
+    fexecve(file, arguments, environment);
     log_errno(LOG_LEVEL_ERROR, "%s could not be executed", program);
     _exit(SPAWN_EXIT_NO_EXEC);
 }

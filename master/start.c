@@ -9,12 +9,12 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "master/daemon.h"
 #include "master/finish.h"
 #include "master/folders.h"
+#include "master/limits.h"
 #include "master/master.h"
 #include "master/notify.h"
 #include "master/orphans.h"
@@ -24,7 +24,32 @@
 #include "shm/moment.h"
 
 #define START_ORPHAN_MS 5000
-#define START_OWN_FDS   4096 /* listening sockets, pipes, upstream connections: all but a worker's clients */
+
+/* What a start goes by. */
+struct start {
+    const struct settings *settings;
+    const struct letter *letter; /* NULL: nobody to take over from */
+    struct arena before;         /* the instance's arena as it was found; looked at, not written */
+    bool has_before;
+    uint32_t first_generation;
+};
+
+/* Generations go on being counted where an earlier master stopped. */
+static void look_around(struct start *start)
+{
+    struct arena_status status;
+    struct failure failure;
+    int fd = arena_open(start->settings->instance, false, &start->before, &failure);
+
+    start->has_before = fd >= 0;
+    start->first_generation = 1;
+    if (start->has_before && arena_read_status(&start->before, &status))
+        start->first_generation = status.generation + 1;
+    if (start->letter)
+        start->first_generation = start->letter->generation + 1;
+    if (fd >= 0)
+        close(fd);
+}
 
 static bool print_complaints(const struct master *master, const char *path)
 {
@@ -47,30 +72,6 @@ static bool load_first_generation(struct master *master, const struct settings *
     return print_complaints(master, settings->config_file);
 }
 
-/* Workers inherit the limit. A smaller one than they may need is worth a line, not a refusal. */
-static void raise_descriptor_limit(const struct settings *settings)
-{
-    struct rlimit limit;
-    rlim_t wanted = (rlim_t)settings->max_connections + START_OWN_FDS;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
-        return;
-    limit.rlim_cur = wanted;
-    if (limit.rlim_max < wanted)
-        limit.rlim_max = wanted;
-    if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
-        return;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
-        log_line(LOG_LEVEL_WARNING,
-                 "only %llu files may be open, max_connections %llu asks for %llu: raise the limit (ulimit -n, "
-                 "LimitNOFILE=)",
-                 (unsigned long long)limit.rlim_cur, (unsigned long long)settings->max_connections,
-                 (unsigned long long)wanted);
-}
-
 static bool use_log(struct master *master, const struct settings *settings, struct failure *failure)
 {
     int fd = logsink_open(settings, failure);
@@ -78,7 +79,7 @@ static bool use_log(struct master *master, const struct settings *settings, stru
     if (failure->code != EXIT_CODE_OK)
         return false;
     logsink_use(&master->logsink, settings, fd);
-    raise_descriptor_limit(settings);
+    limits_raise(settings);
     return true;
 }
 
@@ -95,34 +96,28 @@ static bool take_lock(struct master *master, const struct settings *settings, co
     return true;
 }
 
-/* Workers of a master that was killed keep its ports until they have drained: our address, but not our sockets. */
-static void end_orphans(const struct settings *settings)
+/* Workers of a master that was killed stop accepting by themselves; those that have not done so yet hold our ports. */
+static bool end_orphans(const struct start *start)
 {
-    struct arena arena;
-    struct failure failure;
-    int fd = arena_open(settings->instance, false, &arena, &failure);
-    uint32_t count;
+    uint32_t count = start->has_before ? orphans_end(&start->before, start->settings->instance, START_ORPHAN_MS) : 0;
 
-    if (fd < 0)
-        return;
-    close(fd);
-    count = orphans_end(&arena, settings->instance, START_ORPHAN_MS);
     if (count > 0)
         log_line(LOG_LEVEL_WARNING, "%u workers that a dead master of '%s' left behind were ended", count,
-                 settings->instance);
+                 start->settings->instance);
+    return count > 0;
 }
 
-static bool open_listeners(struct master *master, const struct settings *settings, const struct letter *letter,
-                           struct failure *failure)
+static bool open_listeners(struct master *master, const struct start *start, struct failure *failure)
 {
-    struct listeners *next = &master->listeners;
+    const struct letter *letter = start->letter;
     struct listeners inherited = {.count = 0};
 
-    if (letter == NULL)
-        end_orphans(settings);
-    else if (!listeners_adopt(&inherited, settings, letter->sockets, letter->socket_count, failure))
+    if (letter && !listeners_adopt(&inherited, start->settings, letter->sockets, letter->socket_count, failure))
         return false;
-    if (listeners_plan(&inherited, settings, &master->privileges, next, failure))
+    if (listeners_plan(&inherited, start->settings, &master->privileges, &master->listeners, failure))
+        return true;
+    if (letter == NULL && end_orphans(start) &&
+        listeners_plan(&inherited, start->settings, &master->privileges, &master->listeners, failure))
         return true;
     listeners_close(&inherited, false);
     return false;
@@ -140,24 +135,6 @@ static void continue_status(struct master *master, enum restore_origin origin)
     master->snapshots.has_failed = before.last_snapshot_failed == 1;
     master->snapshots.failures = before.snapshot_failures;
     master->crew.restarts = before.worker_restarts;
-}
-
-static uint32_t first_generation(const struct settings *settings, const struct letter *letter)
-{
-    struct arena arena;
-    struct arena_status before;
-    struct failure failure;
-    uint32_t number = letter ? letter->generation : 0;
-    int fd;
-
-    if (letter)
-        return number + 1;
-    fd = arena_open(settings->instance, false, &arena, &failure);
-    if (fd >= 0 && arena_read_status(&arena, &before))
-        number = before.generation;
-    if (fd >= 0)
-        close(fd);
-    return number + 1;
 }
 
 static bool open_arena(struct master *master, const struct settings *settings, const struct letter *letter,
@@ -249,15 +226,17 @@ static bool announce(struct master *master, const struct letter *letter, struct 
 bool start_service(struct master *master, const struct settings *settings, const struct letter *letter,
                    struct failure *failure)
 {
+    struct start start = {.settings = settings, .letter = letter};
+
     if (!loop_init(&master->loop, master_on_signal, master, failure) ||
         !logsink_init(&master->logsink, &master->loop, failure))
         return false;
+    look_around(&start);
     if (privileges_find(settings, &master->privileges, failure) &&
-        load_first_generation(master, settings, first_generation(settings, letter), failure) &&
-        folders_make(settings, failure) && take_lock(master, settings, letter, failure) &&
-        use_log(master, settings, failure) && open_listeners(master, settings, letter, failure) &&
-        open_arena(master, settings, letter, failure) && start_workers(master, failure) &&
-        announce(master, letter, failure))
+        load_first_generation(master, settings, start.first_generation, failure) && folders_make(settings, failure) &&
+        take_lock(master, settings, letter, failure) && use_log(master, settings, failure) &&
+        open_listeners(master, &start, failure) && open_arena(master, settings, letter, failure) &&
+        start_workers(master, failure) && announce(master, letter, failure))
         return true;
     finish_failed_start(master, letter != NULL);
     return false;

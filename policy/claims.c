@@ -5,9 +5,9 @@
  * crit, and a payload that is a JSON object without a repeated name.
  *
  * The payload is read with json.c and not with libjwt's jwt_decode: libjwt 1.10.2 refuses every token whose header says
- * typ at+jwt (RFC 9068) or an algorithm it lacks (PS256, EdDSA), takes the last of two equal names, and takes an array
- * for a payload. A second reader would be needed for what it refuses, and two readers that differ are a way around a
- * limit. The unit test compares the two where libjwt takes the token.
+ * typ at+jwt (RFC 9068) or an algorithm it lacks (PS256, EdDSA), takes the last of two equal names, takes an array for
+ * a payload, and gives 0 for a claim that is null, a fraction or a list. A second reader would be needed for what it
+ * refuses, and two readers that differ are a way around a limit. The unit test compares both where libjwt takes a token.
  */
 #include "policy/claims.h"
 

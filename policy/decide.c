@@ -4,55 +4,25 @@
  *
  *   kill switches -> matching policies -> their rules become charges -> admission over all cells at once -> verdict
  *
- * Rules become charges in decide_rules.c; what happened is counted in decide_counts.c. Nothing in here allocates, and
+ * Rules become charges in decide_rules.c; what happened is counted in decide_counts.c and told in
+ * decide_notes.c. Nothing in here allocates, and
  * whether something is charged is decided by one flag, so that an explanation takes the very path that a request takes.
  */
 #include "policy/decide.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "policy/decide_private.h"
 #include "policy/match.h"
 
-#define KILL_SWITCH_WAIT_NS (60 * NANOSECONDS_PER_SECOND)
-#define SPREAD_MAX_NS       (60 * NANOSECONDS_PER_SECOND)
+#define LONG_WAIT_NS  (60 * NANOSECONDS_PER_SECOND) /* of refusals that waiting does not cure */
+#define LOOP_DELAY_MS 1000
+#define SPREAD_MAX_NS (60 * NANOSECONDS_PER_SECOND)
 
 /* ---- making a decider ---------------------------------------------------------------------------------------------
  */
-
-static void prepare_rule(struct prepared_rule *prepared, const struct rule *rule, const uint64_t key[2])
-{
-    siphash_init(&prepared->enforced, key);
-    siphash_update_value(&prepared->enforced, rule->identity);
-    prepared->shadow = prepared->enforced;
-    siphash_update_value(&prepared->enforced, SLICE("enforce"));
-    siphash_update_value(&prepared->shadow, SLICE("shadow"));
-    prepared->window_ns = cell_time_to_refill(rule->config.token_bucket.burst, rule->config.token_bucket.rate);
-}
-
-/* Absorbs every rule's constant part once, so that a request only adds its values. */
-static bool prepare_rules(struct decider *decider)
-{
-    static const uint64_t no_key[2];
-    const uint64_t *key = decider->arena ? arena_hash_key(decider->arena) : no_key;
-    const struct bundle *bundle = decider->bundle;
-    uint32_t next = 0;
-
-    for (uint32_t i = 0; i < bundle->policy_count; i++) {
-        const struct policy *policy = &bundle->policies[i];
-
-        decider->first_rule[i] = next;
-        for (uint32_t j = 0; j < decide_rules_count(policy); j++) {
-            const struct rule *rule = decide_rules_at(policy, j);
-
-            if (next == bundle->rule_count)
-                return false;
-            prepare_rule(&decider->rules[next++], rule, key);
-        }
-    }
-    return true;
-}
 
 static int compare_kill_switches(const void *left, const void *right)
 {
@@ -72,16 +42,17 @@ static int compare_kill_switches(const void *left, const void *right)
 static bool allocate(struct decider *decider)
 {
     const struct bundle *bundle = decider->bundle;
-    size_t rules = bundle->rule_count + 1, policies = bundle->policy_count + 1;
+    size_t rules = bundle->rule_count + 1, policies = bundle->policy_count + 1, most = decide_prepare_most(bundle);
 
     decider->rules = calloc(rules, sizeof(*decider->rules));
-    decider->first_rule = calloc(policies, sizeof(*decider->first_rule));
+    decider->policies = calloc(policies, sizeof(*decider->policies));
+    decider->by_mark = calloc(rules, sizeof(*decider->by_mark));
     decider->matched = calloc(policies, sizeof(*decider->matched));
-    decider->charges = calloc(rules, sizeof(*decider->charges));
-    decider->sources = calloc(rules, sizeof(*decider->sources));
-    decider->order = calloc(rules, sizeof(*decider->order));
+    decider->charges = calloc(most, sizeof(*decider->charges));
+    decider->sources = calloc(most, sizeof(*decider->sources));
+    decider->order = calloc(most, sizeof(*decider->order));
     decider->kill_switches = calloc(bundle->kill_switch_count + 1, sizeof(const struct kill_switch *));
-    return decider->rules && decider->first_rule && decider->matched && decider->charges && decider->sources &&
+    return decider->rules && decider->policies && decider->by_mark && decider->matched && decider->charges && decider->sources &&
            decider->order && decider->kill_switches && decide_counts_init(decider);
 }
 
@@ -95,7 +66,11 @@ struct decider *decide_new(const struct bundle *bundle, const struct arena *aren
     decider->bundle = bundle;
     decider->arena = arena;
     decider->slot = slot;
-    if (!allocate(decider) || !prepare_rules(decider) ||
+    if (getrandom(&decider->nonce, sizeof(decider->nonce), 0) != (ssize_t)sizeof(decider->nonce)) {
+        free(decider);
+        return NULL;
+    }
+    if (!allocate(decider) || !decide_prepare(decider) ||
         !descriptor_cache_init(&decider->descriptors, bundle, scratch_size)) {
         decide_free(decider);
         return NULL;
@@ -113,7 +88,9 @@ void decide_free(struct decider *decider)
     descriptor_cache_fini(&decider->descriptors);
     decide_counts_fini(decider);
     free(decider->rules);
-    free(decider->first_rule);
+    free(decider->policies);
+    free(decider->policy_keys);
+    free(decider->by_mark);
     free(decider->matched);
     free(decider->charges);
     free(decider->sources);
@@ -204,7 +181,7 @@ static void reject(struct verdict *verdict, enum reason reason, const struct pol
     verdict->policy = policy;
     verdict->rule = rule;
     verdict->retry_cures = verdict_reasons[reason].retry_cures;
-    verdict->retry_after_ns = KILL_SWITCH_WAIT_NS;
+    verdict->retry_after_ns = LONG_WAIT_NS;
 }
 
 static void reject_by_kill_switch(const struct decision *decision, struct verdict *verdict,
@@ -215,24 +192,22 @@ static void reject_by_kill_switch(const struct decision *decision, struct verdic
 
     reject(verdict, REASON_kill_switch_active, NULL, NULL);
     verdict->kill_switch = kill;
-    if (left < KILL_SWITCH_WAIT_NS / NANOSECONDS_PER_SECOND)
+    if (left < LONG_WAIT_NS / NANOSECONDS_PER_SECOND)
         verdict->retry_after_ns = left * NANOSECONDS_PER_SECOND;
 }
 
-static void fill_state(const struct decision *decision, struct limit_state *state, const struct charge *charge,
-                       const struct charge_source *source, bool is_charged)
+static void fill_state(struct limit_state *state, const struct charge *charge, const struct charge_source *source,
+                       bool is_charged)
 {
-    int64_t taken = is_charged && !charge->has_no_room ? charge->cost : 0;
-
     state->policy = source->policy;
     state->rule = source->rule;
     state->limit = charge->limit.capacity;
-    state->remaining = charge->view.remaining - taken;
-    state->window_ns = decision->decider->rules[source->rule_index].window_ns;
+    state->remaining = charge->view.remaining - (is_charged && !charge->has_no_room ? charge->cost : 0);
+    state->window_ns = source->window_ns;
     if (charge->view.fits)
-        state->reset_ns = charge->view.reset_ns + cell_time_to_refill(taken, charge->limit.rate);
+        state->reset_ns = charge->view.reset_ns;
     else
-        state->reset_ns = charge->view.wait_ns == INT64_MAX ? state->window_ns : charge->view.wait_ns;
+        state->reset_ns = charge->view.wait_ns == INT64_MAX ? source->window_ns : charge->view.wait_ns;
 }
 
 /* remaining/limit of A below that of B, without division. */
@@ -242,22 +217,57 @@ static bool is_tighter(const struct limit_state *a, const struct limit_state *b)
 }
 
 /* Of several limits that refuse, the one with the longest wait is told: who obeys it is not refused by the others. */
-static void reject_by_charge(const struct decision *decision, struct verdict *verdict, const struct charge *charge,
-                             const struct charge_source *source)
+static void reject_by_charge(struct verdict *verdict, const struct charge *charge, const struct charge_source *source)
 {
-    int64_t wait = charge->has_no_room ? NANOSECONDS_PER_SECOND : charge->view.wait_ns;
-    int64_t spread_wait;
+    int64_t wait = charge->view.fits ? NANOSECONDS_PER_SECOND : charge->view.wait_ns;
+    int64_t spread_wait = spread(wait == INT64_MAX ? LONG_WAIT_NS : wait, charge->key[0]);
 
-    if (wait == INT64_MAX)
-        wait = KILL_SWITCH_WAIT_NS;
-    spread_wait = spread(wait, charge->key[0]);
     if (!verdict->is_allowed && spread_wait <= verdict->retry_after_ns)
         return;
-    reject(verdict, charge->has_no_room ? REASON_state_full : REASON_rate_limit_exceeded, source->policy, source->rule);
+    reject(verdict, charge->view.fits ? REASON_state_full : decide_limits_roles[source->role].reason, source->policy,
+           source->rule);
     verdict->retry_after_ns = spread_wait;
-    verdict->retry_cures = verdict->retry_cures && charge->view.wait_ns != INT64_MAX;
-    fill_state(decision, &verdict->limit, charge, source, false);
+    verdict->retry_cures = verdict->retry_cures && wait != INT64_MAX;
+    verdict->has_limit = decide_limits_roles[source->role].is_limit;
+    if (verdict->has_limit)
+        fill_state(&verdict->limit, charge, source, false);
+}
+
+static void allow_by_charge(struct verdict *verdict, const struct charge *charge, const struct charge_source *source,
+                            const struct limit_state *state)
+{
+    if (!verdict->is_allowed || charge->has_no_room || !decide_limits_roles[source->role].is_limit)
+        return;
+    if (verdict->has_limit && !is_tighter(state, &verdict->limit))
+        return;
+    verdict->limit = *state;
     verdict->has_limit = true;
+    verdict->policy = source->policy;
+    verdict->rule = source->rule;
+}
+
+/* Warnings and delays of one charge of an enforced policy, and what loop detection counts. */
+static void stage(struct decision *decision, const struct charge *charge, const struct charge_source *source)
+{
+    const struct cost_budget *budget = source->role == CHARGE_BUDGET ? &source->rule->config.cost_budget : NULL;
+    int64_t spent = charge->limit.capacity - charge->view.remaining + charge->cost;
+
+    for (uint32_t i = 0; budget && i < budget->stage_count && spent >= budget->stages[i].from; i++) {
+        decision->warnings |= budget->stages[i].action == BUDGET_WARN ? VERDICT_BUDGET_WARN : VERDICT_BUDGET_THROTTLE;
+        if (budget->stages[i].delay_ms > decision->delay_ms)
+            decision->delay_ms = budget->stages[i].delay_ms;
+    }
+    if (source->role != CHARGE_LOOP || charge->is_idle)
+        return;
+    decision->loop_count = spent / BUNDLE_MILLIONTHS;
+    if (charge->view.fits)
+        return;
+    decide_counts_one(decision, COUNTER_loops);
+    if (source->policy->loop.action == LOOP_REJECT)
+        return;
+    decision->warnings |= VERDICT_LOOP_WARN;
+    if (source->policy->loop.action == LOOP_THROTTLE && decision->delay_ms < LOOP_DELAY_MS)
+        decision->delay_ms = LOOP_DELAY_MS;
 }
 
 static void judge_charges(struct decision *decision, struct verdict *verdict, const struct admission *admission)
@@ -267,23 +277,23 @@ static void judge_charges(struct decision *decision, struct verdict *verdict, co
     for (uint32_t i = 0; i < decision->charge_count; i++) {
         const struct charge *charge = &decider->charges[i];
         const struct charge_source *source = &decider->sources[i];
-        bool is_charged = admission->is_admitted && !charge->is_held_back && !decision->is_refused;
+        bool is_charged = admission->is_admitted && !charge->is_held_back && decision->charges_cells;
         struct limit_state state;
 
-        fill_state(decision, &state, charge, source, is_charged && decision->charges_cells);
+        if (charge->view.trips)
+            decide_counts_one(decision, COUNTER_breakers_opened);
+        fill_state(&state, charge, source, is_charged && !decision->is_refused);
         decide_notes_limit(decision, charge, source, &state);
         if (charge->group != 0) {
-            if (!charge->view.fits)
+            if (charge->refuses)
                 decide_counts_would_reject(decision, source);
-        } else if (!charge->view.fits && !decision->is_refused) {
-            reject_by_charge(decision, verdict, charge, source);
-        } else if (verdict->is_allowed && !charge->has_no_room &&
-                   (!verdict->has_limit || is_tighter(&state, &verdict->limit))) {
-            verdict->limit = state;
-            verdict->has_limit = true;
-            verdict->policy = source->policy;
-            verdict->rule = source->rule;
+            continue;
         }
+        stage(decision, charge, source);
+        if (charge->refuses && !decision->is_refused)
+            reject_by_charge(verdict, charge, source);
+        else
+            allow_by_charge(verdict, charge, source, &state);
     }
 }
 
@@ -337,7 +347,7 @@ static void run(struct decision *decision, const struct facts *facts, struct ver
         decide_rules_collect(decision, policy, policy->is_shadow || shadows_all);
     }
     if (decision->is_refused)
-        reject(verdict, REASON_identity_missing, decision->refused_by.policy, decision->refused_by.rule);
+        reject(verdict, decision->refused_for, decision->refused_by.policy, decision->refused_by.rule);
     if (decision->charge_count > 0)
         admit(decision, verdict);
 }
@@ -346,7 +356,21 @@ static void begin(struct decision *decision, const struct facts *facts, const st
                   struct verdict *verdict)
 {
     descriptor_cache_begin(&decision->decider->descriptors, facts, claims);
-    *verdict = (struct verdict){.is_allowed = true, .reason = REASON_NONE};
+    decision->facts = facts;
+    /* Not the reservation's bytes: they are as many as all the rest, and their size says whether there are any. */
+    memset(verdict, 0, offsetof(struct verdict, reservation));
+    verdict->is_allowed = true;
+}
+
+/* What was gathered on the way. A refused request is neither held back nor warned: it is told why. */
+static void finish(const struct decision *decision, struct verdict *verdict)
+{
+    verdict->would_reject = decision->would_reject;
+    verdict->loop_count = decision->loop_count;
+    if (verdict->is_allowed) {
+        verdict->warnings = decision->warnings;
+        verdict->delay_ms = decision->delay_ms;
+    }
 }
 
 void decide_request(struct decider *decider, const struct facts *facts, const struct claims *claims, struct moment now,
@@ -356,7 +380,9 @@ void decide_request(struct decider *decider, const struct facts *facts, const st
 
     begin(&decision, facts, claims, verdict);
     run(&decision, facts, verdict);
-    verdict->would_reject = decision.would_reject;
+    finish(&decision, verdict);
+    if (verdict->is_allowed && decision.charge_count > 0)
+        decide_reserve_write(&decision, verdict);
     decide_counts_verdict(&decision, verdict);
 }
 
@@ -367,5 +393,5 @@ void decide_explain(struct decider *decider, const struct facts *facts, const st
 
     begin(&decision, facts, claims, verdict);
     run(&decision, facts, verdict);
-    verdict->would_reject = decision.would_reject;
+    finish(&decision, verdict);
 }

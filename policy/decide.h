@@ -53,6 +53,24 @@ void decide_free(struct decider *decider);
 void decide_request(struct decider *decider, const struct facts *facts, const struct claims *claims, struct moment now,
                     struct verdict *verdict);
 
+/* What a request really used, in whole tokens. */
+struct decide_usage {
+    int64_t prompt_tokens, completion_tokens;
+};
+
+enum decide_settlement {
+    DECIDE_SETTLED,
+    DECIDE_SETTLED_BEFORE,     /* by an earlier call: nothing was changed */
+    DECIDE_SETTLEMENT_EXPIRED, /* too late: what was reserved stays charged */
+    DECIDE_SETTLEMENT_UNKNOWN, /* not a reservation of this arena, or absurd figures */
+    DECIDE_SETTLEMENT_BUSY,    /* no room or a stuck stripe: nothing was changed, try again */
+};
+
+/* Corrects what the reservation TEXT charged in advance: less was used, and the rest is given back (never above the limit's size);
+ * more, and it is charged, below zero if need be. Requests in flight land. Once: see enum decide_settlement. */
+enum decide_settlement decide_reserve_settle(struct decider *decider, struct slice text,
+                                             const struct decide_usage *usage, struct moment now);
+
 /* Judges without charging or counting, telling OBSERVER each step. Works on a read-only arena, and on none (every cell
  * fresh). */
 void decide_explain(struct decider *decider, const struct facts *facts, const struct claims *claims, struct moment now,

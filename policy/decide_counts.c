@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * What a decision leaves behind beside its charges: counters, labelled series, notes for an observer.
+ * What a decision leaves behind beside its charges: counters and labelled series.
  */
 #include "policy/decide_private.h"
 
@@ -90,37 +90,31 @@ void decide_counts_would_reject(struct decision *decision, const struct charge_s
                       SLICE("fairvisor_would_reject_total"), labels, 2);
 }
 
-void decide_notes_step(const struct decision *decision, enum decide_step step, const struct policy *policy,
-                 const struct rule *rule, bool is_shadow)
+/* Which of the counters from ratio_25 on a settled request belongs to: used in percent of what was reserved. */
+static int ratio_bucket(int64_t used, int64_t reserved)
 {
-    struct decide_note note = {.step = step, .policy = policy, .rule = rule, .is_shadow = is_shadow};
+    static const int bounds[] = {25, 50, 75, 100, 150, 200};
+    int bucket = 0;
 
-    if (decision->observer)
-        decision->observer(decision->context, &note);
+    while (bucket < (int)(sizeof(bounds) / sizeof(bounds[0])) && used * 100 > reserved * bounds[bucket])
+        bucket++;
+    return bucket;
 }
 
-void decide_notes_key(const struct decision *decision, enum decide_step step, const struct policy *policy,
-                     const struct rule *rule, uint32_t descriptor, struct slice value)
+void decide_counts_usage(const struct decision *decision, const struct policy *policy, const struct decide_usage *usage,
+                         int64_t reserved)
 {
-    struct decide_note note = {.step = step, .policy = policy, .rule = rule, .value = value};
+    const struct slice metric = SLICE("fairvisor_tokens_consumed_total");
+    const struct arena *arena = decision->decider->arena;
+    struct slice prompt[] = {SLICE("prompt"), policy->id}, completion[] = {SLICE("completion"), policy->id};
+    int64_t used = usage->prompt_tokens + usage->completion_tokens;
 
-    if (!decision->observer)
+    if (!decision->counts)
         return;
-    note.detail = decision->decider->bundle->descriptors[descriptor].text;
-    decision->observer(decision->context, &note);
-}
-
-void decide_notes_limit(const struct decision *decision, const struct charge *charge, const struct charge_source *source,
-                       const struct limit_state *state)
-{
-    struct decide_note note = {.step = DECIDE_LIMIT,
-                               .policy = source->policy,
-                               .rule = source->rule,
-                               .fits = charge->view.fits,
-                               .is_shadow = charge->group != 0,
-                               .limit = state,
-                               .cost = charge->cost};
-
-    if (decision->observer)
-        decision->observer(decision->context, &note);
+    series_add(series_take(arena, metric, prompt, 2), (uint64_t)usage->prompt_tokens);
+    series_add(series_take(arena, metric, completion, 2), (uint64_t)usage->completion_tokens);
+    if (used < reserved)
+        counters_add(decision->decider->slot, COUNTER_tokens_unused, reserved - used);
+    counters_add(decision->decider->slot, (enum counter)(COUNTER_ratio_25 + ratio_bucket(used, reserved)), 1);
+    counters_add(decision->decider->slot, COUNTER_ratio_sum_percent, reserved > 0 ? used * 100 / reserved : 0);
 }

@@ -12,7 +12,7 @@
 #include "shm/series.h"
 #include "shm/siphash.h"
 
-/* What a charge is for. One row each in decide_roles. */
+/* What a charge is for. One row each in decide_limits_roles. */
 enum charge_role {
     CHARGE_RATE,
     CHARGE_BUDGET,
@@ -31,7 +31,7 @@ struct charge_role_row {
     bool is_settled; /* belongs into a reservation */
     const char *name;
 };
-extern const struct charge_role_row decide_roles[CHARGE_ROLES];
+extern const struct charge_role_row decide_limits_roles[CHARGE_ROLES];
 
 /* Where a charge comes from, beside decider.charges. */
 struct charge_source {
@@ -68,7 +68,7 @@ struct decider {
     uint32_t *policy_keys;             /* what policies[].keys point into */
     uint32_t *by_mark;                 /* indexes of rules, sorted by mark */
     const struct kill_switch **kill_switches; /* sorted by key and value */
-    uint64_t reservations; /* made by this decider, for their nonce */
+    uint64_t nonce; /* of the last reservation; begins at random, so that no two deciders ever make the same */
     /* scratch of one decision */
     uint32_t *matched;
     struct charge *charges;
@@ -89,6 +89,9 @@ struct decision {
     bool is_refused; /* before any cell is looked at: a key is missing, or a request larger than one may be */
     enum reason refused_for;
     struct charge_source refused_by;
+    int64_t delay_ms; /* the longest that a stage or a loop asks for */
+    unsigned warnings;
+    int64_t loop_count;
     bool would_reject;
     uint32_t charge_count;
     uint32_t shadow_groups;
@@ -107,21 +110,21 @@ bool decide_prepare(struct decider *decider);
 /* The most charges one request can have. */
 size_t decide_prepare_most(const struct bundle *bundle);
 
+/* ---- decide_rules.c ----------------------------------------------------------------------------------------------- */
+
 /* Rules of a policy and, last, its fallback. */
 uint32_t decide_rules_count(const struct policy *policy);
 const struct rule *decide_rules_at(const struct policy *policy, uint32_t index);
-
-/* ---- decide_rules.c ----------------------------------------------------------------------------------------------- */
 
 /* Turns what POLICY demands of this request into charges of the decision. */
 void decide_rules_collect(struct decision *decision, const struct policy *policy, bool is_shadow);
 
 /* Refuses before any cell is looked at; in shadow it is only told. */
-void decide_refuse(struct decision *decision, const struct charge_source *source, enum reason reason, bool is_shadow);
+void decide_rules_refuse(struct decision *decision, const struct charge_source *source, enum reason reason, bool is_shadow);
 
 /* Appends a charge of LIMIT for the identity in HASH. */
-struct charge *decide_charge(struct decision *decision, const struct charge_source *source, uint32_t group,
-                             const struct siphash *hash, const struct cell_limit *limit, int64_t cost);
+struct charge *decide_rules_charge(struct decision *decision, const struct charge_source *source, uint32_t group,
+                                   const struct siphash *hash, const struct cell_limit *limit, int64_t cost);
 
 /* ---- decide_limits.c ---------------------------------------------------------------------------------------------- */
 
@@ -139,6 +142,11 @@ bool decide_limits_of(struct decider *decider, uint32_t rule_index, const struct
 void decide_guards_add(struct decision *decision, const struct policy *policy, bool is_shadow, uint32_t group,
                        int64_t spent);
 
+/* ---- decide_reserve.c --------------------------------------------------------------------------------------------- */
+
+/* Writes the reservation of an admitted request's charges into VERDICT. */
+void decide_reserve_write(const struct decision *decision, struct verdict *verdict);
+
 /* ---- decide_counts.c ---------------------------------------------------------------------------------------------- */
 
 bool decide_counts_init(struct decider *decider);
@@ -147,10 +155,15 @@ void decide_counts_one(const struct decision *decision, enum counter counter);
 void decide_counts_missing(const struct decision *decision, uint32_t descriptor);
 void decide_counts_admission(const struct decision *decision, const struct admission *admission);
 void decide_counts_verdict(const struct decision *decision, const struct verdict *verdict);
-void decide_counts_tokens(const struct decision *decision, const struct policy *policy, struct slice type, uint64_t tokens);
+
+/* Counts what a settled request used of POLICY's tokens and what had been reserved for it; once for each policy. */
+void decide_counts_usage(const struct decision *decision, const struct policy *policy, const struct decide_usage *usage,
+                         int64_t reserved);
 
 /* A shadow rule would have refused: remembered in the decision and counted. */
 void decide_counts_would_reject(struct decision *decision, const struct charge_source *source);
+
+/* ---- decide_notes.c ----------------------------------------------------------------------------------------------- */
 
 /* Tells the observer, when there is one. */
 void decide_notes_step(const struct decision *decision, enum decide_step step, const struct policy *policy,

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * From the rules of a matching policy to charges: conditions, keys, identity, cost.
+ * From a matching policy to charges: which of its rules apply, who the request is to each of them.
  */
 #include "policy/decide_private.h"
-
-#include "policy/decimal.h"
 
 uint32_t decide_rules_count(const struct policy *policy)
 {
@@ -31,8 +29,7 @@ static bool conditions_hold(struct decision *decision, const struct policy *poli
     return true;
 }
 
-/* Hashes the values of the rule's keys behind its identity. false when a key is missing; every missing one is counted.
- */
+/* Hashes the values of the rule's keys behind its identity. false when a key is missing; every missing one is counted. */
 static bool hash_keys(struct decision *decision, const struct policy *policy, const struct rule *rule,
                       struct siphash *hash)
 {
@@ -52,49 +49,33 @@ static bool hash_keys(struct decision *decision, const struct policy *policy, co
     return is_complete;
 }
 
-/* What this request costs: a header's or parameter's exact decimal number, or what the bundle says. */
-static int64_t cost_of(struct decision *decision, const struct token_bucket *bucket)
-{
-    struct slice text;
-    int64_t cost;
-
-    if (bucket->cost_source == COST_SOURCE_FIXED)
-        return bucket->fixed_cost;
-    if (!descriptor_value(&decision->decider->descriptors, bucket->cost_descriptor, &text))
-        return bucket->default_cost;
-    if (decimal_parse(text, &cost) == DECIMAL_OK && cost > 0)
-        return cost;
-    decide_counts_one(decision, COUNTER_cost_invalid);
-    return bucket->default_cost;
-}
-
-static void add_charge(struct decision *decision, const struct charge_source *source, uint32_t group,
-                       const struct siphash *hash)
+struct charge *decide_rules_charge(struct decision *decision, const struct charge_source *source, uint32_t group,
+                                   const struct siphash *hash, const struct cell_limit *limit, int64_t cost)
 {
     struct decider *decider = decision->decider;
     struct charge *charge = &decider->charges[decision->charge_count];
-    const struct token_bucket *bucket = &source->rule->config.token_bucket;
 
+    *charge = (struct charge){.limit = *limit, .cost = cost, .group = group};
     siphash_final(hash, charge->key);
-    charge->limit = (struct cell_limit){.kind = CELL_BUCKET, .capacity = bucket->burst, .rate = bucket->rate};
-    charge->cost = cost_of(decision, bucket);
-    charge->group = group;
-    charge->admits_when_full = source->rule->admits_when_full;
+    charge->admits_when_full = source->rule && source->rule->admits_when_full;
     decider->sources[decision->charge_count++] = *source;
+    return charge;
 }
 
-static void refuse(struct decision *decision, const struct charge_source *source, bool is_shadow)
+void decide_rules_refuse(struct decision *decision, const struct charge_source *source, enum reason reason,
+                         bool is_shadow)
 {
     if (is_shadow) {
         decide_counts_would_reject(decision, source);
     } else if (!decision->is_refused) {
         decision->is_refused = true;
+        decision->refused_for = reason;
         decision->refused_by = *source;
     }
 }
 
-/* Turns one rule into a charge. false when it does not apply to this request. */
-static bool collect_rule(struct decision *decision, const struct charge_source *source, bool is_shadow, uint32_t group)
+/* Turns one rule into charges. false when it does not apply to this request. */
+static bool collect_rule(struct decision *decision, struct charge_source *source, bool is_shadow, uint32_t group)
 {
     const struct prepared_rule *prepared = &decision->decider->rules[source->rule_index];
     struct siphash hash = is_shadow ? prepared->shadow : prepared->enforced;
@@ -107,7 +88,7 @@ static bool collect_rule(struct decision *decision, const struct charge_source *
             decide_notes_step(decision, DECIDE_RULE_SKIPPED, source->policy, source->rule, is_shadow);
             return false;
         case ON_MISSING_REJECT:
-            refuse(decision, source, is_shadow);
+            decide_rules_refuse(decision, source, REASON_identity_missing, is_shadow);
             return true;
         case ON_MISSING_SHARE:
             decide_notes_step(decision, DECIDE_RULE_SHARED, source->policy, source->rule, is_shadow);
@@ -116,16 +97,28 @@ static bool collect_rule(struct decision *decision, const struct charge_source *
             break;
         }
     }
-    add_charge(decision, source, group, &hash);
+    decide_limits_add(decision, source, is_shadow, group, &hash);
     return true;
+}
+
+/* The largest cost among the charges from FIRST on: what this request spends, for the breaker. */
+static int64_t largest_cost(const struct decision *decision, uint32_t first)
+{
+    int64_t largest = 0;
+
+    for (uint32_t i = first; i < decision->charge_count; i++)
+        if (decision->decider->sources[i].role != CHARGE_FLIGHT && decision->decider->charges[i].cost > largest)
+            largest = decision->decider->charges[i].cost;
+    return largest;
 }
 
 void decide_rules_collect(struct decision *decision, const struct policy *policy, bool is_shadow)
 {
     struct decider *decider = decision->decider;
     struct charge_source source = {.policy = policy,
-                                   .rule_index = decider->first_rule[policy - decider->bundle->policies]};
+                                   .rule_index = decider->policies[policy - decider->bundle->policies].first_rule};
     uint32_t group = is_shadow ? ++decision->shadow_groups : 0;
+    uint32_t first = decision->charge_count;
     bool any_applies = false;
 
     decide_notes_step(decision, DECIDE_POLICY_MATCHED, policy, NULL, is_shadow);
@@ -134,9 +127,11 @@ void decide_rules_collect(struct decision *decision, const struct policy *policy
         if (collect_rule(decision, &source, is_shadow, group))
             any_applies = true;
     }
-    if (any_applies || !policy->fallback)
-        return;
-    source.rule = policy->fallback;
-    decide_notes_step(decision, DECIDE_FALLBACK_USED, policy, policy->fallback, is_shadow);
-    collect_rule(decision, &source, is_shadow, group);
+    if (!any_applies && policy->fallback) {
+        source.rule = policy->fallback;
+        decide_notes_step(decision, DECIDE_FALLBACK_USED, policy, policy->fallback, is_shadow);
+        collect_rule(decision, &source, is_shadow, group);
+    }
+    if (policy->loop.is_enabled || policy->breaker.is_enabled)
+        decide_guards_add(decision, policy, is_shadow, group, largest_cost(decision, first));
 }

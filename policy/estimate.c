@@ -243,7 +243,7 @@ static int64_t tokens_of_text(uint64_t bytes)
 struct estimate estimate_body(struct slice body)
 {
     struct scan scan = {.at = body.data, .end = body.data + body.size};
-    struct estimate estimate = {.completion = -1, .prompt = tokens_of_text(body.size)};
+    struct estimate estimate = {.choices = 1, .prompt = tokens_of_text(body.size)};
 
     while (scan.at < scan.end && strchr(" \t\r\n", *scan.at))
         scan.at++;
@@ -252,9 +252,7 @@ struct estimate estimate_body(struct slice body)
     estimate.is_readable = true;
     estimate.prompt = tokens_of_text(scan.text_bytes) + scan.tokens;
     estimate.has_bad_figure = scan.has_bad_figure;
-    if (scan.most > 0)
-        estimate.completion = scan.choices > 0 && scan.most > ESTIMATE_MOST / scan.choices
-                                  ? ESTIMATE_MOST
-                                  : scan.most * (scan.choices > 0 ? scan.choices : 1);
+    estimate.completion = scan.most;
+    estimate.choices = scan.choices > 0 ? scan.choices : 1;
     return estimate;
 }

@@ -17,7 +17,8 @@
 struct estimate {
     bool is_readable;     /* the body is a JSON object */
     int64_t prompt;       /* tokens, rounded up */
-    int64_t completion;   /* the largest completion asked for, all choices together; -1 = the request does not say */
+    int64_t completion;   /* tokens of the largest completion asked for; 0 = the request does not say */
+    int64_t choices;      /* completions asked for, at least 1 */
     bool has_bad_figure;  /* a max_tokens or n that is no positive whole number: ignored */
 };
 

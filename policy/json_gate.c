@@ -250,7 +250,8 @@ static bool container(struct gate *gate, size_t start, int closer)
         return true;
     }
     for (;;) {
-        skip_space(gate);
+        if (peek(gate) < 0)
+            return refuse(gate, start, "this bracket is not closed");
         if (!item(gate))
             return false;
         skip_space(gate);

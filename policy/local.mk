@@ -25,5 +25,8 @@ libpolicy_a_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS) $(JWT_CFLAGS)
 # Judging.
 libpolicy_a_SOURCES += \
 	policy/decide.c policy/decide.h policy/decide_private.h \
-	policy/decide_rules.c policy/decide_counts.c \
+	policy/decide_prepare.c policy/decide_rules.c policy/decide_limits.c policy/decide_guards.c \
+	policy/decide_reserve.c policy/decide_counts.c policy/decide_notes.c \
+	policy/calendar.c policy/calendar.h policy/estimate.c policy/estimate.h \
+	policy/reservation.c policy/reservation.h \
 	policy/verdict.c policy/verdict.h policy/reasons.def

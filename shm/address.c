@@ -73,17 +73,6 @@ static bool parse_number(struct slice text, unsigned limit, unsigned *number)
     return *number <= limit;
 }
 
-static struct slice trim(struct slice text)
-{
-    while (text.size > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
-        text.data++;
-        text.size--;
-    }
-    while (text.size > 0 && (text.data[text.size - 1] == ' ' || text.data[text.size - 1] == '\t'))
-        text.size--;
-    return text;
-}
-
 static bool parse_bracketed(struct slice text, struct address *address)
 {
     const char *close = memchr(text.data, ']', text.size);
@@ -108,7 +97,7 @@ bool address_parse_forwarded(struct slice text, struct address *address)
     struct slice host, rest;
     unsigned port;
 
-    text = trim(text);
+    text = slice_trim(text);
     if (text.size == 0)
         return false;
     if (text.data[0] == '[')

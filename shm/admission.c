@@ -112,6 +112,21 @@ static void locate(const struct arena *arena, struct charge *charges, const uint
     }
 }
 
+/* Of a charge and its excuse one is idle. */
+static void settle_excuses(struct charge *charges, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct charge *excuse = charges[i].excuse ? &charges[charges[i].excuse - 1] : NULL;
+
+        if (!excuse)
+            continue;
+        excuse->is_idle = !excuse->view.fits || excuse->has_no_room;
+        charges[i].is_idle = !excuse->is_idle;
+        excuse->refuses = false;
+        charges[i].refuses = charges[i].refuses && !charges[i].is_idle;
+    }
+}
+
 /* True when no charge of group 0 refuses. Marks the charges of the other groups that do not pass as a whole. */
 static bool settle_groups(struct charge *charges, size_t count)
 {
@@ -155,7 +170,7 @@ static void apply(const struct arena *arena, struct charge *charge, struct momen
 /* True when the charge changes its cell: it is admitted and has something to count, or its breaker opens. */
 static bool is_due(const struct charge *charge, bool is_admitted)
 {
-    if (charge->has_no_room)
+    if (charge->has_no_room || charge->is_idle)
         return false;
     return charge->view.trips || (is_admitted && !charge->is_held_back);
 }
@@ -170,6 +185,7 @@ static void prepare(const struct arena *arena, struct charge *charges, uint32_t 
         charges[i].cell = STRIPE_NO_CELL;
         charges[i].has_no_room = false;
         charges[i].refuses = false;
+        charges[i].is_idle = false;
         charges[i].is_held_back = false;
         if (order)
             order[i] = (uint32_t)i;
@@ -191,6 +207,7 @@ void admission_take(const struct arena *arena, struct charge *charges, uint32_t 
             to++;
         locate(arena, charges, order, from, to, now, admission);
     }
+    settle_excuses(charges, count);
     admission->is_admitted = settle_groups(charges, count);
     for (size_t i = 0; i < count; i++)
         if (is_due(&charges[i], admission->is_admitted))
@@ -209,5 +226,6 @@ void admission_look(const struct arena *arena, struct charge *charges, size_t co
         charges[i].cell = index;
         judge(&charges[i], index == STRIPE_NO_CELL ? NULL : &stripe->cells[index], now);
     }
+    settle_excuses(charges, count);
     admission->is_admitted = settle_groups(charges, count);
 }

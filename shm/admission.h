@@ -20,10 +20,12 @@ struct charge {
     int64_t cost;           /* millionths; negative: gives back */
     int64_t begun_ns;       /* FLIGHT with a negative cost: boot time at which the request that ends now began */
     uint32_t group;         /* 0: enforced; n: shadow policy n, whose charges stand together in the array */
+    uint32_t excuse;        /* 1 + index of a charge that, when it fits, is made in the place of this one; 0: none */
     bool never_refuses;     /* counted whether it fits or not: a settlement, a warning */
     bool admits_when_full;  /* no cell to be had: pass uncounted instead of refusing */
 
     struct cell_view view;  /* before the charge */
+    bool is_idle;           /* an excuse that does not hold, or a charge whose excuse does */
     bool refuses;           /* it does not fit, and that matters */
     bool is_held_back;      /* another charge of its group refuses */
     bool has_no_room;       /* the identity is new and its stripe is full of live cells */

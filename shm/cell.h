@@ -91,9 +91,6 @@ bool cell_land(struct cell *cell, const struct cell_limit *limit, int64_t begun_
  * flight before a reboot is not any more. */
 bool cell_shift(struct cell *cell, int64_t shift);
 
-/* Time in which a bucket brings back AMOUNT millionths, in nanoseconds, rounded up; 0 for none. */
-int64_t cell_time_to_refill(const struct cell_limit *limit, int64_t amount);
-
 /* A fresh cell for KEY. */
 void cell_init(struct cell *cell, const uint64_t key[2], const struct cell_limit *limit, struct moment now);
 

@@ -3,6 +3,8 @@
  * The token bucket, exact in integers: refill is accounted to the billionth of a millionth, so that no sequence of small steps
  * gains or loses anything against one large step.
  */
+#include "shm/cell_bucket.h"
+
 #include "shm/cell_kinds.h"
 
 typedef unsigned __int128 wide;
@@ -22,7 +24,7 @@ static int64_t time_to_refill(const struct cell_limit *limit, int64_t amount, in
     return time > CELL_FAR_AWAY ? CELL_FAR_AWAY : (int64_t)time;
 }
 
-int64_t cell_time_to_refill(const struct cell_limit *limit, int64_t amount)
+int64_t cell_bucket_time(const struct cell_limit *limit, int64_t amount)
 {
     return time_to_refill(limit, amount, 0);
 }

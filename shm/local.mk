@@ -9,6 +9,7 @@ libshm_a_SOURCES += \
 	shm/moment.c shm/moment.h \
 	shm/log.c shm/log.h \
 	shm/near.c shm/near.h \
+	shm/utf8.c shm/utf8.h \
 	shm/address.c shm/address.h \
 	shm/quantity.c shm/quantity.h \
 	shm/setting.c shm/setting.h shm/settings.def \
@@ -22,7 +23,8 @@ libshm_a_SOURCES += shm/sealed.c shm/sealed.h shm/handoff.c
 # The arena: cells in stripes, admission over them, counters, the snapshot.
 libshm_a_SOURCES += \
 	shm/siphash.c shm/siphash.h \
-	shm/cell.c shm/cell.h \
+	shm/cell.c shm/cell.h shm/cell_kinds.h shm/cell_bucket.h \
+	shm/cell_bucket.c shm/cell_window.c shm/cell_count.c shm/cell_flight.c shm/cell_breaker.c \
 	shm/stripe.c shm/stripe.h \
 	shm/arena.c shm/arena.h shm/arena_layout.h \
 	shm/admission.c shm/admission.h \

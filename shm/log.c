@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "shm/moment.h"
+#include "shm/utf8.h"
 
 #define WHO_SIZE      32
 #define SENTENCE_SIZE 3072
@@ -81,23 +82,6 @@ static void put_time(struct line *line, int64_t wall_ns)
     put_text(line, text);
 }
 
-/* Length of the printable UTF-8 sequence (RFC 3629) at TEXT; 0 when it is broken or a C1 control. TEXT is terminated.
- */
-static size_t sequence_size(const unsigned char *text)
-{
-    size_t size = text[0] >= 0xf0 ? 4 : text[0] >= 0xe0 ? 3 : 2;
-
-    if (text[0] < 0xc2 || text[0] > 0xf4 || (text[0] == 0xc2 && text[1] < 0xa0))
-        return 0;
-    for (size_t i = 1; i < size; i++)
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-    if ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] > 0x9f) ||
-        (text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] > 0x8f))
-        return 0;
-    return size;
-}
-
 static void put_escape(struct line *line, unsigned char byte, bool json)
 {
     char text[8];
@@ -113,22 +97,22 @@ static void put_escape(struct line *line, unsigned char byte, bool json)
 
 static void put_sentence(struct line *line, const char *sentence, bool json)
 {
-    const unsigned char *byte = (const unsigned char *)sentence;
+    struct slice rest = slice_of(sentence);
 
-    while (*byte && !line->is_cut) {
-        size_t size = *byte < 0x80 ? 1 : sequence_size(byte);
+    while (rest.size > 0 && !line->is_cut) {
+        size_t size = utf8_size(rest);
 
-        if (size == 0 || *byte < 0x20 || *byte == 0x7f) {
-            put_escape(line, *byte, json);
+        if (size == 0 || utf8_is_control(rest.data, size)) {
             size = 1;
-        } else if (json && (*byte == '"' || *byte == '\\')) {
-            char escaped[2] = {'\\', (char)*byte};
+            put_escape(line, (unsigned char)rest.data[0], json);
+        } else if (json && (rest.data[0] == '"' || rest.data[0] == '\\')) {
+            char escaped[2] = {'\\', rest.data[0]};
 
             put(line, escaped, 2);
         } else {
-            put(line, (const char *)byte, size);
+            put(line, rest.data, size);
         }
-        byte += size;
+        rest = (struct slice){rest.data + size, rest.size - size};
     }
 }
 

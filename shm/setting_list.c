@@ -19,12 +19,7 @@ bool setting_list_next(struct slice *rest, char separator, struct slice *piece)
     end = rest->size ? memchr(rest->data, separator, rest->size) : NULL;
     *piece = (struct slice){rest->data, end ? (size_t)(end - rest->data) : rest->size};
     *rest = end ? (struct slice){end + 1, rest->size - piece->size - 1} : (struct slice){NULL, 0};
-    while (piece->size > 0 && (piece->data[0] == ' ' || piece->data[0] == '\t')) {
-        piece->data++;
-        piece->size--;
-    }
-    while (piece->size > 0 && (piece->data[piece->size - 1] == ' ' || piece->data[piece->size - 1] == '\t'))
-        piece->size--;
+    *piece = slice_trim(*piece);
     return true;
 }
 

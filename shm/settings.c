@@ -110,17 +110,6 @@ static bool take(struct source *source, const struct setting_row *row, struct sl
 
 /* ---- file -------------------------------------------------------------------------------------------------------- */
 
-static struct slice trim(struct slice text)
-{
-    while (text.size > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
-        text.data++;
-        text.size--;
-    }
-    while (text.size > 0 && (text.data[text.size - 1] == ' ' || text.data[text.size - 1] == '\t'))
-        text.size--;
-    return text;
-}
-
 static bool check_line(const struct source *source, struct slice line)
 {
     if (line.size > MAX_LINE_SIZE)
@@ -161,15 +150,15 @@ static bool read_line(struct source *source, struct slice line)
         line.size--;
     if (!check_line(source, line))
         return false;
-    line = trim(line);
+    line = slice_trim(line);
     if (line.size == 0 || line.data[0] == '#')
         return true;
     equals = memchr(line.data, '=', line.size);
     if (!equals)
         return failure_set(source->failure, EXIT_CODE_BAD_CONFIG, "%s: the line has no '='; write name = value",
                            source->place);
-    name = trim((struct slice){line.data, (size_t)(equals - line.data)});
-    value = trim((struct slice){equals + 1, line.size - (size_t)(equals - line.data) - 1});
+    name = slice_trim((struct slice){line.data, (size_t)(equals - line.data)});
+    value = slice_trim((struct slice){equals + 1, line.size - (size_t)(equals - line.data) - 1});
     if (name.size == 0)
         return failure_set(source->failure, EXIT_CODE_BAD_CONFIG, "%s: the name before '=' is missing", source->place);
     row = setting_find(name);
@@ -283,8 +272,7 @@ static bool read_variable(struct source *source, const char *variable)
     const struct setting_row *row;
     struct slice name;
 
-    if (!equals || strncmp(variable, PREFIX, strlen(PREFIX)) != 0 ||
-        strncmp(variable, SETTINGS_UPGRADE_PREFIX, strlen(SETTINGS_UPGRADE_PREFIX)) == 0)
+    if (!equals || strncmp(variable, PREFIX, strlen(PREFIX)) != 0)
         return true;
     name = (struct slice){variable + strlen(PREFIX), (size_t)(equals - variable) - strlen(PREFIX)};
     snprintf(source->place, sizeof(source->place), "environment variable " PREFIX "%.*s",

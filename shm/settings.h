@@ -72,9 +72,6 @@ struct settings {
     enum settings_decision_log decision_log;
 };
 
-/* Variables with this prefix are the programs' own (the hand-over of an upgrade) and no settings. */
-#define SETTINGS_UPGRADE_PREFIX "FAIRVISOR_UPGRADE_"
-
 /* The built-in defaults, for this user. An unprivileged one gets folders of his own: $XDG_RUNTIME_DIR/fairvisor (or
  * /tmp/fairvisor-<uid>) and $XDG_STATE_HOME/fairvisor (or ~/.local/state/fairvisor). Nothing is made or checked here:
  * who uses a folder under /tmp must see that it is a folder of his own and no link. Zeroes every byte first. */
@@ -86,7 +83,8 @@ void settings_default(struct settings *settings);
  */
 bool settings_read_file(struct settings *settings, const char *path, struct failure *failure);
 
-/* Reads FAIRVISOR_<NAME> variables; an unknown FAIRVISOR_ name is an error as in a file. */
+/* Reads FAIRVISOR_<NAME> variables; an unknown FAIRVISOR_ name is an error as in a file. (What the programs tell each
+ * other by the environment begins otherwise.) */
 bool settings_read_environment(struct settings *settings, char *const *environment, struct failure *failure);
 
 /* Checks what no single line can tell (config_file is there, every listen address once, ...) and resolves what depends

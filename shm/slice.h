@@ -44,6 +44,16 @@ static inline bool slice_equal_nocase(struct slice a, struct slice b)
     return true;
 }
 
+/* Without the spaces and tabs around it. */
+static inline struct slice slice_trim(struct slice text)
+{
+    while (text.size > 0 && (text.data[0] == ' ' || text.data[0] == '\t'))
+        text = (struct slice){text.data + 1, text.size - 1};
+    while (text.size > 0 && (text.data[text.size - 1] == ' ' || text.data[text.size - 1] == '\t'))
+        text.size--;
+    return text;
+}
+
 static inline bool slice_has_prefix(struct slice text, struct slice prefix)
 {
     return text.size >= prefix.size && (prefix.size == 0 || memcmp(text.data, prefix.data, prefix.size) == 0);

@@ -7,7 +7,8 @@ EXTRA_DIST += $(lint_scripts)
 
 # shm: settings and the ground floor.
 shm_ground_tests = \
-	tests/shm/test_address tests/shm/test_log tests/shm/test_near tests/shm/test_quantity tests/shm/test_settings
+	tests/shm/test_address tests/shm/test_log tests/shm/test_near tests/shm/test_quantity tests/shm/test_settings \
+	tests/shm/test_utf8
 check_PROGRAMS += $(shm_ground_tests)
 TESTS += $(shm_ground_tests)
 tests_shm_test_address_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
@@ -20,6 +21,8 @@ tests_shm_test_quantity_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_shm_test_quantity_LDADD = libshm.a $(CHECK_LIBS)
 tests_shm_test_settings_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_shm_test_settings_LDADD = libshm.a $(CHECK_LIBS)
+tests_shm_test_utf8_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_shm_test_utf8_LDADD = libshm.a $(CHECK_LIBS)
 
 # master: each test links only the files it is about.
 master_tests = \
@@ -74,20 +77,24 @@ tests_cli_test_instance_LDADD = libpolicy.a libshm.a $(CHECK_LIBS) $(CRYPTO_LIBS
 EXTRA_DIST += tests/cli/golden tests/cli/bundles tests/cli/cases
 
 # Worker: units, then a real worker under its launcher.
-worker_units = tests/worker/test_head tests/worker/test_chunk
+worker_units = tests/worker/test_head tests/worker/test_chunk tests/worker/test_answer tests/worker/test_extract \
+	tests/worker/test_timeouts
 check_PROGRAMS += $(worker_units) tests/worker/launch
-TESTS += $(worker_units) tests/worker/http-cases
-EXTRA_DIST += tests/worker/http-cases tests/worker/worker_process.py \
+TESTS += $(worker_units) tests/worker/http-cases tests/worker/serving
+EXTRA_DIST += tests/worker/http-cases tests/worker/serving tests/worker/worker_process.py \
 	tests/worker/http/endpoints.txt tests/worker/http/framing.txt tests/worker/http/heads.txt \
 	tests/worker/http/limits.txt
-tests_worker_launch_SOURCES = tests/worker/launch.c
 tests_worker_launch_LDADD = libshm.a
-tests_worker_test_head_SOURCES = tests/worker/test_head.c
-tests_worker_test_head_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_worker_test_head_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_worker_test_head_LDADD = libworker.a $(CHECK_LIBS)
-tests_worker_test_chunk_SOURCES = tests/worker/test_chunk.c
-tests_worker_test_chunk_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_worker_test_chunk_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_worker_test_chunk_LDADD = libworker.a $(HTTP_PARSER_LIBS) $(CHECK_LIBS)
+tests_worker_test_answer_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_worker_test_answer_LDADD = libworker.a libpolicy.a $(CHECK_LIBS)
+tests_worker_test_extract_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_worker_test_extract_LDADD = libworker.a libpolicy.a libshm.a $(CHECK_LIBS)
+tests_worker_test_timeouts_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_worker_test_timeouts_LDADD = libworker.a $(CHECK_LIBS)
 
 # Verdicts, written as rules on one side and requests on the other.
 check_PROGRAMS += tests/policy/test_decide
@@ -95,3 +102,59 @@ TESTS += tests/policy/test_decide
 EXTRA_DIST += tests/policy/verdicts
 tests_policy_test_decide_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_decide_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(JWT_LIBS) $(CHECK_LIBS)
+
+# Manual pages are held against the tables and the programs.
+check_PROGRAMS += tests/shm/print_settings tests/policy/print_fields
+TESTS += tests/cli/manual
+tests_shm_print_settings_LDADD = libshm.a
+tests_policy_print_fields_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(JWT_LIBS)
+EXTRA_DIST += tests/cli/manual
+
+# policy: the reading of bundles. Tests with few sources list them; the others need the whole loader.
+policy_tests = \
+	tests/policy/test_bundles tests/policy/test_claims tests/policy/test_complaint \
+	tests/policy/test_decimal tests/policy/test_descriptor tests/policy/test_facts \
+	tests/policy/test_fields tests/policy/test_iso8601 tests/policy/test_json \
+	tests/policy/test_json_gate tests/policy/test_load tests/policy/test_match tests/policy/test_path \
+	tests/policy/test_print tests/policy/test_region
+check_PROGRAMS += $(policy_tests)
+TESTS += $(policy_tests)
+EXTRA_DIST += tests/policy/bad tests/policy/good
+tests_policy_test_bundles_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) -DPOLICY_CASES='"$(abs_top_srcdir)/tests/policy"'
+tests_policy_test_bundles_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)
+tests_policy_test_claims_SOURCES = tests/policy/test_claims.c policy/claims.c policy/json.c policy/json_gate.c policy/region.c
+tests_policy_test_claims_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(JWT_CFLAGS)
+tests_policy_test_claims_LDADD = $(JWT_LIBS) $(CHECK_LIBS)
+tests_policy_test_complaint_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_complaint_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)
+tests_policy_test_decimal_SOURCES = tests/policy/test_decimal.c policy/decimal.c
+tests_policy_test_decimal_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_decimal_LDADD = $(CHECK_LIBS)
+tests_policy_test_descriptor_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_descriptor_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)
+tests_policy_test_facts_SOURCES = tests/policy/test_facts.c policy/facts.c
+tests_policy_test_facts_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_facts_LDADD = $(CHECK_LIBS)
+tests_policy_test_fields_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_fields_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)
+tests_policy_test_iso8601_SOURCES = tests/policy/test_iso8601.c policy/iso8601.c
+tests_policy_test_iso8601_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_iso8601_LDADD = $(CHECK_LIBS)
+tests_policy_test_json_SOURCES = tests/policy/test_json.c policy/json.c policy/json_gate.c policy/region.c
+tests_policy_test_json_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_json_LDADD = $(CHECK_LIBS)
+tests_policy_test_json_gate_SOURCES = tests/policy/test_json_gate.c policy/json_gate.c
+tests_policy_test_json_gate_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_json_gate_LDADD = $(CHECK_LIBS)
+tests_policy_test_load_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_load_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)
+tests_policy_test_match_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_match_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)
+tests_policy_test_path_SOURCES = tests/policy/test_path.c policy/path.c
+tests_policy_test_path_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_path_LDADD = $(CHECK_LIBS)
+tests_policy_test_print_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_print_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)
+tests_policy_test_region_SOURCES = tests/policy/test_region.c policy/region.c
+tests_policy_test_region_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_region_LDADD = $(CHECK_LIBS)

@@ -54,6 +54,7 @@ static void raise_descriptor_limit(unsigned long long connections)
 bool confine_process(unsigned long long connections, struct failure *failure)
 {
     raise_descriptor_limit(connections);
+    prctl(PR_SET_NAME, "fairvisor-worker"); /* older kernels name a program started by descriptor after its number */
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return failure_set_errno(failure, EXIT_CODE_OS, "cannot set no_new_privs");
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)

@@ -23,11 +23,11 @@ libworker_a_SOURCES = \
 	worker/metrics.c worker/metrics.h \
 	worker/reply.c worker/reply.h \
 	worker/outbox.c worker/outbox.h
-libworker_a_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS)
+libworker_a_CPPFLAGS = $(AM_CPPFLAGS) $(UV_CFLAGS)
 
 pkglibexec_PROGRAMS += fairvisor-worker
 fairvisor_worker_SOURCES = worker/main.c
-fairvisor_worker_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS)
+fairvisor_worker_CPPFLAGS = $(AM_CPPFLAGS) $(UV_CFLAGS)
 fairvisor_worker_LDADD = libworker.a libpolicy.a libshm.a $(UV_LIBS) $(HTTP_PARSER_LIBS) $(CRYPTO_LIBS) $(JWT_LIBS)
 
 EXTRA_DIST += worker/README.md

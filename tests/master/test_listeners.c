@@ -70,7 +70,7 @@ static void plan_and_commit(uint32_t workers)
 
     settings.worker_processes = workers;
     ck_assert_msg(listeners_plan(&current, &settings, &privileges, &next, &failure), "%s", failure.sentence);
-    listeners_commit(&current, &next);
+    listeners_commit(&current, &next, settings.socket_mode);
 }
 
 START_TEST(every_socket_has_one_place)
@@ -169,7 +169,7 @@ START_TEST(removed_address_is_closed_at_commit_only)
     settings.listen[0] = tcp(free_port());
     ck_assert(listeners_plan(&current, &settings, &privileges, &next, &failure));
     ck_assert(is_open(removed));
-    listeners_commit(&current, &next);
+    listeners_commit(&current, &next, settings.socket_mode);
     ck_assert(!is_open(removed));
     listeners_close(&current, true);
 }

@@ -127,9 +127,9 @@ static bool holds(const struct verdict *verdict, const char *word)
     if (!strcmp(word, "allow") || !strcmp(word, "reject"))
         return verdict->is_allowed == !strcmp(word, "allow");
     if (!strncmp(word, "r=", 2))
-        return verdict->has_limit && verdict->limit.remaining / BUNDLE_MILLIONTHS == atol(word + 2);
+        return verdict->has_limit && verdict->limit.remaining / BUNDLE_MILLIONTHS == strtol(word + 2, NULL, 10);
     if (!strncmp(word, "t=", 2))
-        return verdict->has_limit && whole_seconds(verdict->limit.reset_ns) == atol(word + 2);
+        return verdict->has_limit && whole_seconds(verdict->limit.reset_ns) == strtol(word + 2, NULL, 10);
     if (!strncmp(word, "matched=", 8))
         return verdict->matched_policies == strtoul(word + 8, NULL, 10);
     if (!strncmp(word, "wait=", 5)) {

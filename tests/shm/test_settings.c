@@ -304,7 +304,7 @@ static const struct {
 } environments[] = {
     {{"FAIRVISOR_CONFIG_FILE=/etc/fairvisor/policy.json", "FAIRVISOR_MODE=decision_service"}, NULL},
     {{"PATH=/bin", "FAIRVISOR=1", "fairvisor_mode=x"}, NULL},
-    {{"FAIRVISOR_UPGRADE_FDS=3,4"}, NULL},
+    {{"FAIRVISORD_UPGRADE=3"}, NULL},
     {{"FAIRVISOR_SHM_SIZE=16m"}, NULL},
     {{"FAIRVISOR_MODE=reverse_proxy"},
      "environment variable FAIRVISOR_MODE: mode = reverse_proxy: this release does not enforce it yet; allowed is "

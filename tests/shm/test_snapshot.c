@@ -27,7 +27,7 @@ static const struct moment now = {.boot_ns = 5000 * SECOND, .wall_ns = 170000000
 
 static void set_up(void)
 {
-    strcpy(folder + strlen(folder) - 6, "XXXXXX");
+    memcpy(folder + strlen(folder) - 6, "XXXXXX", 6);
     ck_assert_ptr_nonnull(mkdtemp(folder));
     snprintf(path, sizeof(path), "%s/state.snapshot", folder);
     arena_fixture_open(&fixture, "snapshot", SMALL, NULL);

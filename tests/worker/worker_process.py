@@ -91,7 +91,11 @@ class Worker:
             return Client(socket.create_connection(("127.0.0.1", self.port), PATIENCE))
         client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         client.settimeout(PATIENCE)
-        client.connect(self.ops_path if ops else self.path)
+        try:
+            client.connect(self.ops_path if ops else self.path)
+        except OSError:
+            client.close()
+            raise
         return Client(client)
 
     def memory(self):

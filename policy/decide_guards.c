@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * What a policy has beside its rules: loop detection and the circuit breaker.
+ *
+ * Both ask who the request is from. That is the values of all keys of the policy's rules, as far as the request has them; when it has
+ * none, its address.
+ */
+#include "policy/decide_private.h"
+
+#include <string.h>
+
+#define PARAMETERS_MAX 64 /* sorted; a query with more is taken as it stands */
+#define EXCUSED_MOST   2  /* retries of an SDK that a loop does not count, in one window */
+#define MINUTE_NS      (60 * NANOSECONDS_PER_SECOND)
+
+static struct siphash state_of(const struct decision *decision, const struct policy *policy, bool is_shadow)
+{
+    const struct prepared_policy *prepared = &decision->decider->policies[policy - decision->decider->bundle->policies];
+
+    return is_shadow ? prepared->shadow : prepared->enforced;
+}
+
+static void hash_identity(struct decision *decision, const struct policy *policy, struct siphash *hash)
+{
+    const struct prepared_policy *prepared = &decision->decider->policies[policy - decision->decider->bundle->policies];
+    bool has_any = false;
+
+    for (uint32_t i = 0; i < prepared->key_count; i++) {
+        struct slice value = {NULL, 0};
+
+        if (descriptor_value(&decision->decider->descriptors, prepared->keys[i], &value))
+            has_any = true;
+        siphash_update_value(hash, value);
+    }
+    if (!has_any)
+        siphash_update(hash, &decision->facts->client, sizeof(decision->facts->client));
+}
+
+/* ---- loop detection ------------------------------------------------------------------------------------------------- */
+
+static int compare_slices(struct slice a, struct slice b)
+{
+    size_t shorter = a.size < b.size ? a.size : b.size;
+    int order = shorter ? memcmp(a.data, b.data, shorter) : 0;
+
+    return order ? order : (a.size > b.size) - (a.size < b.size);
+}
+
+/* Cuts QUERY at its ampersands into PARTS, sorted; 0 when there are too many. */
+static size_t sort_query(struct slice query, struct slice parts[PARAMETERS_MAX])
+{
+    size_t count = 0;
+
+    while (query.size > 0) {
+        const char *ampersand = memchr(query.data, '&', query.size);
+        struct slice part = {query.data, ampersand ? (size_t)(ampersand - query.data) : query.size};
+        size_t i = count;
+
+        if (count == PARAMETERS_MAX)
+            return 0;
+        for (; i > 0 && compare_slices(parts[i - 1], part) > 0; i--)
+            parts[i] = parts[i - 1];
+        parts[i] = part;
+        count++;
+        query.data += part.size + (ampersand ? 1 : 0);
+        query.size -= part.size + (ampersand ? 1 : 0);
+    }
+    return count;
+}
+
+static void hash_query(struct slice query, struct siphash *hash)
+{
+    struct slice parts[PARAMETERS_MAX];
+    size_t count = sort_query(query, parts);
+
+    if (count == 0)
+        siphash_update_value(hash, query);
+    for (size_t i = 0; i < count; i++)
+        siphash_update_value(hash, parts[i]);
+}
+
+/* The body as 16 bytes, hashed once however many policies ask. */
+static void hash_body(struct decision *decision, struct siphash *hash)
+{
+    static const uint64_t no_key[2];
+    const struct arena *arena = decision->decider->arena;
+
+    if (!decision->has_body_digest) {
+        siphash_of(arena ? arena_hash_key(arena) : no_key, decision->facts->body.data, decision->facts->body.size,
+                   decision->body_digest);
+        decision->has_body_digest = true;
+    }
+    siphash_update(hash, decision->body_digest, sizeof(decision->body_digest));
+}
+
+static bool is_retry_of_sdk(const struct facts *facts)
+{
+    for (size_t i = 0; i < facts->field_count; i++)
+        if (slice_equal_nocase(facts->fields[i].name, SLICE("x-stainless-retry-count")))
+            return facts->fields[i].value.size > 0 && !slice_equal(facts->fields[i].value, SLICE("0"));
+    return false;
+}
+
+static struct charge *add_guard(struct decision *decision, const struct policy *policy, uint32_t group,
+                                enum charge_role role, const struct siphash *hash, const struct cell_limit *limit,
+                                int64_t cost)
+{
+    struct charge_source source = {.policy = policy, .role = role, .window_ns = limit->length_ns};
+    struct siphash own = *hash;
+
+    siphash_update_value(&own, slice_of(decide_limits_roles[role].name));
+    return decide_rules_charge(decision, &source, group, &own, limit, cost);
+}
+
+/* The so many-th identical request is the loop: one less fits. An SDK's own retry is excused, a few times. */
+static void add_loop(struct decision *decision, const struct policy *policy, bool is_shadow, uint32_t group)
+{
+    const struct loop_detection *loop = &policy->loop;
+    struct cell_limit limit = {.kind = CELL_COUNT,
+                               .capacity = (loop->threshold - 1) * BUNDLE_MILLIONTHS,
+                               .length_ns = loop->window_ns};
+    struct siphash hash = state_of(decision, policy, is_shadow);
+    struct charge *charge;
+    uint32_t excuse = 0;
+
+    siphash_update_value(&hash, decision->facts->method);
+    siphash_update_value(&hash, decision->facts->path);
+    hash_query(decision->facts->query, &hash);
+    hash_body(decision, &hash);
+    hash_identity(decision, policy, &hash);
+    if (is_retry_of_sdk(decision->facts)) {
+        struct cell_limit excused = limit;
+
+        excused.capacity = EXCUSED_MOST * BUNDLE_MILLIONTHS;
+        charge = add_guard(decision, policy, group, CHARGE_LOOP_RETRY, &hash, &excused, BUNDLE_MILLIONTHS);
+        charge->never_refuses = true;
+        excuse = decision->charge_count;
+    }
+    charge = add_guard(decision, policy, group, CHARGE_LOOP, &hash, &limit, BUNDLE_MILLIONTHS);
+    charge->excuse = excuse;
+    charge->never_refuses = loop->action != LOOP_REJECT;
+}
+
+/* ---- circuit breaker ------------------------------------------------------------------------------------------------ */
+
+static void add_breaker(struct decision *decision, const struct policy *policy, bool is_shadow, uint32_t group,
+                        int64_t spent)
+{
+    struct cell_limit limit = {.kind = CELL_BREAKER,
+                               .capacity = policy->breaker.threshold,
+                               .length_ns = policy->breaker.open_ns};
+    struct siphash hash = state_of(decision, policy, is_shadow);
+
+    if (policy->breaker.is_per_identity)
+        hash_identity(decision, policy, &hash);
+    add_guard(decision, policy, group, CHARGE_BREAKER, &hash, &limit, spent);
+    decision->decider->sources[decision->charge_count - 1].window_ns = MINUTE_NS;
+}
+
+void decide_guards_add(struct decision *decision, const struct policy *policy, bool is_shadow, uint32_t group,
+                       int64_t spent)
+{
+    if (policy->loop.is_enabled)
+        add_loop(decision, policy, is_shadow, group);
+    if (policy->breaker.is_enabled && spent > 0)
+        add_breaker(decision, policy, is_shadow, group, spent);
+}

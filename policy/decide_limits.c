@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * What each algorithm asks of which cells, and what a request costs it.
+ */
+#include "policy/decide_private.h"
+
+#include "policy/decimal.h"
+#include "shm/cell_bucket.h"
+
+const struct charge_role_row decide_limits_roles[CHARGE_ROLES] = {
+    [CHARGE_RATE] = {REASON_rate_limit_exceeded, true, false, "rate"},
+    [CHARGE_BUDGET] = {REASON_budget_exhausted, true, false, "budget"},
+    [CHARGE_MINUTE] = {REASON_tpm_exceeded, true, true, "minute"},
+    [CHARGE_DAY] = {REASON_tpd_exceeded, true, true, "day"},
+    [CHARGE_FLIGHT] = {REASON_concurrency_exceeded, true, true, "flight"},
+    [CHARGE_LOOP] = {REASON_loop_detected, false, false, "loop"},
+    [CHARGE_LOOP_RETRY] = {REASON_loop_detected, false, false, "loop retry"},
+    [CHARGE_BREAKER] = {REASON_circuit_breaker_open, false, false, "breaker"},
+};
+
+/* ---- limits --------------------------------------------------------------------------------------------------------- */
+
+/* The calendar window of PERIOD at NOW; worked out once per window and rule. */
+static struct calendar_window window_of(struct prepared_rule *prepared, enum calendar_period period, const char *zone,
+                                        struct moment now)
+{
+    int64_t now_s = now.wall_ns / NANOSECONDS_PER_SECOND;
+
+    if (now_s < prepared->window.start_s || now_s >= prepared->window.end_s)
+        prepared->window = calendar_find(period, zone, now_s);
+    return prepared->window;
+}
+
+static void window_limit(struct prepared_rule *prepared, enum calendar_period period, const char *zone, int64_t capacity,
+                         struct moment now, struct cell_limit *limit, int64_t *window_ns)
+{
+    struct calendar_window window = window_of(prepared, period, zone, now);
+
+    *limit = (struct cell_limit){
+        .kind = CELL_WINDOW, .capacity = capacity, .window_end_s = window.end_s, .period = (uint8_t)period};
+    *window_ns = (window.end_s - window.start_s) * NANOSECONDS_PER_SECOND;
+}
+
+static void bucket_limit(int64_t capacity, int64_t rate, int64_t per_ns, struct cell_limit *limit, int64_t *window_ns)
+{
+    *limit = (struct cell_limit){.kind = CELL_BUCKET, .capacity = capacity, .rate = rate, .per_ns = per_ns};
+    *window_ns = cell_bucket_time(limit, capacity);
+}
+
+bool decide_limits_of(struct decider *decider, uint32_t rule_index, const struct rule *rule, enum charge_role role,
+                      struct moment now, struct cell_limit *limit, int64_t *window_ns)
+{
+    struct prepared_rule *prepared = &decider->rules[rule_index];
+    const struct cost_budget *cost = &rule->config.cost_budget;
+    const struct token_budget *tokens = &rule->config.token_budget;
+    const struct concurrency *flight = &rule->config.concurrency;
+
+    if (role == CHARGE_RATE && rule->algorithm == ALGORITHM_TOKEN_BUCKET) {
+        bucket_limit(rule->config.token_bucket.burst, rule->config.token_bucket.rate, CELL_PER_SECOND, limit, window_ns);
+    } else if (role == CHARGE_BUDGET && rule->algorithm == ALGORITHM_COST_BASED) {
+        window_limit(prepared, cost->period, cost->zone, cost->budget, now, limit, window_ns);
+    } else if (role == CHARGE_MINUTE && rule->algorithm == ALGORITHM_TOKEN_BUCKET_LLM && tokens->per_minute > 0) {
+        bucket_limit(tokens->burst * BUNDLE_MILLIONTHS, tokens->per_minute * BUNDLE_MILLIONTHS, CELL_PER_MINUTE, limit,
+                     window_ns);
+    } else if (role == CHARGE_DAY && rule->algorithm == ALGORITHM_TOKEN_BUCKET_LLM && tokens->per_day > 0) {
+        window_limit(prepared, CALENDAR_1D, "", tokens->per_day * BUNDLE_MILLIONTHS, now, limit, window_ns);
+    } else if (role == CHARGE_FLIGHT && rule->algorithm == ALGORITHM_CONCURRENCY) {
+        *limit = (struct cell_limit){.kind = CELL_FLIGHT,
+                                     .capacity = flight->max_in_flight * BUNDLE_MILLIONTHS,
+                                     .length_ns = flight->ttl_ns};
+        *window_ns = flight->ttl_ns;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* ---- costs ---------------------------------------------------------------------------------------------------------- */
+
+/* What this request costs: a header's or parameter's exact decimal number, or what the bundle says. */
+static int64_t cost_of(struct decision *decision, const struct cost *cost)
+{
+    struct slice text;
+    int64_t amount;
+
+    if (cost->source == COST_SOURCE_FIXED)
+        return cost->fixed;
+    if (!descriptor_value(&decision->decider->descriptors, cost->descriptor, &text))
+        return cost->standard;
+    if (decimal_parse(text, &amount) == DECIMAL_OK && amount > 0)
+        return amount;
+    decide_counts_one(decision, COUNTER_cost_invalid);
+    return cost->standard;
+}
+
+static const struct estimate *estimate_of(struct decision *decision)
+{
+    if (!decision->has_estimate) {
+        decision->estimate = estimate_body(decision->facts->body);
+        decision->has_estimate = true;
+        if (decision->estimate.has_bad_figure)
+            decide_counts_one(decision, COUNTER_cost_invalid);
+    }
+    return &decision->estimate;
+}
+
+/* The client's own estimate of its prompt in X-Token-Estimate, where the rule takes it. -1 for none. */
+static int64_t hint_of(struct decision *decision)
+{
+    const struct facts *facts = decision->facts;
+
+    for (size_t i = 0; i < facts->field_count; i++) {
+        int64_t hint;
+
+        if (!slice_equal_nocase(facts->fields[i].name, SLICE("x-token-estimate")))
+            continue;
+        if (decimal_parse(facts->fields[i].value, &hint) == DECIMAL_OK && hint >= 0 &&
+            hint <= ESTIMATE_MOST * BUNDLE_MILLIONTHS)
+            return hint / BUNDLE_MILLIONTHS;
+        decide_counts_one(decision, COUNTER_cost_invalid);
+        return -1;
+    }
+    return -1;
+}
+
+/* Tokens that a request reserves. */
+struct token_need {
+    int64_t prompt, completion;
+};
+
+static struct token_need need_of(struct decision *decision, const struct token_budget *budget)
+{
+    const struct estimate *estimate = estimate_of(decision);
+    int64_t hint = budget->takes_hint ? hint_of(decision) : -1;
+    int64_t one = estimate->completion > 0 ? estimate->completion : budget->default_completion;
+    struct token_need need = {.prompt = hint >= 0 ? hint : estimate->prompt};
+
+    if (__builtin_mul_overflow(one, estimate->choices, &need.completion) || need.completion > ESTIMATE_MOST)
+        need.completion = ESTIMATE_MOST;
+    return need;
+}
+
+/* ---- charges -------------------------------------------------------------------------------------------------------- */
+
+static void add(struct decision *decision, struct charge_source *source, uint32_t group, const struct siphash *hash,
+                enum charge_role role, int64_t cost)
+{
+    struct siphash own = *hash;
+    struct cell_limit limit;
+
+    if (!decide_limits_of(decision->decider, source->rule_index, source->rule, role, decision->now, &limit,
+                          &source->window_ns))
+        return;
+    siphash_update_value(&own, slice_of(decide_limits_roles[role].name));
+    source->role = role;
+    decide_rules_charge(decision, source, group, &own, &limit, cost);
+}
+
+static void add_tokens(struct decision *decision, struct charge_source *source, bool is_shadow, uint32_t group,
+                       const struct siphash *hash)
+{
+    const struct token_budget *budget = &source->rule->config.token_budget;
+    struct token_need need = need_of(decision, budget);
+    int64_t all = need.prompt + need.completion;
+
+    if (budget->max_prompt > 0 && need.prompt > budget->max_prompt)
+        decide_rules_refuse(decision, source, REASON_prompt_tokens_exceeded, is_shadow);
+    if (budget->max_completion > 0 && need.completion > budget->max_completion)
+        decide_rules_refuse(decision, source, REASON_completion_tokens_exceeded, is_shadow);
+    if (budget->max_per_request > 0 && all > budget->max_per_request)
+        decide_rules_refuse(decision, source, REASON_max_tokens_per_request_exceeded, is_shadow);
+    add(decision, source, group, hash, CHARGE_MINUTE, all * BUNDLE_MILLIONTHS);
+    add(decision, source, group, hash, CHARGE_DAY, all * BUNDLE_MILLIONTHS);
+}
+
+void decide_limits_add(struct decision *decision, struct charge_source *source, bool is_shadow, uint32_t group,
+                       const struct siphash *hash)
+{
+    const struct rule *rule = source->rule;
+
+    switch (rule->algorithm) {
+    case ALGORITHM_TOKEN_BUCKET:
+        add(decision, source, group, hash, CHARGE_RATE, cost_of(decision, &rule->config.token_bucket.cost));
+        break;
+    case ALGORITHM_COST_BASED:
+        add(decision, source, group, hash, CHARGE_BUDGET, cost_of(decision, &rule->config.cost_budget.cost));
+        break;
+    case ALGORITHM_TOKEN_BUCKET_LLM:
+        add_tokens(decision, source, is_shadow, group, hash);
+        break;
+    case ALGORITHM_CONCURRENCY:
+        add(decision, source, group, hash, CHARGE_FLIGHT, BUNDLE_MILLIONTHS);
+        break;
+    }
+}

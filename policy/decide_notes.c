@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Telling an observer what a decision looked at. Without an observer nothing happens.
+ */
+#include "policy/decide_private.h"
+
+void decide_notes_step(const struct decision *decision, enum decide_step step, const struct policy *policy,
+                 const struct rule *rule, bool is_shadow)
+{
+    struct decide_note note = {.step = step, .policy = policy, .rule = rule, .is_shadow = is_shadow};
+
+    if (decision->observer)
+        decision->observer(decision->context, &note);
+}
+
+void decide_notes_key(const struct decision *decision, enum decide_step step, const struct policy *policy,
+                     const struct rule *rule, uint32_t descriptor, struct slice value)
+{
+    struct decide_note note = {.step = step, .policy = policy, .rule = rule, .value = value};
+
+    if (!decision->observer)
+        return;
+    note.detail = decision->decider->bundle->descriptors[descriptor].text;
+    decision->observer(decision->context, &note);
+}
+
+void decide_notes_limit(const struct decision *decision, const struct charge *charge, const struct charge_source *source,
+                       const struct limit_state *state)
+{
+    struct decide_note note = {.step = DECIDE_LIMIT,
+                               .policy = source->policy,
+                               .rule = source->rule,
+                               .fits = charge->view.fits,
+                               .is_shadow = charge->group != 0,
+                               .limit = state,
+                               .cost = charge->cost};
+
+    if (decision->observer)
+        decision->observer(decision->context, &note);
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * What a decider works out once, so that a request only adds its own: hash states, keys of each policy, marks of rules.
+ */
+#include "policy/decide_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CHARGES_PER_RULE   2 /* a token budget has a minute and a day */
+#define CHARGES_PER_POLICY 3 /* loop, its excuse, breaker */
+
+size_t decide_prepare_most(const struct bundle *bundle)
+{
+    return (size_t)bundle->rule_count * CHARGES_PER_RULE + (size_t)bundle->policy_count * CHARGES_PER_POLICY + 1;
+}
+
+/* Counters of a shadow policy are never those of an enforced one. */
+static void prepare_states(struct siphash *enforced, struct siphash *shadow, struct slice identity, const uint64_t key[2])
+{
+    siphash_init(enforced, key);
+    siphash_update_value(enforced, identity);
+    *shadow = *enforced;
+    siphash_update_value(enforced, SLICE("enforce"));
+    siphash_update_value(shadow, SLICE("shadow"));
+}
+
+static void prepare_rule(struct prepared_rule *prepared, const struct rule *rule, const uint64_t key[2])
+{
+    uint64_t mark[2];
+
+    prepare_states(&prepared->enforced, &prepared->shadow, rule->identity, key);
+    siphash_final(&prepared->enforced, mark);
+    prepared->mark = mark[0];
+}
+
+static void add_keys(struct prepared_policy *prepared, uint32_t *keys, const struct rule *rule)
+{
+    for (uint32_t i = 0; i < rule->key_count; i++) {
+        uint32_t j = 0;
+
+        while (j < prepared->key_count && keys[j] != rule->keys[i])
+            j++;
+        if (j == prepared->key_count)
+            keys[prepared->key_count++] = rule->keys[i];
+    }
+}
+
+static size_t count_keys(const struct bundle *bundle)
+{
+    size_t count = 1;
+
+    for (uint32_t i = 0; i < bundle->policy_count; i++)
+        for (uint32_t j = 0; j < decide_rules_count(&bundle->policies[i]); j++)
+            count += decide_rules_at(&bundle->policies[i], j)->key_count;
+    return count;
+}
+
+static int compare_marks(const void *left, const void *right, void *context)
+{
+    const struct prepared_rule *rules = context;
+    uint64_t a = rules[*(const uint32_t *)left].mark, b = rules[*(const uint32_t *)right].mark;
+
+    return (a > b) - (a < b);
+}
+
+bool decide_prepare(struct decider *decider)
+{
+    static const uint64_t no_key[2];
+    const uint64_t *key = decider->arena ? arena_hash_key(decider->arena) : no_key;
+    const struct bundle *bundle = decider->bundle;
+    uint32_t *keys = calloc(count_keys(bundle), sizeof(*keys));
+    uint32_t next = 0;
+
+    decider->policy_keys = keys;
+    if (!keys)
+        return false;
+    for (uint32_t i = 0; i < bundle->policy_count; i++) {
+        const struct policy *policy = &bundle->policies[i];
+        struct prepared_policy *prepared = &decider->policies[i];
+
+        prepare_states(&prepared->enforced, &prepared->shadow, policy->id, key);
+        prepared->first_rule = next;
+        prepared->keys = keys;
+        for (uint32_t j = 0; j < decide_rules_count(policy); j++) {
+            if (next == bundle->rule_count)
+                return false;
+            add_keys(prepared, keys, decide_rules_at(policy, j));
+            decider->by_mark[next] = next;
+            prepare_rule(&decider->rules[next++], decide_rules_at(policy, j), key);
+        }
+        keys += prepared->key_count;
+    }
+    qsort_r(decider->by_mark, next, sizeof(*decider->by_mark), compare_marks, decider->rules);
+    return true;
+}

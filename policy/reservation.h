@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * What was reserved, as a text that the gateway carries until the request is over: every limit that was charged in advance, signed
+ * with a key that only this arena has. Nothing is stored for it; that it is settled once is noted when it is settled.
+ *
+ *   version 1 byte | expires 8 | nonce 8 | count 1 | count entries | SipHash-128 of all before it, 16    -> base64url
+ *   entry: rule mark 8 | role 1 | key 16 | cost 8 | extra 8        (little endian)
+ */
+#ifndef FAIRVISOR_POLICY_RESERVATION_H
+#define FAIRVISOR_POLICY_RESERVATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shm/slice.h"
+
+#define RESERVATION_MAX_ENTRIES 32
+#define RESERVATION_LIFE_S      900 /* contract: within 15 minutes */
+
+struct reservation_entry {
+    uint64_t mark;   /* of the rule */
+    uint8_t role;    /* enum charge_role */
+    uint64_t key[2]; /* of the cell */
+    int64_t cost;    /* millionths reserved */
+    int64_t extra;   /* WINDOW: its end in seconds; FLIGHT: boot time the request began */
+};
+
+struct reservation {
+    int64_t expires_s; /* wall clock */
+    uint64_t nonce;
+    uint32_t count;
+    struct reservation_entry entries[RESERVATION_MAX_ENTRIES];
+};
+
+/* Writes the signed text into OUT and returns its length; 0 when SIZE is too small. */
+size_t reservation_print(const struct reservation *reservation, const uint64_t key[2], char *out, size_t size);
+
+/* Reads and verifies TEXT (in constant time where it matters). false when it was not made with KEY. DIGEST names it, for noting that
+ * it is settled. */
+bool reservation_parse(struct slice text, const uint64_t key[2], struct reservation *reservation, uint64_t digest[2]);
+
+#endif

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * What a bundle becomes: values, defaults, order, identities; its warnings; and its limits, which no file in the
+ * folders can hold.
+ */
+#include "policy/load.h"
+
+#include <check.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define NOW INT64_C(1790000000)
+
+static struct complaint_list complaints;
+
+static struct bundle *load(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The bundle of a text in which ' stands for ". */
+static struct bundle *load(const char *format, ...)
+{
+    struct bundle *bundle;
+    va_list arguments;
+    char *text;
+    int size;
+
+    va_start(arguments, format);
+    size = vasprintf(&text, format, arguments);
+    va_end(arguments);
+    ck_assert_int_ge(size, 0);
+    for (int i = 0; i < size; i++)
+        if (text[i] == '\'')
+            text[i] = '"';
+    bundle = load_bundle((struct slice){text, (size_t)size}, NOW, &complaints);
+    memset(text, 'x', (size_t)size); /* the bundle must not hold on to the text */
+    free(text);
+    return bundle;
+}
+
+#define POLICY(id, spec) "{'id': '" id "', 'spec': {'selector': {'pathPrefix': '/'}, " spec "}}"
+#define BUCKET(rate, burst) \
+    "'algorithm': 'token_bucket', 'algorithm_config': {'tokens_per_second': " rate ", 'burst': " burst "}"
+
+static void check_text(struct slice found, const char *expected)
+{
+    ck_assert_msg(slice_equal(found, slice_of(expected)), "%.*s is not %s", (int)found.size, found.data, expected);
+}
+
+START_TEST(values_and_defaults)
+{
+    struct bundle *bundle = load("{'bundle_version': 1.50, 'issued_at': '2026-01-01T00:00:00Z', 'policies': [" POLICY(
+        "p", "'rules': [{'name': 'r', 'limit_keys': ['header:X-A', 'ip:addr', 'header:x-a2'], " BUCKET(
+                 "2.5", "1e1") "}]") "]}");
+    const struct policy *policy;
+    const struct rule *rule;
+
+    ck_assert_ptr_nonnull(bundle);
+    check_text(bundle->version_text, "1.5");
+    ck_assert_int_eq(bundle->issued_at, 1767225600);
+    ck_assert_int_eq(bundle->expires_at, BUNDLE_NEVER);
+    ck_assert(!bundle->rejects_unmatched && !bundle->uses_jwt && !bundle->global_shadow.is_enabled);
+    ck_assert_uint_eq(bundle->policy_count, 1);
+    ck_assert_uint_eq(bundle->rule_count, 1);
+    policy = &bundle->policies[0];
+    ck_assert(!policy->is_shadow && !policy->path_is_exact && !policy->fallback);
+    ck_assert_int_eq(policy->error_format, ERROR_FORMAT_AUTO);
+    ck_assert_uint_eq(policy->method_bits, 0);
+    rule = &policy->rules[0];
+    ck_assert_int_eq(rule->algorithm, ALGORITHM_TOKEN_BUCKET);
+    ck_assert_int_eq(rule->on_missing, ON_MISSING_SKIP);
+    ck_assert(rule->admits_when_full && !rule->is_fallback);
+    ck_assert_int_eq(rule->config.token_bucket.rate, 2500000);
+    ck_assert_int_eq(rule->config.token_bucket.burst, 10000000);
+    ck_assert_int_eq(rule->config.token_bucket.cost_source, COST_SOURCE_FIXED);
+    ck_assert_int_eq(rule->config.token_bucket.fixed_cost, 1000000);
+    ck_assert_int_eq(rule->config.token_bucket.default_cost, 1000000);
+    ck_assert_uint_eq(rule->key_count, 3);
+    check_text(bundle->descriptors[rule->keys[0]].text, "header:x-a");
+    check_text(bundle->descriptors[rule->keys[0]].name, "x-a");
+    check_text(bundle->descriptors[rule->keys[1]].text, "ip:address");
+    check_text(bundle->descriptors[rule->keys[2]].text, "header:x-a2");
+    bundle_free(bundle);
+}
+END_TEST
+
+START_TEST(everything_given)
+{
+    struct bundle *bundle =
+        load("{'bundle_version': 1, 'expires_at': '2030-01-01T00:00:00Z', 'defaults': {'unmatched': 'reject'},"
+             "'global_shadow': {'enabled': true, 'reason': 'trial', 'expires_at': '2029-01-01T00:00:00Z'},"
+             "'kill_switches': [{'scope_key': 'ip:prefix', 'scope_value': '2001:DB8:0:0:1::', 'route': '/v1',"
+             "  'reason': 'abuse', 'expires_at': '2028-01-01T00:00:00Z'}],"
+             "'policies': [{'id': 'p', 'spec': {'mode': 'shadow', 'error_format': 'gemini',"
+             "  'selector': {'pathExact': '/x', 'methods': ['PATCH', 'PURGE'], 'hosts': ['A.Example:80', 'b.']},"
+             "  'rules': [{'name': 'r', 'limit_keys': ['jwt:org'], 'on_missing': 'share', 'on_full': 'reject',"
+             "    'match': {'host': 'A.EXAMPLE'}, 'algorithm': 'token_bucket', 'algorithm_config':"
+             "    {'rps': 1, 'burst': 2, 'cost_source': 'query:n', 'default_cost': 0.5}}],"
+             "  'fallback_limit': {'limit_keys': [], 'on_missing': 'reject', " BUCKET("3", "4") "}}}]}");
+    const struct policy *policy;
+
+    ck_assert_msg(bundle != NULL, "%s", complaints.items[0].sentence);
+    ck_assert(bundle->rejects_unmatched && bundle->uses_jwt && bundle->global_shadow.is_enabled);
+    check_text(bundle->global_shadow.reason, "trial");
+    check_text(bundle->kill_switches[0].value, "2001:db8::");
+    check_text(bundle->kill_switches[0].route, "/v1");
+    ck_assert_int_eq(bundle->kill_switches[0].expires_at, 1830297600);
+    policy = &bundle->policies[0];
+    ck_assert(policy->is_shadow && policy->path_is_exact);
+    ck_assert_int_eq(policy->error_format, ERROR_FORMAT_GEMINI);
+    ck_assert_uint_eq(policy->method_bits, 1u << bundle_method_index(SLICE("PATCH")));
+    ck_assert_uint_eq(policy->other_method_count, 1);
+    check_text(policy->hosts[0], "a.example");
+    check_text(policy->hosts[1], "b");
+    ck_assert_int_eq(policy->rules[0].on_missing, ON_MISSING_SHARE);
+    ck_assert(!policy->rules[0].admits_when_full);
+    check_text(policy->rules[0].conditions[0].value, "a.example");
+    ck_assert_int_eq(policy->rules[0].config.token_bucket.cost_source, COST_SOURCE_QUERY);
+    check_text(bundle->descriptors[policy->rules[0].config.token_bucket.cost_descriptor].name, "n");
+    ck_assert(policy->fallback->is_fallback);
+    check_text(policy->fallback->name, "fallback");
+    ck_assert_uint_eq(bundle->rule_count, 2);
+    bundle_free(bundle);
+}
+END_TEST
+
+START_TEST(policies_come_sorted)
+{
+    struct bundle *bundle = load("{'bundle_version': 1, 'policies': [" POLICY("b", "'rules': []") "," POLICY(
+        "ab", "'rules': []") "," POLICY("a", "'rules': []") "," POLICY("B", "'rules': []") "]}");
+    static const char *const order[] = {"B", "a", "ab", "b"};
+
+    ck_assert_ptr_nonnull(bundle);
+    for (uint32_t i = 0; i < 4; i++)
+        check_text(bundle->policies[i].id, order[i]);
+    bundle_free(bundle);
+}
+END_TEST
+
+/* ---- identities ------------------------------------------------------------------------------------------------ */
+
+/* The identity of the one rule of a bundle, copied. */
+static struct slice identity_of(const char *id, const char *spec)
+{
+    struct bundle *bundle = load("{'policies': [{'spec': {%s, 'selector': {'pathPrefix': '/'}}, 'id': '%s'}], "
+                                 "'bundle_version': 7}",
+                                 spec, id);
+    const struct policy *policy;
+    const struct rule *rule;
+    struct slice copy;
+
+    ck_assert_msg(bundle != NULL, "%s", complaints.items[0].sentence);
+    policy = &bundle->policies[0];
+    rule = policy->fallback ? policy->fallback : &policy->rules[0];
+    copy = (struct slice){memcpy(malloc(rule->identity.size), rule->identity.data, rule->identity.size),
+                          rule->identity.size};
+    bundle_free(bundle);
+    return copy;
+}
+
+static const char plain[] = "'rules': [{'name': 'r', 'limit_keys': ['path', 'header:ab'], " BUCKET("1", "2") "}]";
+
+static const struct {
+    const char *id, *spec;
+    bool is_same;
+} identities[] = {
+    {"p", plain, true},
+    {"p", "'rules': [{" BUCKET("5", "9") ", 'limit_keys': ['path', 'header:AB'], 'name': 'r'}], 'mode': 'shadow'",
+     true},
+    {"p",
+     "'rules': [{'name': 'r', 'on_missing': 'share', 'match': {'path': '/'}, 'limit_keys': ['path', "
+     "'header:ab'], " BUCKET("1", "2") "}]",
+     true},
+    {"q", plain, false},
+    {"p", "'rules': [{'name': 's', 'limit_keys': ['path', 'header:ab'], " BUCKET("1", "2") "}]", false},
+    {"p", "'rules': [{'name': 'r', 'limit_keys': ['header:ab', 'path'], " BUCKET("1", "2") "}]", false},
+    {"p", "'rules': [{'name': 'r', 'limit_keys': ['path'], " BUCKET("1", "2") "}]", false},
+    {"p", "'rules': [{'name': 'r', 'limit_keys': [], " BUCKET("1", "2") "}]", false},
+    {"p", "'rules': [{'name': 'r', 'limit_keys': ['path', 'header:a', 'query:b'], " BUCKET("1", "2") "}]", false},
+    {"p", "'rules': [], 'fallback_limit': {'name': 'r', 'limit_keys': ['path', 'header:ab'], " BUCKET("1", "2") "}",
+     false},
+};
+
+START_TEST(identities_know_what_matters)
+{
+    struct slice first = identity_of("p", plain), second;
+
+    second = identity_of(identities[_i].id, identities[_i].spec);
+    ck_assert_msg(slice_equal(first, second) == identities[_i].is_same, "%s", identities[_i].spec);
+    free((void *)(uintptr_t)first.data);
+    free((void *)(uintptr_t)second.data);
+}
+END_TEST
+
+/* ---- warnings -------------------------------------------------------------------------------------------------- */
+
+#define RULE(keys, rest) "'rules': [{'name': 'r', 'limit_keys': [" keys "], " BUCKET("1", "2") rest "}]"
+#define ONE(top, spec)   "{'bundle_version': 1, 'policies': [" POLICY("p", spec) "]" top "}"
+
+static const struct {
+    const char *text;
+    const char *codes; /* of the warnings, in order */
+} warnings[] = {
+    {ONE("", RULE("'ip:prefix'", "")), ""},
+    {ONE("", RULE("", "")), ""},
+    {ONE("", RULE("'ip:address'", "")), "ipv6_blind "},
+    {ONE("", RULE("'header:x'", "")), "client_chosen_key "},
+    {ONE("", RULE("'query:x'", "")), "client_chosen_key "},
+    {ONE("", RULE("'header:x', 'query:y'", "")), "client_chosen_key "},
+    {ONE("", RULE("'header:x', 'ip:prefix'", "")), ""},
+    {ONE("", RULE("'header:x'", ", 'on_missing': 'reject'")), ""},
+    {ONE("", RULE("'header:x'", ", 'on_missing': 'share'")), ""},
+    {ONE("", RULE("'jwt:a'", "")), "unverified_jwt "},
+    {ONE("", RULE("'jwt:a', 'jwt:b'", ", 'match': {'jwt:c': 'd'}")), "unverified_jwt "},
+    {ONE("", RULE("'header:x'", ", 'match': {'path': '/x'}") ", 'fallback_limit': {'limit_keys': [], " BUCKET("1",
+                                                                                                              "2") "}"),
+     ""},
+    {ONE("", RULE("", "") ", 'fallback_limit': {'limit_keys': [], " BUCKET("1", "2") "}"), "unreachable_rule "},
+    {ONE("", "'rules': []"), "no_rules "},
+    {ONE("", RULE("", ", 'match': {'header:a': '1', 'header:A': '2'}")), "unreachable_rule "},
+    {ONE("", RULE("", ", 'match': {'header:a': '1', 'header:A': '1'}")), ""},
+    {ONE("", RULE("", ", 'match': {'ip:addr': '::1', 'ip:address': '::2'}")), "unreachable_rule "},
+    {ONE(", 'kill_switches': [{'scope_key': 'header:a', 'scope_value': '1'}]",
+         RULE("", ", 'match': {'header:a': '1'}")),
+     "unreachable_rule "},
+    {ONE(", 'kill_switches': [{'scope_key': 'header:a', 'scope_value': '1', 'route': '/x'}]",
+         RULE("", ", 'match': {'header:a': '1'}")),
+     ""},
+    {ONE(", 'kill_switches': [{'scope_key': 'header:a', 'scope_value': '2'}]",
+         RULE("", ", 'match': {'header:a': '1'}")),
+     ""},
+    {ONE(", 'kill_switches': [{'scope_key': 'header:a', 'scope_value': '2', 'expires_at': '2020-01-01T00:00:00Z'}]",
+         RULE("", "")),
+     "expired "},
+    {ONE(", 'kill_switches': [{'scope_key': 'header:a', 'scope_value': '2', 'expires_at': '2026-09-22T00:00:00Z'}]",
+         RULE("", "")),
+     "expires_soon "},
+    {ONE(", 'expires_at': '2026-09-22T00:00:00Z'", RULE("", "")), "expires_soon "},
+    {ONE(", 'expires_at': '2026-10-22T00:00:00Z'", RULE("", "")), ""},
+    {ONE(", 'global_shadow': {'enabled': true, 'expires_at': '2026-10-22T00:00:00Z'}", RULE("", "")),
+     "override_active "},
+    {ONE(", 'global_shadow': {'enabled': true, 'expires_at': '2026-09-22T00:00:00Z'}", RULE("", "")),
+     "override_active expires_soon "},
+    {ONE(", 'kill_switch_override': {'enabled': true, 'expires_at': '2026-10-22T00:00:00Z'}", RULE("", "")),
+     "override_active "},
+    {ONE(", 'global_shadow': {'enabled': false, 'expires_at': '2020-10-22T00:00:00Z'}", RULE("", "")), ""},
+};
+
+static void gather_codes(char *out, size_t size)
+{
+    out[0] = '\0';
+    for (size_t i = 0; i < complaints.count; i++)
+        snprintf(out + strlen(out), size - strlen(out), "%s ", complaints.items[i].code);
+}
+
+START_TEST(warnings_are_given)
+{
+    struct bundle *bundle = load("%s", warnings[_i].text);
+    char codes[256];
+
+    ck_assert_msg(bundle != NULL, "%s: %s", warnings[_i].text, complaints.items[0].sentence);
+    gather_codes(codes, sizeof(codes));
+    ck_assert_msg(strcmp(codes, warnings[_i].codes) == 0, "%s: %s", warnings[_i].text, codes);
+    ck_assert_uint_eq(complaints.errors, 0);
+    bundle_free(bundle);
+}
+END_TEST
+
+static const struct {
+    const char *selector, *match;
+    bool is_reachable;
+} reaches[] = {
+    {"'pathPrefix': '/v1'", "'path': '/v1/x'", true},
+    {"'pathPrefix': '/v1'", "'path': '/v1'", true},
+    {"'pathPrefix': '/v1'", "'path': '/v2'", false},
+    {"'pathPrefix': '/v1/'", "'path': '/v1'", false},
+    {"'pathExact': '/v1'", "'path': '/v1/x'", false},
+    {"'pathExact': '/v1', 'pathPrefix': '/v2'", "'path': '/v2/x'", true},
+    {"'pathPrefix': '/', 'methods': ['GET', 'PURGE']", "'method': 'PURGE'", true},
+    {"'pathPrefix': '/', 'methods': ['GET', 'PURGE']", "'method': 'POST'", false},
+    {"'pathPrefix': '/', 'methods': ['GET', 'PURGE']", "'method': 'BREW'", false},
+    {"'pathPrefix': '/', 'hosts': ['a.example']", "'host': 'A.example:80'", true},
+    {"'pathPrefix': '/', 'hosts': ['a.example']", "'host': 'b.example'", false},
+};
+
+START_TEST(conditions_are_held_against_the_selector)
+{
+    struct bundle *bundle = load("{'bundle_version': 1, 'policies': [{'id': 'p', 'spec': {'selector': {%s}, 'rules': [{"
+                                 "'name': 'r', 'limit_keys': [], 'match': {%s}, " BUCKET("1", "2") "}]}}]}",
+                                 reaches[_i].selector, reaches[_i].match);
+
+    ck_assert_msg(bundle != NULL, "%s", complaints.items[0].sentence);
+    ck_assert_uint_eq(complaints.warnings, reaches[_i].is_reachable ? 0 : 1);
+    bundle_free(bundle);
+}
+END_TEST
+
+static const struct {
+    const char *config, *codes;
+} costs[] = {
+    {"'fixed_cost': 10", ""},
+    {"'fixed_cost': 10.000001", "unmeetable_limit "},
+    {"'default_cost': 3", "unused_field "},
+    {"'cost_source': 'header:c'", ""},
+    {"'cost_source': 'header:c', 'default_cost': 11", "unmeetable_limit "},
+    {"'cost_source': 'header:c', 'fixed_cost': 2", "unused_field "},
+};
+
+START_TEST(costs_are_held_against_the_burst)
+{
+    struct bundle *bundle = load(ONE("", "'rules': [{'name': 'r', 'limit_keys': [], 'algorithm': 'token_bucket',"
+                                         "'algorithm_config': {'rps': 5, 'burst': 10, %s}}]"),
+                                 costs[_i].config);
+    char codes[256];
+
+    ck_assert_msg(bundle != NULL, "%s", complaints.items[0].sentence);
+    gather_codes(codes, sizeof(codes));
+    ck_assert_str_eq(codes, costs[_i].codes);
+    bundle_free(bundle);
+}
+END_TEST
+
+/* ---- limits ---------------------------------------------------------------------------------------------------- */
+
+START_TEST(too_many_complaints_are_counted)
+{
+    struct slice text;
+    char *bytes = NULL;
+    size_t size;
+    FILE *out = open_memstream(&bytes, &size);
+
+    fputs("{\n\"bundle_version\": 1, \"policies\": [", out);
+    for (int i = 0; i < 1000; i++)
+        fprintf(out, "%s7", i > 0 ? ",\n" : "");
+    fputs("]}", out);
+    fclose(out);
+    text = (struct slice){bytes, size};
+    ck_assert_ptr_null(load_bundle(text, NOW, &complaints));
+    ck_assert_uint_eq(complaints.count, COMPLAINT_MAX);
+    ck_assert_uint_ge(complaints.errors, 1000);
+    ck_assert_uint_eq(complaints.items[0].line, 2);
+    free(bytes);
+}
+END_TEST
+
+START_TEST(a_large_bundle_is_refused)
+{
+    size_t size = LOAD_MAX_BYTES + 1;
+    char *bytes = malloc(size);
+
+    ck_assert_ptr_nonnull(bytes);
+    memset(bytes, ' ', size);
+    memcpy(bytes, "{}", 2);
+    ck_assert_ptr_null(load_bundle((struct slice){bytes, size}, NOW, &complaints));
+    ck_assert_str_eq(complaints.items[0].code, "bad_json");
+    ck_assert_ptr_null(load_bundle((struct slice){bytes, size - 1}, NOW, &complaints));
+    ck_assert_str_eq(complaints.items[0].code, "missing_field");
+    free(bytes);
+}
+END_TEST
+
+START_TEST(many_policies_load)
+{
+    char *bytes = NULL;
+    size_t size;
+    FILE *out = open_memstream(&bytes, &size);
+    struct bundle *bundle;
+
+    fputs("{\"bundle_version\": 1, \"policies\": [", out);
+    for (int i = 0; i < 20000; i++)
+        fprintf(out,
+                "%s{\"id\":\"p%d\",\"spec\":{\"selector\":{\"pathPrefix\":\"/"
+                "s%d\"},\"rules\":[{\"name\":\"r\",\"limit_keys\":"
+                "[\"ip:prefix\",\"header:x-%d\"],\"algorithm\":\"token_bucket\",\"algorithm_config\":{\"rps\":1,"
+                "\"burst\":2}}]}}",
+                i > 0 ? "," : "", i, i, i);
+    fputs("]}", out);
+    fclose(out);
+    bundle = load_bundle((struct slice){bytes, size}, NOW, &complaints);
+    ck_assert_ptr_nonnull(bundle);
+    ck_assert_uint_eq(bundle->policy_count, 20000);
+    ck_assert_uint_eq(bundle->descriptor_count, 20001);
+    bundle_free(bundle);
+    free(bytes);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("load");
+    TCase *tcase = tcase_create("load");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    suite_add_tcase(suite, tcase);
+    tcase_set_timeout(tcase, 60);
+    tcase_add_test(tcase, values_and_defaults);
+    tcase_add_test(tcase, everything_given);
+    tcase_add_test(tcase, policies_come_sorted);
+    tcase_add_loop_test(tcase, identities_know_what_matters, 0, sizeof(identities) / sizeof(identities[0]));
+    tcase_add_loop_test(tcase, warnings_are_given, 0, sizeof(warnings) / sizeof(warnings[0]));
+    tcase_add_loop_test(tcase, conditions_are_held_against_the_selector, 0, sizeof(reaches) / sizeof(reaches[0]));
+    tcase_add_loop_test(tcase, costs_are_held_against_the_burst, 0, sizeof(costs) / sizeof(costs[0]));
+    tcase_add_test(tcase, too_many_complaints_are_counted);
+    tcase_add_test(tcase, a_large_bundle_is_refused);
+    tcase_add_test(tcase, many_policies_load);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed > 0;
+}

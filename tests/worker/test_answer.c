@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Verdicts worded: header fields and bodies, at the edges of their numbers.
+ */
+#include <check.h>
+#include <stdlib.h>
+
+#include "shm/moment.h"
+#include "worker/headers.h"
+#include "worker/outbox.h"
+#include "worker/reject.h"
+
+#define SECOND NANOSECONDS_PER_SECOND
+#define UNITS  BUNDLE_MILLIONTHS
+
+static const struct rule rules[2] = {{.name = {"per-\"key\"", 9}, .algorithm = ALGORITHM_TOKEN_BUCKET},
+                                     {.name = {"llm", 3}, .algorithm = ALGORITHM_TOKEN_BUCKET_LLM}};
+static const struct rule fallback = {.is_fallback = true};
+static const struct policy policies[2] = {
+    {.id = {"first", 5}, .rules = rules, .rule_count = 2, .fallback = &fallback},
+    {.id = {"a\"b\\c\303\274", 7}, .rules = rules, .rule_count = 1, .error_format = ERROR_FORMAT_AUTO},
+};
+static const struct bundle bundle = {.policies = policies, .policy_count = 2, .rule_count = 4};
+
+static struct headers headers;
+static struct outbox out;
+
+static void setup(void)
+{
+    ck_assert(headers_init(&headers, &bundle));
+    ck_assert(outbox_init(&out, 16));
+}
+
+static void teardown(void)
+{
+    headers_fini(&headers);
+    outbox_fini(&out);
+}
+
+static struct verdict refused(const struct policy *policy, const struct rule *rule)
+{
+    return (struct verdict){.reason = REASON_rate_limit_exceeded,
+                            .policy = policy,
+                            .rule = rule,
+                            .has_limit = true,
+                            .limit = {policy, rule, 10 * UNITS, UNITS / 2, 2 * SECOND, SECOND / 5},
+                            .retry_cures = true,
+                            .retry_after_ns = SECOND / 4};
+}
+
+static const char *write_headers(const struct verdict *verdict, unsigned status, bool with_reason)
+{
+    outbox_clear(&out);
+    headers_write(&headers, verdict, status, with_reason, &out);
+    outbox_add(&out, (struct slice){"", 1});
+    ck_assert(!out.is_short);
+    return out.data;
+}
+
+static const char *write_body(const struct verdict *verdict, const char *path, bool with_reason)
+{
+    outbox_clear(&out);
+    reject_write(verdict, slice_of(path), with_reason, &out);
+    outbox_add(&out, (struct slice){"", 1});
+    return out.data;
+}
+
+START_TEST(words_an_allow)
+{
+    struct verdict verdict = refused(&policies[0], &fallback);
+
+    verdict.is_allowed = true;
+    verdict.reason = REASON_NONE;
+    for (int i = 0; i < 2; i++) /* the second time from what was kept */
+        ck_assert_str_eq(write_headers(&verdict, 200, true),
+                         "X-Fairvisor-Status: 200\r\nRateLimit-Policy: \"first\";q=10;w=2\r\nRateLimit-Limit: 10\r\n"
+                         "RateLimit: \"first\";r=0;t=1\r\nRateLimit-Remaining: 0\r\nRateLimit-Reset: 1\r\n");
+    verdict.limit.limit = 5 * UNITS;
+    verdict.limit.remaining = -3 * UNITS;
+    verdict.limit.reset_ns = 0;
+    ck_assert_str_eq(write_headers(&verdict, 204, true),
+                     "X-Fairvisor-Status: 204\r\nRateLimit-Policy: \"first\";q=5;w=2\r\nRateLimit-Limit: 5\r\n"
+                     "RateLimit: \"first\";r=0;t=0\r\nRateLimit-Remaining: 0\r\nRateLimit-Reset: 0\r\n");
+    verdict.has_limit = false;
+    ck_assert_str_eq(write_headers(&verdict, 200, true), "X-Fairvisor-Status: 200\r\n");
+}
+END_TEST
+
+START_TEST(words_a_reject)
+{
+    struct verdict verdict = refused(&policies[1], &rules[0]);
+
+    ck_assert_str_eq(write_headers(&verdict, 429, true),
+                     "X-Fairvisor-Status: 429\r\nX-Fairvisor-Reason: rate_limit_exceeded\r\nRetry-After: 1\r\n"
+                     "retry-after-ms: 250\r\nRateLimit-Policy: \"a\\\"b\\\\c??\";q=10;w=2\r\nRateLimit-Limit: 10\r\n"
+                     "RateLimit: \"a\\\"b\\\\c??\";r=0;t=1\r\nRateLimit-Remaining: 0\r\nRateLimit-Reset: 1\r\n");
+    ck_assert_ptr_null(strstr(write_headers(&verdict, 429, false), "X-Fairvisor-Reason"));
+}
+END_TEST
+
+/* {wait, reset, cures} -> fields */
+START_TEST(tells_when_to_come_back)
+{
+    static const struct {
+        int64_t wait_ns, reset_ns;
+        bool cures;
+        const char *fields;
+    } cases[] = {
+        {0, 0, true, "Retry-After: 1\r\nretry-after-ms: 1\r\n"},
+        {1, 0, true, "Retry-After: 1\r\nretry-after-ms: 1\r\n"},
+        {SECOND, SECOND, true, "Retry-After: 1\r\nretry-after-ms: 1000\r\n"},
+        {SECOND + 1, SECOND, true, "Retry-After: 2\r\nretry-after-ms: 1001\r\n"},
+        {SECOND, 3 * SECOND, true, "Retry-After: 3\r\nretry-after-ms: 1000\r\n"},
+        {60 * SECOND, 0, true, "Retry-After: 60\r\nretry-after-ms: 60000\r\n"},
+        {60 * SECOND + 1, 0, true, "Retry-After: 61\r\nx-should-retry: false\r\n"},
+        {SECOND, 0, false, "Retry-After: 1\r\nx-should-retry: false\r\n"},
+        {INT64_MAX, INT64_MAX, true, "Retry-After: 9223372037\r\nx-should-retry: false\r\n"},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct verdict verdict = refused(&policies[0], &rules[0]);
+
+        verdict.retry_after_ns = cases[i].wait_ns;
+        verdict.limit.reset_ns = cases[i].reset_ns;
+        verdict.retry_cures = cases[i].cures;
+        ck_assert_ptr_nonnull(strstr(write_headers(&verdict, 429, true), cases[i].fields));
+    }
+}
+END_TEST
+
+START_TEST(words_a_problem)
+{
+    struct verdict verdict = refused(&policies[0], &rules[0]);
+
+    ck_assert_str_eq(write_body(&verdict, "/a", true),
+                     "{\"type\":\"https://iana.org/assignments/http-problem-types#quota-exceeded\","
+                     "\"title\":\"Too many requests\",\"status\":429,\"detail\":\"The limit \\\"per-\\\"key\\\"\\\" of "
+                     "policy \\\"first\\\" allows 10 in 2 s; left: 0. Come back in 1 s.\","
+                     "\"violated-policies\":[\"first\"],\"reason\":\"rate_limit_exceeded\"}\n");
+    ck_assert_str_eq(write_body(&verdict, "/a", false),
+                     "{\"type\":\"about:blank\",\"title\":\"Too Many Requests\",\"status\":429,"
+                     "\"detail\":\"The request was refused. Come back in 1 s.\"}\n");
+}
+END_TEST
+
+START_TEST(words_a_kill_switch)
+{
+    static const struct kill_switch kill = {.reason = {"key \"leaked\"\n", 13}};
+    struct verdict verdict = {.reason = REASON_kill_switch_active, .kill_switch = &kill, .retry_after_ns = 60 * SECOND};
+
+    ck_assert_str_eq(write_body(&verdict, "/a", true),
+                     "{\"type\":\"about:blank\",\"title\":\"Too Many Requests\",\"status\":429,"
+                     "\"detail\":\"A kill switch blocks this identity. Reason: key \\\"leaked\\\"\\u000a. "
+                     "Retrying does not help.\",\"violated-policies\":[],\"reason\":\"kill_switch_active\"}\n");
+}
+END_TEST
+
+START_TEST(chooses_the_dialect)
+{
+    struct verdict verdict = refused(&policies[0], &rules[0]);
+    struct verdict llm = refused(&policies[0], &rules[1]);
+
+    ck_assert_ptr_nonnull(strstr(write_body(&verdict, "/v1/messages", true), "{\"type\":\"error\""));
+    ck_assert_ptr_nonnull(strstr(write_body(&verdict, "/v1/messages/x", true), "{\"type\":\"error\""));
+    ck_assert_ptr_nonnull(strstr(write_body(&verdict, "/v1/messagesx", true), "problem-types"));
+    ck_assert_ptr_nonnull(strstr(write_body(&llm, "/x", true), "\"code\":\"rate_limit_exceeded\""));
+    llm.reason = REASON_budget_exhausted;
+    ck_assert_ptr_nonnull(strstr(write_body(&llm, "/x", true), "\"type\":\"insufficient_quota\""));
+    verdict.reason = REASON_state_full;
+    ck_assert_ptr_nonnull(strstr(write_body(&verdict, "/x", true), "#temporary-reduced-capacity"));
+    ck_assert_ptr_nonnull(strstr(write_body(&verdict, "/x", true), "\"status\":503"));
+}
+END_TEST
+
+START_TEST(writes_numbers)
+{
+    static const struct {
+        uint64_t number;
+        const char *text;
+    } cases[] = {{0, "0"},       {9, "9"},       {10, "10"},         {99, "99"},
+                 {100, "100"},   {101, "101"},   {12345, "12345"},   {UINT64_MAX, "18446744073709551615"},
+                 {1000, "1000"}, {9999, "9999"}, {100000, "100000"}, {1000000007, "1000000007"}};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        outbox_clear(&out);
+        outbox_number(&out, cases[i].number);
+        ck_assert(slice_equal((struct slice){out.data, out.used}, slice_of(cases[i].text)));
+    }
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tcase = tcase_create("answer");
+    Suite *suite = suite_create("worker/answer");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, words_an_allow);
+    tcase_add_test(tcase, words_a_reject);
+    tcase_add_test(tcase, tells_when_to_come_back);
+    tcase_add_test(tcase, words_a_problem);
+    tcase_add_test(tcase, words_a_kill_switch);
+    tcase_add_test(tcase, chooses_the_dialect);
+    tcase_add_test(tcase, writes_numbers);
+    suite_add_tcase(suite, tcase);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
