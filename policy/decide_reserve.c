@@ -169,10 +169,9 @@ static void count_usage(const struct decision *decision, const struct reservatio
     }
 }
 
-enum decide_settlement decide_reserve_settle(struct decider *decider, struct slice text,
-                                             const struct decide_usage *usage, struct moment now)
+static enum decide_settlement settle(struct decision *decision, struct slice text, const struct decide_usage *usage)
 {
-    struct decision decision = {.decider = decider, .now = now, .counts = decider->slot != NULL};
+    const uint64_t *key = arena_hash_key(decision->decider->arena);
     enum decide_settlement result;
     struct reservation reservation;
     uint64_t digest[2];
@@ -180,12 +179,29 @@ enum decide_settlement decide_reserve_settle(struct decider *decider, struct sli
     if (usage->prompt_tokens < 0 || usage->prompt_tokens > ESTIMATE_MOST || usage->completion_tokens < 0 ||
         usage->completion_tokens > ESTIMATE_MOST)
         return DECIDE_SETTLEMENT_UNKNOWN;
-    if (!reservation_parse(text, arena_hash_key(decider->arena), &reservation, digest))
+    if (!reservation_parse(text, key, &reservation, digest))
         return DECIDE_SETTLEMENT_UNKNOWN;
-    if (now.wall_ns / NANOSECONDS_PER_SECOND >= reservation.expires_s)
+    if (decision->now.wall_ns / NANOSECONDS_PER_SECOND >= reservation.expires_s)
         return DECIDE_SETTLEMENT_EXPIRED;
-    result = apply(&decision, &reservation, usage, digest);
+    result = apply(decision, &reservation, usage, digest);
     if (result == DECIDE_SETTLED)
-        count_usage(&decision, &reservation, usage);
+        count_usage(decision, &reservation, usage);
+    return result;
+}
+
+enum decide_settlement decide_reserve_settle(struct decider *decider, struct slice text,
+                                             const struct decide_usage *usage, struct moment now)
+{
+    static const enum counter counters[] = {
+        [DECIDE_SETTLED] = COUNTER_reservations_settled,
+        [DECIDE_SETTLED_BEFORE] = COUNTER_reservations_repeated,
+        [DECIDE_SETTLEMENT_EXPIRED] = COUNTER_reservations_expired,
+        [DECIDE_SETTLEMENT_UNKNOWN] = COUNTER_reservations_unknown,
+        [DECIDE_SETTLEMENT_BUSY] = COUNTER_reservations_busy,
+    };
+    struct decision decision = {.decider = decider, .now = now, .counts = decider->slot != NULL};
+    enum decide_settlement result = settle(&decision, text, usage);
+
+    decide_counts_one(&decision, counters[result]);
     return result;
 }

@@ -11,6 +11,7 @@
  */
 #include <check.h>
 #include <dirent.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,8 +25,18 @@
 #define MAX_FIELDS 16
 #define SCRATCH    65536
 
+#define MAX_KEPT 8
+
+struct kept {
+    char name[16];
+    char text[VERDICT_RESERVATION_SIZE];
+    size_t size;
+};
+
 struct run {
     const char *file;
+    struct kept kept[MAX_KEPT];
+    unsigned kept_count;
     unsigned line;
     struct arena_fixture fixture;
     struct bundle *bundle;
@@ -94,7 +105,9 @@ static void parse_request(const struct run *run, struct request *request, char *
     ck_assert(path_split(slice_of(target), &path, &request->facts.query));
     request->facts.path = path_normalize(path, request->path);
     for (char *token; (token = strtok_r(NULL, " \t", &rest));) {
-        if (strchr(token, ':'))
+        if (token[0] == '{')
+            request->facts.body = slice_of(token);
+        else if (strchr(token, ':'))
             parse_field(request, token);
         else if (token[0] == 'x')
             request->times = (unsigned)strtoul(token + 1, NULL, 10);
@@ -142,7 +155,57 @@ static bool holds(const struct verdict *verdict, const char *word)
         return !verdict->is_allowed && !verdict->retry_cures;
     if (!strcmp(word, "would"))
         return verdict->would_reject;
+    if (!strncmp(word, "delay=", 6))
+        return verdict->delay_ms == strtol(word + 6, NULL, 10);
+    if (!strncmp(word, "loop=", 5))
+        return verdict->loop_count == strtol(word + 5, NULL, 10);
+    if (!strcmp(word, "warn"))
+        return verdict->warnings & VERDICT_BUDGET_WARN;
+    if (!strcmp(word, "throttle"))
+        return verdict->warnings & VERDICT_BUDGET_THROTTLE;
+    if (!strcmp(word, "loopwarn"))
+        return verdict->warnings & VERDICT_LOOP_WARN;
+    if (!strncmp(word, "as=", 3))
+        return verdict->reservation_size > 0;
     return is_rule(verdict, word) || !strcmp(verdict_reasons[verdict->reason].name, word);
+}
+
+static void keep(struct run *run, const char *name, const struct verdict *verdict)
+{
+    struct kept *kept = &run->kept[run->kept_count++];
+
+    ck_assert_uint_le(run->kept_count, MAX_KEPT);
+    snprintf(kept->name, sizeof(kept->name), "%.*s", (int)strcspn(name, " \n"), name);
+    memcpy(kept->text, verdict->reservation, verdict->reservation_size);
+    kept->size = verdict->reservation_size;
+}
+
+static void check_settlement(struct run *run, const char *text)
+{
+    static const char *const results[] = {
+        [DECIDE_SETTLED] = "settled",           [DECIDE_SETTLED_BEFORE] = "before",
+        [DECIDE_SETTLEMENT_EXPIRED] = "expired", [DECIDE_SETTLEMENT_UNKNOWN] = "unknown",
+        [DECIDE_SETTLEMENT_BUSY] = "busy",
+    };
+    struct decide_usage usage = {0};
+    char name[16], expected[16];
+    struct slice reservation = SLICE("nonsense");
+    enum decide_settlement result;
+    double seconds;
+    int64_t ns;
+
+    ck_assert_msg(sscanf(text, "%lf settle %15s %" SCNd64 " %" SCNd64 " => %15s", &seconds, name, &usage.prompt_tokens,
+                         &usage.completion_tokens, expected) == 5,
+                  "%s:%u: cannot read the settlement", run->file, run->line);
+    ns = (int64_t)(seconds * 1e9 + 0.5);
+    for (unsigned i = 0; i < run->kept_count; i++)
+        if (!strcmp(run->kept[i].name, name))
+            reservation = (struct slice){run->kept[i].text, run->kept[i].size};
+    result = decide_reserve_settle(run->decider, reservation, &usage,
+                                   (struct moment){.boot_ns = BOOT * NANOSECONDS_PER_SECOND + ns,
+                                                   .wall_ns = EPOCH * NANOSECONDS_PER_SECOND + ns});
+    ck_assert_msg(!strcmp(results[result], expected), "%s:%u: expected %s; got %s", run->file, run->line, expected,
+                  results[result]);
 }
 
 static void check_line(struct run *run, char *text)
@@ -152,6 +215,10 @@ static void check_line(struct run *run, char *text)
     struct request request;
 
     ck_assert_msg(arrow != NULL, "%s:%u: no =>", run->file, run->line);
+    if (strstr(text, " settle ")) {
+        check_settlement(run, text);
+        return;
+    }
     *arrow = '\0';
     parse_request(run, &request, text);
     for (unsigned i = 0; i < request.times; i++) {
@@ -170,6 +237,8 @@ static void check_line(struct run *run, char *text)
                           run->file, run->line, i + 1, word, verdict.is_allowed ? "allow" : "reject",
                           verdict_reasons[verdict.reason].name, (long long)verdict.limit.remaining,
                           (long long)verdict.limit.reset_ns, (long long)verdict.retry_after_ns);
+        if (strstr(arrow + 2, "as="))
+            keep(run, strstr(arrow + 2, "as=") + 3, &verdict);
         if (!strstr(arrow + 2, "would"))
             ck_assert_msg(!verdict.would_reject, "%s:%u: an unexpected would_reject", run->file, run->line);
     }
@@ -231,7 +300,7 @@ START_TEST(verdicts_are_as_written)
         files++;
     }
     closedir(directory);
-    ck_assert_uint_ge(files, 11);
+    ck_assert_uint_ge(files, 18);
 }
 END_TEST
 
