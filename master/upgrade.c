@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,4 +145,14 @@ void upgrade_begin(struct master *master)
     upgrade->report_fd = ends[0];
     loop_watch(&master->loop, ends[0], on_report, master);
     log_line(LOG_LEVEL_NOTICE, "upgrade: %s was started as process %d", master->program, (int)upgrade->pid);
+}
+
+void upgrade_cancel(struct master *master)
+{
+    struct upgrade *upgrade = &master->upgrade;
+
+    if (upgrade->pid > 0 && !upgrade->is_handed_over)
+        kill(upgrade->pid, SIGTERM);
+    while (upgrade->pid > 0 && !upgrade->is_handed_over)
+        loop_turn(&master->loop, LOOP_NEVER);
 }
