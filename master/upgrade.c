@@ -103,7 +103,7 @@ static void run_child(const struct master *master, const struct letter *letter, 
         is_open = is_open && keep_open(letter->sockets[i]);
     if (!is_open || setenv(LETTER_VARIABLE, text, 1) != 0 || dup2(master->logsink.console_fd, STDERR_FILENO) < 0)
         _exit(EXIT_CODE_OS);
-    loop_release_signals(&master->loop);
+    loop_release_signals();
     execv(master->program, master->arguments);
     log_errno(LOG_LEVEL_ERROR, "%s could not be executed", master->program);
     _exit(EXIT_CODE_OS);
