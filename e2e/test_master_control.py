@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 import time
+import unittest
 
 import harness
 
@@ -158,6 +159,53 @@ class Reloads(harness.TestCase):
         edge.write_settings(**given)
         edge.reload()
 
+    @unittest.skipUnless(harness.IS_ROOT, "needs a mount of its own")
+    def test_workers_that_do_not_start_change_nothing(self):
+        """The new program of the workers is broken: the old generation must not notice."""
+        edge = self.new_edge(harness.one_rule())
+        command = edge.command
+        edge.command = lambda *arguments: ["unshare", "-m", *command(*arguments)]
+        edge.start()
+        workers = edge.workers()
+        inside = ["nsenter", "-t", str(edge.pid), "-m"]
+        subprocess.run([*inside, "mount", "--bind", "/bin/false", harness.program("fairvisor-worker")], check=True)
+        edge.write_settings(worker_processes=4)
+        self.assertIn("before it was ready", edge.reload_refused())
+        self.assertEqual(edge.workers(), workers)
+        for _ in range(20):
+            self.assertEqual(edge.get("/livez").status, 200)
+        subprocess.run([*inside, "umount", harness.program("fairvisor-worker")], check=True)
+        edge.reload()
+        harness.wait_until(lambda: len(edge.workers()) == 4, "the new generation")
+
+    def test_nothing_piles_up_in_the_master(self):
+        edge = self.start_edge(harness.one_rule(), workers=2, unix=True)
+
+        def descriptors():
+            return sorted(os.listdir(f"/proc/{edge.pid}/fd"))
+
+        edge.reload()
+        harness.wait_until(lambda: len(edge.workers()) == 2, "the old generation to leave")
+        before = len(descriptors())
+        for number in range(10):
+            edge.write_policy(harness.one_rule(version=number + 2) if number % 2 else "{")
+            edge.reload() if number % 2 else edge.reload_refused()
+        harness.wait_until(lambda: len(edge.workers()) == 2, "the old generations to leave")
+        harness.wait_until(lambda: len(descriptors()) <= before, f"no more than {before} descriptors")
+
+    def test_socket_mode_follows(self):
+        edge = self.start_edge(harness.one_rule(), unix=True)
+        edge.write_settings(socket_mode="0640")
+        edge.reload()
+        self.assertEqual(os.stat(edge.unix_path).st_mode & 0o777, 0o640)
+
+    def test_most_workers_there_can_be(self):
+        edge = self.start_edge(harness.one_rule(), workers=64)
+        edge.reload()
+        edge.reload(seconds=60)
+        harness.wait_until(lambda: len(edge.workers()) == 64, "the old generations to leave", 60)
+        self.assertEqual(edge.get("/livez").status, 200)
+
     def test_listen_addresses_come_and_go(self):
         edge = self.start_edge(harness.one_rule())
         added, path = harness.free_port(), os.path.join(edge.directory, "added.sock")
@@ -286,4 +334,4 @@ class Deaths(harness.TestCase):
 
 
 if __name__ == "__main__":
-    harness.unittest.main()
+    unittest.main()

@@ -179,6 +179,21 @@ class Starts(harness.TestCase):
         self.assertEqual(edge.stop(), 0)
         self.assertFalse(os.path.exists(edge.pid_file))
 
+    def test_careless_starter(self):
+        """Signals ignored and blocked, standard descriptors closed, others left open: none of it may matter."""
+        edge = self.new_edge(harness.one_rule(), workers=1)
+        command = edge.command
+        edge.command = lambda *arguments: ["sh", "-c", 'trap "" HUP CHLD QUIT TERM USR1; exec 7<"$0" <&- >&- && exec "$@"',
+                                           edge.config_file, *command(*arguments)]
+        edge.start()
+        worker = edge.workers()[0]
+        self.assertNotIn(edge.config_file, [os.readlink(f"/proc/{worker}/fd/{entry}")
+                                            for entry in os.listdir(f"/proc/{worker}/fd") if int(entry) < 8])
+        harness.kill(worker)
+        harness.wait_until(lambda: edge.workers() and edge.workers() != [worker] and edge.ready(), "a new worker")
+        edge.reload()
+        self.assertEqual(edge.stop(harness.signal.SIGQUIT), 0)
+
     def test_two_instances_side_by_side(self):
         first, second = self.start_edge(harness.one_rule()), self.start_edge(harness.one_rule())
         self.assertEqual(first.get("/readyz").status, 200)

@@ -134,6 +134,33 @@ class Upgrades(harness.TestCase):
         harness.kill(edge.pid, signal.SIGUSR2)
         self.assert_unharmed(edge, workers)
 
+    def test_daemon(self):
+        edge = self.new_edge(harness.one_rule(rate=0.001, burst=1))
+        edge.write_settings(log=edge.log_file)
+        self.addCleanup(self.stop_all, edge)
+        self.assertEqual(edge.run("-d").returncode, 0)
+        self.assertEqual(edge.decide(client="10.0.0.1").status, 200)
+        old = self.pid_of(edge)
+        harness.kill(old, signal.SIGUSR2)
+        harness.wait_until(lambda: self.pid_of(edge) not in (None, old), "the new pidfile")
+        harness.wait_until(lambda: not harness.is_alive(old), "the old master to go", harness.STOP_SECONDS)
+        self.assertEqual(edge.decide(client="10.0.0.1").status, 429)
+        self.assertEqual(edge.run("-s", "quit", timeout=60).returncode, 0)
+
+    def test_stop_in_the_middle(self):
+        """Whoever wins, nothing stays behind that the other one needs: one master at most, and the counters somewhere."""
+        edge = self.replaceable_edge(harness.one_rule(rate=0.001, burst=1))
+        self.assertEqual(edge.decide(client="10.0.0.1").status, 200)
+        harness.kill(edge.pid, signal.SIGUSR2)
+        harness.kill(edge.pid, signal.SIGTERM)
+        self.assertEqual(edge.process.wait(harness.STOP_SECONDS), 0)
+        left = self.pid_of(edge)
+        if left and harness.is_alive(left):
+            harness.kill(left, signal.SIGTERM)
+        harness.wait_until(lambda: not harness.processes_with_arena(edge.name), "everybody to go", harness.STOP_SECONDS)
+        edge.start()
+        self.assertEqual(edge.decide(client="10.0.0.1").status, 429)
+
     def test_program_that_is_gone(self):
         edge = self.replaceable_edge(harness.one_rule())
         workers = edge.workers()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MPL-2.0
 """fairvisord behind a real nginx, with the shipped recipes: the configurations come from the examples in
-packaging/gateways/nginx/README.md, the included files are the shipped ones, and only addresses are put in.
+README.md and packaging/gateways/nginx/README.md, the included files are the shipped ones, only addresses are put in.
 
 Guards above all against the bypass: with fail-open configured, a limited request must still be refused.
 """
@@ -16,12 +16,13 @@ BURST = 3
 
 
 def example(name):
-    """The nginx block behind <!-- test: NAME --> in the README."""
-    with open(os.path.join(RECIPES, "README.md"), encoding="utf-8") as file:
-        found = re.search(rf"<!-- test: {name} -->\n```nginx\n(.*?)```", file.read(), re.DOTALL)
-    if not found:
-        raise KeyError(f"the README has no example {name}")
-    return found.group(1)
+    """The nginx block behind <!-- test: NAME --> in one of the READMEs."""
+    for folder in (harness.SOURCE, RECIPES):
+        with open(os.path.join(folder, "README.md"), encoding="utf-8") as file:
+            found = re.search(rf"<!-- test: {name} -->\n```nginx\n(.*?)```", file.read(), re.DOTALL)
+        if found:
+            return found.group(1)
+    raise KeyError(f"no README has the example {name}")
 
 
 def replace(text, old, new):
@@ -174,6 +175,19 @@ class Recipe:
             self.assertEqual(self.ask("/api/data", [(f"X-{i}", "v") for i in range(150)]).status // 100, 4)
         self.assertEqual(self.backend.requests, [])
 
+    def test_reloads_are_not_noticed(self):
+        """nginx keeps idle connections to fairvisord; a reload must not break one in its hands, POST or not."""
+        self.edge.write_policy(harness.one_rule(1_000_000, 1_000_000))
+        self.edge.reload()
+        load = self.load(self.nginx.address, "--method", "POST", "--body", "x=1", "--duration-ms", 600_000,
+                         "--connections", 16)
+        for number in range(harness.full_or_short(100, 10)):
+            self.edge.write_policy(harness.one_rule(1_000_000, 1_000_000, version=number + 2))
+            self.edge.reload()
+        result = load.finish()
+        self.assertEqual(result["failed"], 0, result)
+        self.assertGreater(result["answered"], 100)
+
     def test_many_at_once(self):
         load = self.load(self.nginx.address, "--requests", 2000, "--connections", 32, "--expect", "200,429",
                          "--count-header", "X-Fairvisor-Reason")
@@ -196,3 +210,9 @@ def make_classes():
 
 
 make_classes()
+
+
+class TestNginxFirstExample(Recipe, harness.TestCase):
+    """The lines in the project's README."""
+
+    example, accel, unix, opens = "first", False, False, False

@@ -57,8 +57,10 @@ static void remove_old_pidfile(const struct settings *settings)
 void finish_service(struct master *master)
 {
     const struct settings *settings = &master->serving.settings;
-    bool is_handed_over = master->upgrade.is_handed_over;
+    bool is_handed_over;
 
+    upgrade_cancel(master);
+    is_handed_over = master->upgrade.is_handed_over;
     log_line(LOG_LEVEL_NOTICE, "stopping %s", master->stop == MASTER_STOP_FAST ? "at once" : "gracefully");
     if (is_handed_over)
         snapshots_cancel(&master->snapshots);

@@ -33,9 +33,12 @@ bool loop_init(struct loop *loop, loop_on_signal *on_signal, void *context, stru
     for (size_t i = 0; i < LOOP_MAX_CHILDREN; i++)
         loop->children[i].pid = 0;
     sigemptyset(&blocked);
-    for (size_t i = 0; i < LOOP_SIGNAL_COUNT; i++)
+    for (size_t i = 0; i < LOOP_SIGNAL_COUNT; i++) {
         sigaddset(&blocked, loop_signals[i]);
-    sigprocmask(SIG_BLOCK, &blocked, &loop->inherited_mask);
+        signal(loop_signals[i],
+               SIG_DFL); /* whoever started us may have ignored it (nohup): then it would never arrive */
+    }
+    sigprocmask(SIG_SETMASK, &blocked, NULL);
     signal(SIGPIPE, SIG_IGN);
     loop->signal_fd = signalfd(-1, &blocked, SFD_CLOEXEC | SFD_NONBLOCK);
     if (loop->signal_fd < 0)
@@ -98,13 +101,12 @@ pid_t loop_fork(struct loop *loop, loop_on_exit *on_exit, void *context)
     return pid;
 }
 
-void loop_release_signals(const struct loop *loop)
+void loop_release_signals(void)
 {
-    sigset_t mask = loop->inherited_mask;
+    sigset_t none;
 
-    for (size_t i = 0; i < LOOP_SIGNAL_COUNT; i++)
-        sigdelset(&mask, loop_signals[i]);
-    sigprocmask(SIG_SETMASK, &mask, NULL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 static void reap(struct loop *loop)

@@ -46,7 +46,6 @@ struct loop_clock {
 
 struct loop {
     int signal_fd;
-    sigset_t inherited_mask; /* of whoever started us: given to every program we execute */
     loop_on_signal *on_signal;
     void *context;
     struct loop_watch watches[LOOP_MAX_WATCHES];
@@ -71,8 +70,8 @@ void loop_add_clock(struct loop *loop, loop_next_time *next_time, loop_on_time *
  * registers ON_EXIT, called once when the child has ended. -1 with errno. */
 pid_t loop_fork(struct loop *loop, loop_on_exit *on_exit, void *context);
 
-/* In a child that is about to execute another program: gives it the signal mask the master was started with. */
-void loop_release_signals(const struct loop *loop);
+/* In a child that is about to execute another program: blocks no signal any more. */
+void loop_release_signals(void);
 
 /* Waits until something happens or DEADLINE_NS (boot clock; LOOP_NEVER) has come, and handles it. */
 void loop_turn(struct loop *loop, int64_t deadline_ns);

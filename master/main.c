@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,12 +71,27 @@ static int print_failure(const struct failure *failure, int console_fd)
     return (int)failure->code;
 }
 
+/* Whatever we were started with: 0 to 2 are open, so that no socket ever gets their numbers, and nothing else is passed
+ * on. */
+static bool tidy_descriptors(struct failure *failure)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd < 0 || close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) != 0)
+        return failure_set_errno(failure, EXIT_CODE_OS, "the standard descriptors could not be set up");
+    close(fd);
+    return true;
+}
+
 static int serve(struct master *master, struct settings *settings, struct failure *failure)
 {
     struct letter letter;
     bool is_upgrade;
 
-    if (!read_letter(&letter, &is_upgrade, failure))
+    if (!tidy_descriptors(failure) || !read_letter(&letter, &is_upgrade, failure))
         return print_failure(failure, STDERR_FILENO);
     if (master->options.is_daemon) {
         choose_daemon_log(settings);

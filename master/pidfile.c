@@ -127,12 +127,13 @@ bool pidfile_adopt_lock(const struct settings *settings, int fd, struct failure 
                        "the running master did not pass on its lock %s: is it of this instance?", name);
 }
 
+/* Always as long as the longest, in one write over the old one: a reader must never meet half a number, or none. */
 bool pidfile_sign_lock(int fd, pid_t pid)
 {
     char text[PIDFILE_TEXT_SIZE];
-    int length = snprintf(text, sizeof(text), "%d\n", (int)pid);
+    int length = snprintf(text, sizeof(text), "%10d\n", (int)pid);
 
-    return ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)length, 0) == length;
+    return pwrite(fd, text, (size_t)length, 0) == length;
 }
 
 pid_t pidfile_find_holder(const struct settings *settings)

@@ -79,6 +79,8 @@ static void on_child_exit(void *context, pid_t pid, int status)
     close(snapshots->fd);
     snapshots->fd = -1;
     snapshots->pid = 0;
+    if (snapshots->is_cancelled)
+        return;
     if (status == 0 && got == (ssize_t)sizeof(report)) {
         report.sentence[sizeof(report.sentence) - 1] = '\0';
         if (report.is_written == 1)
@@ -155,6 +157,7 @@ void snapshots_schedule(struct snapshots *snapshots, const struct settings *sett
 void snapshots_cancel(struct snapshots *snapshots)
 {
     snapshots->interval_ns = 0;
+    snapshots->is_cancelled = true;
     if (snapshots->pid > 0)
         kill(snapshots->pid, SIGKILL);
 }

@@ -28,10 +28,11 @@ struct snapshots {
     const struct arena *arena;
     char instance[SETTINGS_NAME_SIZE];
     char path[PATH_MAX];
-    int64_t interval_ns;      /* 0 = off */
-    int64_t next_at_ns;       /* boot clock */
-    pid_t pid;                /* of the child at work; 0 = none */
-    int fd;                   /* its pipe; -1 */
+    int64_t interval_ns; /* 0 = off */
+    int64_t next_at_ns;  /* boot clock */
+    pid_t pid;           /* of the child at work; 0 = none */
+    int fd;              /* its pipe; -1 */
+    bool is_cancelled;
     int64_t complained_at_ns; /* boot clock of the last line about a failure; 0 = none yet */
     int64_t last_ns;          /* wall clock of the last snapshot; 0 = never */
     bool has_failed;          /* the last one */

@@ -81,7 +81,7 @@ static void make_environment(char *environment[3], char *asan, char *ubsan, size
     environment[used] = NULL;
 }
 
-static void run_child(const struct loop *loop, const struct spawn_order *order, struct plan *plan)
+static void run_child(const struct spawn_order *order, struct plan *plan)
 {
     char program[] = WORKER_PATH, role[] = "fairvisor-worker";
     char *arguments[] = {role, plan->name, NULL};
@@ -99,7 +99,7 @@ static void run_child(const struct loop *loop, const struct spawn_order *order, 
         log_errno(LOG_LEVEL_ERROR, "the worker could not give up its privileges");
         _exit(SPAWN_EXIT_NO_EXEC);
     }
-    loop_release_signals(loop);
+    loop_release_signals();
     fexecve(file, arguments, environment);
     log_errno(LOG_LEVEL_ERROR, "%s could not be executed", program);
     _exit(SPAWN_EXIT_NO_EXEC);
@@ -120,7 +120,7 @@ pid_t spawn_worker(struct loop *loop, const struct spawn_order *order, loop_on_e
     plan_fds(order, status[1], self, &plan);
     pid = loop_fork(loop, on_exit, context);
     if (pid == 0)
-        run_child(loop, order, &plan);
+        run_child(order, &plan);
 out:
     if (pid < 0) {
         failure_set_errno(failure, EXIT_CODE_OS, "a worker could not be started");

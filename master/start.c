@@ -47,6 +47,8 @@ static void look_around(struct start *start)
         start->first_generation = status.generation + 1;
     if (start->letter)
         start->first_generation = start->letter->generation + 1;
+    if (start->first_generation == 0) /* shared memory may say anything; 0 is nobody's number */
+        start->first_generation = 1;
     if (fd >= 0)
         close(fd);
 }

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,7 +103,7 @@ static void run_child(const struct master *master, const struct letter *letter, 
         is_open = is_open && keep_open(letter->sockets[i]);
     if (!is_open || setenv(LETTER_VARIABLE, text, 1) != 0 || dup2(master->logsink.console_fd, STDERR_FILENO) < 0)
         _exit(EXIT_CODE_OS);
-    loop_release_signals(&master->loop);
+    loop_release_signals();
     execv(master->program, master->arguments);
     log_errno(LOG_LEVEL_ERROR, "%s could not be executed", master->program);
     _exit(EXIT_CODE_OS);
@@ -144,4 +145,14 @@ void upgrade_begin(struct master *master)
     upgrade->report_fd = ends[0];
     loop_watch(&master->loop, ends[0], on_report, master);
     log_line(LOG_LEVEL_NOTICE, "upgrade: %s was started as process %d", master->program, (int)upgrade->pid);
+}
+
+void upgrade_cancel(struct master *master)
+{
+    struct upgrade *upgrade = &master->upgrade;
+
+    if (upgrade->pid > 0 && !upgrade->is_handed_over)
+        kill(upgrade->pid, SIGTERM);
+    while (upgrade->pid > 0 && !upgrade->is_handed_over)
+        loop_turn(&master->loop, LOOP_NEVER);
 }

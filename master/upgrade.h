@@ -24,6 +24,9 @@ struct master;
 /* Starts the new program. A failure is said in the log and changes nothing. */
 void upgrade_begin(struct master *master);
 
+/* Ends an upgrade under way, one way or the other: returns when the new master is gone or has taken over. */
+void upgrade_cancel(struct master *master);
+
 /* In the new master: tells the old one to go. */
 void upgrade_report_ready(const struct letter *letter);
 

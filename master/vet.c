@@ -213,4 +213,7 @@ void vet_print_complaint(const struct complaint *complaint, const char *path, ch
     if (complaint->pointer[0])
         snprintf(pointer, sizeof(pointer), " (%s)", complaint->pointer);
     snprintf(line, size, "%s:%s %s: %s%s", path, place, severity, complaint->sentence, pointer);
+    for (char *byte = line; *byte; byte++) /* a bundle must not speak to the operator's terminal */
+        if ((unsigned char)*byte < 0x20 || *byte == 0x7f)
+            *byte = '?';
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * The compiled policy: what load.c makes of a bundle's bytes. Immutable once made; master, worker and command line build
- * the same one from the same bytes. Everything hangs off the struct bundle and is freed with it.
+ * The compiled policy: what load.c makes of a bundle's bytes. Immutable once made; master, worker and command line
+ * build the same one from the same bytes. Everything hangs off the struct bundle and is freed with it.
  *
  * Amounts are integer millionths (a cost of 1 is 1000000); times are seconds since 1970 UTC unless they say otherwise.
  */
@@ -16,9 +16,9 @@
 #include "policy/complaint.h"
 #include "shm/slice.h"
 
-#define BUNDLE_MILLIONTHS  INT64_C(1000000)
-#define BUNDLE_NEVER       INT64_MAX /* an expires_at that is not given */
-#define BUNDLE_NO_INDEX    UINT32_MAX
+#define BUNDLE_MILLIONTHS INT64_C(1000000)
+#define BUNDLE_NEVER      INT64_MAX /* an expires_at that is not given */
+#define BUNDLE_NO_INDEX   UINT32_MAX
 
 /* A key of limit_keys, scope_key or match: where in the facts an identity comes from. */
 enum descriptor_source {
@@ -112,11 +112,11 @@ struct match_condition {
 struct rule {
     struct slice name;
     enum algorithm algorithm;
-    bool is_fallback;          /* the policy's fallback_limit */
-    const uint32_t *keys;      /* descriptor indexes, in the order of limit_keys */
-    uint32_t key_count;        /* 0 = one shared bucket */
+    bool is_fallback;     /* the policy's fallback_limit */
+    const uint32_t *keys; /* descriptor indexes, in the order of limit_keys */
+    uint32_t key_count;   /* 0 = one shared bucket */
     enum on_missing on_missing;
-    bool admits_when_full; /* on_full: allow; when shared memory has no cell for a new identity */
+    bool admits_when_full;                    /* on_full: allow; when shared memory has no cell for a new identity */
     const struct match_condition *conditions; /* all must hold; none = always applies */
     uint32_t condition_count;
     struct slice identity; /* serialized policy id, role, rule name, algorithm and key names: hashed into cell keys */
@@ -133,8 +133,8 @@ struct policy {
     bool is_shadow;
     struct slice path; /* of the selector */
     bool path_is_exact;
-    struct slice also_prefix;        /* a prefix beside an exact path, either of which matches; empty = none */
-    uint64_t method_bits;            /* bit i = bundle_methods[i]; 0 with no other_methods = any */
+    struct slice also_prefix; /* a prefix beside an exact path, either of which matches; empty = none */
+    uint64_t method_bits;     /* bit i = bundle_methods[i]; 0 with no other_methods = any */
     const struct slice *other_methods;
     uint32_t other_method_count;
     const struct slice *hosts; /* lower case; none = any */

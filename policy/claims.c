@@ -7,7 +7,8 @@
  * The payload is read with json.c and not with libjwt's jwt_decode: libjwt 1.10.2 refuses every token whose header says
  * typ at+jwt (RFC 9068) or an algorithm it lacks (PS256, EdDSA), takes the last of two equal names, takes an array for
  * a payload, and gives 0 for a claim that is null, a fraction or a list. A second reader would be needed for what it
- * refuses, and two readers that differ are a way around a limit. The unit test compares both where libjwt takes a token.
+ * refuses, and two readers that differ are a way around a limit. The unit test compares both where libjwt takes a
+ * token.
  */
 #include "policy/claims.h"
 
@@ -27,26 +28,15 @@ struct claims {
 
 /* ---- shape ----------------------------------------------------------------------------------------------------- */
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
 /* The token behind "Bearer "; empty when there is none (RFC 6750 2.1). */
 static struct slice bearer_token(struct slice authorization)
 {
     static const struct slice scheme = {"Bearer", 6};
-    struct slice rest = {NULL, 0};
 
     if (authorization.size <= scheme.size || authorization.data[scheme.size] != ' ' ||
         !slice_equal_nocase((struct slice){authorization.data, scheme.size}, scheme))
-        return rest;
-    rest = (struct slice){authorization.data + scheme.size, authorization.size - scheme.size};
-    for (; rest.size > 0 && is_blank(rest.data[0]); rest.data++)
-        rest.size--;
-    while (rest.size > 0 && is_blank(rest.data[rest.size - 1]))
-        rest.size--;
-    return rest;
+        return (struct slice){NULL, 0};
+    return slice_trim((struct slice){authorization.data + scheme.size, authorization.size - scheme.size});
 }
 
 /* Value of a base64url digit (RFC 4648 5), or -1. */

@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "shm/utf8.h"
+
 void complaint_init(struct complaint_list *list)
 {
     list->count = list->errors = list->warnings = 0;
@@ -28,20 +30,15 @@ static struct complaint *make_room(struct complaint_list *list, enum complaint_s
     return NULL;
 }
 
-/* Cuts a text that was truncated inside a UTF-8 sequence back to whole characters. */
+/* Cuts a text that was truncated inside a character back to whole ones. */
 static void trim_partial_character(char *text)
 {
-    size_t size = strlen(text), start = size;
+    struct slice rest = slice_of(text);
+    size_t size;
 
-    while (start > 0 && size - start < 3 && ((unsigned char)text[start - 1] & 0xC0) == 0x80)
-        start--;
-    if (start > 0 && (unsigned char)text[start - 1] >= 0xC0) {
-        unsigned char first = (unsigned char)text[start - 1];
-        size_t need = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-
-        if (size - (start - 1) < need)
-            text[start - 1] = '\0';
-    }
+    while ((size = utf8_size(rest)) > 0)
+        rest = (struct slice){rest.data + size, rest.size - size};
+    text[rest.data - text] = '\0';
 }
 
 void complaint_add(struct complaint_list *list, enum complaint_severity severity, const char *code,
@@ -90,20 +87,22 @@ const char *complaint_severity_name(enum complaint_severity severity)
     return severity == COMPLAINT_ERROR ? "error" : "warning";
 }
 
-/* Prints TEXT with control characters, those of U+0080 to U+009F too, as \u00XX, and the bytes of ESCAPED behind a
- * backslash. */
+/* Prints TEXT with control characters as \u00XX, and the bytes of ESCAPED behind a backslash. */
 static void print_text(const char *text, const char *escaped, FILE *out)
 {
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-        if (*p < 0x20 || *p == 0x7F) {
-            fprintf(out, "\\u%04x", *p);
-        } else if (p[0] == 0xC2 && p[1] >= 0x80 && p[1] <= 0x9F) {
-            fprintf(out, "\\u%04x", *++p);
+    for (struct slice rest = slice_of(text); rest.size > 0;) {
+        size_t size = utf8_size(rest);
+
+        if (size == 0)
+            size = 1;
+        if (utf8_is_control(rest.data, size)) {
+            fprintf(out, "\\u%04x", (unsigned char)rest.data[size - 1]);
         } else {
-            if (strchr(escaped, *p))
+            if (strchr(escaped, rest.data[0]))
                 fputc('\\', out);
-            fputc(*p, out);
+            fwrite(rest.data, 1, size, out);
         }
+        rest = (struct slice){rest.data + size, rest.size - size};
     }
 }
 

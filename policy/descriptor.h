@@ -23,7 +23,7 @@ struct descriptor_cache {
         uint32_t request;
         bool is_present;
         struct slice value;
-    } *entries; /* one per descriptor */
+    } * entries;   /* one per descriptor */
     char *scratch; /* decoded query values and joined headers of this request */
     size_t scratch_size, scratch_used;
 };
@@ -36,10 +36,10 @@ void descriptor_cache_fini(struct descriptor_cache *cache);
 /* Begins a request. FACTS and CLAIMS must live until the next. */
 void descriptor_cache_begin(struct descriptor_cache *cache, const struct facts *facts, const struct claims *claims);
 
-/* Value of a descriptor for this request; false when the request has none (an absent header, an unknown address, a claim
- * that is not a string, number or boolean). An empty value counts as absent: an empty key must not be a way out of a limit.
- * Headers that occur several times are joined with ", " (RFC 9110 5.3), a query parameter's first value counts, both name
- * and value percent-decoded. The slice lives until the next descriptor_cache_begin. */
+/* Value of a descriptor for this request; false when the request has none (an absent header, an unknown address, a
+ * claim that is not a string, number or boolean). An empty value counts as absent: an empty key must not be a way out
+ * of a limit. Headers that occur several times are joined with ", " (RFC 9110 5.3), a query parameter's first value
+ * counts, both name and value percent-decoded. The slice lives until the next descriptor_cache_begin. */
 bool descriptor_value(struct descriptor_cache *cache, uint32_t descriptor, struct slice *value);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * The facts of one request, as the policy engine sees it: what was asked, by whom, with which fields. The worker makes them
- * from an HTTP message, the command line from its arguments. All slices are borrowed for the time of the decision.
+ * The facts of one request, as the policy engine sees it: what was asked, by whom, with which fields. The worker makes
+ * them from an HTTP message, the command line from its arguments. All slices are borrowed for the time of the decision.
  */
 #ifndef FAIRVISOR_POLICY_FACTS_H
 #define FAIRVISOR_POLICY_FACTS_H
@@ -29,8 +29,8 @@ struct facts {
     struct address client; /* ADDRESS_NONE when unknown */
 };
 
-/* Writes the canonical form of a Host or X-Original-Host value (lower case, no port, no trailing dot, IPv6 brackets kept)
- * into OUT (at least as large as the value) and returns it. */
+/* Writes the canonical form of a Host or X-Original-Host value (lower case, no port, no trailing dot, IPv6 brackets
+ * kept) into OUT (at least as large as the value) and returns it. */
 struct slice facts_host(struct slice value, char *out);
 
 #endif

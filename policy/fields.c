@@ -39,7 +39,8 @@ const struct object_row fields_objects[OBJECT_COUNT] = {
 
 /* Before each object's fields stands a marker whose value is that of its first field. */
 enum first {
-#define OBJECT(symbol, title)                                               FIRST_##symbol, BEFORE_##symbol = FIRST_##symbol - 1,
+#define OBJECT(symbol, title) FIRST_##symbol, BEFORE_##symbol = FIRST_##symbol - 1,
+
 #define FIELD(object, key, type, need, least, most, words, standard, prose) AT_##object##_##key,
 #define ALIAS(object, key, meant)
 #include "policy/fields.def"

@@ -357,30 +357,38 @@ static void put(struct writer *writer, const char *bytes, size_t count)
     writer->used += count;
 }
 
-static void put_name(struct writer *writer, struct slice name)
+/* Puts a name with its escapes resolved and the pointer's own escapes made. */
+static void put_name(struct writer *writer, struct slice raw)
 {
+    char character[4];
+
     put(writer, "/", 1);
-    for (size_t i = 0; i < name.size; i++) {
-        if (name.data[i] == '~')
+    for (size_t at = 0; at < raw.size;) {
+        size_t size = 1;
+
+        if (raw.data[at] == '\\')
+            size = resolve_escape(raw, &at, character);
+        else
+            character[0] = raw.data[at++];
+        if (size == 1 && character[0] == '~')
             put(writer, "~0", 2);
-        else if (name.data[i] == '/')
+        else if (size == 1 && character[0] == '/')
             put(writer, "~1", 2);
         else
-            put(writer, name.data + i, 1);
+            put(writer, character, size);
     }
 }
 
-static void put_step(struct writer *writer, const struct json *json, uint32_t token, struct region *region)
+static void put_step(struct writer *writer, const struct json *json, uint32_t token)
 {
     uint32_t parent = (uint32_t)json->tokens[token].parent;
     char number[16];
-    struct slice name;
 
     if (json->tokens[parent].type == JSMN_ARRAY) {
         snprintf(number, sizeof(number), "/%u", index_of(json, parent, token));
         put(writer, number, strlen(number));
-    } else if (json->tokens[parent].type == JSMN_OBJECT && region && json_text(json, token, region, &name)) {
-        put_name(writer, name);
+    } else if (json->tokens[parent].type == JSMN_OBJECT) {
+        put_name(writer, json_raw(json, token));
     }
 }
 
@@ -389,7 +397,6 @@ void json_pointer(const struct json *json, uint32_t token, char *pointer, size_t
     static const char cut[] = "...";
     uint32_t steps[2 * JSON_GATE_MAX_DEPTH + 2];
     struct writer writer = {pointer, 0, size - sizeof(cut), false};
-    struct region *region = region_new();
     size_t count = 0, whole = 0;
 
     for (uint32_t at = token; json->tokens[at].parent >= 0 && count < sizeof(steps) / sizeof(steps[0]);
@@ -397,11 +404,10 @@ void json_pointer(const struct json *json, uint32_t token, char *pointer, size_t
         steps[count++] = at;
     while (count > 0 && !writer.is_full) {
         whole = writer.used;
-        put_step(&writer, json, steps[--count], region);
+        put_step(&writer, json, steps[--count]);
     }
     if (writer.is_full)
         memcpy(pointer + whole, cut, sizeof(cut));
     else
         pointer[writer.used] = '\0';
-    region_free(region);
 }

@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#include "shm/utf8.h"
+
 struct gate {
     const unsigned char *text;
     size_t size, at, tokens, max_tokens;
@@ -44,29 +46,10 @@ static bool count_token(struct gate *gate)
     return true;
 }
 
-/* Length of the well-formed UTF-8 sequence (RFC 3629, table 3-7 of Unicode) at the cursor, 0 when there is none. */
-static size_t utf8_length(const struct gate *gate)
+/* Length of the well-formed UTF-8 character at the cursor, 0 when there is none. */
+static size_t character_length(const struct gate *gate)
 {
-    static const struct {
-        unsigned char first_low, first_high, second_low, second_high, length;
-    } forms[] = {
-        {0xC2, 0xDF, 0x80, 0xBF, 2}, {0xE0, 0xE0, 0xA0, 0xBF, 3}, {0xE1, 0xEC, 0x80, 0xBF, 3},
-        {0xED, 0xED, 0x80, 0x9F, 3}, {0xEE, 0xEF, 0x80, 0xBF, 3}, {0xF0, 0xF0, 0x90, 0xBF, 4},
-        {0xF1, 0xF3, 0x80, 0xBF, 4}, {0xF4, 0xF4, 0x80, 0x8F, 4},
-    };
-    const unsigned char *p = gate->text + gate->at;
-
-    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-        if (p[0] < forms[i].first_low || p[0] > forms[i].first_high)
-            continue;
-        if (gate->size - gate->at < forms[i].length || p[1] < forms[i].second_low || p[1] > forms[i].second_high)
-            return 0;
-        for (size_t k = 2; k < forms[i].length; k++)
-            if ((p[k] & 0xC0) != 0x80)
-                return 0;
-        return forms[i].length;
-    }
-    return 0;
+    return utf8_size((struct slice){(const char *)gate->text + gate->at, gate->size - gate->at});
 }
 
 static int hex_digit(unsigned char c)
@@ -160,7 +143,7 @@ static bool string(struct gate *gate)
             if (!escape(gate))
                 return false;
         } else {
-            size_t length = c < 0x80 ? 1 : utf8_length(gate);
+            size_t length = c < 0x80 ? 1 : character_length(gate);
 
             if (length == 0)
                 return refuse(gate, gate->at, "this byte is not valid UTF-8");

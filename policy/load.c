@@ -245,7 +245,7 @@ struct bundle *load_bundle(struct slice text, int64_t now, struct complaint_list
         read_bundle(&load);
         if (complaints->errors == 0 && !load.is_out_of_memory) {
             lint_bundle(&load);
-            load.is_out_of_memory = !match_build(load.bundle);
+            load.is_out_of_memory |= !match_build(load.bundle);
         }
     }
     if (!load.bundle || load.is_out_of_memory)

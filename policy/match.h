@@ -15,8 +15,8 @@
 /* Builds the index of BUNDLE in its region. false when memory is out. Called by load_bundle. */
 bool match_build(struct bundle *bundle);
 
-/* Writes the indexes of the policies whose selector holds for FACTS to FOUND (room for bundle->policy_count), ascending (which
- * is by id). Returns how many. Reads nothing but path, host and method. Does not allocate. */
+/* Writes the indexes of the policies whose selector holds for FACTS to FOUND (room for bundle->policy_count), ascending
+ * (which is by id). Returns how many. Reads nothing but path, host and method. Does not allocate. */
 size_t match_find(const struct bundle *bundle, const struct facts *facts, uint32_t *found);
 
 #endif

@@ -116,7 +116,7 @@ policy_tests = \
 	tests/policy/test_decimal tests/policy/test_descriptor tests/policy/test_facts \
 	tests/policy/test_fields tests/policy/test_iso8601 tests/policy/test_json \
 	tests/policy/test_json_gate tests/policy/test_load tests/policy/test_match tests/policy/test_path \
-	tests/policy/test_print tests/policy/test_region
+	tests/policy/test_memory tests/policy/test_print tests/policy/test_region
 check_PROGRAMS += $(policy_tests)
 TESTS += $(policy_tests)
 EXTRA_DIST += tests/policy/bad tests/policy/good
@@ -124,7 +124,7 @@ tests_policy_test_bundles_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) -DPOLICY_CAS
 tests_policy_test_bundles_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)
 tests_policy_test_claims_SOURCES = tests/policy/test_claims.c policy/claims.c policy/json.c policy/json_gate.c policy/region.c
 tests_policy_test_claims_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(JWT_CFLAGS)
-tests_policy_test_claims_LDADD = $(JWT_LIBS) $(CHECK_LIBS)
+tests_policy_test_claims_LDADD = libshm.a $(JWT_LIBS) $(CHECK_LIBS)
 tests_policy_test_complaint_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_complaint_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)
 tests_policy_test_decimal_SOURCES = tests/policy/test_decimal.c policy/decimal.c
@@ -142,14 +142,17 @@ tests_policy_test_iso8601_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_iso8601_LDADD = $(CHECK_LIBS)
 tests_policy_test_json_SOURCES = tests/policy/test_json.c policy/json.c policy/json_gate.c policy/region.c
 tests_policy_test_json_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_policy_test_json_LDADD = $(CHECK_LIBS)
+tests_policy_test_json_LDADD = libshm.a $(CHECK_LIBS)
 tests_policy_test_json_gate_SOURCES = tests/policy/test_json_gate.c policy/json_gate.c
 tests_policy_test_json_gate_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_policy_test_json_gate_LDADD = $(CHECK_LIBS)
+tests_policy_test_json_gate_LDADD = libshm.a $(CHECK_LIBS)
 tests_policy_test_load_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_load_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)
 tests_policy_test_match_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_match_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)
+tests_policy_test_memory_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
+tests_policy_test_memory_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)
 tests_policy_test_path_SOURCES = tests/policy/test_path.c policy/path.c
 tests_policy_test_path_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_path_LDADD = $(CHECK_LIBS)

@@ -52,8 +52,7 @@ _Static_assert(sizeof(struct conn) <= 500, "an idle connection is to cost 500 by
 static void finish(struct conn *conn);
 static void resume(struct conn *conn);
 
-/* ---- closing -------------------------------------------------------------------------------------------------------
- */
+/* ---- closing ---------------------------------------------------------------------------------------------------- */
 
 static void on_closed(uv_handle_t *handle)
 {
@@ -78,8 +77,7 @@ static void close_conn(struct conn *conn)
     worker_count_connection(conn->worker, -1);
 }
 
-/* ---- keeping -------------------------------------------------------------------------------------------------------
- */
+/* ---- keeping ---------------------------------------------------------------------------------------------------- */
 
 /* Appends to the kept bytes. Their number is bounded: a head's limit, and what one read brought on top. */
 static bool keep(struct conn *conn, const char *data, size_t size)
@@ -100,8 +98,7 @@ static bool keep(struct conn *conn, const char *data, size_t size)
     return true;
 }
 
-/* ---- writing -------------------------------------------------------------------------------------------------------
- */
+/* ---- writing ---------------------------------------------------------------------------------------------------- */
 
 static void on_written(uv_write_t *write, int status)
 {
@@ -156,8 +153,7 @@ static void flush(struct conn *conn)
     outbox_clear(out);
 }
 
-/* ---- reading -------------------------------------------------------------------------------------------------------
- */
+/* ---- reading ---------------------------------------------------------------------------------------------------- */
 
 static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer);
 
@@ -315,8 +311,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
     }
 }
 
-/* ---- ending --------------------------------------------------------------------------------------------------------
- */
+/* ---- ending ----------------------------------------------------------------------------------------------------- */
 
 /* The last answer is sent. A client that asked for the close itself expects nothing more: no need to linger. */
 static void finish(struct conn *conn)
@@ -363,8 +358,7 @@ void conn_abort(struct timeout *timeout)
     close_conn((struct conn *)((char *)timeout - offsetof(struct conn, timeout)));
 }
 
-/* ---- opening -------------------------------------------------------------------------------------------------------
- */
+/* ---- opening ---------------------------------------------------------------------------------------------------- */
 
 static int open_handle(struct conn *conn, int fd)
 {

@@ -9,11 +9,6 @@
 #include "shm/moment.h"
 #include "worker/metrics.h"
 
-void endpoints_refresh_date(struct worker *worker)
-{
-    reply_set_date(worker, moment_now().wall_ns / NANOSECONDS_PER_SECOND);
-}
-
 static void send_body(const struct reply *reply, struct slice type)
 {
     const struct outbox *body = &reply->worker->body;
@@ -68,7 +63,7 @@ void endpoints_answer(const struct reply *reply, const struct route *route, stru
     static void (*const answers[])(const struct reply *reply) = {
         [ROUTE_LIVE] = answer_live, [ROUTE_READY] = answer_ready, [ROUTE_METRICS] = answer_metrics};
 
-    endpoints_refresh_date(reply->worker);
+    reply_refresh_date(reply->worker);
     if (!route) {
         reply_sentence(reply, 404, SLICE(""), "There is no such endpoint here.");
         return;

@@ -11,7 +11,4 @@
 /* Answers a request for ROUTE, which is NULL (404) or not a decision; 405 when METHOD does not fit. */
 void endpoints_answer(const struct reply *reply, const struct route *route, struct slice method);
 
-/* Takes the time for the Date field of an answer that no decision is made for. */
-void endpoints_refresh_date(struct worker *worker);
-
 #endif

@@ -119,8 +119,7 @@ static enum head_result refuse(struct head *head, uint16_t status, const char *c
     return HEAD_REFUSED;
 }
 
-/* ---- request line -------------------------------------------------------------------------------------------------
- */
+/* ---- request line ----------------------------------------------------------------------------------------------- */
 
 static bool is_known_method(struct slice method)
 {
@@ -248,8 +247,7 @@ static enum head_result parse_request_line(const char **at_r, const char *end, s
     return check_target(head);
 }
 
-/* ---- fields -------------------------------------------------------------------------------------------------------
- */
+/* ---- fields ----------------------------------------------------------------------------------------------------- */
 
 static void note_known_field(struct head *head, struct slice name)
 {
@@ -325,8 +323,7 @@ static enum head_result parse_fields(const char **at, const char *end, size_t ma
     }
 }
 
-/* ---- what the fields say together ----------------------------------------------------------------------------------
- */
+/* ---- what the fields say together ------------------------------------------------------------------------------- */
 
 static enum head_result check_host(struct head *head)
 {

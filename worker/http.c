@@ -7,7 +7,8 @@
 
 #include <string.h>
 
-#define LIBRARY_SLACK 4096
+#define LIBRARY_SLACK     4096
+#define TRAILER_MAX_BYTES 8192
 
 static int on_headers_complete(http_parser *parser)
 {
@@ -70,7 +71,7 @@ enum http_result http_begin(struct http *http, const struct head *head, const ch
 
 static enum http_result chunked_body(struct http *http, const char *data, size_t size, uint64_t max_body, size_t *used)
 {
-    enum chunk_result result = chunk_feed(&http->chunk, data, size, max_body, HTTP_MAX_HEADER_SIZE / 8, used);
+    enum chunk_result result = chunk_feed(&http->chunk, data, size, max_body, TRAILER_MAX_BYTES, used);
 
     if (result == CHUNK_TOO_LARGE || result == CHUNK_TRAILER_TOO_LARGE)
         return HTTP_TOO_LARGE;

@@ -14,8 +14,7 @@
 
 #define USAGE_MAX_AGE_NS NANOSECONDS_PER_SECOND
 
-/* ---- spelling ------------------------------------------------------------------------------------------------------
- */
+/* ---- spelling --------------------------------------------------------------------------------------------------- */
 
 static void text(struct outbox *out, const char *string)
 {
@@ -88,8 +87,7 @@ static void single_seconds(struct outbox *out, const char *name, const char *hel
     text(out, "\n");
 }
 
-/* ---- counters of the slots ------------------------------------------------------------------------------------------
- */
+/* ---- counters of the slots -------------------------------------------------------------------------------------- */
 
 static void write_counters(const struct arena *arena, struct outbox *out)
 {
@@ -142,8 +140,7 @@ static void write_durations(const struct arena *arena, struct outbox *out)
     integer(out, (int64_t)count);
 }
 
-/* ---- series of the bundle -------------------------------------------------------------------------------------------
- */
+/* ---- series of the bundle --------------------------------------------------------------------------------------- */
 
 /* One line of fairvisor_decisions_total; reasons that never occurred are left out, the allows never. */
 static void write_decision(const struct arena *arena, enum reason reason, struct slice policy, struct outbox *out)

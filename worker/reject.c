@@ -66,8 +66,7 @@ static void add_text(struct outbox *out, const char *text)
     outbox_add(out, slice_of(text));
 }
 
-/* ---- the sentence every dialect carries ----------------------------------------------------------------------------
- */
+/* ---- the sentence every dialect carries ------------------------------------------------------------------------- */
 
 static void write_limit_sentence(const struct verdict *verdict, struct outbox *out)
 {
@@ -113,8 +112,7 @@ static void write_message(const struct verdict *verdict, bool with_reason, struc
     }
 }
 
-/* ---- dialects ------------------------------------------------------------------------------------------------------
- */
+/* ---- dialects --------------------------------------------------------------------------------------------------- */
 
 static void write_problem(const struct verdict *verdict, const struct wording *words, bool with_reason,
                           struct outbox *out)

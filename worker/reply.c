@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "shm/moment.h"
+
 #define CODE_LABEL "code=\""
 
 static const struct {
@@ -78,6 +80,11 @@ void reply_set_date(struct worker *worker, int64_t second)
     worker->date_second = second;
     worker->date_size = strftime(worker->date, sizeof(worker->date),
                                  "\r\nServer: fairvisor\r\nDate: %a, %d %b %Y %H:%M:%S GMT\r\n", &calendar);
+}
+
+void reply_refresh_date(struct worker *worker)
+{
+    reply_set_date(worker, moment_now().wall_ns / NANOSECONDS_PER_SECOND);
 }
 
 void reply_begin(const struct reply *reply, unsigned status)

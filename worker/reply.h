@@ -36,6 +36,9 @@ void reply_continue(struct worker *worker);
 /* Makes the Server and Date fields for the wall clock's SECOND, unless they are of this second. */
 void reply_set_date(struct worker *worker, int64_t second);
 
+/* The same for now: before an answer that no decision was made for. */
+void reply_refresh_date(struct worker *worker);
+
 /* Fills worker->code_counters from the table of counters. */
 void reply_init(struct worker *worker);
 

@@ -30,12 +30,12 @@ static const struct settings *settings_of(const struct request *request)
 static enum request_progress refuse(struct request *request, unsigned status, const char *cause)
 {
     request->reply.keeps_alive = false;
+    reply_refresh_date(request->reply.worker);
     reply_sentence(&request->reply, status, SLICE(""), cause);
     return REQUEST_LAST;
 }
 
-/* ---- the verdict's answer ------------------------------------------------------------------------------------------
- */
+/* ---- the verdict's answer --------------------------------------------------------------------------------------- */
 
 /* 403 for a gateway that understands no other refusal (nginx auth_request): by setting, or by the request's wish. */
 static unsigned reject_status(const struct request *request, unsigned true_status)
@@ -87,7 +87,7 @@ static void decide(struct request *request)
 
     if (!extract_facts(settings_of(request), request->head, &request->origin->peer, request->route, request->suffix,
                        &room, &facts, &cause)) {
-        endpoints_refresh_date(worker);
+        reply_refresh_date(worker);
         reply_sentence(&request->reply, 400, SLICE(""), cause);
         return;
     }
@@ -100,8 +100,7 @@ static void decide(struct request *request)
         reply_reject(request, &verdict, facts.path);
 }
 
-/* ---- the steps -----------------------------------------------------------------------------------------------------
- */
+/* ---- the steps -------------------------------------------------------------------------------------------------- */
 
 static enum request_progress answer(struct request *request)
 {
@@ -139,9 +138,6 @@ static enum request_progress begin_body(struct request *request, struct http *ht
     size_t taken = 0;
     enum request_progress progress;
 
-    endpoints_refresh_date(request->reply.worker);
-    if (head->is_expectation_unknown)
-        return refuse(request, 417, "The only expectation known here is 100-continue.");
     if (!request->route || request->route->kind != ROUTE_DECISION) {
         request->reply.keeps_alive = false;
         return answer(request);
@@ -177,24 +173,16 @@ enum request_progress request_begin(struct worker *worker, const struct request_
         return REQUEST_NEEDS_HEAD;
     *head_size = *used = head.size;
     prepare(&request, worker, origin, &head, true);
-    if (result == HEAD_REFUSED) {
-        endpoints_refresh_date(worker);
+    if (result == HEAD_REFUSED)
         return refuse(&request, head.status, head.cause);
-    }
     framing = http_begin(http, &head, data);
     request.reply.keeps_alive &= http->keeps_alive;
-    if (framing == HTTP_BAD) {
-        endpoints_refresh_date(worker);
+    if (framing == HTTP_BAD)
         return refuse(&request, 400, "The request's head is not what HTTP/1.1 allows.");
-    }
-    request.route = route_find(head.target, origin->is_ops, worker->has_ops_listener, &request.suffix);
-    if (framing == HTTP_MORE)
-        return begin_body(&request, http, data, size, used);
-    if (head.is_expectation_unknown) {
-        endpoints_refresh_date(worker);
+    if (head.is_expectation_unknown)
         return refuse(&request, 417, "The only expectation known here is 100-continue.");
-    }
-    return answer(&request);
+    request.route = route_find(head.target, origin->is_ops, worker->has_ops_listener, &request.suffix);
+    return framing == HTTP_MORE ? begin_body(&request, http, data, size, used) : answer(&request);
 }
 
 enum request_progress request_continue(struct worker *worker, const struct request_origin *origin, struct http *http,
@@ -210,7 +198,6 @@ enum request_progress request_continue(struct worker *worker, const struct reque
     }
     prepare(&request, worker, origin, &head, http->keeps_alive);
     request.route = route_find(head.target, origin->is_ops, worker->has_ops_listener, &request.suffix);
-    endpoints_refresh_date(worker);
     return read_body(&request, http, data, size, used);
 }
 
@@ -218,7 +205,7 @@ void request_give_up(struct worker *worker, unsigned status)
 {
     struct reply reply = {.worker = worker};
 
-    endpoints_refresh_date(worker);
+    reply_refresh_date(worker);
     reply_sentence(&reply, status, SLICE(""),
                    status == 408 ? "The request took too long to arrive."
                                  : "The request ended before it was complete.");

@@ -22,8 +22,7 @@
 #define LINGER_MS      2000
 #define SCRATCH_FACTOR 2 /* decide_new: at least twice max_header_bytes */
 
-/* ---- making --------------------------------------------------------------------------------------------------------
- */
+/* ---- making ----------------------------------------------------------------------------------------------------- */
 
 static bool load(struct worker *worker, struct failure *failure)
 {
@@ -80,8 +79,7 @@ bool worker_init(struct worker *worker, struct failure *failure)
     return map(worker, failure) && load(worker, failure) && allocate(worker, failure);
 }
 
-/* ---- the coarse timer ----------------------------------------------------------------------------------------------
- */
+/* ---- the coarse timer ------------------------------------------------------------------------------------------- */
 
 static void leave_when_empty(struct worker *worker)
 {
@@ -128,8 +126,7 @@ void worker_count_connection(struct worker *worker, int change)
         leave_when_empty(worker);
 }
 
-/* ---- draining and leaving ------------------------------------------------------------------------------------------
- */
+/* ---- draining and leaving --------------------------------------------------------------------------------------- */
 
 void worker_drain(struct worker *worker)
 {
@@ -173,8 +170,7 @@ static void on_lifeline(uv_poll_t *poll, int status, int events)
     worker_drain(worker);
 }
 
-/* ---- sockets and signals -------------------------------------------------------------------------------------------
- */
+/* ---- sockets and signals ---------------------------------------------------------------------------------------- */
 
 static bool watch(struct worker *worker)
 {

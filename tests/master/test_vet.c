@@ -143,6 +143,9 @@ START_TEST(complaint_without_a_place_has_none)
 
     vet_print_complaint(&complaint, "f", line, sizeof(line));
     ck_assert_str_eq(line, "f: warning: too quiet");
+    snprintf(complaint.sentence, sizeof(complaint.sentence), "a\033[2Jb\n");
+    vet_print_complaint(&complaint, "f", line, sizeof(line));
+    ck_assert_str_eq(line, "f: warning: a?[2Jb?");
 }
 END_TEST
 
