@@ -30,6 +30,12 @@ enum descriptor_source {
     DESCRIPTOR_PATH,
     DESCRIPTOR_METHOD,
     DESCRIPTOR_HOST,
+    DESCRIPTOR_IP_COUNTRY,
+    DESCRIPTOR_IP_ASN,
+    DESCRIPTOR_IP_TYPE,
+    DESCRIPTOR_IP_TOR,
+    DESCRIPTOR_UA_BOT,
+    DESCRIPTOR_UA_BOT_CATEGORY,
 };
 
 struct descriptor {
@@ -186,6 +192,7 @@ struct bundle {
     const struct descriptor *descriptors; /* every key in use, once */
     uint32_t descriptor_count;
     bool uses_jwt;
+    unsigned references;      /* what its keys look answers up in: bits 1 << enum settings_reference */
     bool uses_body;           /* some limit looks into request bodies */
     uint32_t rule_count;      /* of all policies, fallbacks included */
     struct match_index *index;

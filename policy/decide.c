@@ -75,10 +75,16 @@ struct decider *decide_new(const struct bundle *bundle, const struct arena *aren
         decide_free(decider);
         return NULL;
     }
+    decider->descriptors.origin.slot = slot;
     for (uint32_t i = 0; i < bundle->kill_switch_count; i++)
         decider->kill_switches[i] = &bundle->kill_switches[i];
     qsort(decider->kill_switches, bundle->kill_switch_count, sizeof(const struct kill_switch *), compare_kill_switches);
     return decider;
+}
+
+void decide_use_references(struct decider *decider, const struct references *references)
+{
+    decider->descriptors.origin.references = references;
 }
 
 void decide_free(struct decider *decider)

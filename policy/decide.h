@@ -12,6 +12,7 @@
 #include "policy/bundle.h"
 #include "policy/claims.h"
 #include "policy/facts.h"
+#include "policy/references.h"
 #include "policy/verdict.h"
 #include "shm/arena.h"
 #include "shm/counters.h"
@@ -48,6 +49,10 @@ typedef void decide_observer(void *context, const struct decide_note *note);
 struct decider *decide_new(const struct bundle *bundle, const struct arena *arena, struct counter_slot *slot,
                            size_t scratch_size);
 void decide_free(struct decider *decider);
+
+/* From now on keys such as ip:country are looked up in REFERENCES, which must outlive the decider. Without, they have
+ * only the values that trusted proxies tell. */
+void decide_use_references(struct decider *decider, const struct references *references);
 
 /* Judges and, when it is allowed, charges. Does not allocate. Fills VERDICT entirely. */
 void decide_request(struct decider *decider, const struct facts *facts, const struct claims *claims, struct moment now,

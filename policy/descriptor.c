@@ -32,6 +32,7 @@ void descriptor_cache_begin(struct descriptor_cache *cache, const struct facts *
     cache->facts = facts;
     cache->claims = claims;
     cache->scratch_used = 0;
+    origin_begin(&cache->origin);
     if (++cache->request != 0)
         return;
     /* The number of the request came round: entries of long ago must not look like this one's. */
@@ -222,6 +223,13 @@ static bool find_value(struct descriptor_cache *cache, const struct descriptor *
     case DESCRIPTOR_HOST:
         *value = cache->facts->host;
         return true;
+    case DESCRIPTOR_IP_COUNTRY:
+    case DESCRIPTOR_IP_ASN:
+    case DESCRIPTOR_IP_TYPE:
+    case DESCRIPTOR_IP_TOR:
+    case DESCRIPTOR_UA_BOT:
+    case DESCRIPTOR_UA_BOT_CATEGORY:
+        return origin_find(&cache->origin, cache->facts, descriptor->source, value);
     }
     return false;
 }

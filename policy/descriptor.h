@@ -12,6 +12,7 @@
 #include "policy/bundle.h"
 #include "policy/claims.h"
 #include "policy/facts.h"
+#include "policy/origin.h"
 
 /* Answers of one request. Made once per worker for a bundle, begun anew for each request. */
 struct descriptor_cache {
@@ -26,6 +27,7 @@ struct descriptor_cache {
     } * entries;   /* one per descriptor */
     char *scratch; /* decoded query values and joined headers of this request */
     size_t scratch_size, scratch_used;
+    struct origin origin; /* its references and slot may be set after descriptor_cache_init */
 };
 
 /* Allocates entries and SCRATCH_SIZE bytes (at least twice max_header_bytes, so that a request's values always fit).

@@ -27,6 +27,7 @@ struct facts {
     size_t field_count;
     struct slice body;     /* as received; empty when there is none or nobody looks into it */
     struct address client; /* ADDRESS_NONE when unknown */
+    bool peer_is_trusted;  /* the fields come from a proxy that may tell about the client: see origin.h */
 };
 
 /* Writes the canonical form of a Host or X-Original-Host value (lower case, no port, no trailing dot, IPv6 brackets

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 
 #include "policy/facts.h"
+#include "policy/lines.h"
+#include "policy/origin.h"
 #include "shm/address.h"
 #include "shm/near.h"
 #include "shm/siphash.h"
@@ -21,29 +23,33 @@ static const struct key_form {
     const char *text;
     const char *canonical;
     enum descriptor_source source;
-    bool is_enforced;
 } forms[] = {
-    {"jwt:", "jwt:", DESCRIPTOR_JWT, true},
-    {"header:", "header:", DESCRIPTOR_HEADER, true},
-    {"query:", "query:", DESCRIPTOR_QUERY, true},
-    {"ip:address", "ip:address", DESCRIPTOR_IP_ADDRESS, true},
-    {"ip:addr", "ip:address", DESCRIPTOR_IP_ADDRESS, true},
-    {"ip:prefix", "ip:prefix", DESCRIPTOR_IP_PREFIX, true},
-    {"path", "path", DESCRIPTOR_PATH, true},
-    {"method", "method", DESCRIPTOR_METHOD, true},
-    {"host", "host", DESCRIPTOR_HOST, true},
-    {"ip:country", NULL, 0, false},
-    {"ip:asn", NULL, 0, false},
-    {"ip:type", NULL, 0, false},
-    {"ip:tor", NULL, 0, false},
-    {"ua:bot", NULL, 0, false},
-    {"ua:bot_category", NULL, 0, false},
+    {"jwt:", "jwt:", DESCRIPTOR_JWT},
+    {"header:", "header:", DESCRIPTOR_HEADER},
+    {"query:", "query:", DESCRIPTOR_QUERY},
+    {"ip:address", "ip:address", DESCRIPTOR_IP_ADDRESS},
+    {"ip:addr", "ip:address", DESCRIPTOR_IP_ADDRESS},
+    {"ip:prefix", "ip:prefix", DESCRIPTOR_IP_PREFIX},
+    {"path", "path", DESCRIPTOR_PATH},
+    {"method", "method", DESCRIPTOR_METHOD},
+    {"host", "host", DESCRIPTOR_HOST},
+    {"ip:country", "ip:country", DESCRIPTOR_IP_COUNTRY},
+    {"ip:asn", "ip:asn", DESCRIPTOR_IP_ASN},
+    {"ip:type", "ip:type", DESCRIPTOR_IP_TYPE},
+    {"ip:tor", "ip:tor", DESCRIPTOR_IP_TOR},
+    {"ua:bot", "ua:bot", DESCRIPTOR_UA_BOT},
+    {"ua:bot_category", "ua:bot_category", DESCRIPTOR_UA_BOT_CATEGORY},
 };
 #define FORM_COUNT (sizeof(forms) / sizeof(forms[0]))
 
 static bool takes_name(const struct key_form *form)
 {
     return form->text[strlen(form->text) - 1] == ':';
+}
+
+static bool needs_database(enum descriptor_source source)
+{
+    return (origin_needs(source) & (1u << SETTINGS_REFERENCE_COUNTRIES | 1u << SETTINGS_REFERENCE_NUMBERS)) != 0;
 }
 
 static const struct key_form *find_form(struct slice text)
@@ -82,7 +88,7 @@ static void complain_unknown(struct load *load, uint32_t token, struct slice tex
     else
         load_complain(load, token, "unknown_key",
                       "\"%.*s\" is not a key; keys are jwt:CLAIM, header:NAME, query:NAME, ip:address, ip:prefix, "
-                      "path, method and host",
+                      "ip:country, ip:asn, ip:type, ip:tor, ua:bot, ua:bot_category, path, method and host",
                       SHOWN(text));
 }
 
@@ -194,8 +200,10 @@ bool load_key_finish(struct load *load)
         return false;
     if (load->keys.count > 0)
         memcpy(copy, load->keys.items, load->keys.count * sizeof(*copy));
-    for (uint32_t i = 0; i < load->keys.count; i++)
+    for (uint32_t i = 0; i < load->keys.count; i++) {
         load->bundle->uses_jwt |= copy[i].source == DESCRIPTOR_JWT;
+        load->bundle->references |= origin_needs(copy[i].source);
+    }
     load->bundle->descriptors = copy;
     load->bundle->descriptor_count = load->keys.count;
     return true;
@@ -220,9 +228,10 @@ bool load_key_read(struct load *load, uint32_t token, uint32_t *descriptor)
         complain_unknown(load, token, text);
         return false;
     }
-    if (!form->is_enforced) {
-        load_complain(load, token, "not_yet_enforced",
-                      "the key \"%s\" is not enforced by this release; remove what uses it", form->text);
+    if (needs_database(form->source) && !geoip_is_built_in()) {
+        load_complain(load, token, "not_built_in",
+                      "the key \"%s\" needs libmaxminddb, which this program was built without; " GEOIP_CURE,
+                      form->text);
         return false;
     }
     name = (struct slice){text.data + strlen(form->text), text.size - strlen(form->text)};
@@ -235,6 +244,12 @@ bool load_key_read(struct load *load, uint32_t token, uint32_t *descriptor)
 }
 
 /* ---- values ---------------------------------------------------------------------------------------------------- */
+
+static bool keep(struct load *load, const char *text, size_t size, struct slice *value)
+{
+    load->is_out_of_memory |= !region_copy(load->region, (struct slice){text, size}, value);
+    return !load->is_out_of_memory;
+}
 
 static bool canonical_address(struct load *load, uint32_t token, bool is_prefix, struct slice *value)
 {
@@ -249,8 +264,7 @@ static bool canonical_address(struct load *load, uint32_t token, bool is_prefix,
     if (is_prefix && address.family == ADDRESS_IPV6)
         memset(address.bytes + 8, 0, 8);
     size = address_print(&address, text);
-    load->is_out_of_memory |= !region_copy(load->region, (struct slice){text, size}, value);
-    return !load->is_out_of_memory;
+    return keep(load, text, size, value);
 }
 
 static bool canonical_host(struct load *load, struct slice *value)
@@ -261,6 +275,42 @@ static bool canonical_host(struct load *load, struct slice *value)
         return false;
     *value = facts_host(*value, out);
     return true;
+}
+
+static bool refuse_value(struct load *load, uint32_t token, struct slice value, const char *key, const char *wanted)
+{
+    load_complain(load, token, "bad_value", "\"%.*s\" cannot be a value of %s; it is %s", SHOWN(value), key, wanted);
+    return false;
+}
+
+static bool canonical_country(struct load *load, uint32_t token, struct slice *value)
+{
+    char country[GEOIP_COUNTRY_SIZE];
+
+    if (!geoip_parse_country(*value, country))
+        return refuse_value(load, token, *value, "ip:country", "two letters, as in DE");
+    return keep(load, country, sizeof(country), value);
+}
+
+static bool canonical_asn(struct load *load, uint32_t token, struct slice *value)
+{
+    char digits[GEOIP_ASN_SIZE];
+    uint32_t number;
+
+    if (!geoip_parse_asn(*value, &number))
+        return refuse_value(load, token, *value, "ip:asn", "a number from 1 to 4294967295, as in 64496");
+    return keep(load, digits, geoip_print_asn(number, digits), value);
+}
+
+/* Requests will only ever show these: anything else would be a rule that never applies. */
+static bool check_word(struct load *load, uint32_t token, enum descriptor_source source, struct slice value)
+{
+    if (source == DESCRIPTOR_IP_TYPE || source == DESCRIPTOR_UA_BOT_CATEGORY)
+        return lines_is_name(value) ||
+               refuse_value(load, token, value, source == DESCRIPTOR_IP_TYPE ? "ip:type" : "ua:bot_category",
+                            "a word of 1 to 32 of a-z, 0-9, '_' and '-' that begins with a letter");
+    return slice_equal(value, SLICE("true")) || slice_equal(value, SLICE("false")) ||
+           refuse_value(load, token, value, source == DESCRIPTOR_IP_TOR ? "ip:tor" : "ua:bot", "true or false");
 }
 
 bool load_key_read_value(struct load *load, uint32_t token, uint32_t descriptor, const char *name, struct slice *value)
@@ -276,6 +326,15 @@ bool load_key_read_value(struct load *load, uint32_t token, uint32_t descriptor,
         return canonical_host(load, value);
     case DESCRIPTOR_PATH:
         return load_value_check_path(load, token, name, *value);
+    case DESCRIPTOR_IP_COUNTRY:
+        return canonical_country(load, token, value);
+    case DESCRIPTOR_IP_ASN:
+        return canonical_asn(load, token, value);
+    case DESCRIPTOR_IP_TYPE:
+    case DESCRIPTOR_IP_TOR:
+    case DESCRIPTOR_UA_BOT:
+    case DESCRIPTOR_UA_BOT_CATEGORY:
+        return check_word(load, token, load->keys.items[descriptor].source, *value);
     default:
         return true;
     }

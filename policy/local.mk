@@ -20,7 +20,13 @@ libpolicy_a_SOURCES = \
 	policy/path.c policy/path.h \
 	policy/print.c policy/print.h \
 	policy/region.c policy/region.h
-libpolicy_a_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS) $(JWT_CFLAGS)
+libpolicy_a_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS) $(JWT_CFLAGS) $(MAXMINDDB_CFLAGS)
+
+# What keys such as ip:country and ua:bot are looked up in.
+libpolicy_a_SOURCES += \
+	policy/asn_types.c policy/asn_types.h policy/bots.c policy/bots.h policy/geoip.c policy/geoip.h \
+	policy/lines.c policy/lines.h policy/networks.c policy/networks.h policy/origin.c policy/origin.h \
+	policy/references.c policy/references.h
 
 # Judging.
 libpolicy_a_SOURCES += \

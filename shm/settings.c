@@ -306,6 +306,25 @@ void settings_print_listen(const struct settings_listen *listen, char text[SETTI
              listen->port);
 }
 
+const char *settings_reference_name(enum settings_reference which)
+{
+    static const char *const names[SETTINGS_REFERENCES] = {
+#define NAME(symbol, setting) #setting,
+        SETTINGS_REFERENCE_ROWS(NAME)
+#undef NAME
+    };
+
+    return names[which];
+}
+
+const char *settings_reference_path(const struct settings *settings, enum settings_reference which, bool *is_packaged)
+{
+    *is_packaged = settings->references[which][0] == '\0';
+    if (!*is_packaged)
+        return settings->references[which];
+    return which == SETTINGS_REFERENCE_BOTS ? PKGDATADIR "/bots.txt" : NULL;
+}
+
 static bool is_same_listen(const struct settings_listen *a, const struct settings_listen *b)
 {
     if (a->is_unix || b->is_unix)

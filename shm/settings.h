@@ -22,6 +22,21 @@
 #define SETTINGS_MAX_TRUSTED 64
 #define SETTINGS_MAX_WORKERS 64
 
+/* The files that keys of a policy look answers up in: ROW(symbol, setting). */
+#define SETTINGS_REFERENCE_ROWS(ROW)  \
+    ROW(COUNTRIES, geoip_country_db) \
+    ROW(NUMBERS, geoip_asn_db)       \
+    ROW(TYPES, asn_type_map)         \
+    ROW(TOR, tor_exit_list)          \
+    ROW(BOTS, bot_list)
+
+enum settings_reference {
+#define SETTINGS_REFERENCE_SYMBOL(symbol, setting) SETTINGS_REFERENCE_##symbol,
+    SETTINGS_REFERENCE_ROWS(SETTINGS_REFERENCE_SYMBOL)
+#undef SETTINGS_REFERENCE_SYMBOL
+    SETTINGS_REFERENCES
+};
+
 enum settings_mode { SETTINGS_MODE_DECISION_SERVICE, SETTINGS_MODE_REVERSE_PROXY };
 enum settings_log { SETTINGS_LOG_STDERR, SETTINGS_LOG_SYSLOG, SETTINGS_LOG_FILE };
 enum settings_decision_log { SETTINGS_DECISION_LOG_REJECT, SETTINGS_DECISION_LOG_ALL, SETTINGS_DECISION_LOG_OFF };
@@ -55,6 +70,7 @@ struct settings {
     struct network trusted[SETTINGS_MAX_TRUSTED];
     uint32_t trusted_count;
     bool trusted_unix; /* "unix" is in trusted_proxies */
+    char references[SETTINGS_REFERENCES][SETTINGS_PATH_SIZE]; /* empty: not set; see settings_reference_path */
     uint32_t allow_status;
     uint32_t reject_status;
     bool expose_reason;
@@ -94,6 +110,13 @@ bool settings_finish(struct settings *settings, struct failure *failure);
 /* Prints every setting as a file that settings_read_file takes; and, as comments,
  * what is unset and what this release does not enforce. (No setting of this release is a secret.) */
 void settings_print(const struct settings *settings, FILE *out);
+
+/* Name of the setting of a reference. */
+const char *settings_reference_name(enum settings_reference which);
+
+/* The file of a reference: the one that is set, else the one that comes with the program, for which *IS_PACKAGED is set;
+ * NULL when there is neither. */
+const char *settings_reference_path(const struct settings *settings, enum settings_reference which, bool *is_packaged);
 
 /* Writes one address as listen takes it. */
 void settings_print_listen(const struct settings_listen *listen, char text[SETTINGS_LISTEN_TEXT_SIZE]);
