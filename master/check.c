@@ -33,6 +33,7 @@ static bool vet(const struct settings *settings, struct vet_report *report, stru
 {
     struct privileges privileges;
     struct source source;
+    struct copies copies;
     struct loop loop;
     bool is_valid;
 
@@ -42,8 +43,10 @@ static bool vet(const struct settings *settings, struct vet_report *report, stru
         loop_fini(&loop);
         return false;
     }
-    is_valid = vet_bundle(&loop, &source, settings->config_file, &privileges, report, failure) && report->is_valid;
+    is_valid = copies_make(settings, &copies, failure) &&
+               vet_bundle(&loop, &source, settings, &copies, &privileges, report, failure) && report->is_valid;
     loop_fini(&loop);
+    copies_close(&copies);
     source_free(&source);
     print_complaints(report, settings->config_file);
     return is_valid;

@@ -149,6 +149,7 @@ static bool start_worker(struct crew *crew, struct crew_worker *worker, const st
         .lifeline_fd = crew->lifeline[0],
         .arena_fd = crew->arena_fd,
         .bundle_fd = generation->bundle_fd,
+        .reference_fds = generation->copies.fds,
     };
 
     worker->generation = generation->number;

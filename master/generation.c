@@ -20,8 +20,9 @@ bool generation_init(struct generation *generation, uint32_t number, const struc
     generation->settings = *settings;
     generation->bundle_fd = -1;
     generation->loaded_at_ns = moment_now().wall_ns;
-    if (!source_read(path, &generation->source, failure) ||
-        !vet_bundle(loop, &generation->source, path, privileges, &generation->report, failure) ||
+    if (!source_read(path, &generation->source, failure) || !copies_make(settings, &generation->copies, failure) ||
+        !vet_bundle(loop, &generation->source, settings, &generation->copies, privileges, &generation->report,
+                    failure) ||
         !generation->report.is_valid)
         return false;
     generation->bundle_fd = sealed_create(number, generation->loaded_at_ns, generation->source.digest,
@@ -34,6 +35,7 @@ bool generation_init(struct generation *generation, uint32_t number, const struc
 void generation_fini(struct generation *generation)
 {
     source_free(&generation->source);
+    copies_close(&generation->copies);
     if (generation->number > 0 && generation->bundle_fd >= 0)
         close(generation->bundle_fd);
     generation->bundle_fd = -1;

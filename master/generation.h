@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "master/copies.h"
 #include "master/loop.h"
 #include "master/options.h"
 #include "master/privileges.h"
@@ -24,6 +25,7 @@ struct generation {
     struct vet_report report;
     int64_t loaded_at_ns; /* wall clock */
     int bundle_fd;        /* sealed */
+    struct copies copies; /* of the files that keys are looked up in */
 };
 
 /* Reads and vets the bundle that SETTINGS name and seals it. The complaints are in GENERATION->report also when it

@@ -5,6 +5,7 @@ fairvisord_SOURCES = \
 	master/check.c master/check.h \
 	master/configure.c master/configure.h \
 	master/control.c master/control.h \
+	master/copies.c master/copies.h \
 	master/crew.c master/crew.h \
 	master/daemon.c master/daemon.h \
 	master/finish.c master/finish.h \

@@ -35,6 +35,8 @@ static void plan_fds(const struct spawn_order *order, int status_fd, int self_fd
     plan->fds[HANDOFF_FD_ARENA] = order->arena_fd;
     plan->fds[HANDOFF_FD_BUNDLE] = order->bundle_fd;
     plan->fds[HANDOFF_FD_SELF] = self_fd;
+    for (int i = 0; i < SETTINGS_REFERENCES; i++)
+        plan->fds[HANDOFF_FD_REFERENCES + i] = order->reference_fds[i] >= 0 ? order->reference_fds[i] : order->null_fd;
     snprintf(plan->name, sizeof(plan->name), "%s/%u", order->settings->instance, order->slot);
 }
 
@@ -48,6 +50,9 @@ static int seal_handoff(const struct spawn_order *order, struct plan *plan)
     handoff.slot = order->slot;
     handoff.generation = order->generation;
     handoff.settings = *order->settings;
+    for (int i = 0; i < SETTINGS_REFERENCES; i++)
+        if (order->reference_fds[i] >= 0)
+            handoff.references |= 1u << i;
     handoff.listener_count = listeners_get(order->listeners, order->place, order->settings->worker_processes,
                                            plan->fds + HANDOFF_FD_LISTENERS, handoff.listeners);
     plan->count = HANDOFF_FD_LISTENERS + (int)handoff.listener_count;

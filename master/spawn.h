@@ -22,6 +22,7 @@ struct spawn_order {
     uint32_t place; /* among the workers of its generation: which sockets it serves */
     uint32_t generation;
     int null_fd, log_fd, lifeline_fd, arena_fd, bundle_fd; /* all stay the caller's */
+    const int *reference_fds; /* one for each enum settings_reference, -1 for none; the caller's */
 };
 
 /* Starts the worker; ON_EXIT is called when it has ended. *STATUS_FD is the read end of its status pipe, non-blocking,

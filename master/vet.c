@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "policy/load.h"
+#include "policy/references.h"
 #include "shm/moment.h"
 
 #define VET_MEMORY      (UINT64_C(4) << 30) /* of address space: the largest bundle with all its tokens fits */
@@ -47,11 +48,41 @@ static bool set_limits(void)
     if (!set_limit(RLIMIT_AS, VET_MEMORY))
         return false;
 #endif
-    return set_limit(RLIMIT_CPU, VET_CPU_SECONDS) && set_limit(RLIMIT_CORE, 0) && set_limit(RLIMIT_FSIZE, 0) &&
-           set_limit(RLIMIT_NOFILE, 0);
+    return set_limit(RLIMIT_CPU, VET_CPU_SECONDS) && set_limit(RLIMIT_CORE, 0) && set_limit(RLIMIT_FSIZE, 0);
 }
 
-static void fill_report(const struct source *source, struct vet_report *report)
+/* A descriptor that is closed cannot be read, and a limit of none keeps the bundle's reader from opening any: so this
+ * comes before both. What is wrong is told only when the bundle itself is fine. */
+static void open_references(const struct settings *settings, const struct copies *copies, struct references *references,
+                            struct failure *failure)
+{
+    const char *names[SETTINGS_REFERENCES];
+
+    settings_reference_names(settings, names);
+    failure->code = EXIT_CODE_OK;
+    if (references_open(copies->fds, names, references, failure))
+        references_check(references, names, failure);
+}
+
+/* Is everything there that the keys of BUNDLE are looked up in? */
+static void check_needs(const struct bundle *bundle, const struct settings *settings, const struct copies *copies,
+                        struct failure *failure)
+{
+    unsigned missing = bundle->references;
+    char sentence[REFERENCES_SENTENCE_SIZE];
+
+    for (int i = 0; i < SETTINGS_REFERENCES; i++)
+        if (copies->fds[i] >= 0)
+            missing &= ~(1u << i);
+    if (missing == 0)
+        return;
+    references_explain(missing, sentence);
+    failure_set(failure, EXIT_CODE_BAD_CONFIG, "the bundle %s cannot be enforced: %s, which is not set",
+                settings->config_file, sentence);
+}
+
+static void fill_report(const struct source *source, const struct settings *settings, const struct copies *copies,
+                        struct vet_report *report)
 {
     int64_t now = moment_now().wall_ns / NANOSECONDS_PER_SECOND;
     struct bundle *bundle = load_bundle((struct slice){source->bytes, source->size}, now, &report->complaints);
@@ -70,20 +101,26 @@ static void fill_report(const struct source *source, struct vet_report *report)
     if (length > sizeof(report->version_text) - 1)
         length = sizeof(report->version_text) - 1;
     memcpy(report->version_text, bundle->version_text.data, length);
+    if (report->references.code == EXIT_CODE_OK)
+        check_needs(bundle, settings, copies, &report->references);
 }
 
-static void run_child(const struct source *source, const struct privileges *privileges, int out)
+static void run_child(const struct source *source, const struct settings *settings, const struct copies *copies,
+                      const struct privileges *privileges, int out)
 {
     static const struct vet_report empty;
+    struct references references;
     struct vet_report *report = malloc(sizeof(*report));
     const char *next = (const char *)report;
     size_t left = sizeof(*report);
 
-    if (report == NULL || dup2(out, STDOUT_FILENO) < 0 || close_range(STDERR_FILENO + 1, ~0U, 0) != 0 ||
-        !privileges_drop(privileges) || !set_limits())
+    if (report == NULL || dup2(out, STDOUT_FILENO) < 0 || !privileges_drop(privileges) || !set_limits())
         _exit(EXIT_CODE_OS);
     *report = empty;
-    fill_report(source, report);
+    open_references(settings, copies, &references, &report->references);
+    if (close_range(STDERR_FILENO + 1, ~0U, 0) != 0 || !set_limit(RLIMIT_NOFILE, 0))
+        _exit(EXIT_CODE_OS);
+    fill_report(source, settings, copies, report);
     while (left > 0) {
         ssize_t written = write(STDOUT_FILENO, next, left);
 
@@ -131,12 +168,19 @@ static bool is_terminated(const char *text, size_t size)
     return memchr(text, '\0', size) != NULL;
 }
 
+static bool is_references_code(enum exit_code code)
+{
+    return code == EXIT_CODE_OK || code == EXIT_CODE_OS || code == EXIT_CODE_BAD_CONFIG;
+}
+
 static bool is_sane(const struct vet_report *report)
 {
     const struct complaint_list *list = &report->complaints;
 
     if (list->count > COMPLAINT_MAX || report->is_valid > 1 || report->uses_jwt > 1 ||
-        !is_terminated(report->version_text, sizeof(report->version_text)) || (report->is_valid && list->errors > 0))
+        !is_terminated(report->version_text, sizeof(report->version_text)) ||
+        !is_terminated(report->references.sentence, sizeof(report->references.sentence)) ||
+        !is_references_code(report->references.code) || (report->is_valid && list->errors > 0))
         return false;
     for (size_t i = 0; i < list->count; i++)
         if (!is_terminated(list->items[i].sentence, COMPLAINT_SENTENCE_SIZE) ||
@@ -163,6 +207,8 @@ static bool judge(const struct vet *vet, const char *path, struct failure *failu
     if (!report->is_valid)
         failure_set(failure, EXIT_CODE_BAD_BUNDLE, "the bundle %s has %zu error%s; it was not loaded", path,
                     report->complaints.errors, report->complaints.errors == 1 ? "" : "s");
+    else if (report->references.code != EXIT_CODE_OK)
+        return failure_set(failure, report->references.code, "%s", report->references.sentence);
     return true;
 }
 
@@ -179,9 +225,11 @@ static void wait_for_child(struct vet *vet)
     }
 }
 
-bool vet_bundle(struct loop *loop, const struct source *source, const char *path, const struct privileges *privileges,
-                struct vet_report *report, struct failure *failure)
+bool vet_bundle(struct loop *loop, const struct source *source, const struct settings *settings,
+                const struct copies *copies, const struct privileges *privileges, struct vet_report *report,
+                struct failure *failure)
 {
+    const char *path = settings->config_file;
     struct vet vet = {.loop = loop, .report = report};
     int ends[2];
 
@@ -190,7 +238,7 @@ bool vet_bundle(struct loop *loop, const struct source *source, const char *path
         return failure_set_errno(failure, EXIT_CODE_OS, "the bundle %s could not be checked", path);
     vet.pid = loop_fork(loop, on_exit_of_child, &vet);
     if (vet.pid == 0)
-        run_child(source, privileges, ends[1]);
+        run_child(source, settings, copies, privileges, ends[1]);
     close(ends[1]);
     if (vet.pid < 0 || fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) {
         close(ends[0]);

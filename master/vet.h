@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "master/copies.h"
 #include "master/loop.h"
 #include "master/privileges.h"
 #include "master/source.h"
@@ -30,13 +31,16 @@ struct vet_report {
     uint32_t kill_switch_count;
     uint32_t uses_jwt; /* 0 or 1 */
     char version_text[VET_VERSION_SIZE];
+    struct failure references; /* what is wrong with the files that keys are looked up in; EXIT_CODE_OK: nothing */
     struct complaint_list complaints;
 };
 
-/* Vets SOURCE, turning LOOP until the child is done. true: REPORT is filled (is_valid may be 0: then FAILURE holds the
- * one sentence and EXIT_CODE_BAD_BUNDLE). false: the child could not do its work, EXIT_CODE_OUR_BUG or EXIT_CODE_OS. */
-bool vet_bundle(struct loop *loop, const struct source *source, const char *path, const struct privileges *privileges,
-                struct vet_report *report, struct failure *failure);
+/* Vets SOURCE, the bundle that SETTINGS name, and COPIES, which it may need, turning LOOP until the child is done. true:
+ * REPORT is filled (is_valid may be 0: then FAILURE holds the one sentence and EXIT_CODE_BAD_BUNDLE). false: the child
+ * could not do its work, EXIT_CODE_OUR_BUG or EXIT_CODE_OS; or COPIES cannot be used, EXIT_CODE_BAD_CONFIG. */
+bool vet_bundle(struct loop *loop, const struct source *source, const struct settings *settings,
+                const struct copies *copies, const struct privileges *privileges, struct vet_report *report,
+                struct failure *failure);
 
 /* "FILE:LINE:COL: error: SENTENCE (POINTER)" */
 void vet_print_complaint(const struct complaint *complaint, const char *path, char *line, size_t size);

@@ -10,7 +10,9 @@
  *   fd 5    the arena, read and write
  *   fd 6    the bundle: sealed memfd (see sealed.h)
  *   fd 7    struct handoff: sealed memfd
- *   fd 8+i  listening socket i, described by handoff.listeners[i]
+ *   fd 8-12 the files that keys are looked up in, one for each enum settings_reference: sealed memfds with the bytes as
+ *           they are in the file; /dev/null for those that handoff.references does not have
+ *   fd 13+i listening socket i, described by handoff.listeners[i]
  *
  * Signals to a worker: SIGQUIT = stop accepting, drain, leave; SIGTERM = leave now. Others are ignored.
  */
@@ -29,7 +31,8 @@ enum handoff_fd {
     HANDOFF_FD_ARENA = 5,
     HANDOFF_FD_BUNDLE = 6,
     HANDOFF_FD_SELF = 7,
-    HANDOFF_FD_LISTENERS = 8,
+    HANDOFF_FD_REFERENCES = 8,
+    HANDOFF_FD_LISTENERS = HANDOFF_FD_REFERENCES + SETTINGS_REFERENCES,
 };
 
 #define HANDOFF_READY         'R'
@@ -46,6 +49,7 @@ struct handoff {
     uint32_t size;       /* sizeof(struct handoff): a worker of another build refuses */
     uint32_t slot;       /* statistics slot of this worker in the arena */
     uint32_t generation; /* of the bundle and settings; grows with each reload */
+    uint32_t references; /* bit 1 << enum settings_reference: its descriptor holds a file */
     uint32_t listener_count;
     struct handoff_listener listeners[HANDOFF_MAX_LISTENERS];
     struct settings settings;

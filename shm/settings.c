@@ -325,6 +325,14 @@ const char *settings_reference_path(const struct settings *settings, enum settin
     return which == SETTINGS_REFERENCE_BOTS ? PKGDATADIR "/bots.txt" : NULL;
 }
 
+void settings_reference_names(const struct settings *settings, const char *names[SETTINGS_REFERENCES])
+{
+    bool is_packaged;
+
+    for (int i = 0; i < SETTINGS_REFERENCES; i++)
+        names[i] = settings_reference_path(settings, (enum settings_reference)i, &is_packaged);
+}
+
 static bool is_same_listen(const struct settings_listen *a, const struct settings_listen *b)
 {
     if (a->is_unix || b->is_unix)

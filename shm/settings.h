@@ -118,6 +118,9 @@ const char *settings_reference_name(enum settings_reference which);
  * NULL when there is neither. */
 const char *settings_reference_path(const struct settings *settings, enum settings_reference which, bool *is_packaged);
 
+/* The files of all references, as sentences call them. They live as long as SETTINGS. */
+void settings_reference_names(const struct settings *settings, const char *names[SETTINGS_REFERENCES]);
+
 /* Writes one address as listen takes it. */
 void settings_print_listen(const struct settings_listen *listen, char text[SETTINGS_LISTEN_TEXT_SIZE]);
 

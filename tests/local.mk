@@ -48,7 +48,7 @@ tests_master_test_respawn_LDADD = libshm.a $(CHECK_LIBS)
 tests_master_test_letter_SOURCES = tests/master/test_letter.c master/letter.c
 tests_master_test_letter_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_master_test_letter_LDADD = libshm.a $(CHECK_LIBS)
-tests_master_test_vet_SOURCES = tests/master/test_vet.c master/vet.c master/loop.c master/privileges.c master/source.c
+tests_master_test_vet_SOURCES = tests/master/test_vet.c master/vet.c master/copies.c master/loop.c master/privileges.c master/source.c
 tests_master_test_vet_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_master_test_vet_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(JWT_LIBS) $(CHECK_LIBS)
 

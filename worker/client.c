@@ -50,13 +50,17 @@ static bool walk(const struct settings *settings, struct slice list, struct addr
     return false;
 }
 
+bool client_is_trusted(const struct settings *settings, const struct client_peer *peer)
+{
+    return peer->is_unix ? settings->trusted_unix : is_trusted(settings, &peer->address);
+}
+
 struct address client_find(const struct settings *settings, const struct client_peer *peer, const struct head *head)
 {
     struct address client = peer->address;
-    bool peer_is_trusted = peer->is_unix ? settings->trusted_unix : is_trusted(settings, &peer->address);
     size_t first = head->first[HEAD_FIELD_forwarded_for];
 
-    if (!peer_is_trusted || first == 0)
+    if (first == 0 || !client_is_trusted(settings, peer))
         return client;
     if (!head_is_repeated(head, HEAD_FIELD_forwarded_for)) {
         walk(settings, head->fields[first - 1].value, &client);

@@ -16,6 +16,9 @@ struct client_peer {
     bool is_unix;
 };
 
+/* Does trusted_proxies name the peer? */
+bool client_is_trusted(const struct settings *settings, const struct client_peer *peer);
+
 /* A peer that trusted_proxies does not name is the client itself. A trusted one's X-Forwarded-For fields, taken as one
  * list, are walked from the right: the first address that is not trusted is the client; when all are trusted the
  * leftmost is. An element that is no address ends the walk at the last address seen (the peer's, when none was). */

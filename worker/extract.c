@@ -109,5 +109,6 @@ bool extract_facts(const struct settings *settings, const struct head *head, con
     facts->fields = head->fields;
     facts->field_count = head->field_count;
     facts->client = client_find(settings, peer, head);
+    facts->peer_is_trusted = client_is_trusted(settings, peer);
     return true;
 }

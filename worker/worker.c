@@ -52,6 +52,18 @@ static bool map(struct worker *worker, struct failure *failure)
     return true;
 }
 
+/* Of what the master has vetted. */
+static bool open_references(struct worker *worker, struct failure *failure)
+{
+    const char *names[SETTINGS_REFERENCES];
+    int fds[SETTINGS_REFERENCES];
+
+    settings_reference_names(&worker->handoff.settings, names);
+    for (int i = 0; i < SETTINGS_REFERENCES; i++)
+        fds[i] = (worker->handoff.references >> i & 1) != 0 ? HANDOFF_FD_REFERENCES + i : -1;
+    return references_open(fds, names, &worker->references, failure);
+}
+
 static bool allocate(struct worker *worker, struct failure *failure)
 {
     const struct settings *settings = &worker->handoff.settings;
@@ -67,6 +79,7 @@ static bool allocate(struct worker *worker, struct failure *failure)
         !outbox_init(&worker->out, WORKER_READ_SIZE) || !outbox_init(&worker->body, WORKER_READ_SIZE) ||
         !tokens_init(&worker->tokens) || !headers_init(&worker->headers, worker->bundle))
         return failure_set(failure, EXIT_CODE_OS, "memory is out");
+    decide_use_references(worker->decider, &worker->references);
     return true;
 }
 
@@ -76,7 +89,8 @@ bool worker_init(struct worker *worker, struct failure *failure)
         worker->has_ops_listener |= worker->handoff.listeners[i].is_ops;
     http_set_limit(worker->handoff.settings.max_header_bytes);
     reply_init(worker);
-    return map(worker, failure) && load(worker, failure) && allocate(worker, failure);
+    return map(worker, failure) && load(worker, failure) && open_references(worker, failure) &&
+           allocate(worker, failure);
 }
 
 /* ---- the coarse timer ------------------------------------------------------------------------------------------- */
@@ -246,6 +260,7 @@ void worker_fini(struct worker *worker)
     outbox_fini(&worker->out);
     outbox_fini(&worker->body);
     bundle_free(worker->bundle);
+    references_close(&worker->references);
     free(worker->fields);
     free(worker->read_buffer);
     free(worker->path_buffer);

@@ -34,6 +34,7 @@ struct worker {
     struct arena arena;
     struct sealed sealed;
     struct bundle *bundle;
+    struct references references;
     bool has_ops_listener;
 
     /* deciding */

@@ -22,6 +22,8 @@ static struct loop loop;
 static struct vet_report report;
 static struct failure failure;
 static struct privileges privileges;
+static struct settings settings;
+static struct copies copies;
 
 static void ignore_signal(void *context, int signal)
 {
@@ -33,6 +35,10 @@ static void set_up(void)
 {
     privileges = (struct privileges){.uid = getuid(), .gid = getgid()};
     failure.code = EXIT_CODE_OK;
+    settings_default(&settings);
+    snprintf(settings.config_file, sizeof(settings.config_file), "bundle.json");
+    for (int i = 0; i < SETTINGS_REFERENCES; i++)
+        copies.fds[i] = -1;
     ck_assert(loop_init(&loop, ignore_signal, NULL, &failure));
 }
 
@@ -43,7 +49,7 @@ static bool vet(const char *text)
 
     ck_assert_uint_lt(source.size, sizeof(bytes));
     memcpy(bytes, text, source.size);
-    return vet_bundle(&loop, &source, "bundle.json", &privileges, &report, &failure);
+    return vet_bundle(&loop, &source, &settings, &copies, &privileges, &report, &failure);
 }
 
 START_TEST(good_bundle_is_summed_up)
@@ -83,7 +89,7 @@ START_TEST(dying_child_is_reported)
     /* Bytes that are not there: the child dies of the first look at them. */
     struct source source = {.bytes = (char *)16, .size = 100};
 
-    ck_assert(!vet_bundle(&loop, &source, "bundle.json", &privileges, &report, &failure));
+    ck_assert(!vet_bundle(&loop, &source, &settings, &copies, &privileges, &report, &failure));
     ck_assert_int_eq(failure.code, EXIT_CODE_OUR_BUG);
     ck_assert_ptr_nonnull(strstr(failure.sentence, "bundle.json"));
     ck_assert(vet(good_bundle) && report.is_valid);

@@ -163,6 +163,8 @@ static int prepare(const struct settings *settings, const char *bundle, int stat
     count++;
     fds[count++] = lift(seal_bundle(bundle));
     fds[count++] = lift(handoff_seal(&handoff));
+    while (HANDOFF_FD_STATUS + count < HANDOFF_FD_LISTENERS)
+        fds[count++] = lift(open("/dev/null", O_RDWR | O_CLOEXEC));
     for (uint32_t i = 0; i < settings->listen_count; i++)
         fds[count++] =
             lift(settings->listen[i].is_unix ? listen_unix(&settings->listen[i]) : listen_tcp(&settings->listen[i]));
@@ -184,7 +186,7 @@ int main(int argc, char **argv)
 {
     struct settings settings;
     struct failure failure = {0};
-    int status_pipe[2], lifeline[2], fds[8 + SETTINGS_MAX_LISTEN], count, result;
+    int status_pipe[2], lifeline[2], fds[HANDOFF_FD_LISTENERS + SETTINGS_MAX_LISTEN], count, result;
     sigset_t signals, before;
     pid_t worker;
 

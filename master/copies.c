@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Opens each file once and trusts only what fstat(2) and read(2) say about that one open file.
+ */
+#include "master/copies.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SEALS       (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+#define BUFFER_SIZE 65536
+#define NAME_SIZE   64
+
+/* A file on its way. */
+struct copying {
+    const char *setting, *path;
+    uint64_t most;
+    int from, to;
+    struct failure *failure;
+};
+
+static bool check(const struct copying *copying, uint64_t *size)
+{
+    struct stat facts;
+
+    if (fstat(copying->from, &facts) != 0)
+        return failure_set_errno(copying->failure, EXIT_CODE_OS, "the file %s (setting %s) could not be looked at",
+                                 copying->path, copying->setting);
+    if (!S_ISREG(facts.st_mode))
+        return failure_set(copying->failure, EXIT_CODE_BAD_CONFIG, "%s (setting %s) is not a regular file",
+                           copying->path, copying->setting);
+    *size = (uint64_t)facts.st_size;
+    if (*size <= copying->most)
+        return true;
+    return failure_set(copying->failure, EXIT_CODE_BAD_CONFIG, "%s (setting %s) has %llu bytes; at most %llu are taken",
+                       copying->path, copying->setting, (unsigned long long)*size, (unsigned long long)copying->most);
+}
+
+static bool write_all(int fd, const char *bytes, size_t size)
+{
+    while (size > 0) {
+        ssize_t written = write(fd, bytes, size);
+
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return false;
+        bytes += written;
+        size -= (size_t)written;
+    }
+    return true;
+}
+
+/* Copies until the end of the file or one byte more than MOST. */
+static bool move_bytes(const struct copying *copying, uint64_t most, uint64_t *moved)
+{
+    char buffer[BUFFER_SIZE];
+
+    *moved = 0;
+    while (*moved <= most) {
+        ssize_t got = read(copying->from, buffer, sizeof(buffer));
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got == 0)
+            break;
+        if (got < 0 || !write_all(copying->to, buffer, (size_t)got))
+            return false;
+        *moved += (uint64_t)got;
+    }
+    return true;
+}
+
+static bool copy(const struct copying *copying)
+{
+    uint64_t size = 0, moved;
+
+    if (!check(copying, &size))
+        return false;
+    if (!move_bytes(copying, size, &moved))
+        return failure_set_errno(copying->failure, EXIT_CODE_OS, "the file %s (setting %s) could not be copied",
+                                 copying->path, copying->setting);
+    if (moved != size)
+        return failure_set(
+            copying->failure, EXIT_CODE_BAD_CONFIG,
+            "the file %s (setting %s) changed while it was read: write a new file and rename it over the "
+            "old one",
+            copying->path, copying->setting);
+    /* Readable by the workers' user, who opens it anew by its number; writable by nobody. */
+    if (fchmod(copying->to, 0444) != 0 || fcntl(copying->to, F_ADD_SEALS, SEALS) != 0)
+        return failure_set_errno(copying->failure, EXIT_CODE_OS, "the copy of %s could not be sealed", copying->path);
+    return true;
+}
+
+static bool refuse_open(const struct copying *copying)
+{
+    enum exit_code code = errno == EACCES || errno == EPERM ? EXIT_CODE_PERMISSION : EXIT_CODE_NO_INPUT;
+
+    return failure_set_errno(copying->failure, code, "the file %s (setting %s) could not be opened", copying->path,
+                             copying->setting);
+}
+
+/* *FD stays -1 when nothing is set. */
+static bool make(const struct settings *settings, enum settings_reference which, int *fd, struct failure *failure)
+{
+    bool is_packaged, is_database = which == SETTINGS_REFERENCE_COUNTRIES || which == SETTINGS_REFERENCE_NUMBERS;
+    struct copying copying = {.setting = settings_reference_name(which),
+                              .path = settings_reference_path(settings, which, &is_packaged),
+                              .most = is_database ? COPIES_MAX_DATABASE : COPIES_MAX_LIST,
+                              .failure = failure};
+    char name[NAME_SIZE];
+    bool is_copied;
+
+    if (!copying.path)
+        return true;
+    /* O_NONBLOCK: a fifo must be refused, not waited for. */
+    copying.from = open(copying.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (copying.from < 0)
+        return (is_packaged && errno == ENOENT) || refuse_open(&copying);
+    snprintf(name, sizeof(name), "fairvisor-%s", copying.setting);
+    copying.to = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    is_copied = copying.to >= 0
+                    ? copy(&copying)
+                    : failure_set_errno(failure, EXIT_CODE_OS, "a copy of %s could not be made", copying.path);
+    close(copying.from);
+    if (is_copied)
+        *fd = copying.to;
+    else if (copying.to >= 0)
+        close(copying.to);
+    return is_copied;
+}
+
+bool copies_make(const struct settings *settings, struct copies *copies, struct failure *failure)
+{
+    for (int i = 0; i < SETTINGS_REFERENCES; i++)
+        copies->fds[i] = -1;
+    for (int i = 0; i < SETTINGS_REFERENCES; i++)
+        if (!make(settings, (enum settings_reference)i, &copies->fds[i], failure)) {
+            copies_close(copies);
+            return false;
+        }
+    return true;
+}
+
+void copies_close(struct copies *copies)
+{
+    for (int i = 0; i < SETTINGS_REFERENCES; i++) {
+        if (copies->fds[i] > 0)
+            close(copies->fds[i]);
+        copies->fds[i] = -1;
+    }
+}
