@@ -7,6 +7,7 @@ fairvisor_SOURCES = \
 	cli/emit.c cli/emit.h \
 	cli/excerpt.c cli/excerpt.h \
 	cli/explain.c cli/explain.h \
+	cli/init.c cli/init.h \
 	cli/input.c cli/input.h \
 	cli/instance.c cli/instance.h \
 	cli/narrate.c cli/narrate.h \
@@ -14,6 +15,19 @@ fairvisor_SOURCES = \
 	cli/status.c cli/status.h \
 	cli/validate.c cli/validate.h
 fairvisor_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(JWT_LIBS)
+
+# The templates of `fairvisor init`, as they are in packaging/templates.
+init_templates = packaging/templates/api.json packaging/templates/llm.json packaging/templates/webhook.json \
+	packaging/templates/agents.json
+nodist_fairvisor_SOURCES = cli/init_templates.h
+BUILT_SOURCES += cli/init_templates.h
+CLEANFILES += cli/init_templates.h
+EXTRA_DIST += $(init_templates)
+cli/init_templates.h: $(init_templates)
+	$(AM_V_GEN)$(MKDIR_P) cli && for name in api llm webhook agents; do \
+		echo "static const char init_template_$$name[] =" && \
+		sed -e 's/["\\]/\\&/g' -e 's/.*/    "&\\n"/' "$(srcdir)/packaging/templates/$$name.json" && echo '    ;' || exit 1; \
+	done >$@.new && mv $@.new $@
 
 man_MANS += cli/fairvisor.1 master/fairvisord.8 shm/fairvisor.conf.5 policy/fairvisor-policy.5
 EXTRA_DIST += cli/fairvisor.1 master/fairvisord.8 shm/fairvisor.conf.5 policy/fairvisor-policy.5

@@ -10,6 +10,7 @@
 
 #include "cli/command.h"
 #include "cli/explain.h"
+#include "cli/init.h"
 #include "cli/status.h"
 #include "cli/validate.h"
 #include "shm/near.h"
@@ -18,6 +19,8 @@ static int run_version(const struct command *command, int count, char **words);
 static int run_help(const struct command *command, int count, char **words);
 
 static const struct command command_table[] = {
+    {"init", init_run, "Write a policy to begin with.", "init --template=NAME [--force] [FILE|-]\n"
+     "       fairvisor init --list", INIT_DETAILS, INIT_EXAMPLES},
     {"validate", validate_run, "Check a policy bundle and say what is wrong with it, and where.",
      "validate [--strict] [--format text|json] FILE|-", VALIDATE_DETAILS, VALIDATE_EXAMPLES},
     {"status", status_run, "Tell whether an instance runs and how it is.",

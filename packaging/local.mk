@@ -12,3 +12,6 @@ nginx_recipes = packaging/gateways/nginx/README.md packaging/gateways/nginx/upst
 	packaging/gateways/nginx/accel.conf packaging/gateways/nginx/accel-fail-open.conf \
 	packaging/gateways/nginx/accel-backend.conf
 EXTRA_DIST += $(nginx_recipes)
+
+# The default of bot_list.
+dist_pkgdata_DATA = packaging/data/bots.txt
