@@ -3,6 +3,7 @@
  * Rules on one side, requests and verdicts on the other: runs every file of tests/policy/verdicts. A file holds
  *
  *   bundle ... end                                       loads a bundle; a later one is a reload over the same cells
+ *   template NAME                                        the same, of a template of `fairvisor init`; no warning is allowed
  *   SECONDS CLIENT METHOD TARGET [Name:value ...] [xN] => EXPECTATION
  *
  * with "-" for an unknown client, "~" for a space in a value, xN for N equal requests. The expectation is `allow` or
@@ -53,6 +54,27 @@ static void load(struct run *run, const char *text, size_t size)
     ck_assert_msg(run->bundle != NULL, "%s:%u: %s", run->file, run->line, complaints.items[0].sentence);
     run->decider = decide_new(run->bundle, &run->fixture.arena, &run->fixture.arena.slots[0], SCRATCH);
     ck_assert_ptr_nonnull(run->decider);
+}
+
+/* Whoever begins with a template is told of nothing. */
+static void load_template(struct run *run, const char *name)
+{
+    static char text[65536];
+    static struct complaint_list complaints;
+    const char *source = getenv("srcdir");
+    char path[512];
+    size_t size;
+    FILE *file;
+
+    snprintf(path, sizeof(path), "%s/packaging/templates/%.*s.json", source ? source : ".", (int)strcspn(name, "\n"),
+             name);
+    file = fopen(path, "r");
+    ck_assert_msg(file != NULL, "%s:%u: cannot open %s", run->file, run->line, path);
+    size = fread(text, 1, sizeof(text), file);
+    fclose(file);
+    bundle_free(load_bundle((struct slice){text, size}, EPOCH, &complaints));
+    ck_assert_msg(complaints.count == 0, "%s: %s", path, complaints.items[0].sentence);
+    load(run, text, size);
 }
 
 /* ---- one request --------------------------------------------------------------------------------------------------
@@ -268,6 +290,8 @@ static void run_file(const char *path)
             ck_assert_uint_lt(bundle_size + strlen(line), sizeof(bundle));
             memcpy(bundle + bundle_size, line, strlen(line));
             bundle_size += strlen(line);
+        } else if (!strncmp(line, "template ", 9)) {
+            load_template(&run, line + 9);
         } else if (!strcmp(line, "bundle\n")) {
             in_bundle = true;
             bundle_size = 0;
@@ -300,7 +324,7 @@ START_TEST(verdicts_are_as_written)
         files++;
     }
     closedir(directory);
-    ck_assert_uint_ge(files, 18);
+    ck_assert_uint_ge(files, 22);
 }
 END_TEST
 
