@@ -167,8 +167,8 @@ static void check_same_rule(const struct rule *a, const struct rule *b)
     ck_assert_uint_eq(a->condition_count, b->condition_count);
     ck_assert_int_eq(a->config.token_bucket.rate, b->config.token_bucket.rate);
     ck_assert_int_eq(a->config.token_bucket.burst, b->config.token_bucket.burst);
-    ck_assert_int_eq(a->config.token_bucket.fixed_cost, b->config.token_bucket.fixed_cost);
-    ck_assert_int_eq(a->config.token_bucket.default_cost, b->config.token_bucket.default_cost);
+    ck_assert_int_eq(a->config.token_bucket.cost.fixed, b->config.token_bucket.cost.fixed);
+    ck_assert_int_eq(a->config.token_bucket.cost.standard, b->config.token_bucket.cost.standard);
 }
 
 static void check_same_bundle(const struct bundle *a, const struct bundle *b)

@@ -71,9 +71,9 @@ START_TEST(values_and_defaults)
     ck_assert(rule->admits_when_full && !rule->is_fallback);
     ck_assert_int_eq(rule->config.token_bucket.rate, 2500000);
     ck_assert_int_eq(rule->config.token_bucket.burst, 10000000);
-    ck_assert_int_eq(rule->config.token_bucket.cost_source, COST_SOURCE_FIXED);
-    ck_assert_int_eq(rule->config.token_bucket.fixed_cost, 1000000);
-    ck_assert_int_eq(rule->config.token_bucket.default_cost, 1000000);
+    ck_assert_int_eq(rule->config.token_bucket.cost.source, COST_SOURCE_FIXED);
+    ck_assert_int_eq(rule->config.token_bucket.cost.fixed, 1000000);
+    ck_assert_int_eq(rule->config.token_bucket.cost.standard, 1000000);
     ck_assert_uint_eq(rule->key_count, 3);
     check_text(bundle->descriptors[rule->keys[0]].text, "header:x-a");
     check_text(bundle->descriptors[rule->keys[0]].name, "x-a");
@@ -114,8 +114,8 @@ START_TEST(everything_given)
     ck_assert_int_eq(policy->rules[0].on_missing, ON_MISSING_SHARE);
     ck_assert(!policy->rules[0].admits_when_full);
     check_text(policy->rules[0].conditions[0].value, "a.example");
-    ck_assert_int_eq(policy->rules[0].config.token_bucket.cost_source, COST_SOURCE_QUERY);
-    check_text(bundle->descriptors[policy->rules[0].config.token_bucket.cost_descriptor].name, "n");
+    ck_assert_int_eq(policy->rules[0].config.token_bucket.cost.source, COST_SOURCE_QUERY);
+    check_text(bundle->descriptors[policy->rules[0].config.token_bucket.cost.descriptor].name, "n");
     ck_assert(policy->fallback->is_fallback);
     check_text(policy->fallback->name, "fallback");
     ck_assert_uint_eq(bundle->rule_count, 2);
