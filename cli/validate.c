@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
  * fairvisor validate: loads a bundle as the service would and prints every complaint with its place. Needs no running
- * service and no settings.
+ * service; settings only to tell whether they name the files that keys such as ip:country are looked up in.
  */
 #include "cli/validate.h"
 
@@ -11,13 +11,14 @@
 #include "cli/emit.h"
 #include "cli/excerpt.h"
 #include "cli/input.h"
+#include "cli/lookup.h"
 #include "policy/load.h"
 #include "shm/moment.h"
 
 #define EXIT_INVALID 1
 
 struct request {
-    const char *path;
+    const char *path, *config;
     bool is_strict;
     bool is_json;
 };
@@ -74,19 +75,43 @@ static void print_json(const struct request *request, const struct result *resul
     puts("]}");
 }
 
+/* The service refuses a bundle whose keys it cannot look up; the bundle itself cannot know. */
+static void check_needs(const struct settings *settings, const struct bundle *bundle, struct complaint_list *complaints)
+{
+    unsigned missing = lookup_find_missing(settings, bundle->references);
+    char sentence[REFERENCES_SENTENCE_SIZE];
+
+    if (missing == 0)
+        return;
+    references_explain(missing, sentence);
+    complaint_add(complaints, COMPLAINT_WARNING, "needs_setting", (struct complaint_place){0, 0, ""},
+                  "%s, without which the service refuses this bundle; -c FILE checks the settings of a file", sentence);
+}
+
+static bool read_settings(const struct request *request, struct settings *settings, struct failure *failure)
+{
+    settings_default(settings);
+    return !request->config || settings_read_file(settings, request->config, failure);
+}
+
 static int validate(const struct request *request)
 {
     static struct complaint_list complaints;
+    static struct settings settings;
     struct result result = {.complaints = &complaints};
     struct failure failure;
     struct input input;
     struct bundle *bundle;
 
+    if (!read_settings(request, &settings, &failure))
+        return command_fail(&failure);
     if (!input_read(request->path, &input, &failure)) {
         input_free(&input);
         return command_fail(&failure);
     }
     bundle = load_bundle(input_slice(&input), moment_now().wall_ns / NANOSECONDS_PER_SECOND, &complaints);
+    if (bundle)
+        check_needs(&settings, bundle, &complaints);
     result.is_valid = bundle && !(request->is_strict && complaints.warnings > 0);
     result.policies = bundle ? bundle->policy_count : 0;
     result.rules = bundle ? bundle->rule_count : 0;
@@ -109,10 +134,12 @@ int validate_run(const struct command *command, int count, char **words)
     int letter;
 
     opterr = 0;
-    while ((letter = getopt_long(count, words, ":h", options, NULL)) != -1) {
+    while ((letter = getopt_long(count, words, ":c:h", options, NULL)) != -1) {
         if (letter == 'h') {
             command_print_help(command, stdout);
             return EXIT_CODE_OK;
+        } else if (letter == 'c') {
+            request.config = optarg;
         } else if (letter == 's') {
             request.is_strict = true;
         } else if (letter == 'f' && strcmp(optarg, "json") == 0) {

@@ -7,18 +7,21 @@
 
 #include "cli/command.h"
 
-#define VALIDATE_DETAILS                                                                                          \
-    "  FILE           the policy bundle; - reads standard input\n"                                                \
-    "  --strict       warnings make the bundle invalid, too\n"                                                    \
-    "  --format text  one complaint after the other, each with the place in the file (default)\n"                 \
-    "  --format json  one object: file, valid, policies, rules, errors, warnings, and complaints, a list of\n"    \
-    "                 {severity, code, line, column, pointer, sentence}; at most 64 are listed, the numbers of\n" \
-    "                 errors and warnings count all\n"                                                            \
-    "\n"                                                                                                          \
+#define VALIDATE_DETAILS                                                                                             \
+    "  FILE           the policy bundle; - reads standard input\n"                                                   \
+    "  --strict       warnings make the bundle invalid, too\n"                                                       \
+    "  -c FILE        settings; keys that need one which is not in FILE get a warning. Without -c, every key that\n" \
+    "                 needs a setting without a default does\n"                                                      \
+    "  --format text  one complaint after the other, each with the place in the file (default)\n"                    \
+    "  --format json  one object: file, valid, policies, rules, errors, warnings, and complaints, a list of\n"       \
+    "                 {severity, code, line, column, pointer, sentence}; at most 64 are listed, the numbers of\n"    \
+    "                 errors and warnings count all\n"                                                               \
+    "\n"                                                                                                             \
     "Exit code: 0 valid, 1 invalid, 64 wrong usage, 66 no such file.\n"
 
 #define VALIDATE_EXAMPLES                                       \
     "  fairvisor validate policy.json\n"                        \
+    "  fairvisor validate -c fairvisor.conf policy.json\n"      \
     "  fairvisor validate --strict --format json policy.json\n" \
     "  generate-policy | fairvisor validate -\n"
 

@@ -74,7 +74,7 @@ check_PROGRAMS += tests/cli/test_instance
 TESTS += tests/cli/test_instance tests/cli/golden
 tests_cli_test_instance_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_cli_test_instance_LDADD = libpolicy.a libshm.a $(CHECK_LIBS) $(CRYPTO_LIBS) $(JWT_LIBS)
-EXTRA_DIST += tests/cli/golden tests/cli/bundles tests/cli/cases
+EXTRA_DIST += tests/cli/golden tests/cli/bundles tests/cli/cases tests/cli/lists
 
 # Worker: units, then a real worker under its launcher.
 worker_units = tests/worker/test_head tests/worker/test_chunk tests/worker/test_answer tests/worker/test_extract \

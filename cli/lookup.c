@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Opens the very files that the settings name; the service works on copies it made when it loaded them.
+ */
+#include "cli/lookup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+unsigned lookup_find_missing(const struct settings *settings, unsigned wanted)
+{
+    unsigned missing = 0;
+
+    for (int i = 0; i < SETTINGS_REFERENCES; i++) {
+        bool is_packaged;
+
+        if ((wanted >> i & 1) != 0 && !settings_reference_path(settings, (enum settings_reference)i, &is_packaged))
+            missing |= 1u << i;
+    }
+    return missing;
+}
+
+static bool open_one(const char *path, const char *setting, int *fd, struct failure *failure)
+{
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd >= 0)
+        return true;
+    return failure_set_errno(failure, errno == EACCES ? EXIT_CODE_PERMISSION : EXIT_CODE_NO_INPUT,
+                             "the file %s (setting %s) could not be opened", path, setting);
+}
+
+bool lookup_open(const struct settings *settings, unsigned wanted, struct references *references,
+                 struct failure *failure)
+{
+    const char *names[SETTINGS_REFERENCES];
+    int fds[SETTINGS_REFERENCES];
+    bool is_open = true;
+
+    *references = (struct references){.bots = NULL};
+    settings_reference_names(settings, names);
+    for (int i = 0; i < SETTINGS_REFERENCES; i++) {
+        fds[i] = -1;
+        if (is_open && (wanted >> i & 1) != 0 && names[i])
+            is_open = open_one(names[i], settings_reference_name((enum settings_reference)i), &fds[i], failure);
+    }
+    is_open = is_open && references_open(fds, names, references, failure);
+    for (int i = 0; i < SETTINGS_REFERENCES; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    return is_open;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * The files that keys of a policy are looked up in, for commands that judge without the service.
+ */
+#ifndef FAIRVISOR_CLI_LOOKUP_H
+#define FAIRVISOR_CLI_LOOKUP_H
+
+#include <stdbool.h>
+
+#include "policy/references.h"
+#include "shm/failure.h"
+#include "shm/settings.h"
+
+/* Of the bits WANTED (1 << enum settings_reference), those for which SETTINGS name no file and none is packaged. */
+unsigned lookup_find_missing(const struct settings *settings, unsigned wanted);
+
+/* Opens the files of the bits WANTED, as far as there are any. references_close also after false. */
+bool lookup_open(const struct settings *settings, unsigned wanted, struct references *references,
+                 struct failure *failure);
+
+#endif

@@ -1,0 +1,1 @@
+fairvisor init --template=wbhook

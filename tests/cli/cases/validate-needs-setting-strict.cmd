@@ -1,0 +1,1 @@
+fairvisor validate --strict --format json bundles/origin.json
