@@ -161,3 +161,21 @@ tests_policy_test_print_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS
 tests_policy_test_region_SOURCES = tests/policy/test_region.c policy/region.c
 tests_policy_test_region_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_region_LDADD = $(CHECK_LIBS)
+
+# What keys are looked up in: lists, and databases that the tests write themselves.
+lookup_tests = tests/policy/test_asn_types tests/policy/test_bots tests/policy/test_geoip tests/policy/test_networks
+check_PROGRAMS += $(lookup_tests)
+TESTS += $(lookup_tests)
+EXTRA_DIST += tests/policy/mmdb.h
+tests_policy_test_asn_types_SOURCES = tests/policy/test_asn_types.c policy/asn_types.c policy/geoip.c policy/lines.c
+tests_policy_test_asn_types_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(MAXMINDDB_CFLAGS)
+tests_policy_test_asn_types_LDADD = libshm.a $(CHECK_LIBS)
+tests_policy_test_bots_SOURCES = tests/policy/test_bots.c policy/bots.c policy/lines.c
+tests_policy_test_bots_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_bots_LDADD = libshm.a $(CHECK_LIBS)
+tests_policy_test_geoip_SOURCES = tests/policy/test_geoip.c policy/geoip.c
+tests_policy_test_geoip_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(MAXMINDDB_CFLAGS)
+tests_policy_test_geoip_LDADD = libshm.a $(CHECK_LIBS)
+tests_policy_test_networks_SOURCES = tests/policy/test_networks.c policy/networks.c policy/lines.c
+tests_policy_test_networks_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_networks_LDADD = libshm.a $(CHECK_LIBS)
