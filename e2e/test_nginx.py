@@ -106,6 +106,21 @@ class Recipe:
                 self.assert_refused(self.ask("/api/data", fields))
         self.assertEqual(self.ask("/_fairvisor/decision").status, 429 if self.accel else 404)
 
+    def test_client_cannot_tell_where_it_is_from(self):
+        """fairvisord believes nginx about the client; nginx must not pass on what the client says."""
+        exits = os.path.join(self.temporary_folder(), "exits")
+        with open(exits, "w", encoding="ascii") as file:
+            file.write("192.0.2.0/24\n")
+        bundle = harness.one_rule(rate=1000, burst=1000, version=2)
+        bundle["kill_switches"] = [{"scope_key": "ip:tor", "scope_value": "true"}]
+        self.edge.write_settings(tor_exit_list=exits)
+        self.edge.write_policy(bundle)
+        self.edge.reload()
+        self.assertEqual(self.edge.decide(headers={"X-Tor-Exit": "true"}).status, 429)
+        for name in ("X-Tor-Exit", "x-tor-exit", "X_Tor_Exit"):
+            self.assertEqual(self.ask("/api/data", {name: "true"}).status, 200)
+        self.assertEqual(self.ask("/api/data", {"X-Country-Code": "?", "X-ASN": "?", "X-ASN-Type": "?"}).status, 200)
+
     def test_body_and_target_reach_the_backend(self):
         body = os.urandom(3 << 20)
         answer = self.ask("/a%2Fb/c%20d?x=%26&y", [("X-Mine", "1")], "POST", body, timeout=30)
