@@ -286,8 +286,8 @@ static void judge_charges(struct decision *decision, struct verdict *verdict, co
         bool is_charged = admission->is_admitted && !charge->is_held_back && decision->charges_cells;
         struct limit_state state;
 
-        if (charge->view.trips)
-            decide_counts_one(decision, COUNTER_breakers_opened);
+        if (charge->view.trips && !charge->has_no_room && decision->charges_cells && !decision->is_refused)
+            decide_counts_opened(decision, source->policy, charge->key);
         fill_state(&state, charge, source, is_charged && !decision->is_refused);
         decide_notes_limit(decision, charge, source, &state);
         if (charge->group != 0) {

@@ -76,6 +76,9 @@ enum decide_settlement {
 enum decide_settlement decide_reserve_settle(struct decider *decider, struct slice text,
                                              const struct decide_usage *usage, struct moment now);
 
+/* Whether the breaker of POLICY is open at NOW; when there is one for each identity, the one that opened last. */
+bool decide_guards_is_open(const struct decider *decider, const struct policy *policy, struct moment now);
+
 /* Judges without charging or counting, telling OBSERVER each step. Works on a read-only arena, and on none (every cell
  * fresh). */
 void decide_explain(struct decider *decider, const struct facts *facts, const struct claims *claims, struct moment now,

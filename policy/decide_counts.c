@@ -90,6 +90,41 @@ void decide_counts_would_reject(struct decision *decision, const struct charge_s
                       SLICE("fairvisor_would_reject_total"), labels, 2);
 }
 
+/* Names the two series that hold the key of the cell whose breaker opened last in POLICY. */
+static void name_opened(const struct policy *policy, size_t half, struct slice labels[2])
+{
+    labels[0] = policy->id;
+    labels[1] = half ? SLICE("high") : SLICE("low");
+}
+
+void decide_counts_opened(const struct decision *decision, const struct policy *policy, const uint64_t key[2])
+{
+    const struct arena *arena = decision->decider->arena;
+
+    if (!decision->counts)
+        return;
+    counters_add(decision->decider->slot, COUNTER_breakers_opened, 1);
+    for (size_t half = 0; half < 2; half++) {
+        struct slice labels[2];
+        struct series *series;
+
+        name_opened(policy, half, labels);
+        series = series_take(arena, SLICE("opened"), labels, 2);
+        if (series != arena->series) /* full: the series of overflow is a count */
+            atomic_store_explicit(&series->value, key[half], memory_order_relaxed);
+    }
+}
+
+void decide_counts_last_opened(const struct decider *decider, const struct policy *policy, uint64_t key[2])
+{
+    for (size_t half = 0; half < 2; half++) {
+        struct slice labels[2];
+
+        name_opened(policy, half, labels);
+        key[half] = series_read(decider->arena, SLICE("opened"), labels, 2);
+    }
+}
+
 /* Which of the counters from ratio_25 on a settled request belongs to: used in percent of what was reserved. */
 static int ratio_bucket(int64_t used, int64_t reserved)
 {

@@ -143,12 +143,16 @@ static void add_loop(struct decision *decision, const struct policy *policy, boo
 
 /* ---- circuit breaker ------------------------------------------------------------------------------------------------ */
 
+static struct cell_limit breaker_limit(const struct policy *policy)
+{
+    return (struct cell_limit){
+        .kind = CELL_BREAKER, .capacity = policy->breaker.threshold, .length_ns = policy->breaker.open_ns};
+}
+
 static void add_breaker(struct decision *decision, const struct policy *policy, bool is_shadow, uint32_t group,
                         int64_t spent)
 {
-    struct cell_limit limit = {.kind = CELL_BREAKER,
-                               .capacity = policy->breaker.threshold,
-                               .length_ns = policy->breaker.open_ns};
+    struct cell_limit limit = breaker_limit(policy);
     struct siphash hash = state_of(decision, policy, is_shadow);
 
     if (policy->breaker.is_per_identity)
@@ -164,4 +168,16 @@ void decide_guards_add(struct decision *decision, const struct policy *policy, b
         add_loop(decision, policy, is_shadow, group);
     if (policy->breaker.is_enabled && spent > 0)
         add_breaker(decision, policy, is_shadow, group, spent);
+}
+
+bool decide_guards_is_open(const struct decider *decider, const struct policy *policy, struct moment now)
+{
+    struct charge charge = {.limit = breaker_limit(policy)};
+    struct admission admission;
+
+    if (!decider->arena || !policy->breaker.is_enabled)
+        return false;
+    decide_counts_last_opened(decider, policy, charge.key);
+    admission_look(decider->arena, &charge, 1, now, &admission);
+    return !charge.view.fits && !charge.view.trips;
 }

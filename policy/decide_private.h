@@ -160,6 +160,12 @@ void decide_counts_verdict(const struct decision *decision, const struct verdict
 void decide_counts_usage(const struct decision *decision, const struct policy *policy, const struct decide_usage *usage,
                          int64_t reserved);
 
+/* A breaker of POLICY opened in the cell with KEY: counted, and remembered for decide_guards_is_open. */
+void decide_counts_opened(const struct decision *decision, const struct policy *policy, const uint64_t key[2]);
+
+/* Key of the cell that opened last; zeros when none ever did. */
+void decide_counts_last_opened(const struct decider *decider, const struct policy *policy, uint64_t key[2]);
+
 /* A shadow rule would have refused: remembered in the decision and counted. */
 void decide_counts_would_reject(struct decision *decision, const struct charge_source *source);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * The strict chunked reader: a small state machine that skips chunk data in bulk. Takes the bytes behind a head, says
- * where the body ends or why it cannot be one. Keeps nothing of the body.
+ * The strict chunked reader: a small state machine that takes chunk data in bulk. Takes the bytes behind a head, says
+ * where the body ends or why it cannot be one, and adds its data to the body.
  */
 #include "worker/chunk.h"
 
@@ -109,10 +109,11 @@ static enum chunk_result take_byte(struct chunk *chunk, unsigned char byte, uint
     return CHUNK_BAD;
 }
 
-static size_t skip_data(struct chunk *chunk, size_t size)
+static size_t take_data(struct chunk *chunk, const char *data, size_t size, struct body *body)
 {
     size_t taken = size < chunk->left ? size : (size_t)chunk->left;
 
+    body_add(body, data, taken);
     chunk->left -= taken;
     if (chunk->left == 0)
         chunk->state = DATA_CR;
@@ -120,7 +121,7 @@ static size_t skip_data(struct chunk *chunk, size_t size)
 }
 
 enum chunk_result chunk_feed(struct chunk *chunk, const char *data, size_t size, uint64_t max_body,
-                             uint32_t max_trailer, size_t *used)
+                             uint32_t max_trailer, struct body *body, size_t *used)
 {
     size_t at = 0;
 
@@ -128,7 +129,7 @@ enum chunk_result chunk_feed(struct chunk *chunk, const char *data, size_t size,
         enum chunk_result result;
 
         if (chunk->state == DATA) {
-            at += skip_data(chunk, size - at);
+            at += take_data(chunk, data + at, size - at, body);
             continue;
         }
         if (chunk->state >= TRAILER_START && ++chunk->trailer_bytes > max_trailer)

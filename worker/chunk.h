@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "worker/body.h"
+
 struct chunk {
     uint64_t left;          /* bytes of the current chunk that are still to come; while in a size line: the size */
     uint64_t body_size;     /* bytes of all chunks announced so far */
@@ -21,9 +23,10 @@ enum chunk_result { CHUNK_MORE, CHUNK_DONE, CHUNK_BAD, CHUNK_TOO_LARGE, CHUNK_TR
 
 void chunk_init(struct chunk *chunk);
 
-/* Takes SIZE bytes. *USED counts those that belong to the body, its trailer included; it is SIZE unless CHUNK_DONE.
- * After anything but CHUNK_MORE the state must not be used again without chunk_init. */
+/* Takes SIZE bytes and adds the chunks' data to BODY. *USED counts the bytes that belong to the message, its trailer
+ * included; it is SIZE unless CHUNK_DONE. After anything but CHUNK_MORE the state must not be used again without
+ * chunk_init. */
 enum chunk_result chunk_feed(struct chunk *chunk, const char *data, size_t size, uint64_t max_body,
-                             uint32_t max_trailer, size_t *used);
+                             uint32_t max_trailer, struct body *body, size_t *used);
 
 #endif

@@ -6,17 +6,23 @@
  *
  * Lingering: our side is shut down and what still comes is discarded for a while, so that no reset overtakes the
  * answer. All answers to one read are sent with one write. Parsing is request.c's, accepting listener.c's.
+ *
+ * A throttled answer is held back (hold.c) in READING_HEAD or ENDING: requests behind it wait, kept in their order. The
+ * client is read from meanwhile, as far as there is room, so that one that leaves is noticed.
  */
 #include "worker/conn.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "worker/hold.h"
 #include "worker/reply.h"
 #include "worker/request.h"
 
 #define FLUSH_SIZE       32768               /* answers to pipelined requests are sent when they are this many bytes */
 #define LINGER_MAX_BYTES (UINT32_C(4) << 20) /* discarded at most while lingering */
+#define KEEP_STEP        1024
+#define HELD_MAX_BYTES   WORKER_READ_SIZE /* behind a held answer nothing more is read when so many bytes wait */
 
 enum conn_state { READING_HEAD, READING_BODY, ENDING, LINGERING, CLOSED };
 
@@ -29,9 +35,10 @@ struct conn {
     };
     struct worker *worker;
     struct timeout timeout;
-    struct http http;
+    struct request_state request;
     struct request_origin origin;
-    char *kept; /* READING_HEAD: bytes not yet consumed; READING_BODY: the head */
+    struct hold *held; /* the answer that is held back, or NULL */
+    char *kept;        /* READING_HEAD: bytes not yet consumed; READING_BODY: the head */
     uint32_t kept_size;
     uint32_t kept_room;
     uint32_t lingered; /* bytes discarded */
@@ -73,19 +80,23 @@ static void close_conn(struct conn *conn)
     conn->state = CLOSED;
     timeouts_stop(&conn->timeout);
     forget_kept(conn);
+    request_fini(&conn->request);
+    hold_free(conn->held);
+    conn->held = NULL;
     uv_close(&conn->handle, on_closed);
     worker_count_connection(conn->worker, -1);
 }
 
 /* ---- keeping ---------------------------------------------------------------------------------------------------- */
 
-/* Appends to the kept bytes. Their number is bounded: a head's limit, and what one read brought on top. */
+/* Appends to the kept bytes. Their number is bounded: a head's limit, or HELD_MAX_BYTES, and what one read brought on
+ * top. */
 static bool keep(struct conn *conn, const char *data, size_t size)
 {
     size_t needed = conn->kept_size + size;
 
     if (needed > conn->kept_room) {
-        size_t room = needed < 1024 ? 1024 : needed;
+        size_t room = (needed + KEEP_STEP - 1) / KEEP_STEP * KEEP_STEP;
         char *grown = realloc(conn->kept, room);
 
         if (!grown)
@@ -176,12 +187,20 @@ static void set_reading(struct conn *conn, bool is_wanted)
         close_conn(conn);
 }
 
+/* Nothing is read from a client that has to take an answer first, or that has sent enough behind a held one. */
+static void update_reading(struct conn *conn)
+{
+    set_reading(conn, !conn->is_writing && !(conn->held && conn->kept_size + conn->lingered >= HELD_MAX_BYTES));
+}
+
 /* Says what the connection waits for now. HAS_ANSWERED: the wait began just now, whatever it was before. */
 static void wait_on(struct conn *conn, bool has_answered)
 {
     enum timeout_kind kind = TIMEOUT_IDLE;
 
-    if (conn->state == READING_BODY)
+    if (conn->held)
+        kind = TIMEOUT_HELD;
+    else if (conn->state == READING_BODY)
         kind = TIMEOUT_BODY;
     else if (conn->kept_size > 0)
         kind = TIMEOUT_HEAD;
@@ -189,29 +208,54 @@ static void wait_on(struct conn *conn, bool has_answered)
         timeouts_start(&conn->worker->timeouts, &conn->timeout, kind);
 }
 
+/* ---- answering -------------------------------------------------------------------------------------------------- */
+
+static void on_hold_over(void *context)
+{
+    struct conn *conn = context;
+
+    if (!conn->is_writing)
+        resume(conn);
+}
+
+/* Takes the answer behind the first ANSWERED bytes out of the outbox, for later. */
+static void hold_back(struct conn *conn, size_t answered, uint64_t delay_ms)
+{
+    struct outbox *out = &conn->worker->out;
+    struct slice answer = {out->data + answered, out->used - answered};
+
+    if (out->is_short) /* nothing of it may be sent: flush closes */
+        return;
+    conn->held = hold_new(&conn->worker->loop, answer, delay_ms, on_hold_over, conn);
+    if (conn->held)
+        out->used = answered;
+    else
+        out->is_short = true;
+}
+
 /* Takes one step of one request. Returns how many of the bytes it consumed; *IS_STARVED: it needs more than there are.
  */
-static size_t step(struct conn *conn, const char *data, size_t size, bool *is_starved)
+static size_t step(struct conn *conn, struct slice data, bool *is_starved)
 {
     struct slice head = {conn->kept, conn->kept_size};
-    size_t used = 0, head_size = 0;
-    enum request_progress progress;
+    size_t answered = conn->worker->out.used;
+    struct request_outcome outcome;
 
     if (conn->state == READING_BODY)
-        progress = request_continue(conn->worker, &conn->origin, &conn->http, head, data, size, &used);
+        outcome = request_continue(conn->worker, &conn->origin, &conn->request, head, data);
     else
-        progress = request_begin(conn->worker, &conn->origin, &conn->http, data, size, &used, &head_size);
-    switch (progress) {
+        outcome = request_begin(conn->worker, &conn->origin, &conn->request, data);
+    switch (outcome.progress) {
     case REQUEST_NEEDS_HEAD:
         *is_starved = true;
         return 0;
     case REQUEST_NEEDS_BODY:
         *is_starved = true;
-        if (conn->state == READING_HEAD && !keep(conn, data, head_size))
+        if (conn->state == READING_HEAD && !keep(conn, data.data, outcome.head_size))
             close_conn(conn);
         else
             conn->state = READING_BODY;
-        return used;
+        return outcome.used;
     case REQUEST_ANSWERED:
         conn->state = READING_HEAD;
         break;
@@ -219,35 +263,45 @@ static size_t step(struct conn *conn, const char *data, size_t size, bool *is_st
         conn->state = ENDING;
         break;
     }
+    if (outcome.delay_ms > 0)
+        hold_back(conn, answered, outcome.delay_ms);
     forget_kept(conn);
-    return used;
+    return outcome.used;
 }
 
-/* Goes through DATA request by request, then sends the answers and says what to wait for. DATA is not the kept buffer.
- */
+/* Sends what is in the outbox and says what to wait for. */
+static void settle_down(struct conn *conn, bool has_answered)
+{
+    if (conn->state != CLOSED)
+        flush(conn);
+    else
+        outbox_clear(&conn->worker->out);
+    if (conn->state == CLOSED)
+        return;
+    if (!conn->is_writing && !conn->held && conn->state == ENDING) {
+        finish(conn);
+        return;
+    }
+    if (!conn->is_writing)
+        wait_on(conn, has_answered);
+    update_reading(conn);
+}
+
+/* Goes through DATA request by request, then sends the answers. DATA is not the kept buffer. */
 static void consume(struct conn *conn, const char *data, size_t size)
 {
     bool has_answered = false, is_starved = false;
     size_t at = 0;
 
-    while (at < size && conn->state <= READING_BODY && !conn->is_writing && !is_starved) {
-        at += step(conn, data + at, size - at, &is_starved);
+    while (at < size && conn->state <= READING_BODY && !conn->is_writing && !conn->held && !is_starved) {
+        at += step(conn, (struct slice){data + at, size - at}, &is_starved);
         has_answered |= !is_starved;
         if (conn->worker->out.used >= FLUSH_SIZE)
             flush(conn);
     }
     if (conn->state == READING_HEAD && at < size && !keep(conn, data + at, size - at))
         close_conn(conn);
-    if (conn->state != CLOSED)
-        flush(conn);
-    else
-        outbox_clear(&conn->worker->out);
-    if (conn->is_writing)
-        set_reading(conn, false);
-    else if (conn->state == ENDING)
-        finish(conn);
-    else if (conn->state != CLOSED)
-        wait_on(conn, has_answered);
+    settle_down(conn, has_answered);
 }
 
 static void consume_kept(struct conn *conn)
@@ -261,10 +315,24 @@ static void consume_kept(struct conn *conn)
     free(data);
 }
 
+/* Bytes that come while an answer is held back: requests to be answered after it, or, when it is the last, nothing. */
+static void keep_behind_held(struct conn *conn, const char *data, size_t size)
+{
+    if (conn->state == ENDING)
+        conn->lingered += (uint32_t)size;
+    else if (!keep(conn, data, size))
+        close_conn(conn);
+    update_reading(conn);
+}
+
 /* A head that lacked its end cannot be complete before another line feed has come; not looking at it until then keeps
  * the work linear for a client that sends byte by byte. */
 static void on_bytes(struct conn *conn, const char *data, size_t size)
 {
+    if (conn->held) {
+        keep_behind_held(conn, data, size);
+        return;
+    }
     if (conn->state != READING_HEAD || conn->kept_size == 0) {
         consume(conn, data, size);
         return;
@@ -282,12 +350,21 @@ static void give_up(struct conn *conn, unsigned status)
 {
     request_give_up(conn->worker, status);
     forget_kept(conn);
+    request_fini(&conn->request);
     conn->state = ENDING;
-    flush(conn);
-    if (conn->is_writing)
-        set_reading(conn, false);
-    else if (conn->state == ENDING)
-        finish(conn);
+    settle_down(conn, true);
+}
+
+/* The client's side is at its end. Whoever waits for an answer that is held back is taken to have left. */
+static void on_end(struct conn *conn, bool is_orderly)
+{
+    bool is_cut_off = conn->state == READING_BODY || (conn->state == READING_HEAD && conn->kept_size > 0);
+
+    conn->has_ended = true;
+    if (is_orderly && is_cut_off && !conn->held)
+        give_up(conn, 400);
+    else
+        close_conn(conn);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
@@ -297,11 +374,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
     if (count == 0)
         return;
     if (count < 0) {
-        conn->has_ended = true;
-        if (count == UV_EOF && (conn->state == READING_BODY || (conn->state == READING_HEAD && conn->kept_size > 0)))
-            give_up(conn, 400);
-        else
-            close_conn(conn);
+        on_end(conn, count == UV_EOF);
     } else if (conn->state == LINGERING) {
         conn->lingered += (uint32_t)count;
         if (conn->lingered > LINGER_MAX_BYTES)
@@ -316,7 +389,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 /* The last answer is sent. A client that asked for the close itself expects nothing more: no need to linger. */
 static void finish(struct conn *conn)
 {
-    bool was_wished = conn->http.is_complete && !conn->http.keeps_alive;
+    bool was_wished = conn->request.http.is_complete && !conn->request.http.keeps_alive;
     uv_os_fd_t fd;
 
     if (conn->has_ended || was_wished || uv_fileno(&conn->handle, &fd) != 0 || shutdown(fd, SHUT_WR) != 0) {
@@ -328,19 +401,23 @@ static void finish(struct conn *conn)
     set_reading(conn, true);
 }
 
-/* The client took what was queued. */
+/* Puts the held answer, whose time is over, into the outbox. */
+static void release(struct conn *conn)
+{
+    outbox_add(&conn->worker->out, hold_answer(conn->held));
+    hold_free(conn->held);
+    conn->held = NULL;
+}
+
+/* The client took what was queued, or the time of a held answer is over. */
 static void resume(struct conn *conn)
 {
-    if (conn->state == ENDING) {
-        finish(conn);
-        return;
-    }
-    if (conn->state == READING_HEAD && conn->kept_size > 0)
+    if (conn->held && hold_is_over(conn->held))
+        release(conn);
+    if (!conn->held && conn->state == READING_HEAD && conn->kept_size > 0)
         consume_kept(conn);
     else
-        wait_on(conn, true);
-    if (!conn->is_writing)
-        set_reading(conn, true);
+        settle_down(conn, true);
 }
 
 void conn_on_timeout(struct timeout *timeout)
@@ -379,9 +456,7 @@ static void refuse(struct conn *conn)
     outbox_add(&conn->worker->out, reply_overloaded());
     counters_add(conn->worker->slot, COUNTER_http_503, 1);
     conn->state = ENDING;
-    flush(conn);
-    if (conn->state == ENDING && !conn->is_writing)
-        finish(conn);
+    settle_down(conn, true);
 }
 
 void conn_open(struct worker *worker, int fd, const struct sockaddr *peer, bool is_unix, bool is_ops, bool is_refused)
@@ -398,7 +473,7 @@ void conn_open(struct worker *worker, int fd, const struct sockaddr *peer, bool 
     conn->origin = (struct request_origin){.peer = {.is_unix = is_unix}, .is_ops = is_ops};
     if (!is_unix)
         address_from_sockaddr(peer, &conn->origin.peer.address);
-    http_init(&conn->http);
+    request_init(&conn->request);
     worker_count_connection(worker, 1);
     if (open_handle(conn, fd) != 0) {
         close(fd);

@@ -143,6 +143,42 @@ static void write_retry(const struct verdict *verdict, struct outbox *out)
     }
 }
 
+static void write_warnings(unsigned warnings, struct outbox *out)
+{
+    static const struct {
+        enum verdict_warning bit;
+        struct slice name;
+    } names[] = {
+        {VERDICT_BUDGET_WARN, SLICE("budget_warn")},
+        {VERDICT_BUDGET_THROTTLE, SLICE("budget_throttle")},
+        {VERDICT_LOOP_WARN, SLICE("loop_warn")},
+    };
+    struct slice separator = SLICE("X-Fairvisor-Warning: ");
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (!(warnings & names[i].bit))
+            continue;
+        outbox_add(out, separator);
+        outbox_add(out, names[i].name);
+        separator = SLICE(", ");
+    }
+    outbox_add(out, SLICE("\r\n"));
+}
+
+static void write_loop_count(int64_t count, struct outbox *out)
+{
+    outbox_add(out, SLICE("X-Fairvisor-Loop-Count: "));
+    outbox_number(out, (uint64_t)count);
+    outbox_add(out, SLICE("\r\n"));
+}
+
+static void write_reservation(const struct verdict *verdict, struct outbox *out)
+{
+    outbox_add(out, SLICE("X-Fairvisor-Reservation: "));
+    outbox_add(out, (struct slice){verdict->reservation, verdict->reservation_size});
+    outbox_add(out, SLICE("\r\n"));
+}
+
 void headers_write(struct headers *headers, const struct verdict *verdict, unsigned true_status, bool with_reason,
                    struct outbox *out)
 {
@@ -157,6 +193,12 @@ void headers_write(struct headers *headers, const struct verdict *verdict, unsig
         }
         write_retry(verdict, out);
     }
+    if (verdict->warnings)
+        write_warnings(verdict->warnings, out);
+    if (verdict->loop_count > 0)
+        write_loop_count(verdict->loop_count, out);
     if (verdict->has_limit)
         write_limit(headers, &verdict->limit, out);
+    if (verdict->is_allowed && verdict->reservation_size > 0)
+        write_reservation(verdict, out);
 }

@@ -69,9 +69,10 @@ enum http_result http_begin(struct http *http, const struct head *head, const ch
     return has_body ? HTTP_MORE : HTTP_DONE;
 }
 
-static enum http_result chunked_body(struct http *http, const char *data, size_t size, uint64_t max_body, size_t *used)
+static enum http_result chunked_body(struct http *http, const char *data, size_t size, uint64_t max_body,
+                                     struct body *body, size_t *used)
 {
-    enum chunk_result result = chunk_feed(&http->chunk, data, size, max_body, TRAILER_MAX_BYTES, used);
+    enum chunk_result result = chunk_feed(&http->chunk, data, size, max_body, TRAILER_MAX_BYTES, body, used);
 
     if (result == CHUNK_TOO_LARGE || result == CHUNK_TRAILER_TOO_LARGE)
         return HTTP_TOO_LARGE;
@@ -80,14 +81,16 @@ static enum http_result chunked_body(struct http *http, const char *data, size_t
     return http->is_complete ? HTTP_DONE : HTTP_MORE;
 }
 
-enum http_result http_body(struct http *http, const char *data, size_t size, uint64_t max_body, size_t *used)
+enum http_result http_body(struct http *http, const char *data, size_t size, uint64_t max_body, struct body *body,
+                           size_t *used)
 {
     if (http->is_chunked)
-        return chunked_body(http, data, size, max_body, used);
+        return chunked_body(http, data, size, max_body, body, used);
     if (http->content_left > max_body)
         return HTTP_TOO_LARGE;
     *used = size < http->content_left ? size : (size_t)http->content_left;
     http->content_left -= *used;
+    body_add(body, data, *used);
     if (!feed(http, data, *used) || http->is_complete != (http->content_left == 0))
         return HTTP_BAD;
     return http->is_complete ? HTTP_DONE : HTTP_MORE;

@@ -35,7 +35,9 @@ void http_init(struct http *http);
  * HTTP_MORE: one follows; HTTP_BAD: the library reads it differently, answer 400. */
 enum http_result http_begin(struct http *http, const struct head *head, const char *bytes);
 
-/* Takes SIZE bytes behind the head; *USED of them belong to this request. HTTP_TOO_LARGE: more than MAX_BODY. */
-enum http_result http_body(struct http *http, const char *data, size_t size, uint64_t max_body, size_t *used);
+/* Takes SIZE bytes behind the head, *USED of which belong to this request, and adds the body among them to BODY.
+ * HTTP_TOO_LARGE: more than MAX_BODY. */
+enum http_result http_body(struct http *http, const char *data, size_t size, uint64_t max_body, struct body *body,
+                           size_t *used);
 
 #endif

@@ -24,3 +24,13 @@ struct moment judge_request(struct worker *worker, const struct facts *facts, co
     counters_duration(worker->slot, boot_ns() - now.boot_ns);
     return now;
 }
+
+enum decide_settlement judge_settlement(struct worker *worker, struct slice text, const struct decide_usage *usage)
+{
+    return decide_reserve_settle(worker->decider, text, usage, moment_now());
+}
+
+bool judge_breaker_is_open(const struct worker *worker, const struct policy *policy)
+{
+    return decide_guards_is_open(worker->decider, policy, moment_now());
+}

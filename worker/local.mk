@@ -8,8 +8,10 @@ libworker_a_SOURCES = \
 	worker/listener.c worker/listener.h \
 	worker/timeouts.c worker/timeouts.h \
 	worker/conn.c worker/conn.h \
+	worker/hold.c worker/hold.h \
 	worker/head.c worker/head.h worker/head_fields.def \
 	worker/chunk.c worker/chunk.h \
+	worker/body.c worker/body.h \
 	worker/http.c worker/http.h \
 	worker/request.c worker/request.h \
 	worker/route.c worker/route.h \
@@ -19,6 +21,7 @@ libworker_a_SOURCES = \
 	worker/judge.c worker/judge.h \
 	worker/headers.c worker/headers.h \
 	worker/reject.c worker/reject.h \
+	worker/settle.c worker/settle.h \
 	worker/endpoints.c worker/endpoints.h \
 	worker/metrics.c worker/metrics.h \
 	worker/reply.c worker/reply.h \

@@ -11,6 +11,7 @@
 #include "config.h"
 #include "policy/verdict.h"
 #include "shm/series.h"
+#include "worker/judge.h"
 
 #define USAGE_MAX_AGE_NS NANOSECONDS_PER_SECOND
 
@@ -40,6 +41,13 @@ static void integer(struct outbox *out, int64_t value)
         text(out, "-");
     outbox_number(out, value < 0 ? -(uint64_t)value : (uint64_t)value);
     text(out, "\n");
+}
+
+static void sample(struct outbox *out, const char *name, const char *suffix)
+{
+    text(out, name);
+    text(out, suffix);
+    text(out, " ");
 }
 
 /* Nanoseconds as decimal seconds. */
@@ -89,11 +97,67 @@ static void single_seconds(struct outbox *out, const char *name, const char *hel
 
 /* ---- counters of the slots -------------------------------------------------------------------------------------- */
 
+/* The histogram of estimation ratios lies among the counters: its buckets, not cumulative, and its sum in percent. */
+static bool is_bucket_of_ratio(const struct counter_row *row)
+{
+    return strcmp(row->type, "ratio") == 0;
+}
+
+static bool is_sum_of_ratio(const struct counter_row *row)
+{
+    return strcmp(row->type, "ratio sum") == 0;
+}
+
+static bool is_of_ratio(const struct counter_row *row)
+{
+    return is_bucket_of_ratio(row) || is_sum_of_ratio(row);
+}
+
+static void write_ratio_sum(const struct arena *arena, enum counter counter, struct outbox *out)
+{
+    uint64_t percent = (uint64_t)counters_sum(arena, counter);
+
+    sample(out, counters_table[counter].name, "_sum");
+    outbox_number(out, percent / 100);
+    outbox_add(out,
+               (struct slice){(char[]){'.', (char)('0' + percent / 10 % 10), (char)('0' + percent % 10), '\n'}, 4});
+}
+
+static void write_ratios(const struct arena *arena, struct outbox *out)
+{
+    int64_t count = 0;
+    const char *name = NULL;
+
+    for (size_t i = 0; i < COUNTER_COUNT; i++) {
+        const struct counter_row *row = &counters_table[i];
+
+        if (is_sum_of_ratio(row))
+            write_ratio_sum(arena, (enum counter)i, out);
+        if (!is_bucket_of_ratio(row))
+            continue;
+        if (!name)
+            describe(out, row->name, "histogram", row->help);
+        name = row->name;
+        count += counters_sum(arena, (enum counter)i);
+        text(out, name);
+        text(out, "_bucket{");
+        text(out, row->labels);
+        text(out, "} ");
+        integer(out, count);
+    }
+    if (name) {
+        sample(out, name, "_count");
+        integer(out, count);
+    }
+}
+
 static void write_counters(const struct arena *arena, struct outbox *out)
 {
     for (size_t i = 0; i < COUNTER_COUNT; i++) {
         const struct counter_row *row = &counters_table[i];
 
+        if (is_of_ratio(row))
+            continue;
         if (i == 0 || strcmp(row->name, counters_table[i - 1].name) != 0)
             describe(out, row->name, row->type, row->help);
         text(out, row->name);
@@ -208,8 +272,56 @@ static void write_missing(const struct arena *arena, const struct bundle *bundle
     }
 }
 
-/* ---- the instance
- * ---------------------------------------------------------------------------------------------------- */
+/* Whether some rule of POLICY reserves tokens, so that there is something to settle. */
+static bool counts_tokens(const struct policy *policy)
+{
+    for (uint32_t i = 0; i < policy->rule_count; i++)
+        if (policy->rules[i].algorithm == ALGORITHM_TOKEN_BUCKET_LLM)
+            return true;
+    return policy->fallback && policy->fallback->algorithm == ALGORITHM_TOKEN_BUCKET_LLM;
+}
+
+static void write_tokens(const struct arena *arena, const struct policy *policy, struct slice type, struct outbox *out)
+{
+    const struct slice labels[] = {type, policy->id};
+
+    text(out, "fairvisor_tokens_consumed_total");
+    label(out, "{", "type", labels[0]);
+    label(out, ",", "policy", labels[1]);
+    text(out, "} ");
+    integer(out, (int64_t)series_read(arena, SLICE("fairvisor_tokens_consumed_total"), labels, 2));
+}
+
+static void write_tokens_consumed(const struct arena *arena, const struct bundle *bundle, struct outbox *out)
+{
+    describe(out, "fairvisor_tokens_consumed_total", "counter", "Tokens that settled requests used, by policy.");
+    for (uint32_t i = 0; i < bundle->policy_count; i++) {
+        if (!counts_tokens(&bundle->policies[i]))
+            continue;
+        write_tokens(arena, &bundle->policies[i], SLICE("prompt"), out);
+        write_tokens(arena, &bundle->policies[i], SLICE("completion"), out);
+    }
+}
+
+static void write_circuits(const struct worker *worker, struct outbox *out)
+{
+    const struct bundle *bundle = worker->bundle;
+
+    describe(
+        out, "fairvisor_circuit_state", "gauge",
+        "1 while the policy's circuit breaker is open, else 0. Of a policy whose breakers are per identity, the one "
+        "that opened last counts.");
+    for (uint32_t i = 0; i < bundle->policy_count; i++) {
+        if (!bundle->policies[i].breaker.is_enabled)
+            continue;
+        text(out, "fairvisor_circuit_state");
+        label(out, "{", "policy", bundle->policies[i].id);
+        text(out, "} ");
+        integer(out, judge_breaker_is_open(worker, &bundle->policies[i]));
+    }
+}
+
+/* ---- the instance ----------------------------------------------------------------------------------------------- */
 
 static void write_cells(struct worker *worker, struct outbox *out)
 {
@@ -268,10 +380,13 @@ void metrics_write(struct worker *worker, struct outbox *out)
     struct arena_status status;
 
     write_counters(&worker->arena, out);
+    write_ratios(&worker->arena, out);
     write_durations(&worker->arena, out);
     write_decisions(&worker->arena, worker->bundle, out);
     write_would_rejects(&worker->arena, worker->bundle, out);
     write_missing(&worker->arena, worker->bundle, out);
+    write_tokens_consumed(&worker->arena, worker->bundle, out);
+    write_circuits(worker, out);
     write_cells(worker, out);
     if (arena_read_status(&worker->arena, &status)) {
         write_config(worker, &status, out);

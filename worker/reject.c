@@ -4,6 +4,7 @@
  */
 #include "worker/reject.h"
 
+#include "shm/moment.h"
 #include "worker/headers.h"
 
 #define PROBLEM_TYPES "https://iana.org/assignments/http-problem-types#"
@@ -20,12 +21,12 @@ static const struct wording limit_words = {PROBLEM_TYPES "quota-exceeded", "Too 
                                            "rate_limit_exceeded",          "rate_limit_error",  "RESOURCE_EXHAUSTED"};
 static const struct wording budget_words = {PROBLEM_TYPES "quota-exceeded", "Budget exhausted", "insufficient_quota",
                                             "insufficient_quota",           "rate_limit_error", "RESOURCE_EXHAUSTED"};
-static const struct wording loop_words = {PROBLEM_TYPES "abnormal-usage-detected",
-                                          "Abnormal usage",
-                                          "rate_limit_error",
-                                          "rate_limit_exceeded",
-                                          "rate_limit_error",
-                                          "RESOURCE_EXHAUSTED"};
+static const struct wording abnormal_words = {PROBLEM_TYPES "abnormal-usage-detected",
+                                              "Abnormal usage",
+                                              "rate_limit_error",
+                                              "rate_limit_exceeded",
+                                              "rate_limit_error",
+                                              "RESOURCE_EXHAUSTED"};
 static const struct wording capacity_words = {PROBLEM_TYPES "temporary-reduced-capacity",
                                               "Temporarily reduced capacity",
                                               "server_error",
@@ -41,13 +42,13 @@ static const struct wording *const wordings[REASON_COUNT] = {
     [REASON_rate_limit_exceeded] = &limit_words,
     [REASON_budget_exhausted] = &budget_words,
     [REASON_tpm_exceeded] = &limit_words,
-    [REASON_tpd_exceeded] = &limit_words,
+    [REASON_tpd_exceeded] = &budget_words,
     [REASON_prompt_tokens_exceeded] = &limit_words,
     [REASON_max_tokens_per_request_exceeded] = &limit_words,
     [REASON_completion_tokens_exceeded] = &limit_words,
     [REASON_kill_switch_active] = &blocked_words,
-    [REASON_loop_detected] = &loop_words,
-    [REASON_circuit_breaker_open] = &budget_words,
+    [REASON_loop_detected] = &abnormal_words,
+    [REASON_circuit_breaker_open] = &abnormal_words,
     [REASON_concurrency_exceeded] = &limit_words,
     [REASON_identity_missing] = &blocked_words,
     [REASON_no_policy_matched] = &blocked_words,
@@ -68,48 +69,148 @@ static void add_text(struct outbox *out, const char *text)
 
 /* ---- the sentence every dialect carries ------------------------------------------------------------------------- */
 
+/* In double quotation marks, inside a JSON string. */
+static void write_quoted(struct slice name, struct outbox *out)
+{
+    outbox_add(out, SLICE("\\\""));
+    outbox_json(out, name);
+    outbox_add(out, SLICE("\\\""));
+}
+
+static void write_number(const char *before, uint64_t number, const char *behind, struct outbox *out)
+{
+    add_text(out, before);
+    outbox_number(out, number);
+    add_text(out, behind);
+}
+
+static uint64_t seconds_of(int64_t ns)
+{
+    return (uint64_t)(ns / NANOSECONDS_PER_SECOND) + (ns % NANOSECONDS_PER_SECOND != 0);
+}
+
+/* `The limit "name" of policy "id"`. */
+static void write_place(const struct policy *policy, const struct rule *rule, struct outbox *out)
+{
+    outbox_add(out, SLICE("The limit "));
+    if (rule->name.size > 0) {
+        write_quoted(rule->name, out);
+        outbox_add(out, SLICE(" "));
+    }
+    outbox_add(out, SLICE("of policy "));
+    write_quoted(policy->id, out);
+}
+
 static void write_limit_sentence(const struct verdict *verdict, struct outbox *out)
 {
     const struct limit_state *limit = &verdict->limit;
+    bool is_flight = limit->rule->algorithm == ALGORITHM_CONCURRENCY;
 
-    outbox_add(out, SLICE("The limit "));
-    if (limit->rule->name.size > 0) {
-        outbox_add(out, SLICE("\\\""));
-        outbox_json(out, limit->rule->name);
-        outbox_add(out, SLICE("\\\" "));
+    write_place(limit->policy, limit->rule, out);
+    write_number(" allows ", headers_units(limit->limit), "", out);
+    if (limit->rule->algorithm == ALGORITHM_TOKEN_BUCKET_LLM)
+        outbox_add(out, SLICE(" tokens"));
+    if (is_flight)
+        outbox_add(out, SLICE(" at a time"));
+    else
+        write_number(" in ", seconds_of(limit->window_ns), " s", out);
+    write_number("; left: ", headers_units(limit->remaining), ".", out);
+}
+
+static void write_cap(const struct verdict *verdict, int64_t cap, const char *what, struct outbox *out)
+{
+    write_place(verdict->policy, verdict->rule, out);
+    write_number(" allows ", (uint64_t)cap, " ", out);
+    add_text(out, what);
+    outbox_add(out, SLICE(" in one request."));
+}
+
+/* Loop detection has no rule: the policy says what a loop is. */
+static void write_loop(const struct verdict *verdict, struct outbox *out)
+{
+    const struct loop_detection *loop = &verdict->policy->loop;
+
+    outbox_add(out, SLICE("Policy "));
+    write_quoted(verdict->policy->id, out);
+    write_number(" found a loop: no more than ", (uint64_t)loop->threshold - 1, " identical requests may come", out);
+    write_number(" within ", seconds_of(loop->window_ns), " s.", out);
+}
+
+static void write_breaker(const struct verdict *verdict, struct outbox *out)
+{
+    const struct circuit_breaker *breaker = &verdict->policy->breaker;
+
+    outbox_add(out, SLICE("The circuit breaker of policy "));
+    write_quoted(verdict->policy->id, out);
+    write_number(" is open: spending grew beyond ", headers_units(breaker->threshold), " a minute.", out);
+    if (breaker->open_ns == 0)
+        outbox_add(out, SLICE(" It stays open until an operator resets it."));
+}
+
+static void write_other(const struct verdict *verdict, struct outbox *out)
+{
+    if (verdict->policy && verdict->rule) {
+        write_place(verdict->policy, verdict->rule, out);
+        outbox_add(out, SLICE(": "));
     }
-    outbox_add(out, SLICE("of policy \\\""));
-    outbox_json(out, limit->policy->id);
-    outbox_add(out, SLICE("\\\" allows "));
-    outbox_number(out, headers_units(limit->limit));
-    outbox_add(out, SLICE(" in "));
-    outbox_number(out, (uint64_t)((limit->window_ns + 999999999) / 1000000000));
-    outbox_add(out, SLICE(" s; left: "));
-    outbox_number(out, headers_units(limit->remaining));
-    outbox_add(out, SLICE("."));
+    outbox_json(out, slice_of(verdict_reasons[verdict->reason].help));
+    if (verdict->kill_switch && verdict->kill_switch->reason.size > 0) {
+        outbox_add(out, SLICE(" Reason: "));
+        outbox_json(out, verdict->kill_switch->reason);
+        outbox_add(out, SLICE("."));
+    }
+}
+
+/* Which limit, and how much of what. */
+static void write_cause(const struct verdict *verdict, struct outbox *out)
+{
+    const struct token_budget *tokens = verdict->rule ? &verdict->rule->config.token_budget : NULL;
+
+    if (verdict->has_limit)
+        write_limit_sentence(verdict, out);
+    else if (verdict->reason == REASON_loop_detected && verdict->policy)
+        write_loop(verdict, out);
+    else if (verdict->reason == REASON_circuit_breaker_open && verdict->policy)
+        write_breaker(verdict, out);
+    else if (verdict->reason == REASON_prompt_tokens_exceeded && tokens)
+        write_cap(verdict, tokens->max_prompt, "prompt tokens", out);
+    else if (verdict->reason == REASON_completion_tokens_exceeded && tokens)
+        write_cap(verdict, tokens->max_completion, "completion tokens", out);
+    else if (verdict->reason == REASON_max_tokens_per_request_exceeded && tokens)
+        write_cap(verdict, tokens->max_per_request, "tokens", out);
+    else
+        write_other(verdict, out);
+}
+
+/* Whether the wait that is told has an end at which this request may pass, although no client should sit it out. Of a
+ * request that is larger than its limit the wait is shorter than the limit's own reset. */
+static bool ends_by_waiting(const struct verdict *verdict)
+{
+    switch (verdict->reason) {
+    case REASON_budget_exhausted:
+    case REASON_tpd_exceeded:
+        return verdict->has_limit && verdict->limit.reset_ns <= verdict->retry_after_ns;
+    case REASON_circuit_breaker_open:
+        return verdict->policy && verdict->policy->breaker.open_ns > 0;
+    case REASON_loop_detected:
+        return true;
+    default:
+        return false;
+    }
 }
 
 static void write_message(const struct verdict *verdict, bool with_reason, struct outbox *out)
 {
-    if (!with_reason) {
+    if (with_reason)
+        write_cause(verdict, out);
+    else
         outbox_add(out, SLICE("The request was refused."));
-    } else if (verdict->has_limit) {
-        write_limit_sentence(verdict, out);
-    } else {
-        outbox_json(out, slice_of(verdict_reasons[verdict->reason].help));
-        if (verdict->kill_switch && verdict->kill_switch->reason.size > 0) {
-            outbox_add(out, SLICE(" Reason: "));
-            outbox_json(out, verdict->kill_switch->reason);
-            outbox_add(out, SLICE("."));
-        }
-    }
-    if (verdict->retry_cures) {
-        outbox_add(out, SLICE(" Come back in "));
-        outbox_number(out, headers_retry_seconds(verdict));
-        outbox_add(out, SLICE(" s."));
-    } else {
+    if (verdict->retry_cures)
+        write_number(" Come back in ", headers_retry_seconds(verdict), " s.", out);
+    else if (with_reason && ends_by_waiting(verdict))
+        write_number(" Retrying does not help before ", headers_retry_seconds(verdict), " s have passed.", out);
+    else
         outbox_add(out, SLICE(" Retrying does not help."));
-    }
 }
 
 /* ---- dialects --------------------------------------------------------------------------------------------------- */
@@ -205,6 +306,19 @@ static bool is_under(struct slice path, struct slice folder)
     return slice_has_prefix(path, folder) && (path.size == folder.size || path.data[folder.size] == '/');
 }
 
+/* A loop or an open breaker belongs to no rule: then all rules of the policy tell what its clients are. */
+static bool is_about_tokens(const struct verdict *verdict)
+{
+    const struct policy *policy = verdict->policy;
+
+    if (verdict->rule)
+        return verdict->rule->algorithm == ALGORITHM_TOKEN_BUCKET_LLM;
+    for (uint32_t i = 0; policy && i < policy->rule_count; i++)
+        if (policy->rules[i].algorithm == ALGORITHM_TOKEN_BUCKET_LLM)
+            return true;
+    return policy && policy->fallback && policy->fallback->algorithm == ALGORITHM_TOKEN_BUCKET_LLM;
+}
+
 static enum error_format choose_format(const struct verdict *verdict, struct slice path)
 {
     enum error_format format = verdict->policy ? verdict->policy->error_format : ERROR_FORMAT_AUTO;
@@ -213,7 +327,7 @@ static enum error_format choose_format(const struct verdict *verdict, struct sli
         return format;
     if (is_under(path, SLICE("/v1/messages")))
         return ERROR_FORMAT_ANTHROPIC;
-    if (verdict->rule && verdict->rule->algorithm == ALGORITHM_TOKEN_BUCKET_LLM)
+    if (is_about_tokens(verdict))
         return ERROR_FORMAT_OPENAI;
     return ERROR_FORMAT_PROBLEM;
 }

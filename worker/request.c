@@ -17,9 +17,11 @@
 struct request {
     struct reply reply;
     const struct request_origin *origin;
+    struct request_state *state;
     const struct head *head;
     const struct route *route; /* NULL: no such endpoint */
     struct slice suffix;
+    uint64_t delay_ms;
 };
 
 static const struct settings *settings_of(const struct request *request)
@@ -91,9 +93,11 @@ static void decide(struct request *request)
         reply_sentence(&request->reply, 400, SLICE(""), cause);
         return;
     }
+    facts.body = request->state->body.bytes;
     if (worker->bundle->uses_jwt)
         claims = tokens_claims(&worker->tokens, head_value(request->head, HEAD_FIELD_authorization));
     reply_set_date(worker, judge_request(worker, &facts, claims, &verdict).wall_ns / NANOSECONDS_PER_SECOND);
+    request->delay_ms = (uint64_t)verdict.delay_ms;
     if (verdict.is_allowed)
         reply_allow(request, &verdict);
     else
@@ -109,20 +113,30 @@ static enum request_progress answer(struct request *request)
     if (request->route && request->route->kind == ROUTE_DECISION)
         decide(request);
     else
-        endpoints_answer(&request->reply, request->route, request->head->method);
+        endpoints_answer(&request->reply, request->route, request->head->method, request->state->body.bytes);
     if (worker->body.is_short)
         worker->out.is_short = true;
     return request->reply.keeps_alive ? REQUEST_ANSWERED : REQUEST_LAST;
 }
 
-static enum request_progress read_body(struct request *request, struct http *http, const char *data, size_t size,
-                                       size_t *used)
+static enum request_progress refuse_body(struct request *request)
 {
-    switch (http_body(http, data, size, settings_of(request)->max_body_bytes, used)) {
+    request->reply.keeps_alive = false;
+    reply_refresh_date(request->reply.worker);
+    reply_sentence(&request->reply, 503, SLICE("Retry-After: 1\r\n"),
+                   "Too many bodies are on their way here at once; there is no memory for this one.");
+    return REQUEST_LAST;
+}
+
+static enum request_progress read_body(struct request *request, struct slice data, size_t *used)
+{
+    struct request_state *state = request->state;
+
+    switch (http_body(&state->http, data.data, data.size, settings_of(request)->max_body_bytes, &state->body, used)) {
     case HTTP_MORE:
-        return REQUEST_NEEDS_BODY;
+        return body_keep(&state->body) ? REQUEST_NEEDS_BODY : refuse_body(request);
     case HTTP_DONE:
-        return answer(request);
+        return state->body.is_lost ? refuse_body(request) : answer(request);
     case HTTP_TOO_LARGE:
         return refuse(request, 413, "The request's body is larger than max_body_bytes allows.");
     case HTTP_BAD:
@@ -131,74 +145,110 @@ static enum request_progress read_body(struct request *request, struct http *htt
     return refuse(request, 400, "The request's body does not keep to its chunked framing.");
 }
 
-static enum request_progress begin_body(struct request *request, struct http *http, const char *data, size_t size,
-                                        size_t *used)
+/* Whether somebody will look into the body that follows. */
+static bool wants_body(const struct request *request)
+{
+    return request->route->kind == ROUTE_SETTLE || request->reply.worker->bundle->uses_body;
+}
+
+static enum request_progress begin_body(struct request *request, struct slice data, size_t *used)
 {
     const struct head *head = request->head;
-    size_t taken = 0;
+    struct worker *worker = request->reply.worker;
     enum request_progress progress;
+    size_t taken = 0;
 
-    if (!request->route || request->route->kind != ROUTE_DECISION) {
+    if (!route_reads_body(request->route) || !route_takes(request->route, head->method)) {
         request->reply.keeps_alive = false;
         return answer(request);
     }
-    progress = read_body(request, http, data + head->size, size - head->size, &taken);
+    body_begin(&request->state->body, wants_body(request) ? &worker->bodies : NULL);
+    progress = read_body(request, (struct slice){data.data + head->size, data.size - head->size}, &taken);
     *used = head->size + taken;
     if (progress == REQUEST_NEEDS_BODY && head->expects_continue && taken == 0)
-        reply_continue(request->reply.worker);
+        reply_continue(worker);
     return progress;
 }
 
 static void prepare(struct request *request, struct worker *worker, const struct request_origin *origin,
-                    const struct head *head, bool keeps_alive)
+                    struct request_state *state, const struct head *head, bool keeps_alive)
 {
     *request = (struct request){.reply = {.worker = worker,
                                           .is_bodyless = slice_equal(head->method, SLICE("HEAD")),
                                           .is_old = head->minor == 0,
                                           .keeps_alive = keeps_alive && !worker->is_draining},
                                 .origin = origin,
+                                .state = state,
                                 .head = head};
 }
 
-enum request_progress request_begin(struct worker *worker, const struct request_origin *origin, struct http *http,
-                                    const char *data, size_t size, size_t *used, size_t *head_size)
+static enum request_progress begin(struct request *request, struct slice data, size_t *used)
 {
-    struct request request;
-    struct head head;
-    enum head_result result = head_parse(data, size, &worker->head_limits, worker->fields, &head);
-    enum http_result framing;
+    const struct head *head = request->head;
+    struct http *http = &request->state->http;
+    enum http_result framing = http_begin(http, head, data.data);
 
-    *used = 0;
-    if (result == HEAD_INCOMPLETE)
-        return REQUEST_NEEDS_HEAD;
-    *head_size = *used = head.size;
-    prepare(&request, worker, origin, &head, true);
-    if (result == HEAD_REFUSED)
-        return refuse(&request, head.status, head.cause);
-    framing = http_begin(http, &head, data);
-    request.reply.keeps_alive &= http->keeps_alive;
+    request->reply.keeps_alive &= http->keeps_alive;
     if (framing == HTTP_BAD)
-        return refuse(&request, 400, "The request's head is not what HTTP/1.1 allows.");
-    if (head.is_expectation_unknown)
-        return refuse(&request, 417, "The only expectation known here is 100-continue.");
-    request.route = route_find(head.target, origin->is_ops, worker->has_ops_listener, &request.suffix);
-    return framing == HTTP_MORE ? begin_body(&request, http, data, size, used) : answer(&request);
+        return refuse(request, 400, "The request's head is not what HTTP/1.1 allows.");
+    if (head->is_expectation_unknown)
+        return refuse(request, 417, "The only expectation known here is 100-continue.");
+    request->route =
+        route_find(head->target, request->origin->is_ops, request->reply.worker->has_ops_listener, &request->suffix);
+    return framing == HTTP_MORE ? begin_body(request, data, used) : answer(request);
 }
 
-enum request_progress request_continue(struct worker *worker, const struct request_origin *origin, struct http *http,
-                                       struct slice head_bytes, const char *data, size_t size, size_t *used)
+void request_init(struct request_state *state)
+{
+    *state = (struct request_state){.body = {0}};
+    http_init(&state->http);
+}
+
+void request_fini(struct request_state *state)
+{
+    body_end(&state->body);
+}
+
+struct request_outcome request_begin(struct worker *worker, const struct request_origin *origin,
+                                     struct request_state *state, struct slice data)
 {
     struct request request;
     struct head head;
+    enum head_result result = head_parse(data.data, data.size, &worker->head_limits, worker->fields, &head);
+    struct request_outcome outcome = {.progress = REQUEST_NEEDS_HEAD};
 
-    *used = 0;
+    if (result == HEAD_INCOMPLETE)
+        return outcome;
+    outcome.head_size = outcome.used = head.size;
+    prepare(&request, worker, origin, state, &head, true);
+    if (result == HEAD_REFUSED)
+        outcome.progress = refuse(&request, head.status, head.cause);
+    else
+        outcome.progress = begin(&request, data, &outcome.used);
+    outcome.delay_ms = request.delay_ms;
+    if (outcome.progress != REQUEST_NEEDS_BODY)
+        request_fini(state);
+    return outcome;
+}
+
+struct request_outcome request_continue(struct worker *worker, const struct request_origin *origin,
+                                        struct request_state *state, struct slice head_bytes, struct slice data)
+{
+    struct request request;
+    struct head head;
+    struct request_outcome outcome = {.progress = REQUEST_LAST};
+
     if (head_parse(head_bytes.data, head_bytes.size, &worker->head_limits, worker->fields, &head) != HEAD_COMPLETE) {
         request_give_up(worker, 400);
-        return REQUEST_LAST;
+    } else {
+        prepare(&request, worker, origin, state, &head, state->http.keeps_alive);
+        request.route = route_find(head.target, origin->is_ops, worker->has_ops_listener, &request.suffix);
+        outcome.progress = read_body(&request, data, &outcome.used);
+        outcome.delay_ms = request.delay_ms;
     }
-    prepare(&request, worker, origin, &head, http->keeps_alive);
-    request.route = route_find(head.target, origin->is_ops, worker->has_ops_listener, &request.suffix);
-    return read_body(&request, http, data, size, used);
+    if (outcome.progress != REQUEST_NEEDS_BODY)
+        request_fini(state);
+    return outcome;
 }
 
 void request_give_up(struct worker *worker, unsigned status)

@@ -7,7 +7,7 @@
  *   head      head_parse            bytes -> method, target, version, fields      400* 414* 431* 501* 505*
  *   begin     http_begin            framing: body? keep-alive?                    400*
  *   route     route_find            which endpoint                                404 405
- *   body      http_body, chunk      read and dropped, up to max_body_bytes        400* 408* 413* 417*
+ *   body      http_body, chunk      read, up to max_body_bytes; kept if wanted    400* 408* 413* 417* 503*
  *   extract   extract_facts         the original request, whose it is             400
  *   claims    tokens_claims         what the bearer token says
  *   judge     judge_request         facts -> verdict
@@ -15,16 +15,24 @@
  *   reject    reject_write          verdict -> body of a refusal
  *   reply     reply_begin, _end     status line, frame, outbox                    200 204 401 403 429 503
  *
- * An endpoint that wants no body answers before a body is read, and then closes the connection.
+ * A settlement goes from its body to settle_answer, which may answer 200 400 404 409 410 503. An endpoint that wants no
+ * body answers before a body is read, and then closes the connection.
  */
 #ifndef FAIRVISOR_WORKER_REQUEST_H
 #define FAIRVISOR_WORKER_REQUEST_H
 
 #include <stddef.h>
 
+#include "worker/body.h"
 #include "worker/client.h"
 #include "worker/http.h"
 #include "worker/worker.h"
+
+/* What a connection knows of the request it is reading. */
+struct request_state {
+    struct http http;
+    struct body body; /* empty between requests */
+};
 
 /* Where a request comes from: a connection's constant facts. */
 struct request_origin {
@@ -39,14 +47,27 @@ enum request_progress {
     REQUEST_LAST,       /* the answer is in the outbox; send it and close */
 };
 
-/* Begins with the SIZE bytes of DATA. *USED: how many belong to this request (0 for REQUEST_NEEDS_HEAD); for
- * REQUEST_NEEDS_BODY the first *HEAD_SIZE of them are the head, which the caller must keep. */
-enum request_progress request_begin(struct worker *worker, const struct request_origin *origin, struct http *http,
-                                    const char *data, size_t size, size_t *used, size_t *head_size);
+/* What a step came to. */
+struct request_outcome {
+    enum request_progress progress;
+    size_t used; /* so many bytes belong to this request; 0 for REQUEST_NEEDS_HEAD */
+    size_t
+        head_size; /* REQUEST_NEEDS_BODY of request_begin: the first so many are the head, to be kept by the caller */
+    uint64_t delay_ms; /* hold the answer back for so long; what is in the outbox before it is not meant */
+};
+
+void request_init(struct request_state *state);
+
+/* Gives up what is kept of a request. Again: nothing. */
+void request_fini(struct request_state *state);
+
+/* Begins with the bytes of DATA. */
+struct request_outcome request_begin(struct worker *worker, const struct request_origin *origin,
+                                     struct request_state *state, struct slice data);
 
 /* Goes on with more of the body. HEAD_BYTES are what request_begin saw of the head. */
-enum request_progress request_continue(struct worker *worker, const struct request_origin *origin, struct http *http,
-                                       struct slice head_bytes, const char *data, size_t size, size_t *used);
+struct request_outcome request_continue(struct worker *worker, const struct request_origin *origin,
+                                        struct request_state *state, struct slice head_bytes, struct slice data);
 
 /* Puts the answer to a request that never came to its end into the outbox: 408 for one too slow, 400 for one cut off.
  */

@@ -20,9 +20,10 @@ static const struct route routes[] = {
     {ROUTE_DECISION, PATH("/v1/forward-auth"), .source = ROUTE_SOURCE_FORWARDED},
     {ROUTE_DECISION, PATH("/v1/accel"), .is_accel = true, .source = ROUTE_SOURCE_ORIGINAL},
     {ROUTE_DECISION, PATH("/v1/accel"), .is_prefix = true, .is_accel = true, .source = ROUTE_SOURCE_ORIGINAL},
-    {ROUTE_LIVE, PATH("/livez"), .reads_only = true},
-    {ROUTE_READY, PATH("/readyz"), .reads_only = true},
-    {ROUTE_METRICS, PATH("/metrics"), .reads_only = true, .is_ops = true},
+    {ROUTE_SETTLE, PATH("/v1/settle"), .methods = ROUTE_POST, .is_ops = true},
+    {ROUTE_LIVE, PATH("/livez"), .methods = ROUTE_READS},
+    {ROUTE_READY, PATH("/readyz"), .methods = ROUTE_READS},
+    {ROUTE_METRICS, PATH("/metrics"), .methods = ROUTE_READS, .is_ops = true},
 };
 
 static bool names(const struct route *route, struct slice path)
@@ -54,5 +55,18 @@ const struct route *route_find(struct slice target, bool is_ops, bool has_ops, s
 
 bool route_takes(const struct route *route, struct slice method)
 {
-    return !route->reads_only || slice_equal(method, SLICE("GET")) || slice_equal(method, SLICE("HEAD"));
+    switch (route->methods) {
+    case ROUTE_READS:
+        return slice_equal(method, SLICE("GET")) || slice_equal(method, SLICE("HEAD"));
+    case ROUTE_POST:
+        return slice_equal(method, SLICE("POST"));
+    case ROUTE_ANY_METHOD:
+        break;
+    }
+    return true;
+}
+
+bool route_reads_body(const struct route *route)
+{
+    return route && (route->kind == ROUTE_DECISION || route->kind == ROUTE_SETTLE);
 }

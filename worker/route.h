@@ -19,15 +19,17 @@ enum route_source {
     ROUTE_SOURCE_FORWARDED, /* X-Forwarded-* */
 };
 
-enum route_kind { ROUTE_DECISION, ROUTE_LIVE, ROUTE_READY, ROUTE_METRICS };
+enum route_kind { ROUTE_DECISION, ROUTE_SETTLE, ROUTE_LIVE, ROUTE_READY, ROUTE_METRICS };
+
+enum route_methods { ROUTE_ANY_METHOD, ROUTE_READS, ROUTE_POST };
 
 struct route {
     enum route_kind kind;
     struct slice path;
-    bool is_prefix;  /* the path and all that follows it; else exactly the path */
-    bool is_ops;     /* only on the operator's listeners, when there are any */
-    bool reads_only; /* GET and HEAD; else any method */
-    bool is_accel;   /* an allow is an X-Accel-Redirect */
+    bool is_prefix; /* the path and all that follows it; else exactly the path */
+    bool is_ops;    /* only on the operator's listeners, when there are any */
+    bool is_accel;  /* an allow is an X-Accel-Redirect */
+    enum route_methods methods;
     enum route_source source;
 };
 
@@ -37,5 +39,8 @@ const struct route *route_find(struct slice target, bool is_ops, bool has_ops, s
 
 /* Whether METHOD may be used on ROUTE; otherwise the answer is 405. */
 bool route_takes(const struct route *route, struct slice method);
+
+/* Whether a body is read for ROUTE, which may be NULL. */
+bool route_reads_body(const struct route *route);
 
 #endif

@@ -16,6 +16,7 @@ enum timeout_kind {
     TIMEOUT_IDLE,   /* for the next request */
     TIMEOUT_WRITE,  /* for the client to take an answer */
     TIMEOUT_LINGER, /* for the client to close after our last answer */
+    TIMEOUT_HELD,   /* for the end of a throttle's delay, which has a timer of its own */
     TIMEOUT_KINDS,
     TIMEOUT_NONE = TIMEOUT_KINDS,
 };

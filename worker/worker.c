@@ -20,7 +20,8 @@
 #define DRAIN_MS       35000 /* after which the worker leaves, whoever is still connected */
 #define DRAIN_IDLE_MS  10000 /* after which a draining worker closes connections that stay idle */
 #define LINGER_MS      2000
-#define SCRATCH_FACTOR 2 /* decide_new: at least twice max_header_bytes */
+#define SCRATCH_FACTOR 2                     /* decide_new: at least twice max_header_bytes */
+#define BODIES_BYTES   (UINT64_C(256) << 20) /* of all bodies that are gathered at a time, and twice the largest one */
 
 /* ---- making ----------------------------------------------------------------------------------------------------- */
 
@@ -69,6 +70,7 @@ static bool allocate(struct worker *worker, struct failure *failure)
     const struct settings *settings = &worker->handoff.settings;
     size_t head = (size_t)settings->max_header_bytes;
 
+    worker->bodies.most = BODIES_BYTES + 2 * settings->max_body_bytes;
     worker->head_limits = (struct head_limits){.bytes = head, .fields = (size_t)settings->max_headers};
     worker->fields = calloc((size_t)settings->max_headers, sizeof(*worker->fields));
     worker->read_buffer = malloc(WORKER_READ_SIZE);
@@ -224,7 +226,8 @@ bool worker_open(struct worker *worker, struct failure *failure)
                                             [TIMEOUT_BODY] = settings->body_timeout_ms,
                                             [TIMEOUT_IDLE] = settings->idle_timeout_ms,
                                             [TIMEOUT_WRITE] = settings->body_timeout_ms,
-                                            [TIMEOUT_LINGER] = LINGER_MS};
+                                            [TIMEOUT_LINGER] = LINGER_MS,
+                                            [TIMEOUT_HELD] = UINT64_MAX / 2};
     int error = uv_loop_init(&worker->loop);
 
     if (error != 0)

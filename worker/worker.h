@@ -16,6 +16,7 @@
 #include "shm/counters.h"
 #include "shm/handoff.h"
 #include "shm/sealed.h"
+#include "worker/body.h"
 #include "worker/head.h"
 #include "worker/headers.h"
 #include "worker/outbox.h"
@@ -51,6 +52,7 @@ struct worker {
     char *host_buffer;           /* room for one canonical host */
     struct outbox out;           /* answers on their way to one connection */
     struct outbox body;          /* of the answer being made */
+    struct body_store bodies;    /* of requests on their way */
     char date[WORKER_DATE_SIZE]; /* the Server and Date fields, made once a second */
     size_t date_size;
     int64_t date_second;

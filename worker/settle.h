@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * POST /v1/settle (contract, sections 2 and 6): what a request that was let through really used.
+ *
+ *   {"reservation": text, "prompt_tokens": n, "completion_tokens": n, "model": text}
+ *
+ * The reservation is X-Fairvisor-Reservation as it came. Tokens that are not told are none, which is right for the end
+ * of a request that only held a place in a concurrency limit. The answer is JSON:
+ *
+ *   200 settled          400 invalid (its message names the member)
+ *   404 unknown          409 settled_before
+ *   410 expired          503 busy
+ */
+#ifndef FAIRVISOR_WORKER_SETTLE_H
+#define FAIRVISOR_WORKER_SETTLE_H
+
+#include <stdbool.h>
+
+#include "policy/decide.h"
+#include "policy/region.h"
+#include "worker/outbox.h"
+#include "worker/reply.h"
+
+struct settle_demand {
+    struct slice reservation;
+    struct decide_usage usage;
+};
+
+/* Reads TEXT strictly: unknown and repeated members are mistakes. DEMAND's text lies in TEXT or in REGION. false:
+ * COMPLAINT got a sentence that names place, cause and cure. */
+bool settle_read(struct slice text, struct region *region, struct settle_demand *demand, struct outbox *complaint);
+
+/* Answers a settlement whose body is TEXT. */
+void settle_answer(const struct reply *reply, struct slice text);
+
+#endif
