@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * http-parser behind four functions: begin a request, take its body. It decides keep-alive and framing; upgrades are
- * ignored. Never sees a byte that head.c or chunk.c did not accept.
+ * http-parser behind four functions: begin a request, take its body. The library frames bodies; upgrades are ignored. It
+ * never sees a byte that head.c or chunk.c did not accept.
  */
 #include "worker/http.h"
 
@@ -12,9 +12,6 @@
 
 static int on_headers_complete(http_parser *parser)
 {
-    struct http *http = parser->data;
-
-    http->keeps_alive = http_should_keep_alive(parser) != 0;
     parser->upgrade = 0;
     return 0;
 }
@@ -55,18 +52,51 @@ static bool feed(struct http *http, const char *data, size_t size)
            HTTP_PARSER_ERRNO(&http->parser) == HPE_OK;
 }
 
+/* True when the comma list in VALUE has the TOKEN, but for case. */
+static bool has_token(struct slice value, struct slice token)
+{
+    while (value.size > 0) {
+        const char *comma = memchr(value.data, ',', value.size);
+        size_t size = comma ? (size_t)(comma - value.data) : value.size;
+
+        if (slice_equal_nocase(slice_trim((struct slice){value.data, size}), token))
+            return true;
+        size += comma ? 1 : 0;
+        value = (struct slice){value.data + size, value.size - size};
+    }
+    return false;
+}
+
+/* RFC 9112 9.3: `close` wins, then `keep-alive`, then the version. */
+static bool is_persistent(const struct head *head)
+{
+    bool keeps_alive = head->minor > 0;
+
+    for (size_t i = head->first[HEAD_FIELD_connection]; i > 0 && i <= head->field_count; i++) {
+        if (!head_is_named(head->fields[i - 1].name, HEAD_FIELD_connection))
+            continue;
+        if (has_token(head->fields[i - 1].value, SLICE("close")))
+            return false;
+        keeps_alive = keeps_alive || has_token(head->fields[i - 1].value, SLICE("keep-alive"));
+    }
+    return keeps_alive;
+}
+
 enum http_result http_begin(struct http *http, const struct head *head, const char *bytes)
 {
     bool has_body = head->is_chunked || head->content_length > 0;
 
-    http->is_complete = false;
+    http->keeps_alive = is_persistent(head);
+    http->is_complete = !has_body;
+    if (!has_body)
+        return HTTP_DONE;
     http->is_chunked = head->is_chunked;
     http->content_left = head->content_length;
     if (head->is_chunked)
         chunk_init(&http->chunk);
-    if (!feed(http, bytes, head->size) || http->is_complete == has_body)
+    if (!feed(http, bytes, head->size) || http->is_complete)
         return HTTP_BAD;
-    return has_body ? HTTP_MORE : HTTP_DONE;
+    return HTTP_MORE;
 }
 
 static enum http_result chunked_body(struct http *http, const char *data, size_t size, uint64_t max_body,

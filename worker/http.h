@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
  * Message framing of one connection: where a request ends and whether the next one may follow. The one place that knows
- * the HTTP parser library; what it is fed has passed head.c and chunk.c before, and both must agree on every end.
+ * the HTTP parser library; what it is fed has passed head.c and chunk.c before, and both must agree on every end. A request
+ * without a body has no end to find: the library is not asked about it.
  */
 #ifndef FAIRVISOR_WORKER_HTTP_H
 #define FAIRVISOR_WORKER_HTTP_H
