@@ -6,7 +6,6 @@
 
 #include "policy/geoip.h"
 
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -146,19 +145,13 @@ static bool read_asn(const MMDB_entry_s *entry, uint32_t *number)
 
 static bool find(const struct geoip *geoip, const struct address *address, MMDB_entry_s *entry)
 {
-    struct sockaddr_in ipv4 = {.sin_family = AF_INET};
-    struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6};
+    struct sockaddr_storage asked;
     MMDB_lookup_result_s result;
-    const void *asked = &ipv4;
     int error;
 
-    if (address->family == ADDRESS_NONE)
+    if (!address_to_sockaddr(address, &asked))
         return false;
-    memcpy(&ipv4.sin_addr, address->bytes, sizeof(ipv4.sin_addr));
-    memcpy(&ipv6.sin6_addr, address->bytes, sizeof(ipv6.sin6_addr));
-    if (address->family == ADDRESS_IPV6)
-        asked = &ipv6;
-    result = MMDB_lookup_sockaddr(&geoip->database, asked, &error);
+    result = MMDB_lookup_sockaddr(&geoip->database, (const struct sockaddr *)&asked, &error);
     *entry = result.entry;
     return error == MMDB_SUCCESS && result.found_entry;
 }

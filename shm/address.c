@@ -128,6 +128,21 @@ void address_from_sockaddr(const struct sockaddr *peer, struct address *address)
     }
 }
 
+bool address_to_sockaddr(const struct address *address, struct sockaddr_storage *peer)
+{
+    struct sockaddr_in ipv4 = {.sin_family = AF_INET};
+    struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6};
+
+    memset(peer, 0, sizeof(*peer));
+    memcpy(&ipv4.sin_addr, address->bytes, sizeof(ipv4.sin_addr));
+    memcpy(&ipv6.sin6_addr, address->bytes, sizeof(ipv6.sin6_addr));
+    if (address->family == ADDRESS_IPV4)
+        memcpy(peer, &ipv4, sizeof(ipv4));
+    else
+        memcpy(peer, &ipv6, sizeof(ipv6));
+    return address->family != ADDRESS_NONE;
+}
+
 static size_t print_ipv4(const uint8_t bytes[4], char *text)
 {
     char *end = text;

@@ -38,6 +38,9 @@ bool address_parse_forwarded(struct slice text, struct address *address);
 /* The peer of an accepted socket; ADDRESS_NONE for AF_UNIX and everything else. */
 void address_from_sockaddr(const struct sockaddr *peer, struct address *address);
 
+/* The other way round, with port 0. false for ADDRESS_NONE. */
+bool address_to_sockaddr(const struct address *address, struct sockaddr_storage *peer);
+
 /* Writes the canonical text (RFC 5952) and its NUL; returns its length, 0 for ADDRESS_NONE. */
 size_t address_print(const struct address *address, char text[ADDRESS_TEXT_SIZE]);
 

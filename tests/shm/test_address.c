@@ -270,6 +270,24 @@ START_TEST(nobody_is_in_a_network_of_nothing)
 }
 END_TEST
 
+START_TEST(addresses_become_sockets_addresses_again)
+{
+    static const char *const texts[] = {"192.0.2.7", "2001:db8::7", "::", "255.255.255.255"};
+    struct address none = {.family = ADDRESS_NONE};
+    struct sockaddr_storage peer;
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct address address, again;
+
+        ck_assert(address_parse(slice_of(texts[i]), &address));
+        ck_assert(address_to_sockaddr(&address, &peer));
+        address_from_sockaddr((struct sockaddr *)&peer, &again);
+        ck_assert_mem_eq(&again, &address, sizeof(address));
+    }
+    ck_assert(!address_to_sockaddr(&none, &peer));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("address");
@@ -285,6 +303,7 @@ int main(void)
     tcase_add_test(tests, knows_peers);
     tcase_add_loop_test(tests, knows_networks, 0, LENGTH(networks));
     tcase_add_test(tests, nobody_is_in_a_network_of_nothing);
+    tcase_add_test(tests, addresses_become_sockets_addresses_again);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
