@@ -376,8 +376,10 @@ START_TEST(values_are_brought_to_one_form)
     static const struct {
         const char *key, *given, *value; /* NULL: refused */
     } values[] = {
-        {"ip:country", "de", "DE"},   {"ip:country", "DEU", NULL}, {"ip:asn", "AS64496", "64496"},
-        {"ip:asn", "64496", "64496"}, {"ip:asn", "0", NULL},       {"ip:asn", "Google", NULL},
+        {"ip:country", "de", "DE"},     {"ip:country", "DEU", NULL},
+        {"ip:asn", "AS64496", "64496"}, {"ip:asn", "64496", "64496"},
+        {"ip:asn", "0", NULL},          {"ip:asn", "Google", NULL},
+        {"ip:type", "Hosting", NULL},   {"ip:type", "hosting", "hosting"},
     };
 
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
