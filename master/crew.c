@@ -77,7 +77,8 @@ static void plan_replacement(struct crew *crew, struct crew_worker *worker, cons
 static bool is_obedient(const struct crew_worker *worker, int status)
 {
     return status == 0 ||
-           (WIFSIGNALED(status) && WTERMSIG(status) == worker->last_signal && WTERMSIG(status) != SIGKILL);
+           (WIFSIGNALED(status) && (WTERMSIG(status) == worker->last_signal || WTERMSIG(status) == SIGQUIT) &&
+            WTERMSIG(status) != SIGKILL);
 }
 
 static void on_worker_exit(void *context, pid_t pid, int status)
