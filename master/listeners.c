@@ -97,7 +97,7 @@ static void close_row(const struct listener *row, uint32_t first, bool remove_fi
         unlink(row->where.path);
 }
 
-/* The new sockets of addresses that were there before are served now, or gone. */
+/* The new sockets of addresses that were there before are served now. */
 static void unsteer(const struct listeners *before, const struct listeners *listeners)
 {
     for (uint32_t i = 0; i < listeners->count; i++) {
@@ -132,7 +132,7 @@ void listeners_abort(const struct listeners *current, struct listeners *next)
 {
     for (uint32_t i = 0; i < next->count; i++)
         close_row(&next->rows[i], count_kept(current, &next->rows[i]), true);
-    unsteer(current, next);
+    /* Still steered: workers that are about to end may hold the new sockets a little longer than we do. */
     next->count = 0;
 }
 
