@@ -70,6 +70,17 @@ class TestDeath(harness.TestCase):
         self.assertGreaterEqual(edge.metric("fairvisor_worker_restarts_total"), KILLS)
         self.assertEqual(edge.metric("fairvisor_stripe_stuck_total"), 0)
         self.assert_no_stuck_lock(edge)
+        self.assert_clean_audit(edge)
+
+    def assert_clean_audit(self, edge):
+        """A start audits the memory that the dead have left: nothing is damaged, nothing forgotten."""
+        edge.kill_everything()
+        written = len(edge.log())
+        edge.start()
+        adopted = edge.wait_log(r"counters in shared memory were adopted: .*", after=written).group(0)
+        self.assertRegex(adopted, r"in use, 0 repaired$")
+        self.assertNotIn("damaged", edge.log()[written:])
+        self.assertEqual(edge.decide("GET", "/api", headers=[("X-Key", "one")]).status, 429)
 
     def assert_no_stuck_lock(self, edge):
         """Keys enough to touch every stripe, each asked twice."""
