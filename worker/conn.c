@@ -142,11 +142,11 @@ static void flush(struct conn *conn)
     uv_buf_t buffer = uv_buf_init(out->data, (unsigned)out->used);
     int written = 0;
 
-    if (out->used > 0 && !out->is_short)
+    if (conn->state != CLOSED && out->used > 0 && !out->is_short)
         written = uv_try_write(&conn->stream, &buffer, 1);
     if (written == UV_EAGAIN)
         written = 0;
-    if (written < 0 || out->is_short)
+    if (written < 0 || out->is_short || conn->state == CLOSED)
         close_conn(conn);
     else if ((size_t)written < out->used && !write_rest(conn, out->data + written, out->used - (size_t)written))
         close_conn(conn);
@@ -238,10 +238,7 @@ static void consume(struct conn *conn, const char *data, size_t size)
     }
     if (conn->state == READING_HEAD && at < size && !keep(conn, data + at, size - at))
         close_conn(conn);
-    if (conn->state != CLOSED)
-        flush(conn);
-    else
-        outbox_clear(&conn->worker->out);
+    flush(conn);
     if (conn->is_writing)
         set_reading(conn, false);
     else if (conn->state == ENDING)
