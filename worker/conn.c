@@ -134,8 +134,7 @@ static bool write_rest(struct conn *conn, const char *data, size_t size)
     return true;
 }
 
-/* Sends the worker's outbox. Afterwards it is empty, and the connection is writing, or closed if that cannot be done.
- */
+/* Sends and empties the worker's outbox. The connection may be writing afterwards, or closed if that cannot be done. */
 static void flush(struct conn *conn)
 {
     struct outbox *out = &conn->worker->out;
