@@ -174,9 +174,20 @@ class Reloads(harness.TestCase):
         self.assertEqual(edge.workers(), workers)
         for _ in range(20):
             self.assertEqual(edge.get("/livez").status, 200)
+        self.refused_under_load(edge)
         subprocess.run([*inside, "umount", harness.program("fairvisor-worker")], check=True)
         edge.reload()
         harness.wait_until(lambda: len(edge.workers()) == 4, "the new generation")
+
+    def refused_under_load(self, edge):
+        """The sockets of workers that never came must not have taken a single connection."""
+        load = self.load(edge.address, "--path", "/livez", "--expect", "200", "--connections", 8, "--fresh",
+                         "--duration-ms", 3_000_000)
+        for _ in range(10):
+            edge.reload_refused()
+        result = load.finish()
+        self.assertEqual(result["failed"], 0, result)
+        self.assertGreater(result["answered"], 10)
 
     def test_nothing_piles_up_in_the_master(self):
         edge = self.start_edge(harness.one_rule(), workers=2, unix=True)
@@ -272,7 +283,7 @@ class Reloads(harness.TestCase):
         edge.write_policy(harness.one_rule(version=2))
         harness.kill(edge.pid, signal.SIGHUP)
         harness.wait_until(lambda: str(edge.ready().get("policy_version")) == "2", "the last bundle to be served")
-        self.assertGreater(edge.metric("fairvisor_config_reloads_total"), reloads)
+        harness.wait_until(lambda: edge.metric("fairvisor_config_reloads_total") > reloads, "the reload to be counted")
 
 
 class Deaths(harness.TestCase):

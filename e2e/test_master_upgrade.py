@@ -105,7 +105,8 @@ class Upgrades(harness.TestCase):
         loads = [self.load(edge.address, *fields, "--connections", 64),
                  self.load(edge.address, *fields, "--connections", 8, "--fresh")]
         upgrades = harness.full_or_short(20, 5)
-        for _ in range(upgrades):
+        for number in range(upgrades):
+            edge.write_settings(worker_processes=(4, 2, 3, 1)[number % 4])
             self.replace(edge, harness.program("fairvisord"))
             self.upgrade(edge)
         results = [load.finish() for load in loads]

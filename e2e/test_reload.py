@@ -36,6 +36,8 @@ class TestReload(harness.TestCase):
             if number % 3 == 0:  # some generations drain wholly, others are overtaken by the next reload
                 self.wait_workers(edge, 2 if number % 2 == 0 else 4)
         results = [load.finish() for load in loads]
+        results.append(self.load(edge.address, *FIELDS, "--header", "X-Forwarded-For: 10.0.0.1", "--connections", 8,
+                                 "--requests", BURST + 1).result())  # whatever is left of the burst
         for result in results:
             self.assertEqual(result["failed"], 0, result)
             self.assertGreater(result["answered"], RELOADS)

@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -166,6 +167,27 @@ int bind_unix(const struct settings_listen *where, unsigned mode, const struct p
         return refuse(fd, where, failure);
     }
     return fd;
+}
+
+/* A classic BPF program of the group picks the socket by its index, which is the order of listen(2). */
+void bind_steer(int fd, uint32_t count)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_RANDOM)),
+        BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, count),
+        BPF_STMT(BPF_RET | BPF_A, 0),
+    };
+    struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program));
+}
+
+void bind_unsteer(int fd, uint32_t all)
+{
+    int none = 0;
+
+    if (setsockopt(fd, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, &none, sizeof(none)) != 0 && errno != ENOENT)
+        bind_steer(fd, all); /* before 5.3 a program can only be replaced */
 }
 
 static bool describe_unix(const struct sockaddr_un *local, socklen_t size, struct settings_listen *where)

@@ -6,6 +6,7 @@
 #define FAIRVISOR_MASTER_BIND_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "master/privileges.h"
 #include "shm/failure.h"
@@ -22,6 +23,12 @@ int bind_tcp(const struct settings_listen *where, struct failure *failure);
  * refuses to touch anything else. */
 int bind_unix(const struct settings_listen *where, unsigned mode, const struct privileges *privileges,
               struct failure *failure);
+
+/* Lets only the COUNT sockets that were first to listen in FD's SO_REUSEPORT group have new connections, so that others
+ * can be added, and taken away again, without a connection ever waiting in them. bind_unsteer lets all have them. A
+ * kernel that cannot do it (before 4.5) deals connections to all. */
+void bind_steer(int fd, uint32_t count);
+void bind_unsteer(int fd, uint32_t all);
 
 /* What an inherited socket is bound to; false when it is no listening stream socket of a known kind. is_ops is false.
  */

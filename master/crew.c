@@ -63,7 +63,7 @@ static void print_end(int status, char *text, size_t size)
 static void plan_replacement(struct crew *crew, struct crew_worker *worker, const char *end)
 {
     int64_t now = now_ns();
-    int64_t delay = respawn_delay(&worker->respawn, now - worker->started_at_ns);
+    int64_t delay = respawn_delay(&worker->respawn, now - worker->started_at_ns, worker->state == CREW_READY);
 
     log_line(LOG_LEVEL_ERROR, "worker %u (process %d) %s; the next one starts in %lld ms", slot_of(crew, worker),
              (int)worker->pid, end, (long long)(delay / 1000000));
@@ -77,7 +77,8 @@ static void plan_replacement(struct crew *crew, struct crew_worker *worker, cons
 static bool is_obedient(const struct crew_worker *worker, int status)
 {
     return status == 0 ||
-           (WIFSIGNALED(status) && WTERMSIG(status) == worker->last_signal && WTERMSIG(status) != SIGKILL);
+           (WIFSIGNALED(status) && (WTERMSIG(status) == worker->last_signal || WTERMSIG(status) == SIGQUIT) &&
+            WTERMSIG(status) != SIGKILL);
 }
 
 static void on_worker_exit(void *context, pid_t pid, int status)
@@ -221,7 +222,7 @@ static void start_again(struct crew *crew, struct crew_worker *worker)
     if (start_worker(crew, worker, crew->serving, crew->listeners, &failure))
         return;
     log_line(LOG_LEVEL_ERROR, "%s", failure.sentence);
-    worker->deadline_ns = now_ns() + respawn_delay(&worker->respawn, 0);
+    worker->deadline_ns = now_ns() + respawn_delay(&worker->respawn, 0, false);
 }
 
 static void press(struct crew *crew, struct crew_worker *worker)

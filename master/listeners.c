@@ -79,6 +79,8 @@ bool listeners_plan(const struct listeners *current, const struct settings *sett
 
         *row = before ? *before : (struct listener){0};
         row->where = settings->listen[i];
+        if (!row->where.is_unix && before && before->socket_count < settings->worker_processes)
+            bind_steer(row->sockets[0], row->socket_count); /* nobody serves the new ones before the commit */
         if (!open_row(row, row->where.is_unix ? 1 : settings->worker_processes, settings, privileges, failure)) {
             listeners_abort(current, next);
             return false;
@@ -95,6 +97,18 @@ static void close_row(const struct listener *row, uint32_t first, bool remove_fi
         unlink(row->where.path);
 }
 
+/* The new sockets of addresses that were there before are served now. */
+static void unsteer(const struct listeners *before, const struct listeners *listeners)
+{
+    for (uint32_t i = 0; i < listeners->count; i++) {
+        const struct listener *row = &listeners->rows[i];
+        uint32_t kept = count_kept(before, row);
+
+        if (!row->where.is_unix && kept > 0 && kept < row->socket_count)
+            bind_unsteer(row->sockets[0], row->socket_count);
+    }
+}
+
 /* Not being allowed to is no reason to stop serving; the file's mode is there to be seen. */
 static void set_socket_modes(const struct listeners *listeners, unsigned mode)
 {
@@ -109,6 +123,7 @@ void listeners_commit(struct listeners *current, const struct listeners *next, u
     for (uint32_t i = 0; i < current->count; i++)
         if (find(next, &current->rows[i].where) == NULL)
             close_row(&current->rows[i], 0, true);
+    unsteer(current, next);
     *current = *next;
     set_socket_modes(current, socket_mode);
 }
@@ -117,6 +132,7 @@ void listeners_abort(const struct listeners *current, struct listeners *next)
 {
     for (uint32_t i = 0; i < next->count; i++)
         close_row(&next->rows[i], count_kept(current, &next->rows[i]), true);
+    /* Still steered: workers that are about to end may hold the new sockets a little longer than we do. */
     next->count = 0;
 }
 

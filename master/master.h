@@ -2,6 +2,16 @@
  *
  * The master: one process, one thread, one struct. main makes it; start brings it up, master_run serves until somebody
  * says stop, finish takes it down; reload and upgrade change it in between.
+ *
+ *   options -> configure -> generation (source -> vet -> seal) -> lock -> listeners -> arena (restore) -> crew -> ready
+ *                  ^                                                          |                             |
+ *                  |    HUP: once more, beside what serves                    v                             v
+ *                  +------------------------------------------------    open for ever              a child per place
+ *
+ * What must wait turns the loop (loop.h) itself, so that a reload reads from top to bottom while log lines are passed
+ * on, dead workers replaced and snapshots written. Nothing of the serving generation is touched before the next one has
+ * said that it is ready. Sockets outlive workers (listeners.h), counters outlive everything (restore.h, snapshots.h),
+ * and the lock passes from master to master without ever being free (pidfile.h, upgrade.h).
  */
 #ifndef FAIRVISOR_MASTER_MASTER_H
 #define FAIRVISOR_MASTER_MASTER_H

@@ -31,6 +31,7 @@ struct start {
     const struct letter *letter; /* NULL: nobody to take over from */
     struct arena before;         /* the instance's arena as it was found; looked at, not written */
     bool has_before;
+    struct listeners inherited; /* sockets of the master to take over from */
     uint32_t first_generation;
 };
 
@@ -109,19 +110,19 @@ static bool end_orphans(const struct start *start)
     return count > 0;
 }
 
-static bool open_listeners(struct master *master, const struct start *start, struct failure *failure)
+static bool open_listeners(struct master *master, struct start *start, struct failure *failure)
 {
     const struct letter *letter = start->letter;
-    struct listeners inherited = {.count = 0};
+    struct listeners *inherited = &start->inherited;
 
-    if (letter && !listeners_adopt(&inherited, start->settings, letter->sockets, letter->socket_count, failure))
+    if (letter && !listeners_adopt(inherited, start->settings, letter->sockets, letter->socket_count, failure))
         return false;
-    if (listeners_plan(&inherited, start->settings, &master->privileges, &master->listeners, failure))
+    if (listeners_plan(inherited, start->settings, &master->privileges, &master->listeners, failure))
         return true;
     if (letter == NULL && end_orphans(start) &&
-        listeners_plan(&inherited, start->settings, &master->privileges, &master->listeners, failure))
+        listeners_plan(inherited, start->settings, &master->privileges, &master->listeners, failure))
         return true;
-    listeners_close(&inherited, false);
+    listeners_close(inherited, false);
     return false;
 }
 
@@ -238,8 +239,10 @@ bool start_service(struct master *master, const struct settings *settings, const
         load_first_generation(master, settings, start.first_generation, failure) && folders_make(settings, failure) &&
         take_lock(master, settings, letter, failure) && use_log(master, settings, failure) &&
         open_listeners(master, &start, failure) && open_arena(master, settings, letter, failure) &&
-        start_workers(master, failure) && announce(master, letter, failure))
+        start_workers(master, failure) && announce(master, letter, failure)) {
+        listeners_commit(&start.inherited, &master->listeners, settings->socket_mode);
         return true;
+    }
     finish_failed_start(master, letter != NULL);
     return false;
 }

@@ -95,6 +95,11 @@ tests_worker_test_extract_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_worker_test_extract_LDADD = libworker.a libpolicy.a libshm.a $(CHECK_LIBS)
 tests_worker_test_timeouts_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_worker_test_timeouts_LDADD = libworker.a $(CHECK_LIBS)
+if FUZZ
+noinst_PROGRAMS += tests/fuzz/fuzz_http
+endif
+tests_fuzz_fuzz_http_LDADD = libworker.a $(HTTP_PARSER_LIBS)
+tests_fuzz_fuzz_http_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 
 # Verdicts, written as rules on one side and requests on the other.
 check_PROGRAMS += tests/policy/test_decide

@@ -145,19 +145,18 @@ static bool write_rest(struct conn *conn, const char *data, size_t size)
     return true;
 }
 
-/* Sends the worker's outbox. Afterwards it is empty, and the connection is writing, or closed if that cannot be done.
- */
+/* Sends and empties the worker's outbox. The connection may be writing afterwards, or closed if that cannot be done. */
 static void flush(struct conn *conn)
 {
     struct outbox *out = &conn->worker->out;
     uv_buf_t buffer = uv_buf_init(out->data, (unsigned)out->used);
     int written = 0;
 
-    if (out->used > 0 && !out->is_short)
+    if (conn->state != CLOSED && out->used > 0 && !out->is_short)
         written = uv_try_write(&conn->stream, &buffer, 1);
     if (written == UV_EAGAIN)
         written = 0;
-    if (written < 0 || out->is_short)
+    if (written < 0 || out->is_short || conn->state == CLOSED)
         close_conn(conn);
     else if ((size_t)written < out->used && !write_rest(conn, out->data + written, out->used - (size_t)written))
         close_conn(conn);
@@ -272,10 +271,7 @@ static size_t step(struct conn *conn, struct slice data, bool *is_starved)
 /* Sends what is in the outbox and says what to wait for. */
 static void settle_down(struct conn *conn, bool has_answered)
 {
-    if (conn->state != CLOSED)
-        flush(conn);
-    else
-        outbox_clear(&conn->worker->out);
+    flush(conn);
     if (conn->state == CLOSED)
         return;
     if (!conn->is_writing && !conn->held && conn->state == ENDING) {

@@ -116,6 +116,7 @@ static enum request_progress answer(struct request *request)
         endpoints_answer(&request->reply, request->route, request->head->method, request->state->body.bytes);
     if (worker->body.is_short)
         worker->out.is_short = true;
+    outbox_clear(&worker->body);
     return request->reply.keeps_alive ? REQUEST_ANSWERED : REQUEST_LAST;
 }
 

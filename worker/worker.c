@@ -31,7 +31,10 @@ static bool load(struct worker *worker, struct failure *failure)
 
     if (!complaints)
         return failure_set(failure, EXIT_CODE_OS, "memory is out");
-    worker->bundle = load_bundle(worker->sealed.bytes, moment_now().wall_ns / NANOSECONDS_PER_SECOND, complaints);
+    /* Judged at the time the master took it: a worker that replaces another must not find expired what its sisters
+     * run. */
+    worker->bundle = load_bundle(worker->sealed.bytes,
+                                 worker->sealed.header->loaded_at_ns / NANOSECONDS_PER_SECOND, complaints);
     if (!worker->bundle)
         failure_set(failure, EXIT_CODE_BAD_BUNDLE, "the bundle was vetted but cannot be loaded: line %u, column %u: %s",
                     complaints->items[0].line, complaints->items[0].column, complaints->items[0].sentence);

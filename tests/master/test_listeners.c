@@ -196,6 +196,50 @@ START_TEST(abort_closes_what_is_new)
 }
 END_TEST
 
+/* Connects COUNT times to the address of the first row; the sockets stay open. */
+static void connect_often(int count)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+
+    address.sin_port = htons(settings.listen[0].port);
+    for (int i = 0; i < count; i++) {
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+        ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    }
+}
+
+static int accept_all(int listener)
+{
+    int count = 0;
+
+    while (accept(listener, NULL, NULL) >= 0)
+        count++;
+    return count;
+}
+
+START_TEST(no_connection_waits_in_a_socket_that_may_go)
+{
+    struct failure failure;
+
+    settings.listen[0] = tcp(free_port());
+    settings.listen_count = 1;
+    plan_and_commit(2);
+    settings.worker_processes = 8;
+    ck_assert(listeners_plan(&current, &settings, &privileges, &next, &failure));
+    connect_often(60);
+    listeners_abort(&current, &next);
+    ck_assert_int_eq(accept_all(current.rows[0].sockets[0]) + accept_all(current.rows[0].sockets[1]), 60);
+    connect_often(60);
+    ck_assert_int_eq(accept_all(current.rows[0].sockets[0]) + accept_all(current.rows[0].sockets[1]), 60);
+    ck_assert(listeners_plan(&current, &settings, &privileges, &next, &failure));
+    listeners_commit(&current, &next, 0);
+    connect_often(200);
+    for (int i = 0; i < 8; i++)
+        ck_assert_msg(accept_all(current.rows[0].sockets[i]) > 0, "socket %d gets nothing after the commit", i);
+}
+END_TEST
+
 START_TEST(unix_socket_has_the_mode_asked_for)
 {
     struct stat facts;
@@ -291,6 +335,7 @@ int main(void)
     tcase_add_test(tests, busy_port_is_refused_by_name_and_nothing_is_kept);
     tcase_add_test(tests, removed_address_is_closed_at_commit_only);
     tcase_add_test(tests, abort_closes_what_is_new);
+    tcase_add_test(tests, no_connection_waits_in_a_socket_that_may_go);
     tcase_add_test(tests, unix_socket_has_the_mode_asked_for);
     tcase_add_test(tests, file_that_is_no_socket_is_left_alone);
     tcase_add_test(tests, inherited_sockets_find_their_addresses);

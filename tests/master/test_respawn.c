@@ -14,7 +14,7 @@ START_TEST(first_death_is_replaced_at_once)
 {
     struct respawn respawn = {0};
 
-    ck_assert_int_eq(respawn_delay(&respawn, 0), 0);
+    ck_assert_int_eq(respawn_delay(&respawn, 0, false), 0);
 }
 END_TEST
 
@@ -24,7 +24,17 @@ START_TEST(quick_deaths_double_the_delay_up_to_the_cap)
     struct respawn respawn = {0};
 
     for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
-        ck_assert_int_eq(respawn_delay(&respawn, 9 * SECONDS), expected[i] * MILLISECONDS);
+        ck_assert_int_eq(respawn_delay(&respawn, 9 * SECONDS, false), expected[i] * MILLISECONDS);
+}
+END_TEST
+
+START_TEST(a_worker_that_served_is_waited_for_a_second_at_most)
+{
+    static const int64_t expected[] = {0, 100, 200, 400, 800, 1000, 1000};
+    struct respawn respawn = {0};
+
+    for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
+        ck_assert_int_eq(respawn_delay(&respawn, 9 * SECONDS, true), expected[i] * MILLISECONDS);
 }
 END_TEST
 
@@ -33,10 +43,10 @@ START_TEST(long_life_is_forgiven)
     struct respawn respawn = {0};
 
     for (int i = 0; i < 5; i++)
-        respawn_delay(&respawn, 1);
-    ck_assert_int_eq(respawn_delay(&respawn, 10 * SECONDS), 0);
-    ck_assert_int_eq(respawn_delay(&respawn, 1), 0);
-    ck_assert_int_eq(respawn_delay(&respawn, 1), 100 * MILLISECONDS);
+        respawn_delay(&respawn, 1, false);
+    ck_assert_int_eq(respawn_delay(&respawn, 10 * SECONDS, false), 0);
+    ck_assert_int_eq(respawn_delay(&respawn, 1, false), 0);
+    ck_assert_int_eq(respawn_delay(&respawn, 1, false), 100 * MILLISECONDS);
 }
 END_TEST
 
@@ -44,7 +54,7 @@ START_TEST(delay_never_overflows)
 {
     struct respawn respawn = {.quick_deaths = UINT32_MAX - 1};
 
-    ck_assert_int_eq(respawn_delay(&respawn, 1), 10 * SECONDS);
+    ck_assert_int_eq(respawn_delay(&respawn, 1, false), 10 * SECONDS);
 }
 END_TEST
 
@@ -57,6 +67,7 @@ int main(void)
 
     tcase_add_test(tests, first_death_is_replaced_at_once);
     tcase_add_test(tests, quick_deaths_double_the_delay_up_to_the_cap);
+    tcase_add_test(tests, a_worker_that_served_is_waited_for_a_second_at_most);
     tcase_add_test(tests, long_life_is_forgiven);
     tcase_add_test(tests, delay_never_overflows);
     suite_add_tcase(suite, tests);

@@ -14,6 +14,7 @@
 
 #include "shm/admission.h"
 #include "shm/arena_layout.h"
+#include "shm/must.h"
 #include "tests/shm/arena_fixture.h"
 
 #define ONE       INT64_C(1000000)
@@ -50,7 +51,7 @@ static bool take(struct charge *charges, size_t count, struct admission *admissi
 {
     uint32_t order[64];
 
-    ck_assert_uint_le(count, 64);
+    MUST(count <= 64); /* no assertion of Check: a child killed while it reports garbles the report of the test */
     admission_take(&fixture.arena, charges, order, count, now, admission);
     return admission->is_admitted;
 }
