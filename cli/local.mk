@@ -24,6 +24,7 @@ nodist_fairvisor_SOURCES = cli/init_templates.h
 BUILT_SOURCES += cli/init_templates.h
 CLEANFILES += cli/init_templates.h
 EXTRA_DIST += $(init_templates)
+cli/init.$(OBJEXT): cli/init_templates.h
 cli/init_templates.h: $(init_templates)
 	$(AM_V_GEN)$(MKDIR_P) cli && for name in api llm webhook agents; do \
 		echo "static const char init_template_$$name[] =" && \

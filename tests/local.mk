@@ -78,10 +78,10 @@ EXTRA_DIST += tests/cli/golden tests/cli/bundles tests/cli/cases tests/cli/lists
 
 # Worker: units, then a real worker under its launcher.
 worker_units = tests/worker/test_head tests/worker/test_chunk tests/worker/test_answer tests/worker/test_extract \
-	tests/worker/test_timeouts
+	tests/worker/test_timeouts tests/worker/test_settle tests/worker/test_hold
 check_PROGRAMS += $(worker_units) tests/worker/launch
-TESTS += $(worker_units) tests/worker/http-cases tests/worker/serving
-EXTRA_DIST += tests/worker/http-cases tests/worker/serving tests/worker/worker_process.py \
+TESTS += $(worker_units) tests/worker/http-cases tests/worker/serving tests/worker/limits
+EXTRA_DIST += tests/worker/http-cases tests/worker/serving tests/worker/limits tests/worker/worker_process.py \
 	tests/worker/http/endpoints.txt tests/worker/http/framing.txt tests/worker/http/heads.txt \
 	tests/worker/http/limits.txt
 tests_worker_launch_LDADD = libshm.a
@@ -95,6 +95,11 @@ tests_worker_test_extract_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_worker_test_extract_LDADD = libworker.a libpolicy.a libshm.a $(CHECK_LIBS)
 tests_worker_test_timeouts_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_worker_test_timeouts_LDADD = libworker.a $(CHECK_LIBS)
+tests_worker_test_settle_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(UV_CFLAGS)
+tests_worker_test_settle_LDADD = libworker.a libpolicy.a libshm.a $(UV_LIBS) $(CRYPTO_LIBS) $(JWT_LIBS) $(CHECK_LIBS)
+tests_worker_test_hold_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(UV_CFLAGS)
+tests_worker_test_hold_LDADD = libworker.a $(UV_LIBS) $(CHECK_LIBS)
+
 if FUZZ
 noinst_PROGRAMS += tests/fuzz/fuzz_http
 endif

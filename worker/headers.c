@@ -8,7 +8,7 @@
 
 #include "shm/moment.h"
 
-#define RETRY_PATIENCE_NS           (60 * NANOSECONDS_PER_SECOND) /* beyond it, clients are told not to retry by themselves */
+#define RETRY_PATIENCE_NS           (60 * NANOSECONDS_PER_SECOND) /* beyond it, clients are told not to retry */
 #define NANOSECONDS_PER_MILLISECOND INT64_C(1000000)
 
 static uint64_t divide_up(int64_t amount, int64_t unit)

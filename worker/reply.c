@@ -32,6 +32,8 @@ static const struct {
     LINE(404, "Not Found"),
     LINE(405, "Method Not Allowed"),
     LINE(408, "Request Timeout"),
+    LINE(409, "Conflict"),
+    LINE(410, "Gone"),
     LINE(413, "Content Too Large"),
     LINE(414, "URI Too Long"),
     LINE(417, "Expectation Failed"),

@@ -84,6 +84,67 @@ START_TEST(empty_bundle_is_a_complaint)
 }
 END_TEST
 
+static const char tor_bundle[] = "{\"bundle_version\": 1, \"policies\": [], \"kill_switches\": [{\"scope_key\": "
+                                 "\"ip:tor\", \"scope_value\": \"true\"}]}";
+
+/* The list of Tor exits is TEXT from now on. */
+static void set_exits(const char *text)
+{
+    FILE *file = fopen("vet-test.exits", "w");
+
+    ck_assert_ptr_nonnull(file);
+    fputs(text, file);
+    fclose(file);
+    snprintf(settings.references[SETTINGS_REFERENCE_TOR], SETTINGS_PATH_SIZE, "vet-test.exits");
+    ck_assert_msg(copies_make(&settings, &copies, &failure), "%s", failure.sentence);
+    unlink("vet-test.exits");
+}
+
+START_TEST(what_keys_need_must_be_there)
+{
+    ck_assert(!vet(tor_bundle));
+    ck_assert_int_eq(failure.code, EXIT_CODE_BAD_CONFIG);
+    ck_assert_str_eq(
+        failure.sentence,
+        "the bundle bundle.json cannot be enforced: ip:tor needs the setting tor_exit_list, which is not set");
+    set_exits("192.0.2.1\n");
+    ck_assert_msg(vet(tor_bundle) && report.is_valid, "%s", failure.sentence);
+    ck_assert_int_gt(copies.fds[SETTINGS_REFERENCE_TOR], 0);
+    ck_assert_int_eq(write(copies.fds[SETTINGS_REFERENCE_TOR], "x", 1), -1); /* sealed */
+    copies_close(&copies);
+}
+END_TEST
+
+/* Also when the bundle does not need it: what is named in the settings must be right. */
+START_TEST(what_is_named_must_be_right)
+{
+    set_exits("192.0.2.1\nelsewhere\n");
+    ck_assert(!vet(good_bundle));
+    ck_assert_int_eq(failure.code, EXIT_CODE_BAD_CONFIG);
+    ck_assert_ptr_nonnull(strstr(failure.sentence, "vet-test.exits:2: \"elsewhere\" is neither"));
+    ck_assert(vet("{}") && !report.is_valid); /* the bundle's own errors come first */
+    ck_assert_int_eq(failure.code, EXIT_CODE_BAD_BUNDLE);
+    copies_close(&copies);
+}
+END_TEST
+
+START_TEST(what_is_no_file_is_not_copied)
+{
+    static const struct {
+        const char *path;
+        enum exit_code code;
+    } rows[] = {
+        {"/dev/zero", EXIT_CODE_BAD_CONFIG}, {"/", EXIT_CODE_BAD_CONFIG}, {"/nowhere/list", EXIT_CODE_NO_INPUT}};
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        snprintf(settings.references[SETTINGS_REFERENCE_TYPES], SETTINGS_PATH_SIZE, "%s", rows[i].path);
+        ck_assert(!copies_make(&settings, &copies, &failure));
+        ck_assert_int_eq(failure.code, rows[i].code);
+        ck_assert_ptr_nonnull(strstr(failure.sentence, "(setting asn_type_map)"));
+    }
+}
+END_TEST
+
 START_TEST(dying_child_is_reported)
 {
     /* Bytes that are not there: the child dies of the first look at them. */
@@ -166,6 +227,9 @@ int main(void)
     tcase_add_test(tests, good_bundle_is_summed_up);
     tcase_add_test(tests, bad_bundle_comes_back_as_complaints);
     tcase_add_test(tests, empty_bundle_is_a_complaint);
+    tcase_add_test(tests, what_keys_need_must_be_there);
+    tcase_add_test(tests, what_is_named_must_be_right);
+    tcase_add_test(tests, what_is_no_file_is_not_copied);
     tcase_add_test(tests, dying_child_is_reported);
     tcase_add_test(tests, fifo_and_folder_are_no_bundles);
     tcase_add_test(tests, huge_file_is_refused_unread);

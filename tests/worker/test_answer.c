@@ -172,6 +172,112 @@ START_TEST(chooses_the_dialect)
 }
 END_TEST
 
+START_TEST(words_warnings_loops_and_reservations)
+{
+    struct verdict verdict = {.is_allowed = true, .warnings = VERDICT_BUDGET_WARN};
+
+    ck_assert_str_eq(write_headers(&verdict, 200, true),
+                     "X-Fairvisor-Status: 200\r\nX-Fairvisor-Warning: budget_warn\r\n");
+    verdict.warnings = VERDICT_BUDGET_WARN | VERDICT_BUDGET_THROTTLE | VERDICT_LOOP_WARN;
+    verdict.loop_count = 12;
+    memcpy(verdict.reservation, "AQID_-", 6);
+    verdict.reservation_size = 6;
+    ck_assert_str_eq(write_headers(&verdict, 200, true),
+                     "X-Fairvisor-Status: 200\r\nX-Fairvisor-Warning: budget_warn, budget_throttle, loop_warn\r\n"
+                     "X-Fairvisor-Loop-Count: 12\r\nX-Fairvisor-Reservation: AQID_-\r\n");
+    verdict.is_allowed = false; /* nothing was reserved */
+    verdict.warnings = VERDICT_LOOP_WARN;
+    verdict.reason = REASON_loop_detected;
+    ck_assert_str_eq(write_headers(&verdict, 429, false),
+                     "X-Fairvisor-Status: 429\r\nRetry-After: 1\r\nx-should-retry: false\r\n"
+                     "X-Fairvisor-Warning: loop_warn\r\nX-Fairvisor-Loop-Count: 12\r\n");
+}
+END_TEST
+
+/* What each refusal says: which limit, how much, when to come back. */
+START_TEST(words_each_cause)
+{
+    static const struct rule caps = {
+        .name = {"r", 1},
+        .algorithm = ALGORITHM_TOKEN_BUCKET_LLM,
+        .config.token_budget = {.max_prompt = 500, .max_completion = 800, .max_per_request = 900}};
+    static const struct rule flight = {.name = {"r", 1}, .algorithm = ALGORITHM_CONCURRENCY};
+    static const struct policy guarded = {.id = {"p", 1},
+                                          .rules = &caps,
+                                          .rule_count = 1,
+                                          .loop = {true, 10 * SECOND, 3, LOOP_REJECT},
+                                          .breaker = {.is_enabled = true, .threshold = 100 * UNITS, .open_ns = SECOND}};
+    static const struct policy by_hand = {.id = {"p", 1}, .breaker = {.is_enabled = true, .threshold = 100 * UNITS}};
+    const struct limit_state day = {&guarded, &caps, 2000 * UNITS, 400 * UNITS, 86400 * SECOND, 60 * SECOND};
+    const struct limit_state never = {&guarded, &caps, 2000 * UNITS, 2000 * UNITS, 86400 * SECOND, 86400 * SECOND};
+    const struct limit_state busy = {&guarded, &flight, 2 * UNITS, 0, 30 * SECOND, SECOND};
+    const struct {
+        enum reason reason;
+        const struct policy *policy;
+        const struct rule *rule;
+        const struct limit_state *limit;
+        bool cures;
+        const char *body;
+    } cases[] = {
+        {REASON_loop_detected, &guarded, NULL, NULL, false,
+         "{\"error\":{\"message\":\"Policy \\\"p\\\" found a loop: no more than 2 identical requests may come within "
+         "10 "
+         "s. Retrying does not help before 90 s have passed.\",\"type\":\"rate_limit_error\","
+         "\"code\":\"rate_limit_exceeded\",\"param\":null}}\n"},
+        {REASON_circuit_breaker_open, &guarded, NULL, NULL, false,
+         "{\"error\":{\"message\":\"The circuit breaker of policy \\\"p\\\" is open: spending grew beyond 100 a "
+         "minute. "
+         "Retrying does not help before 90 s have passed.\",\"type\":\"rate_limit_error\","
+         "\"code\":\"rate_limit_exceeded\",\"param\":null}}\n"},
+        {REASON_circuit_breaker_open, &by_hand, NULL, NULL, false,
+         "{\"type\":\"https://iana.org/assignments/http-problem-types#abnormal-usage-detected\","
+         "\"title\":\"Abnormal usage\",\"status\":429,\"detail\":\"The circuit breaker of policy \\\"p\\\" is open: "
+         "spending grew beyond 100 a minute. It stays open until an operator resets it. Retrying does not help.\","
+         "\"violated-policies\":[\"p\"],\"reason\":\"circuit_breaker_open\"}\n"},
+        {REASON_tpd_exceeded, &guarded, &caps, &day, false,
+         "{\"error\":{\"message\":\"The limit \\\"r\\\" of policy \\\"p\\\" allows 2000 tokens in 86400 s; left: 400. "
+         "Retrying does not help before 90 s have passed.\",\"type\":\"insufficient_quota\","
+         "\"code\":\"insufficient_quota\",\"param\":null}}\n"},
+        {REASON_tpd_exceeded, &guarded, &caps, &never, false,
+         "{\"error\":{\"message\":\"The limit \\\"r\\\" of policy \\\"p\\\" allows 2000 tokens in 86400 s; left: 2000. "
+         "Retrying does not "
+         "help.\",\"type\":\"insufficient_quota\",\"code\":\"insufficient_quota\",\"param\":null}}\n"},
+        {REASON_prompt_tokens_exceeded, &guarded, &caps, NULL, false,
+         "{\"error\":{\"message\":\"The limit \\\"r\\\" of policy \\\"p\\\" allows 500 prompt tokens in one request. "
+         "Retrying does not help.\",\"type\":\"rate_limit_error\",\"code\":\"rate_limit_exceeded\",\"param\":null}}\n"},
+        {REASON_completion_tokens_exceeded, &guarded, &caps, NULL, false,
+         "{\"error\":{\"message\":\"The limit \\\"r\\\" of policy \\\"p\\\" allows 800 completion tokens in one "
+         "request. "
+         "Retrying does not help.\",\"type\":\"rate_limit_error\",\"code\":\"rate_limit_exceeded\",\"param\":null}}\n"},
+        {REASON_max_tokens_per_request_exceeded, &guarded, &caps, NULL, false,
+         "{\"error\":{\"message\":\"The limit \\\"r\\\" of policy \\\"p\\\" allows 900 tokens in one request. "
+         "Retrying does not help.\",\"type\":\"rate_limit_error\",\"code\":\"rate_limit_exceeded\",\"param\":null}}\n"},
+        {REASON_concurrency_exceeded, &guarded, &flight, &busy, true,
+         "{\"type\":\"https://iana.org/assignments/http-problem-types#quota-exceeded\",\"title\":\"Too many requests\","
+         "\"status\":429,\"detail\":\"The limit \\\"r\\\" of policy \\\"p\\\" allows 2 at a time; left: 0. Come back "
+         "in "
+         "90 s.\",\"violated-policies\":[\"p\"],\"reason\":\"concurrency_exceeded\"}\n"},
+        {REASON_identity_missing, &guarded, &flight, NULL, false,
+         "{\"type\":\"about:blank\",\"title\":\"Too Many Requests\",\"status\":429,\"detail\":\"The limit \\\"r\\\" of "
+         "policy \\\"p\\\": The request lacks the key that a rule needs. Retrying does not help.\","
+         "\"violated-policies\":[\"p\"],\"reason\":\"identity_missing\"}\n"},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct verdict verdict = {.reason = cases[i].reason,
+                                  .policy = cases[i].policy,
+                                  .rule = cases[i].rule,
+                                  .has_limit = cases[i].limit != NULL,
+                                  .retry_cures = cases[i].cures,
+                                  .retry_after_ns = 90 * SECOND};
+
+        if (cases[i].limit)
+            verdict.limit = *cases[i].limit;
+        ck_assert_str_eq(write_body(&verdict, "/v1/chat", true), cases[i].body);
+    }
+}
+END_TEST
+
 START_TEST(writes_numbers)
 {
     static const struct {
@@ -203,6 +309,8 @@ int main(void)
     tcase_add_test(tcase, words_a_problem);
     tcase_add_test(tcase, words_a_kill_switch);
     tcase_add_test(tcase, chooses_the_dialect);
+    tcase_add_test(tcase, words_warnings_loops_and_reservations);
+    tcase_add_test(tcase, words_each_cause);
     tcase_add_test(tcase, writes_numbers);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_ENV);

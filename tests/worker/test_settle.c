@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Settlements as they come from gateways: what is read, and what each mistake is told.
+ */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/load.h"
+#include "policy/reservation.h"
+#include "tests/shm/arena_fixture.h"
+#include "worker/settle.h"
+
+static const struct {
+    const char *text;
+    const char *reservation;
+    int64_t prompt, completion;
+} good[] = {
+    {"{\"reservation\":\"abc\",\"prompt_tokens\":12,\"completion_tokens\":34,\"model\":\"m\"}", "abc", 12, 34},
+    {" {\"completion_tokens\" : 0 , \"reservation\" : \"abc\"}\r\n", "abc", 0, 0},
+    {"{\"reservation\":\"\"}", "", 0, 0},
+    {"{\"reservation\":\"a\\u0062\\\"c\"}", "ab\"c", 0, 0},
+    {"{\"reserv\\u0061tion\":\"x\",\"prompt_tokens\":4294967296}", "x", INT64_C(4294967296), 0},
+    {"{\"reservation\":\"x\",\"completion_tokens\":4294967296}", "x", 0, INT64_C(4294967296)},
+};
+
+#define RANGE "must be a whole number of tokens from 0 to 4294967296."
+
+static const struct {
+    const char *text, *complaint;
+} bad[] = {
+    {"", "Line 1, column 1: the document is empty."},
+    {"{", "Line 1, column 1: this bracket is not closed."},
+    {"{\"reservation\":\"x\"} {}", "Line 1, column 21: nothing may follow the end of the document."},
+    {"[]", "Line 1, column 1: a settlement is an object with at least a reservation."},
+    {"\"x\"", "Line 1, column 1: a settlement is an object with at least a reservation."},
+    {"{}", "Line 1, column 1: \"reservation\" is missing: send X-Fairvisor-Reservation of the decision in it."},
+    {"{\"prompt_tokens\":1}",
+     "Line 1, column 1: \"reservation\" is missing: send X-Fairvisor-Reservation of the decision in it."},
+    {"{\"reservation\":7}", "Line 1, column 16: \"reservation\" must be a string."},
+    {"{\"reservation\":\"x\",\n \"model\":null}", "Line 2, column 10: \"model\" must be a string."},
+    {"{\"reservation\":\"x\",\"prompt_tokens\":-1}", "Line 1, column 36: \"prompt_tokens\" " RANGE},
+    {"{\"reservation\":\"x\",\"prompt_tokens\":-0}", "Line 1, column 36: \"prompt_tokens\" " RANGE},
+    {"{\"reservation\":\"x\",\"prompt_tokens\":1.0}", "Line 1, column 36: \"prompt_tokens\" " RANGE},
+    {"{\"reservation\":\"x\",\"prompt_tokens\":1e3}", "Line 1, column 36: \"prompt_tokens\" " RANGE},
+    {"{\"reservation\":\"x\",\"prompt_tokens\":\"1\"}", "Line 1, column 36: \"prompt_tokens\" " RANGE},
+    {"{\"reservation\":\"x\",\"prompt_tokens\":null}", "Line 1, column 36: \"prompt_tokens\" " RANGE},
+    {"{\"reservation\":\"x\",\"prompt_tokens\":[1]}", "Line 1, column 36: \"prompt_tokens\" " RANGE},
+    {"{\"reservation\":\"x\",\"completion_tokens\":true}", "Line 1, column 40: \"completion_tokens\" " RANGE},
+    {"{\"reservation\":\"x\",\"completion_tokens\":4294967297}", "Line 1, column 40: \"completion_tokens\" " RANGE},
+    {"{\"reservation\":\"x\",\"completion_tokens\":99999999999999999999999999}",
+     "Line 1, column 40: \"completion_tokens\" " RANGE},
+    {"{\"reservation\":\"x\",\"total_tokens\":1}", "Line 1, column 20: \"total_tokens\" is not known here; known are "
+                                                   "reservation, prompt_tokens, completion_tokens and "
+                                                   "model."},
+    {"{\"reservation\":\"x\",\"reservation\":\"x\"}",
+     "Line 1, column 20: \"reservation\" stands here a second time; tell it once."},
+    {"{\"reservation\":\"x\",\"prompt_tokens\":1,\"prompt_token\\u0073\":1}",
+     "Line 1, column 38: \"prompt_tokens\" stands here a second time; tell it once."},
+};
+
+static bool read_text(const char *text, struct region *region, struct settle_demand *demand, struct outbox *complaint)
+{
+    ck_assert_ptr_nonnull(region);
+    *complaint = (struct outbox){0};
+    return settle_read(slice_of(text), region, demand, complaint);
+}
+
+START_TEST(reads)
+{
+    struct region *region = region_new();
+    struct settle_demand demand;
+    struct outbox complaint;
+
+    ck_assert(read_text(good[_i].text, region, &demand, &complaint));
+    ck_assert(slice_equal(demand.reservation, slice_of(good[_i].reservation)));
+    ck_assert_int_eq(demand.usage.prompt_tokens, good[_i].prompt);
+    ck_assert_int_eq(demand.usage.completion_tokens, good[_i].completion);
+    ck_assert_uint_eq(complaint.used, 0);
+    region_free(region);
+}
+END_TEST
+
+START_TEST(complains)
+{
+    struct region *region = region_new();
+    struct settle_demand demand;
+    struct outbox complaint;
+
+    ck_assert(!read_text(bad[_i].text, region, &demand, &complaint));
+    outbox_add(&complaint, (struct slice){"", 1});
+    ck_assert_str_eq(complaint.data, bad[_i].complaint);
+    outbox_fini(&complaint);
+    region_free(region);
+}
+END_TEST
+
+/* ---- answers ----------------------------------------------------------------------------------------------------- */
+
+#define POLICY                                                                                                    \
+    "{\"bundle_version\":1,\"policies\":[{\"id\":\"p\",\"spec\":{\"selector\":{\"pathPrefix\":\"/\"},\"rules\":[" \
+    "{\"name\":\"r\",\"limit_keys\":[\"header:x-key\"],\"algorithm\":\"token_bucket_llm\",\"algorithm_config\":"  \
+    "{\"tokens_per_minute\":1000,\"default_max_completion\":100}}]}}]}"
+
+static struct arena_fixture fixture;
+static struct worker worker;
+
+static void setup(void)
+{
+    static struct complaint_list complaints;
+
+    memset(&worker, 0, sizeof(worker));
+    arena_fixture_open(&fixture, "settle", ARENA_MIN_SIZE, NULL);
+    worker.arena = fixture.arena;
+    worker.slot = &fixture.arena.slots[0];
+    worker.bundle = load_bundle(SLICE(POLICY), moment_now().wall_ns / NANOSECONDS_PER_SECOND, &complaints);
+    ck_assert_msg(worker.bundle != NULL, "%s", complaints.items[0].sentence);
+    worker.decider = decide_new(worker.bundle, &worker.arena, worker.slot, 4096);
+    ck_assert_ptr_nonnull(worker.decider);
+    ck_assert(outbox_init(&worker.out, 1024) && outbox_init(&worker.body, 1024));
+    reply_init(&worker);
+}
+
+static void teardown(void)
+{
+    decide_free(worker.decider);
+    bundle_free(worker.bundle);
+    outbox_fini(&worker.out);
+    outbox_fini(&worker.body);
+    arena_fixture_close(&fixture);
+}
+
+static struct verdict decide(const char *key)
+{
+    const struct fact_field field = {SLICE("x-key"), slice_of(key)};
+    const struct facts facts = {
+        .method = SLICE("POST"), .path = SLICE("/"), .fields = &field, .field_count = 1, .body = SLICE("{}")};
+    struct verdict verdict;
+
+    decide_request(worker.decider, &facts, NULL, moment_now(), &verdict);
+    return verdict;
+}
+
+/* Settles TEXT and expects a STATUS line, the member "status" and a piece of the answer. */
+static void expect(struct slice text, const char *status, const char *word, const char *piece)
+{
+    const struct reply reply = {.worker = &worker, .keeps_alive = true};
+    char body[4096], wanted[64];
+
+    snprintf(body, sizeof(body), "{\"reservation\":\"%.*s\",\"prompt_tokens\":1,\"completion_tokens\":2}",
+             (int)text.size, text.data);
+    outbox_clear(&worker.out);
+    settle_answer(&reply, slice_of(body));
+    outbox_add(&worker.out, (struct slice){"", 1});
+    snprintf(wanted, sizeof(wanted), "{\"status\":\"%s\"", word);
+    ck_assert_ptr_eq(strstr(worker.out.data, status), worker.out.data);
+    ck_assert_ptr_nonnull(strstr(worker.out.data, wanted));
+    ck_assert_ptr_nonnull(strstr(worker.out.data, piece));
+}
+
+START_TEST(answers)
+{
+    struct verdict verdict = decide("a");
+    struct slice text = {verdict.reservation, verdict.reservation_size};
+    struct reservation old = {.expires_s = moment_now().wall_ns / NANOSECONDS_PER_SECOND - 1, .nonce = 7};
+    char printed[VERDICT_RESERVATION_SIZE];
+    size_t size = reservation_print(&old, arena_hash_key(&worker.arena), printed, sizeof(printed));
+
+    ck_assert_uint_gt(text.size, 0);
+    expect(text, "HTTP/1.1 200 ", "settled", "Content-Type: application/json\r\n");
+    expect(text, "HTTP/1.1 409 ", "settled_before", "Settle each one once.");
+    expect((struct slice){printed, size}, "HTTP/1.1 410 ", "expired", "older than 15 minutes");
+    printed[10] ^= 1;
+    expect((struct slice){printed, size}, "HTTP/1.1 404 ", "unknown", "the instance that gave it");
+    expect(SLICE(""), "HTTP/1.1 404 ", "unknown", "");
+    expect(SLICE("\\n"), "HTTP/1.1 404 ", "unknown", "");
+}
+END_TEST
+
+/* An arena full of live cells cannot note that a reservation is settled: nothing is changed, and the gateway may retry.
+ */
+START_TEST(answers_when_memory_is_full)
+{
+    struct verdict first = decide("a"), other;
+    unsigned long long i = 0;
+
+    do {
+        char key[32];
+
+        snprintf(key, sizeof(key), "k%llu", i++);
+        other = decide(key);
+    } while (i < 1000000 && (other.is_allowed || i < 600000));
+    ck_assert(!other.is_allowed);
+    ck_assert_int_eq(other.reason, REASON_state_full);
+    expect((struct slice){first.reservation, first.reservation_size}, "HTTP/1.1 503 ", "busy", "Retry-After: 1\r\n");
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tcase = tcase_create("settle");
+    TCase *answering = tcase_create("answering");
+    Suite *suite = suite_create("worker/settle");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    tcase_add_loop_test(tcase, reads, 0, (int)(sizeof(good) / sizeof(good[0])));
+    tcase_add_loop_test(tcase, complains, 0, (int)(sizeof(bad) / sizeof(bad[0])));
+    tcase_add_checked_fixture(answering, setup, teardown);
+    tcase_set_timeout(answering, 60);
+    tcase_add_test(answering, answers);
+    tcase_add_test(answering, answers_when_memory_is_full);
+    suite_add_tcase(suite, tcase);
+    suite_add_tcase(suite, answering);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
