@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -50,6 +51,56 @@ class Orders(harness.TestCase):
         self.assertEqual(result.returncode, 73, result.stderr)
         self.assertIsNone(bystander.poll())
         self.assertEqual(edge.get("/livez").status, 200)
+
+    def test_missing_pidfile(self):
+        """The lock names the process as well."""
+        edge = self.start_edge(harness.one_rule(version=1))
+        os.unlink(edge.pid_file)
+        edge.write_policy(harness.one_rule(version=2))
+        self.assertEqual(edge.run("-s", "reload").returncode, 0)
+        self.assertEqual(str(edge.ready()["policy_version"]), "2")
+        self.assertEqual(edge.run("-s", "quit", timeout=60).returncode, 0)
+        self.assertEqual(edge.process.wait(10), 0)
+
+    @staticmethod
+    def as_nobody(edge, *arguments, script="", binary=None):
+        """Gives an order as the user nobody; SCRIPT prepares, as root, a /run of its own."""
+        command = ["unshare", "-m", "sh", "-ec", script + ' exec setpriv --reuid nobody --regid nogroup --clear-groups "$@"',
+                   "sh", binary, "-c", edge.config_file, *arguments]
+        environment = harness.clean_environment()
+        environment.pop("XDG_RUNTIME_DIR", None)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
+
+    @unittest.skipUnless(harness.IS_ROOT, "only root can be another user")
+    def test_order_by_somebody_else(self):
+        binary = shutil.copy(harness.program("fairvisord"), self.temporary_folder())  # where nobody may run it
+        edge = self.start_edge(harness.one_rule())
+        folder = edge.settings["runtime_dir"]
+        for mode in (0o755, 0o700):
+            os.chmod(folder, mode)
+            result = self.as_nobody(edge, "-s", "reload", binary=binary)
+            self.assertEqual(result.returncode, 77, result.stderr)
+            self.assertRegex(result.stderr, rf"'{edge.name}' in {re.escape(folder)} cannot be read: run this as the user")
+        os.chmod(folder, 0o755)
+        os.chmod(os.path.join(folder, f"{edge.name}.lock"), 0o644)
+        result = self.as_nobody(edge, "-s", "stop", binary=binary)
+        self.assertEqual(result.returncode, 77, result.stderr)
+        self.assertRegex(result.stderr, rf"process {edge.pid} may not be signalled by you: run this as the user")
+        self.assertEqual(edge.get("/livez").status, 200)
+
+    @unittest.skipUnless(harness.IS_ROOT, "needs a /run of its own")
+    def test_order_to_the_folder_of_root(self):
+        binary = shutil.copy(harness.program("fairvisord"), self.temporary_folder())
+        edge = self.new_edge(harness.one_rule(), settings={"runtime_dir": None})
+        run = "mount -t tmpfs tmpfs /run; mkdir /run/fairvisor;"
+        for suffix in ("lock", "pid"):
+            script = f"{run} touch /run/fairvisor/{edge.name}.{suffix};"
+            result = self.as_nobody(edge, "-s", "reload", script=script, binary=binary)
+            self.assertEqual(result.returncode, 77, result.stderr)
+            self.assertRegex(result.stderr, r"in /tmp/fairvisor-\d+, .* in /run/fairvisor: run this as root")
+        result = self.as_nobody(edge, "-s", "reload", script=run, binary=binary)
+        self.assertEqual(result.returncode, 69, result.stderr)
+        self.assertRegex(result.stderr, r"in /tmp/fairvisor-\d+, .* would be in /run/fairvisor")
 
     def test_stop_and_quit_wait_for_the_end(self):
         for order in ("stop", "quit"):

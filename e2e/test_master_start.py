@@ -39,6 +39,29 @@ class Refusals(harness.TestCase):
         edge = self.new_edge(harness.one_rule(), settings={"snapshot_interval": "soon"})
         self.refused(edge, 78, r"snapshot_interval")
 
+    def test_no_settings_at_all(self):
+        """Names the file that was looked for; without -c it may be missing."""
+        edge = self.new_edge(harness.one_rule())
+        result = subprocess.run([harness.program("fairvisord"), "-t"], env=harness.clean_environment(), text=True,
+                                capture_output=True, timeout=30)
+        self.assertEqual(result.returncode, 78, result.stderr)
+        self.assertRegex(result.stderr, r"config_file is not set, for there is no configuration file /.*/fairvisor\.conf")
+        edge.write_settings(config_file=None)
+        self.assertNotIn("there is no", self.refused(edge, 78, "config_file is not set", arguments=["-t"]).stderr)
+
+    def test_log_file_without_a_folder(self):
+        path = os.path.join(self.temporary_folder(), "no", "log")
+        edge = self.new_edge(harness.one_rule(), settings={"log": path})
+        for arguments in ([], ["-t"]):
+            self.refused(edge, 78, re.escape(path), "there is no folder", arguments=arguments)
+        os.mkdir(os.path.dirname(path))
+        self.assertEqual(edge.run("-t").returncode, 0)
+        self.assertFalse(os.path.exists(path))
+
+    def test_port_out_of_range(self):
+        edge = self.new_edge(harness.one_rule(), settings={"listen": "127.0.0.1:70000"})
+        self.refused(edge, 78, r"127\.0\.0\.1:70000\" needs a port from 1 to 65535", arguments=["-t"])
+
     def test_missing_bundle(self):
         edge = self.new_edge(harness.one_rule())
         os.unlink(edge.policy_file)

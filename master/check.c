@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "master/logsink.h"
 #include "master/loop.h"
 #include "master/privileges.h"
 #include "master/source.h"
@@ -63,7 +64,7 @@ bool check_settings(const struct settings *settings, bool prints, struct failure
 {
     struct vet_report report = {.is_valid = 0};
 
-    if (!vet(settings, &report, failure))
+    if (!vet(settings, &report, failure) || !logsink_check(settings, failure))
         return false;
     if (prints)
         settings_print(settings, stdout);

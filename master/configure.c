@@ -9,11 +9,11 @@
 
 #define CONFIGURE_DEFAULT_PATH SYSCONFDIR "/fairvisor/fairvisor.conf"
 
-static bool read_file(const struct options *options, struct settings *settings, struct failure *failure)
+/* Only the file that nobody named may be missing. */
+static bool read_file(const char *path, struct settings *settings, bool *is_there, struct failure *failure)
 {
-    if (options->config)
-        return settings_read_file(settings, options->config, failure);
-    return settings_read_file(settings, CONFIGURE_DEFAULT_PATH, failure) || failure->code == EXIT_CODE_NO_INPUT;
+    *is_there = settings_read_file(settings, path ? path : CONFIGURE_DEFAULT_PATH, failure);
+    return *is_there || (path == NULL && failure->code == EXIT_CODE_NO_INPUT);
 }
 
 static bool set_pidfile(const char *path, struct settings *settings, struct failure *failure)
@@ -30,9 +30,16 @@ static bool set_pidfile(const char *path, struct settings *settings, struct fail
 bool configure_read(const struct options *options, char *const *environment, struct settings *settings,
                     struct failure *failure)
 {
+    bool is_there;
+
     settings_default(settings);
-    if (!read_file(options, settings, failure) || !settings_read_environment(settings, environment, failure))
+    if (!read_file(options->config, settings, &is_there, failure) ||
+        !settings_read_environment(settings, environment, failure))
         return false;
+    if (settings->config_file[0] == '\0' && !is_there)
+        return failure_set(failure, EXIT_CODE_BAD_CONFIG,
+                           "config_file is not set, for there is no configuration file " CONFIGURE_DEFAULT_PATH
+                           ": make it, name another with -c FILE, or set FAIRVISOR_CONFIG_FILE to the policy bundle");
     if (options->pidfile && !set_pidfile(options->pidfile, settings, failure))
         return false;
     return settings_finish(settings, failure);

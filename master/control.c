@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * Finds the master beyond doubt (pidfile, lock and pidfd agree), signals it, and waits for the outcome.
+ * Finds the master beyond doubt (its lock names it, the pidfile does not contradict, a pidfd holds it fast), signals
+ * it, and waits for the outcome.
  */
 #include "master/control.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -13,10 +18,13 @@
 #include "master/pidfile.h"
 #include "shm/arena.h"
 #include "shm/moment.h"
+#include "shm/setting.h"
 
 #define CONTROL_STOP_MS   70000 /* draining, its harder signals, and the last snapshot */
 #define CONTROL_RELOAD_MS 60000
 #define CONTROL_LOOK_MS   50 /* between two looks at the status */
+
+#define CONTROL_WHO "run this as the user that started it (root, as a rule)"
 
 static const struct {
     int signal;
@@ -28,10 +36,56 @@ static const struct {
     [OPTIONS_ORDER_REOPEN] = {SIGUSR1, false},
 };
 
+/* Whoever is not root and sets no runtime_dir looks in a folder of his own, and an instance of root is elsewhere. */
+static const char *find_folder_of_root(const struct settings *settings)
+{
+    struct settings own;
+
+    settings_default(&own);
+    return geteuid() != 0 && strcmp(settings->runtime_dir, own.runtime_dir) == 0
+               ? setting_table[SETTING_runtime_dir].fallback
+               : NULL;
+}
+
+static bool has_trace(const char *folder, const char *instance)
+{
+    static const char *const suffixes[] = {"lock", "pid"};
+    char path[PATH_MAX];
+
+    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+        int length = snprintf(path, sizeof(path), "%s/%s.%s", folder, instance, suffixes[i]);
+
+        if (length > 0 && (size_t)length < sizeof(path) && (access(path, F_OK) == 0 || errno == EACCES))
+            return true;
+    }
+    return false;
+}
+
 static int not_running(const struct settings *settings, struct failure *failure)
 {
-    failure_set(failure, EXIT_CODE_NOT_RUNNING, "the instance '%s' is not running (no process holds its lock in %s)",
-                settings->instance, settings->runtime_dir);
+    const char *folder = find_folder_of_root(settings);
+
+    if (folder && has_trace(folder, settings->instance))
+        failure_set(failure, EXIT_CODE_PERMISSION,
+                    "no process holds the lock of the instance '%s' in %s, which is your own folder, but root has one "
+                    "of that name in %s: run this as root",
+                    settings->instance, settings->runtime_dir, folder);
+    else
+        failure_set(failure, EXIT_CODE_NOT_RUNNING,
+                    "the instance '%s' is not running (no process holds its lock in %s%s%s)", settings->instance,
+                    settings->runtime_dir, folder ? ", your own folder; root's would be in " : "",
+                    folder ? folder : "");
+    return -1;
+}
+
+static int refuse_hidden(const struct settings *settings, struct failure *failure)
+{
+    if (errno == EACCES || errno == EPERM)
+        failure_set(failure, EXIT_CODE_PERMISSION, "the lock of the instance '%s' in %s cannot be read: " CONTROL_WHO,
+                    settings->instance, settings->runtime_dir);
+    else
+        failure_set_errno(failure, EXIT_CODE_OS, "the lock of the instance '%s' in %s cannot be read",
+                          settings->instance, settings->runtime_dir);
     return -1;
 }
 
@@ -39,19 +93,23 @@ static int not_running(const struct settings *settings, struct failure *failure)
 static int open_master(const struct settings *settings, pid_t *pid, struct failure *failure)
 {
     pid_t holder = pidfile_find_holder(settings);
+    pid_t written;
     int fd;
 
+    if (holder < 0)
+        return refuse_hidden(settings, failure);
     if (holder == 0)
         return not_running(settings, failure);
-    *pid = pidfile_read(settings->pidfile);
-    if (*pid != holder) {
+    written = pidfile_read(settings->pidfile);
+    if (written != 0 && written != holder) {
         failure_set(
             failure, EXIT_CODE_PIDFILE,
             "the pidfile %s says %d, but process %d holds the lock of '%s': it is starting or being upgraded, or the "
-            "pidfile is of another instance",
-            settings->pidfile, (int)*pid, (int)holder, settings->instance);
+            "pidfile is of another instance; if neither is so, remove the pidfile",
+            settings->pidfile, (int)written, (int)holder, settings->instance);
         return -1;
     }
+    *pid = holder;
     fd = (int)syscall(SYS_pidfd_open, holder, 0);
     if (fd < 0)
         return not_running(settings, failure);
@@ -106,7 +164,11 @@ static bool send_order(int pidfd, pid_t pid, int signal, struct failure *failure
 {
     if (syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0) == 0)
         return true;
-    return failure_set_errno(failure, EXIT_CODE_PERMISSION, "process %d could not be signalled", (int)pid);
+    if (errno == EPERM)
+        return failure_set(failure, EXIT_CODE_PERMISSION, "process %d may not be signalled by you: " CONTROL_WHO,
+                           (int)pid);
+    return failure_set_errno(failure, errno == ESRCH ? EXIT_CODE_NOT_RUNNING : EXIT_CODE_OS,
+                             "process %d could not be signalled", (int)pid);
 }
 
 static bool reload(const struct settings *settings, int pidfd, pid_t pid, struct failure *failure)
@@ -128,7 +190,7 @@ static bool reload(const struct settings *settings, int pidfd, pid_t pid, struct
 
 bool control_run(const struct settings *settings, enum options_order order, struct failure *failure)
 {
-    pid_t pid;
+    pid_t pid = 0;
     int pidfd = open_master(settings, &pid, failure);
     bool is_done;
 

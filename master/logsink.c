@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -134,12 +135,28 @@ bool logsink_init(struct logsink *sink, struct loop *loop, struct failure *failu
     return true;
 }
 
+bool logsink_check(const struct settings *settings, struct failure *failure)
+{
+    const char *slash = strrchr(settings->log_file, '/');
+    char folder[SETTINGS_PATH_SIZE];
+    struct stat facts;
+
+    if (settings->log != SETTINGS_LOG_FILE || slash == NULL || slash == settings->log_file)
+        return true;
+    snprintf(folder, sizeof(folder), "%.*s", (int)(slash - settings->log_file), settings->log_file);
+    if (stat(folder, &facts) == 0 ? S_ISDIR(facts.st_mode) : errno == EACCES)
+        return true;
+    return failure_set(failure, EXIT_CODE_BAD_CONFIG,
+                       "the log file %s (setting `log`) cannot be made, for there is no folder %s: make it first",
+                       settings->log_file, folder);
+}
+
 int logsink_open(const struct settings *settings, struct failure *failure)
 {
     int fd;
 
     failure->code = EXIT_CODE_OK;
-    if (settings->log != SETTINGS_LOG_FILE)
+    if (settings->log != SETTINGS_LOG_FILE || !logsink_check(settings, failure))
         return -1;
     fd = open(settings->log_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
     if (fd < 0)

@@ -32,6 +32,9 @@ struct logsink {
 /* Makes the pipe and keeps the present fd 2 as the console; lines go there until logsink_use. */
 bool logsink_init(struct logsink *sink, struct loop *loop, struct failure *failure);
 
+/* Is there a folder to make the log file in? EXIT_CODE_BAD_CONFIG. */
+bool logsink_check(const struct settings *settings, struct failure *failure);
+
 /* Opens the log file that SETTINGS name. Returns its descriptor, or -1 with FAILURE filled; -1 with failure->code
  * EXIT_CODE_OK when the log is not a file. */
 int logsink_open(const struct settings *settings, struct failure *failure);

@@ -148,7 +148,7 @@ pid_t pidfile_find_holder(const struct settings *settings)
         return 0;
     fd = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
-        return 0;
+        return errno == ENOENT || errno == ENOTDIR ? 0 : -1;
     if (fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
         pid = read_pid(fd);
     close(fd);

@@ -36,7 +36,7 @@ bool pidfile_adopt_lock(const struct settings *settings, int fd, struct failure 
 /* Writes our process id into the lock file: from now on we are the master of the instance. */
 bool pidfile_sign_lock(int fd, pid_t pid);
 
-/* The master that holds the lock of this instance; 0 when nobody does. */
+/* The master that holds the lock of this instance; 0 when nobody does; -1 with errno when we may not look. */
 pid_t pidfile_find_holder(const struct settings *settings);
 
 #endif

@@ -38,17 +38,19 @@ bool setting_list_has(const char *words, struct slice word, uint32_t *index)
 
 /* ---- listen, ops_listen ------------------------------------------------------------------------------------------ */
 
-static bool parse_endpoint(struct slice text, struct settings_listen *listen)
+/* *IS_PORT_BAD tells a false one from the other: the address is good, but not the port. */
+static bool parse_endpoint(struct slice text, struct settings_listen *listen, bool *is_port_bad)
 {
     const char *colon = memrchr(text.data, ':', text.size);
     struct slice host, port;
     uint64_t number;
 
+    *is_port_bad = false;
     if (!colon)
         return false;
     host = (struct slice){text.data, (size_t)(colon - text.data)};
     port = (struct slice){colon + 1, text.size - host.size - 1};
-    if (host.size == 0 || !quantity_parse_count(port, &number) || number < 1 || number > 65535)
+    if (host.size == 0)
         return false;
     if (host.data[0] == '[') {
         if (host.data[host.size - 1] != ']' || !memchr(host.data, ':', host.size))
@@ -57,13 +59,17 @@ static bool parse_endpoint(struct slice text, struct settings_listen *listen)
     } else if (memchr(host.data, ':', host.size)) {
         return false;
     }
-    listen->port = (uint16_t)number;
-    return address_parse(host, &listen->address);
+    if (!address_parse(host, &listen->address))
+        return false;
+    *is_port_bad = !quantity_parse_count(port, &number) || number < 1 || number > 65535;
+    listen->port = *is_port_bad ? 0 : (uint16_t)number;
+    return !*is_port_bad;
 }
 
 static bool parse_listen(struct slice text, struct settings_listen *listen, char *why)
 {
     struct slice prefix = SLICE("unix:");
+    bool is_port_bad = false;
 
     if (slice_has_prefix(text, prefix) && text.size > prefix.size) {
         struct slice path = {text.data + prefix.size, text.size - prefix.size};
@@ -74,13 +80,15 @@ static bool parse_listen(struct slice text, struct settings_listen *listen, char
         setting_value_copy(listen->path, path);
         return true;
     }
-    if (text.size == 0 || !parse_endpoint(text, listen))
-        return setting_refuse(
-            why,
-            "\"%.*s\" is not an address to listen on; allowed are ADDRESS:PORT as in 127.0.0.1:8080 or "
-            "0.0.0.0:8080, [ADDRESS]:PORT as in [::1]:8080, and unix:PATH; names are not resolved",
-            (int)(text.size > 64 ? 64 : text.size), text.size ? text.data : "");
-    return true;
+    if (text.size > 0 && parse_endpoint(text, listen, &is_port_bad))
+        return true;
+    if (is_port_bad)
+        return setting_refuse(why, "\"%.*s\" needs a port from 1 to 65535 behind the last colon",
+                              (int)(text.size > 64 ? 64 : text.size), text.data);
+    return setting_refuse(why,
+                          "\"%.*s\" is not an address to listen on; allowed are ADDRESS:PORT as in 127.0.0.1:8080 or "
+                          "0.0.0.0:8080, [ADDRESS]:PORT as in [::1]:8080, and unix:PATH; names are not resolved",
+                          (int)(text.size > 64 ? 64 : text.size), text.size ? text.data : "");
 }
 
 void setting_list_clear_listen(struct settings *settings, bool is_ops)

@@ -119,7 +119,7 @@ START_TEST(missing_folder_of_the_log_is_an_error)
     struct failure failure;
 
     ck_assert_int_eq(logsink_open(&settings, &failure), -1);
-    ck_assert_int_eq(failure.code, EXIT_CODE_OS);
+    ck_assert_int_eq(failure.code, EXIT_CODE_BAD_CONFIG);
     ck_assert_ptr_nonnull(strstr(failure.sentence, "no/such/folder/log"));
     settings.log = SETTINGS_LOG_STDERR;
     ck_assert_int_eq(logsink_open(&settings, &failure), -1);

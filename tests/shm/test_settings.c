@@ -244,6 +244,25 @@ START_TEST(refuses_an_address_to_listen_on)
 }
 END_TEST
 
+static const char *const bad_ports[] = {"0", "65536", "99999999999999999999", "", "80x", "-1"};
+
+START_TEST(says_that_it_is_the_port)
+{
+    static const char *const hosts[] = {"127.0.0.1", "[::1]"};
+
+    for (size_t i = 0; i < 2; i++) {
+        char line[128];
+
+        snprintf(line, sizeof(line), "listen = %s:%s", hosts[i], bad_ports[_i]);
+        ck_assert_msg(!read_text(line), "taken: %s", line);
+        ck_assert_ptr_nonnull(strstr(failure.sentence, "needs a port from 1 to 65535"));
+    }
+    ck_assert(read_text("listen = 127.0.0.1:65535"));
+    ck_assert(!read_text("listen = ::1:65536"));
+    ck_assert_ptr_nonnull(strstr(failure.sentence, "is not an address to listen on"));
+}
+END_TEST
+
 START_TEST(takes_the_longest_path_and_no_longer)
 {
     char line[SETTINGS_PATH_SIZE + 64] = "config_file = /";
@@ -473,6 +492,7 @@ static void add_tests(TCase *tests)
     tcase_add_loop_test(tests, prints_a_file_that_reads_back, 0, LENGTH(taken));
     tcase_add_loop_test(tests, refuses_a_file, 0, LENGTH(refused));
     tcase_add_loop_test(tests, refuses_an_address_to_listen_on, 0, LENGTH(bad_listens));
+    tcase_add_loop_test(tests, says_that_it_is_the_port, 0, LENGTH(bad_ports));
     tcase_add_test(tests, takes_the_longest_path_and_no_longer);
     tcase_add_test(tests, refuses_a_nul_and_a_long_line);
     tcase_add_test(tests, refuses_a_file_that_is_too_large);
