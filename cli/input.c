@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "policy/load.h"
@@ -62,11 +63,18 @@ bool input_read(const char *path, struct input *input, struct failure *failure)
 {
     bool is_stdin = strcmp(path, "-") == 0;
     int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    struct stat facts;
     bool is_read;
 
     *input = (struct input){.data = NULL};
     if (fd < 0)
         return refuse(path, failure);
+    if (fstat(fd, &facts) == 0 && S_ISDIR(facts.st_mode)) {
+        if (!is_stdin)
+            close(fd);
+        return failure_set(failure, EXIT_CODE_NO_INPUT, "%s is a folder; name the file of the bundle",
+                           input_name(path));
+    }
     is_read = read_all(fd, path, input, failure);
     if (!is_stdin)
         close(fd);

@@ -239,8 +239,9 @@ static void print_text(const struct report *report)
     fputs(" - ", stdout);
     emit_plain(slice_of(report->message), stdout);
     if (report->instance.has_arena) {
-        printf(" | connections=%" PRId64 " cells_used=%" PRIu64 ";;;0;%" PRIu64, report->connections,
-               report->usage.cells_used, report->usage.cells);
+        printf(" | connections=%" PRId64 " cells_used=%" PRIu64 ";;;0;%" PRIu64 " worker_restarts=%" PRIu64 "c",
+               report->connections, report->usage.cells_used, report->usage.cells,
+               report->instance.status.worker_restarts);
         if (report->bundle)
             printf(" decisions=%" PRIu64 "c rejects=%" PRIu64 "c", report->decisions, report->rejects);
     }
@@ -301,6 +302,8 @@ static void print_json(const struct report *report)
     print_member("instance", report->instance.settings.instance);
     if (report->instance.has_arena)
         print_json_body(report);
+    else if (report->state == STATE_CRITICAL)
+        fputs(",\"running\":false", stdout);
     puts("}");
 }
 

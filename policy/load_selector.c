@@ -5,6 +5,7 @@
 #include "policy/load_private.h"
 
 #include "policy/facts.h"
+#include "shm/near.h"
 
 #define MAX_METHOD 32
 #define MAX_HOST   253
@@ -39,6 +40,19 @@ static bool check_method(struct load *load, uint32_t token, struct slice text)
     return true;
 }
 
+/* Any method is taken, for applications have their own; one slip away from a standard one it is rather a slip. */
+static void warn_of_near_method(struct load *load, uint32_t token, struct slice text)
+{
+    struct near near;
+
+    near_init(&near, text);
+    for (uint32_t i = 0; i < BUNDLE_METHOD_COUNT; i++)
+        near_offer(&near, bundle_methods[i]);
+    if (near.best.size > 0 && near.distance == 1)
+        load_warn(load, token, "unusual_method", "\"%.*s\" is no standard method; did you mean \"%.*s\"?", SHOWN(text),
+                  SHOWN(near.best));
+}
+
 static void read_methods(struct load *load, uint32_t list, struct policy *policy)
 {
     struct slice *others = load_take(load, json_count(load->json, list), sizeof(*others));
@@ -54,10 +68,12 @@ static void read_methods(struct load *load, uint32_t list, struct policy *policy
         if (index == BUNDLE_NO_INDEX ? is_in_list(others, policy->other_method_count, text)
                                      : (policy->method_bits >> index & 1) != 0)
             complain_repeated(load, token, "methods", text);
-        else if (index == BUNDLE_NO_INDEX)
-            others[policy->other_method_count++] = text;
-        else
+        else if (index != BUNDLE_NO_INDEX)
             policy->method_bits |= UINT64_C(1) << index;
+        else {
+            warn_of_near_method(load, token, text);
+            others[policy->other_method_count++] = text;
+        }
     }
     policy->other_methods = others;
 }

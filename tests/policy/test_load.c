@@ -195,6 +195,9 @@ END_TEST
 
 #define RULE(keys, rest) "'rules': [{'name': 'r', 'limit_keys': [" keys "], " BUCKET("1", "2") rest "}]"
 #define ONE(top, spec)   "{'bundle_version': 1, 'policies': [" POLICY("p", spec) "]" top "}"
+#define FOR(methods)                                                                                               \
+    "{'bundle_version': 1, 'policies': [{'id': 'p', 'spec': {'selector': {'pathPrefix': '/', 'methods': [" methods \
+    "]}, " RULE("", "") "}}]}"
 
 static const struct {
     const char *text;
@@ -203,6 +206,9 @@ static const struct {
     {ONE("", RULE("'ip:prefix'", "")), ""},
     {ONE("", RULE("", "")), ""},
     {ONE("", RULE("'ip:address'", "")), "ipv6_blind "},
+    {FOR("'GTE', 'PST', 'GETT', 'OPTOINS', 'PUTT'"),
+     "unusual_method unusual_method unusual_method unusual_method unusual_method "},
+    {FOR("'GET', 'LIST', 'PURGE', 'PROPFIND', 'LOCK', 'X'"), ""},
     {ONE("", RULE("'header:x'", "")), "client_chosen_key "},
     {ONE("", RULE("'query:x'", "")), "client_chosen_key "},
     {ONE("", RULE("'header:x', 'query:y'", "")), "client_chosen_key "},
