@@ -8,6 +8,7 @@ Guards above all against the bypass: with fail-open configured, a limited reques
 import os
 import re
 import signal
+import subprocess
 
 import harness
 
@@ -231,3 +232,43 @@ class TestNginxFirstExample(Recipe, harness.TestCase):
     """The lines in the project's README."""
 
     example, accel, unix, opens = "first", False, False, False
+
+
+class TestNginxForgottenServerPart(harness.TestCase):
+    """auth-request-protect.conf in a server without auth-request.conf must not ask the application for the verdict."""
+
+    PROTECTS = ("auth-request-protect.conf", "auth-request-protect-fail-open.conf")
+
+    def server(self, port, protect, part=""):
+        return (f"server {{ listen 127.0.0.1:{port}; {part}\n"
+                f"    location / {{ include {RECIPES}/{protect}; proxy_pass http://app; }}\n"
+                f"    location @backend {{ proxy_pass http://app; }} }}\n")
+
+    def setUp(self):
+        super().setUp()
+        self.backend = self.own(harness.Backend())  # answers 200 to whatever it is asked, as many applications do
+        self.edge = self.start_edge(harness.one_rule())
+        self.http = (f"upstream app {{ server 127.0.0.1:{self.backend.port}; }}\n"
+                     f"upstream fairvisor {{ server 127.0.0.1:{self.edge.port}; }}\n")
+
+    def test_configuration_is_refused(self):
+        for protect in self.PROTECTS:
+            port = harness.free_port()
+            nginx = self.own(harness.Nginx(self.http + self.server(port, protect), port))
+            result = subprocess.run([nginx.binary(), "-t", "-p", nginx.directory, "-c", nginx.config_file],
+                                    capture_output=True, text=True, timeout=30)
+            self.assertNotEqual(result.returncode, 0)
+            self.assertIn('unknown "fairvisor_server_part" variable', result.stderr)
+
+    def test_requests_are_refused(self):
+        """Another server of the same nginx has the include: the variable is known."""
+        for protect in self.PROTECTS:
+            whole, port = harness.free_port(), harness.free_port()
+            nginx = self.start_nginx(self.http + self.server(port, protect) +
+                                     self.server(whole, protect, f"include {RECIPES}/auth-request.conf;"), port)
+            self.assertEqual(nginx.get("/api/data").status, 503)
+            self.assertEqual(nginx.get("/_fairvisor/decision", {"X-Fairvisor-Server-Part": "present"}).status, 503)
+            self.assertEqual(self.backend.requests, [])
+            answer = harness.request(("127.0.0.1", whole), target="/api/data")
+            self.assertEqual((answer.status, answer.header("X-Backend")), (200, "yes"), answer)
+            self.backend.requests.clear()
