@@ -4,8 +4,11 @@
  */
 #include "master/restore.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "shm/log.h"
@@ -31,24 +34,80 @@ static void say_adopted(const struct settings *settings, const struct arena *are
                  (unsigned long long)settings->shared_dict_size, (unsigned long long)arena->size);
 }
 
+/* Everybody may put a file into /dev/shm: only the workers' user and ourselves are trusted to have made this one. */
+static bool check_owner(int fd, const struct privileges *privileges, struct failure *failure)
+{
+    struct stat facts;
+
+    if (fstat(fd, &facts) != 0)
+        return failure_set_errno(failure, EXIT_CODE_OS, "cannot look at the shared memory of this instance");
+    if (facts.st_uid == privileges->uid || facts.st_uid == geteuid())
+        return true;
+    return failure_set(failure, EXIT_CODE_OS,
+                       "the shared memory of this instance cannot be used: it belongs to user %u, not to the workers' %u",
+                       (unsigned)facts.st_uid, (unsigned)privileges->uid);
+}
+
+struct audit_report {
+    uint32_t unusable;
+    uint64_t repaired;
+};
+
+static void audit_as_worker(const struct arena *arena, const struct privileges *privileges, int out)
+{
+    struct audit_report report = {0};
+
+    if (!privileges_drop(privileges))
+        _exit(EXIT_CODE_OS);
+    report.unusable = arena_audit(arena, moment_now(), &report.repaired);
+    _exit(write(out, &report, sizeof(report)) == (ssize_t)sizeof(report) ? 0 : EXIT_CODE_OS);
+}
+
+/* Locks and looks at every stripe in a child that is no more than a worker: what lies in a mutex was written by workers, and
+ * locking follows it. false when the arena must not be used. */
+static bool audit(const struct arena *arena, const struct privileges *privileges, uint64_t *repaired,
+                  struct failure *failure)
+{
+    struct audit_report report;
+    int ends[2], status = 0;
+    ssize_t got;
+    pid_t child;
+
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return failure_set_errno(failure, EXIT_CODE_OS, "the shared memory cannot be looked through");
+    child = fork();
+    if (child == 0)
+        audit_as_worker(arena, privileges, ends[1]);
+    close(ends[1]);
+    got = child > 0 ? read(ends[0], &report, sizeof(report)) : -1;
+    close(ends[0]);
+    if (child > 0)
+        waitpid(child, &status, 0);
+    if (got != (ssize_t)sizeof(report) || status != 0)
+        return failure_set(failure, EXIT_CODE_OS, "the shared memory is damaged: looking through it ended with status %d",
+                           status);
+    *repaired = report.repaired;
+    if (report.unusable > 0)
+        return failure_set(failure, EXIT_CODE_OS, "%u of %u stripes of the shared memory are damaged", report.unusable,
+                           arena->stripe_count);
+    return true;
+}
+
 /* The descriptor of an arena that is whole; -1 when there is none, or one that had to be set aside. */
-static int adopt(const struct settings *settings, struct arena *arena, struct failure *failure)
+static int adopt(const struct settings *settings, const struct privileges *privileges, struct arena *arena,
+                 struct failure *failure)
 {
     uint64_t repaired = 0;
-    uint32_t unusable;
     int fd = arena_open(settings->instance, true, arena, failure);
 
     if (fd < 0 && failure->code == EXIT_CODE_NO_INPUT)
         return -1;
     if (fd >= 0) {
-        unusable = arena_audit(arena, moment_now(), &repaired);
-        if (unusable == 0) {
+        if (check_owner(fd, privileges, failure) && audit(arena, privileges, &repaired, failure)) {
             say_adopted(settings, arena, repaired);
             return fd;
         }
         close(fd);
-        failure_set(failure, EXIT_CODE_OS, "%u of %u stripes of the shared memory are damaged", unusable,
-                    arena->stripe_count);
     }
     log_line(LOG_LEVEL_ERROR, "%s; it is set aside as fairvisor-%s.refused", failure->sentence, settings->instance);
     if (!arena_set_aside(settings->instance))
@@ -111,7 +170,7 @@ int restore_arena(const struct settings *settings, const struct privileges *priv
                   enum restore_origin *origin, struct failure *failure)
 {
     struct snapshot *snapshot;
-    int fd = adopt(settings, arena, failure);
+    int fd = adopt(settings, privileges, arena, failure);
 
     *origin = RESTORE_ADOPTED;
     if (fd >= 0)

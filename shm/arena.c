@@ -185,7 +185,8 @@ static bool map_checked(int fd, bool writable, struct arena *arena, struct failu
 
     if (fstat(fd, &status))
         return failure_set_errno(failure, EXIT_CODE_OS, "cannot look at the shared memory of this instance");
-    if ((status.st_mode & 0077) || (uint64_t)status.st_size < ARENA_MIN_SIZE || status.st_size % 4096)
+    if (!S_ISREG(status.st_mode) || (status.st_mode & 0077) || (uint64_t)status.st_size < ARENA_MIN_SIZE ||
+        status.st_size % 4096)
         return failure_set(failure, EXIT_CODE_OS,
                            "the shared memory of this instance cannot be used: its mode (%04o) or size (%lld) is not ours",
                            (unsigned)(status.st_mode & 07777), (long long)status.st_size);
@@ -198,7 +199,7 @@ int arena_open(const char *instance, bool writable, struct arena *arena, struct 
     int fd;
 
     arena_name(instance, name, sizeof(name));
-    fd = shm_open(name, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC, 0);
+    fd = shm_open(name, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK, 0);
     if (fd < 0) {
         enum exit_code code = errno == ENOENT ? EXIT_CODE_NO_INPUT : errno == EACCES ? EXIT_CODE_PERMISSION : EXIT_CODE_OS;
 

@@ -82,5 +82,5 @@ bool cell_is_sane(const struct cell *cell)
     if (cell->kind == CELL_FREE)
         return true;
     return cell->kind < CELL_KINDS && cell->spent >= 0 && cell->spent <= SPENT_MAX && cell->stamp_ns <= STAMP_MAX &&
-           cell->stamp_ns >= -STAMP_MAX && cell->expires_ns >= -STAMP_MAX && kinds[cell->kind].is_sane(cell);
+           cell->stamp_ns >= -STAMP_MAX && cell->expires_ns >= -STAMP_MAX && cell->expires_ns <= STAMP_MAX && kinds[cell->kind].is_sane(cell);
 }

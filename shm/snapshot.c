@@ -106,21 +106,16 @@ static bool append(struct writer *writer, const void *data, size_t size)
     return write_all(writer->fd, data, size);
 }
 
-/* Copies the live cells of one stripe under its lock and writes them after it is released. */
-static bool append_stripe(struct writer *writer, struct stripe *stripe, struct moment now)
+/* Copies the live cells of one stripe, without its lock: whoever writes snapshots may have more rights than the workers who write
+ * into the mutex. */
+static bool append_stripe(struct writer *writer, const struct stripe *stripe, struct moment now)
 {
     struct cell live[STRIPE_CELLS];
-    uint64_t repaired = 0;
     size_t count = 0;
 
-    if (stripe_lock(stripe, &repaired) != STRIPE_LOCKED) {
-        errno = EDEADLK;
-        return false;
-    }
     for (uint32_t i = 0; i < STRIPE_CELLS; i++)
-        if (stripe->tags[i] != 0 && !cell_is_reusable(&stripe->cells[i], now))
-            live[count++] = stripe->cells[i];
-    stripe_unlock(stripe);
+        if (stripe_copy_cell(stripe, i, &live[count]) && !cell_is_reusable(&live[count], now))
+            count++;
     writer->count += count;
     return count == 0 || append(writer, live, count * sizeof(live[0]));
 }

@@ -14,7 +14,7 @@
 #include "shm/failure.h"
 #include "shm/moment.h"
 
-/* Copies every live cell, one stripe locked at a time, and writes them to PATH. Blocks on the disk: call it in a child
+/* Copies every live cell, without locking anything, and writes them to PATH. Blocks on the disk: call it in a child
  * process. *CELLS counts the cells written. */
 bool snapshot_write(const struct arena *arena, const char *instance, const char *path, struct moment now,
                     uint64_t *cells, struct failure *failure);

@@ -13,6 +13,8 @@
 #define HIGH_BITS   UINT64_C(0x8080808080808080)
 #define SPINS       200
 #define CLEARED_TAG 0x80
+#define COPY_TRIES  1000
+#define STUCK_MEMORY_NS NANOSECONDS_PER_SECOND
 
 int stripe_init(struct stripe *stripe)
 {
@@ -38,6 +40,7 @@ int stripe_init(struct stripe *stripe)
 static int lock_contended(struct stripe *stripe)
 {
     struct timespec deadline;
+    int64_t now_ns;
     int error = EBUSY;
 
     for (int i = 0; i < SPINS && error == EBUSY; i++) {
@@ -49,12 +52,16 @@ static int lock_contended(struct stripe *stripe)
     if (error != EBUSY)
         return error;
     clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_nsec += STRIPE_DEADLINE_MS * 1000000L;
-    if (deadline.tv_nsec >= 1000000000L) {
-        deadline.tv_nsec -= 1000000000L;
-        deadline.tv_sec++;
-    }
-    return pthread_mutex_clocklock(&stripe->mutex, CLOCK_MONOTONIC, &deadline);
+    now_ns = deadline.tv_sec * NANOSECONDS_PER_SECOND + deadline.tv_nsec;
+    /* Who waited in vain a moment ago need not wait again, or one identity could hold up all the others of a worker. */
+    if (now_ns < atomic_load_explicit(&stripe->stuck_until_ns, memory_order_relaxed))
+        return ETIMEDOUT;
+    now_ns += STRIPE_DEADLINE_MS * INT64_C(1000000);
+    deadline = (struct timespec){.tv_sec = now_ns / NANOSECONDS_PER_SECOND, .tv_nsec = now_ns % NANOSECONDS_PER_SECOND};
+    error = pthread_mutex_clocklock(&stripe->mutex, CLOCK_MONOTONIC, &deadline);
+    if (error == ETIMEDOUT)
+        atomic_store_explicit(&stripe->stuck_until_ns, now_ns + STUCK_MEMORY_NS, memory_order_relaxed);
+    return error;
 }
 
 /* Puts back the cell that the dead holder was changing, then looks at all the others. The undo index is cleared last: a repairer
@@ -191,6 +198,25 @@ void stripe_change_end(struct stripe *stripe)
 {
     atomic_signal_fence(memory_order_seq_cst);
     atomic_store_explicit(&stripe->undo_index, 0, memory_order_release);
+}
+
+bool stripe_copy_cell(const struct stripe *stripe, uint32_t index, struct cell *copy)
+{
+    if (stripe->tags[index] == 0)
+        return false;
+    for (int i = 0; i < COPY_TRIES; i++) {
+        bool is_changing = atomic_load_explicit(&stripe->undo_index, memory_order_acquire) == index + 1;
+        struct cell again;
+
+        *copy = is_changing ? stripe->undo_cell : stripe->cells[index];
+        atomic_thread_fence(memory_order_acquire);
+        again = is_changing ? stripe->undo_cell : stripe->cells[index];
+        atomic_thread_fence(memory_order_acquire);
+        if (memcmp(copy, &again, sizeof(again)) == 0 &&
+            is_changing == (atomic_load_explicit(&stripe->undo_index, memory_order_relaxed) == index + 1))
+            break;
+    }
+    return true;
 }
 
 uint64_t stripe_audit(struct stripe *stripe)

@@ -32,6 +32,7 @@ struct stripe {
     pthread_mutex_t mutex;
     _Atomic uint32_t undo_index; /* 1 + index of the cell under change; 0 = none */
     uint8_t undo_tag;
+    _Atomic int64_t stuck_until_ns; /* CLOCK_MONOTONIC until which nobody waits for the lock again */
     _Atomic int64_t full_until_ns; /* boot time before which no cell can be reused; 0 = unknown */
     struct cell undo_cell;
     uint8_t tags[STRIPE_CELLS];
@@ -65,6 +66,14 @@ uint32_t stripe_find_room(struct stripe *stripe, const uint64_t key[2], struct m
 /* Between these two the caller may change the cell. Begin also sets the tag for KEY. */
 struct cell *stripe_change_begin(struct stripe *stripe, uint32_t index, const uint64_t key[2]);
 void stripe_change_end(struct stripe *stripe);
+
+/* ---- without the lock --------------------------------------------------------------------------------------------- */
+
+/* Copies one cell as it stands between two changes, however its writer is faring: a cell under change is copied from the undo
+ * slot. For readers who must not touch the mutex. false for a cell never used. */
+bool stripe_copy_cell(const struct stripe *stripe, uint32_t index, struct cell *copy);
+
+/* ---- with the lock held again ------------------------------------------------------------------------------------- */
 
 /* Clears every cell that cannot be true; returns how many. */
 uint64_t stripe_audit(struct stripe *stripe);

@@ -89,6 +89,7 @@ int main(void)
     int failed;
 
     suite_add_tcase(suite, tcase);
+    tcase_set_timeout(tcase, 120);
     tcase_add_loop_test(tcase, rows_hold, 0, sizeof(rows) / sizeof(rows[0]));
     tcase_add_test(tcase, every_day_comes_back);
     tcase_add_test(tcase, out_of_range_is_clamped);
