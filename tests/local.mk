@@ -126,7 +126,8 @@ TESTS += $(policy_tests)
 EXTRA_DIST += tests/policy/bad tests/policy/good
 tests_policy_test_bundles_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) -DPOLICY_CASES='"$(abs_top_srcdir)/tests/policy"'
 tests_policy_test_bundles_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)
-tests_policy_test_claims_SOURCES = tests/policy/test_claims.c policy/claims.c policy/json.c policy/json_gate.c policy/region.c
+tests_policy_test_claims_SOURCES = tests/policy/test_claims.c policy/base64url.c policy/claims.c policy/json.c \
+	policy/json_gate.c policy/jwt_shape.c policy/region.c
 tests_policy_test_claims_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(JWT_CFLAGS)
 tests_policy_test_claims_LDADD = libshm.a $(JWT_LIBS) $(CHECK_LIBS)
 tests_policy_test_complaint_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
@@ -183,3 +184,13 @@ tests_policy_test_geoip_LDADD = libshm.a $(CHECK_LIBS)
 tests_policy_test_networks_SOURCES = tests/policy/test_networks.c policy/networks.c policy/lines.c
 tests_policy_test_networks_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_networks_LDADD = libshm.a $(CHECK_LIBS)
+
+# Tokens and the keys that verify them.
+jwt_tests = tests/policy/test_jwks tests/policy/test_jwt
+check_PROGRAMS += $(jwt_tests)
+TESTS += $(jwt_tests)
+EXTRA_DIST += tests/policy/jwt_maker.h
+tests_policy_test_jwks_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(CRYPTO_CFLAGS)
+tests_policy_test_jwks_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)
+tests_policy_test_jwt_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(CRYPTO_CFLAGS)
+tests_policy_test_jwt_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)
