@@ -265,7 +265,8 @@ static void stage(struct decision *decision, const struct charge *charge, const 
     }
     if (source->role != CHARGE_LOOP || charge->is_idle)
         return;
-    decision->loop_count = spent / BUNDLE_MILLIONTHS;
+    if (spent / BUNDLE_MILLIONTHS > decision->loop_count)
+        decision->loop_count = spent / BUNDLE_MILLIONTHS;
     if (charge->view.fits)
         return;
     decide_counts_one(decision, COUNTER_loops);

@@ -11,7 +11,7 @@
 
 #define VERSION     1
 #define HEAD_SIZE   26
-#define ENTRY_SIZE  41
+#define ENTRY_SIZE  43
 #define TAG_SIZE    16
 #define BINARY_SIZE (HEAD_SIZE + RESERVATION_MAX_ENTRIES * ENTRY_SIZE + TAG_SIZE)
 #define TEXT_SIZE   BASE64URL_TEXT_SIZE(BINARY_SIZE)
@@ -59,6 +59,8 @@ size_t reservation_print(const struct reservation *reservation, const uint64_t k
         at = put(at, entry->mark);
         *at++ = entry->role;
         at = put(put(put(put(at, entry->key[0]), entry->key[1]), (uint64_t)entry->cost), (uint64_t)entry->extra);
+        *at++ = (unsigned char)entry->layout;
+        *at++ = (unsigned char)(entry->layout >> 8);
     }
     sign(bytes, (size_t)(at - bytes), key, tag);
     at = put(put(at, tag[0]), tag[1]);
@@ -76,6 +78,7 @@ static void read_entry(const unsigned char *at, struct reservation_entry *entry)
     at = get(get(get(get(at, &entry->key[0]), &entry->key[1]), &cost), &extra);
     entry->cost = (int64_t)cost;
     entry->extra = (int64_t)extra;
+    entry->layout = (uint16_t)(at[0] | at[1] << 8);
 }
 
 bool reservation_parse(struct slice text, const uint64_t key[2], struct reservation *reservation, uint64_t digest[2])
