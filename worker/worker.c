@@ -21,7 +21,7 @@
 #define DRAIN_IDLE_MS  10000 /* after which a draining worker closes connections that stay idle */
 #define LINGER_MS      2000
 #define SCRATCH_FACTOR 2                     /* decide_new: at least twice max_header_bytes */
-#define BODIES_BYTES   (UINT64_C(256) << 20) /* of all bodies that are gathered at a time, and twice the largest one */
+#define BODIES_BYTES   (UINT64_C(256) << 20) /* of all gathered bodies, beside twice the largest one */
 
 /* ---- making ----------------------------------------------------------------------------------------------------- */
 
@@ -227,7 +227,7 @@ bool worker_open(struct worker *worker, struct failure *failure)
                                             [TIMEOUT_IDLE] = settings->idle_timeout_ms,
                                             [TIMEOUT_WRITE] = settings->body_timeout_ms,
                                             [TIMEOUT_LINGER] = LINGER_MS,
-                                            [TIMEOUT_HELD] = UINT64_MAX / 2};
+                                            [TIMEOUT_HELD] = TIMEOUTS_NEVER};
     int error = uv_loop_init(&worker->loop);
 
     if (error != 0)
