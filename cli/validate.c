@@ -75,12 +75,15 @@ static void print_json(const struct request *request, const struct result *resul
     puts("]}");
 }
 
-/* The service refuses a bundle whose keys it cannot look up; the bundle itself cannot know. */
+/* The service refuses a bundle whose keys it cannot look up, and verifies tokens when it has keys; the bundle itself
+ * cannot know. */
 static void check_needs(const struct settings *settings, const struct bundle *bundle, struct complaint_list *complaints)
 {
     unsigned missing = lookup_find_missing(settings, bundle->references);
     char sentence[REFERENCES_SENTENCE_SIZE];
 
+    if (settings->references[SETTINGS_REFERENCE_TOKEN_KEYS][0] != '\0')
+        complaint_remove_warnings(complaints, LOAD_UNVERIFIED_JWT);
     if (missing == 0)
         return;
     references_explain(missing, sentence);

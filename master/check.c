@@ -26,7 +26,7 @@ static void print_complaints(const struct vet_report *report, const char *path)
         vet_print_complaint(&report->complaints.items[i], path, line, sizeof(line));
         fprintf(stderr, "%s\n", line);
     }
-    if (report->uses_jwt)
+    if (report->trusts_claims)
         fprintf(stderr, "%s: warning: %s\n", path, VET_UNVERIFIED_CLAIMS);
 }
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,10 +16,25 @@
 #define BUFFER_SIZE 65536
 #define NAME_SIZE   64
 
+/* Databases are opened anew, by the number of their descriptor, as the workers' user: so he must have the right. Nobody
+ * opens a key set again. */
+static const struct {
+    uint64_t most;
+    mode_t mode;
+} kinds[SETTINGS_REFERENCES] = {
+    [SETTINGS_REFERENCE_COUNTRIES] = {COPIES_MAX_DATABASE, 0444},
+    [SETTINGS_REFERENCE_NUMBERS] = {COPIES_MAX_DATABASE, 0444},
+    [SETTINGS_REFERENCE_TYPES] = {COPIES_MAX_LIST, 0444},
+    [SETTINGS_REFERENCE_TOR] = {COPIES_MAX_LIST, 0444},
+    [SETTINGS_REFERENCE_BOTS] = {COPIES_MAX_LIST, 0444},
+    [SETTINGS_REFERENCE_TOKEN_KEYS] = {COPIES_MAX_KEYS, 0400},
+};
+
 /* A file on its way. */
 struct copying {
     const char *setting, *path;
     uint64_t most;
+    mode_t mode;
     int from, to;
     struct failure *failure;
 };
@@ -56,13 +72,11 @@ static bool write_all(int fd, const char *bytes, size_t size)
 }
 
 /* Copies until the end of the file or one byte more than MOST. */
-static bool move_bytes(const struct copying *copying, uint64_t most, uint64_t *moved)
+static bool move_through(const struct copying *copying, uint64_t most, char *buffer, uint64_t *moved)
 {
-    char buffer[BUFFER_SIZE];
-
     *moved = 0;
     while (*moved <= most) {
-        ssize_t got = read(copying->from, buffer, sizeof(buffer));
+        ssize_t got = read(copying->from, buffer, BUFFER_SIZE);
 
         if (got < 0 && errno == EINTR)
             continue;
@@ -73,6 +87,17 @@ static bool move_bytes(const struct copying *copying, uint64_t most, uint64_t *m
         *moved += (uint64_t)got;
     }
     return true;
+}
+
+static bool move_bytes(const struct copying *copying, uint64_t most, uint64_t *moved)
+{
+    char buffer[BUFFER_SIZE];
+    bool is_moved = move_through(copying, most, buffer, moved);
+    int saved = errno;
+
+    explicit_bzero(buffer, sizeof(buffer)); /* of a key set, it holds secrets */
+    errno = saved;
+    return is_moved;
 }
 
 static bool copy(const struct copying *copying)
@@ -90,8 +115,7 @@ static bool copy(const struct copying *copying)
             "the file %s (setting %s) changed while it was read: write a new file and rename it over the "
             "old one",
             copying->path, copying->setting);
-    /* Readable by the workers' user, who opens it anew by its number; writable by nobody. */
-    if (fchmod(copying->to, 0444) != 0 || fcntl(copying->to, F_ADD_SEALS, SEALS) != 0)
+    if (fchmod(copying->to, copying->mode) != 0 || fcntl(copying->to, F_ADD_SEALS, SEALS) != 0)
         return failure_set_errno(copying->failure, EXIT_CODE_OS, "the copy of %s could not be sealed", copying->path);
     return true;
 }
@@ -107,10 +131,11 @@ static bool refuse_open(const struct copying *copying)
 /* *FD stays -1 when nothing is set. */
 static bool make(const struct settings *settings, enum settings_reference which, int *fd, struct failure *failure)
 {
-    bool is_packaged, is_database = which == SETTINGS_REFERENCE_COUNTRIES || which == SETTINGS_REFERENCE_NUMBERS;
+    bool is_packaged;
     struct copying copying = {.setting = settings_reference_name(which),
                               .path = settings_reference_path(settings, which, &is_packaged),
-                              .most = is_database ? COPIES_MAX_DATABASE : COPIES_MAX_LIST,
+                              .most = kinds[which].most,
+                              .mode = kinds[which].mode,
                               .failure = failure};
     char name[NAME_SIZE];
     bool is_copied;

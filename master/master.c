@@ -81,7 +81,7 @@ void master_say_bundle(const struct generation *generation)
         vet_print_complaint(&report->complaints.items[i], generation->settings.config_file, line, sizeof(line));
         log_line(LOG_LEVEL_WARNING, "%s", line);
     }
-    if (report->uses_jwt)
+    if (report->trusts_claims)
         log_line(LOG_LEVEL_WARNING, "%s", VET_UNVERIFIED_CLAIMS);
 }
 

@@ -88,6 +88,8 @@ static void fill_report(const struct source *source, const struct settings *sett
     struct bundle *bundle = load_bundle((struct slice){source->bytes, source->size}, now, &report->complaints);
     size_t length;
 
+    if (copies->fds[SETTINGS_REFERENCE_TOKEN_KEYS] >= 0)
+        complaint_remove_warnings(&report->complaints, LOAD_UNVERIFIED_JWT);
     for (size_t i = 0; i < COMPLAINT_MAX; i++)
         report->complaints.items[i].code = NULL;
     if (bundle == NULL)
@@ -96,7 +98,7 @@ static void fill_report(const struct source *source, const struct settings *sett
     report->policy_count = bundle->policy_count;
     report->rule_count = bundle->rule_count;
     report->kill_switch_count = bundle->kill_switch_count;
-    report->uses_jwt = bundle->uses_jwt;
+    report->trusts_claims = bundle->uses_jwt && copies->fds[SETTINGS_REFERENCE_TOKEN_KEYS] < 0;
     length = bundle->version_text.size;
     if (length > sizeof(report->version_text) - 1)
         length = sizeof(report->version_text) - 1;
@@ -177,7 +179,7 @@ static bool is_sane(const struct vet_report *report)
 {
     const struct complaint_list *list = &report->complaints;
 
-    if (list->count > COMPLAINT_MAX || report->is_valid > 1 || report->uses_jwt > 1 ||
+    if (list->count > COMPLAINT_MAX || report->is_valid > 1 || report->trusts_claims > 1 ||
         !is_terminated(report->version_text, sizeof(report->version_text)) ||
         !is_terminated(report->references.sentence, sizeof(report->references.sentence)) ||
         !is_references_code(report->references.code) || (report->is_valid && list->errors > 0))

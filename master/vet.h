@@ -19,9 +19,10 @@
 
 #define VET_VERSION_SIZE 64 /* as in struct arena_status */
 
-/* Said wherever a bundle that uses jwt: keys is loaded. */
-#define VET_UNVERIFIED_CLAIMS \
-    "jwt: keys are read without verifying signatures: this is right only behind a gateway that has verified them"
+/* Said wherever a bundle that uses jwt: keys is loaded without jwt_keys_file. */
+#define VET_UNVERIFIED_CLAIMS                                                                                     \
+    "jwt: keys are read without verifying signatures, for jwt_keys_file is not set: this is right only behind a " \
+    "gateway that has verified them"
 
 /* Travels through a pipe as bytes; vet_bundle checks every field of it. `code` of the complaints is not kept. */
 struct vet_report {
@@ -29,15 +30,15 @@ struct vet_report {
     uint32_t policy_count;
     uint32_t rule_count;
     uint32_t kill_switch_count;
-    uint32_t uses_jwt; /* 0 or 1 */
+    uint32_t trusts_claims; /* 0 or 1: it uses jwt: keys, and there is nothing to verify tokens with */
     char version_text[VET_VERSION_SIZE];
     struct failure references; /* what is wrong with the files that keys are looked up in; EXIT_CODE_OK: nothing */
     struct complaint_list complaints;
 };
 
-/* Vets SOURCE, the bundle that SETTINGS name, and COPIES, which it may need, turning LOOP until the child is done. true:
- * REPORT is filled (is_valid may be 0: then FAILURE holds the one sentence and EXIT_CODE_BAD_BUNDLE). false: the child
- * could not do its work, EXIT_CODE_OUR_BUG or EXIT_CODE_OS; or COPIES cannot be used, EXIT_CODE_BAD_CONFIG. */
+/* Vets SOURCE, the bundle that SETTINGS name, and COPIES, which it may need, turning LOOP until the child is done.
+ * true: REPORT is filled (is_valid may be 0: then FAILURE holds the one sentence and EXIT_CODE_BAD_BUNDLE). false: the
+ * child could not do its work, EXIT_CODE_OUR_BUG or EXIT_CODE_OS; or COPIES cannot be used, EXIT_CODE_BAD_CONFIG. */
 bool vet_bundle(struct loop *loop, const struct source *source, const struct settings *settings,
                 const struct copies *copies, const struct privileges *privileges, struct vet_report *report,
                 struct failure *failure);

@@ -65,6 +65,21 @@ void complaint_add(struct complaint_list *list, enum complaint_severity severity
     trim_partial_character(complaint->sentence);
 }
 
+void complaint_remove_warnings(struct complaint_list *list, const char *code)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < list->count; i++) {
+        const struct complaint *complaint = &list->items[i];
+
+        if (complaint->severity == COMPLAINT_WARNING && complaint->code && strcmp(complaint->code, code) == 0)
+            list->warnings--;
+        else if (kept++ != i)
+            list->items[kept - 1] = *complaint;
+    }
+    list->count = kept;
+}
+
 static bool is_before(const struct complaint *a, const struct complaint *b)
 {
     return a->line != b->line ? a->line < b->line : a->column < b->column;

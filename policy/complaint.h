@@ -44,6 +44,9 @@ void complaint_init(struct complaint_list *list);
 void complaint_add(struct complaint_list *list, enum complaint_severity severity, const char *code,
                    struct complaint_place place, const char *format, ...) __attribute__((format(printf, 5, 6)));
 
+/* Takes out the warnings of CODE that were kept, as if they had never been added. */
+void complaint_remove_warnings(struct complaint_list *list, const char *code);
+
 /* Sorts by line and column; those of one place keep their order. */
 void complaint_sort(struct complaint_list *list);
 

@@ -265,7 +265,8 @@ static void stage(struct decision *decision, const struct charge *charge, const 
     }
     if (source->role != CHARGE_LOOP || charge->is_idle)
         return;
-    decision->loop_count = spent / BUNDLE_MILLIONTHS;
+    if (spent / BUNDLE_MILLIONTHS > decision->loop_count)
+        decision->loop_count = spent / BUNDLE_MILLIONTHS;
     if (charge->view.fits)
         return;
     decide_counts_one(decision, COUNTER_loops);
@@ -358,14 +359,19 @@ static void run(struct decision *decision, const struct facts *facts, struct ver
         admit(decision, verdict);
 }
 
+static void clear(struct verdict *verdict)
+{
+    /* Not the reservation's bytes: they are as many as all the rest, and their size says whether there are any. */
+    memset(verdict, 0, offsetof(struct verdict, reservation));
+    verdict->is_allowed = true;
+}
+
 static void begin(struct decision *decision, const struct facts *facts, const struct claims *claims,
                   struct verdict *verdict)
 {
     descriptor_cache_begin(&decision->decider->descriptors, facts, claims);
     decision->facts = facts;
-    /* Not the reservation's bytes: they are as many as all the rest, and their size says whether there are any. */
-    memset(verdict, 0, offsetof(struct verdict, reservation));
-    verdict->is_allowed = true;
+    clear(verdict);
 }
 
 /* What was gathered on the way. A refused request is neither held back nor warned: it is told why. */
@@ -389,6 +395,16 @@ void decide_request(struct decider *decider, const struct facts *facts, const st
     finish(&decision, verdict);
     if (verdict->is_allowed && decision.charge_count > 0)
         decide_reserve_write(&decision, verdict);
+    decide_counts_verdict(&decision, verdict);
+}
+
+void decide_refuse(struct decider *decider, enum reason reason, struct verdict *verdict)
+{
+    struct decision decision = {.decider = decider, .counts = decider->slot != NULL};
+
+    clear(verdict);
+    reject(verdict, reason, NULL, NULL);
+    verdict->retry_after_ns = NANOSECONDS_PER_SECOND;
     decide_counts_verdict(&decision, verdict);
 }
 

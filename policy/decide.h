@@ -58,6 +58,9 @@ void decide_use_references(struct decider *decider, const struct references *ref
 void decide_request(struct decider *decider, const struct facts *facts, const struct claims *claims, struct moment now,
                     struct verdict *verdict);
 
+/* Refuses for REASON without judging, and counts it. Fills VERDICT entirely. */
+void decide_refuse(struct decider *decider, enum reason reason, struct verdict *verdict);
+
 /* What a request really used, in whole tokens. */
 struct decide_usage {
     int64_t prompt_tokens, completion_tokens;

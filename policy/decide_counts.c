@@ -82,11 +82,13 @@ void decide_counts_verdict(const struct decision *decision, const struct verdict
 
 void decide_counts_would_reject(struct decision *decision, const struct charge_source *source)
 {
-    struct slice labels[] = {source->policy->id, source->rule->name};
+    struct slice guard = source->role == CHARGE_BREAKER ? SLICE("circuit_breaker") : SLICE("loop_detection");
+    struct slice labels[] = {source->policy->id, source->rule ? source->rule->name : guard};
+    struct series *uncached = NULL;
 
     decision->would_reject = true;
     if (decision->counts)
-        add_to_series(decision, &decision->decider->rule_series[source->rule_index],
+        add_to_series(decision, source->rule ? &decision->decider->rule_series[source->rule_index] : &uncached,
                       SLICE("fairvisor_would_reject_total"), labels, 2);
 }
 

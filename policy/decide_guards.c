@@ -30,6 +30,8 @@ static void hash_identity(struct decision *decision, const struct policy *policy
 
         if (descriptor_value(&decision->decider->descriptors, prepared->keys[i], &value))
             has_any = true;
+        /* With its name: after a reload the policy may ask for other keys, and their values are other identities. */
+        siphash_update_value(hash, decision->decider->bundle->descriptors[prepared->keys[i]].text);
         siphash_update_value(hash, value);
     }
     if (!has_any)

@@ -31,13 +31,24 @@ static struct calendar_window window_of(struct prepared_rule *prepared, enum cal
     return prepared->window;
 }
 
+/* A number that stands for a period in a zone. Two zones may share one: a reload from one to the other is then taken for the next
+ * window. */
+static uint8_t calendar_of(enum calendar_period period, const char *zone)
+{
+    uint32_t tag = 0;
+
+    for (const char *c = zone; *c; c++)
+        tag = (tag ^ (unsigned char)*c) * UINT32_C(0x01000193);
+    return (uint8_t)(period | (tag >> 24 & 0x1f) << 3);
+}
+
 static void window_limit(struct prepared_rule *prepared, enum calendar_period period, const char *zone, int64_t capacity,
                          struct moment now, struct cell_limit *limit, int64_t *window_ns)
 {
     struct calendar_window window = window_of(prepared, period, zone, now);
 
     *limit = (struct cell_limit){
-        .kind = CELL_WINDOW, .capacity = capacity, .window_end_s = window.end_s, .period = (uint8_t)period};
+        .kind = CELL_WINDOW, .capacity = capacity, .window_end_s = window.end_s, .calendar = calendar_of(period, zone)};
     *window_ns = (window.end_s - window.start_s) * NANOSECONDS_PER_SECOND;
 }
 

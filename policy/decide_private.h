@@ -89,6 +89,7 @@ struct decision {
     bool is_refused; /* before any cell is looked at: a key is missing, or a request larger than one may be */
     enum reason refused_for;
     struct charge_source refused_by;
+    bool shadow_is_refused; /* the same for the shadow policy at hand */
     int64_t delay_ms; /* the longest that a stage or a loop asks for */
     unsigned warnings;
     int64_t loop_count;

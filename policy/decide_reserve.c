@@ -12,7 +12,7 @@
 
 static int64_t extra_of(const struct charge *charge, struct moment now)
 {
-    return charge->limit.kind == CELL_WINDOW ? charge->limit.window_end_s : now.boot_ns;
+    return charge->limit.kind == CELL_WINDOW ? charge->view.window_end_s : now.boot_ns;
 }
 
 static void add_entry(const struct decision *decision, uint32_t index, struct reservation *reservation)
@@ -32,6 +32,7 @@ static void add_entry(const struct decision *decision, uint32_t index, struct re
         .key = {charge->key[0], charge->key[1]},
         .cost = charge->cost,
         .extra = extra_of(charge, decision->now),
+        .layout = charge->view.layout,
     };
 }
 
@@ -45,6 +46,7 @@ void decide_reserve_write(const struct decision *decision, struct verdict *verdi
     if (reservation.count == 0)
         return;
     reservation.expires_s = decision->now.wall_ns / NANOSECONDS_PER_SECOND + RESERVATION_LIFE_S;
+    reservation.begun_ns = decision->now.boot_ns;
     reservation.nonce = ++decider->nonce;
     verdict->reservation_size = reservation_print(&reservation, arena_hash_key(decider->arena), verdict->reservation,
                                                   sizeof(verdict->reservation));
@@ -105,10 +107,11 @@ static bool correct(struct decision *decision, const struct reservation_entry *e
                           &source.window_ns))
         return false;
     charge->cost = source.role == CHARGE_FLIGHT ? -entry->cost : used - entry->cost;
-    charge->begun_ns = entry->extra;
-    /* A window that is over took its reservation with it: nothing of it can be given back to the next one. */
-    if (charge->limit.kind == CELL_WINDOW && charge->cost < 0 && charge->limit.window_end_s != entry->extra)
-        return false;
+    charge->layout = entry->layout;
+    if (charge->limit.kind == CELL_WINDOW)
+        charge->window_end_s = entry->extra;
+    else
+        charge->begun_ns = entry->extra;
     return charge->cost != 0;
 }
 
@@ -181,7 +184,8 @@ static enum decide_settlement settle(struct decision *decision, struct slice tex
         return DECIDE_SETTLEMENT_UNKNOWN;
     if (!reservation_parse(text, key, &reservation, digest))
         return DECIDE_SETTLEMENT_UNKNOWN;
-    if (decision->now.wall_ns / NANOSECONDS_PER_SECOND >= reservation.expires_s)
+    if (decision->now.wall_ns / NANOSECONDS_PER_SECOND >= reservation.expires_s ||
+        decision->now.boot_ns >= reservation.begun_ns + RESERVATION_LIFE_S * NANOSECONDS_PER_SECOND)
         return DECIDE_SETTLEMENT_EXPIRED;
     result = apply(decision, &reservation, usage, digest);
     if (result == DECIDE_SETTLED)

@@ -66,6 +66,7 @@ void decide_rules_refuse(struct decision *decision, const struct charge_source *
                          bool is_shadow)
 {
     if (is_shadow) {
+        decision->shadow_is_refused = true;
         decide_counts_would_reject(decision, source);
     } else if (!decision->is_refused) {
         decision->is_refused = true;
@@ -121,6 +122,7 @@ void decide_rules_collect(struct decision *decision, const struct policy *policy
     uint32_t first = decision->charge_count;
     bool any_applies = false;
 
+    decision->shadow_is_refused = false;
     decide_notes_step(decision, DECIDE_POLICY_MATCHED, policy, NULL, is_shadow);
     for (uint32_t i = 0; i < policy->rule_count; i++, source.rule_index++) {
         source.rule = &policy->rules[i];
@@ -132,6 +134,8 @@ void decide_rules_collect(struct decision *decision, const struct policy *policy
         decide_notes_step(decision, DECIDE_FALLBACK_USED, policy, policy->fallback, is_shadow);
         collect_rule(decision, &source, is_shadow, group);
     }
-    if (policy->loop.is_enabled || policy->breaker.is_enabled)
+    if (decision->shadow_is_refused)
+        decision->charge_count = first; /* as in earnest: who is refused is charged to none */
+    else if (policy->loop.is_enabled || policy->breaker.is_enabled)
         decide_guards_add(decision, policy, is_shadow, group, largest_cost(decision, first));
 }

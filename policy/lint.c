@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#include "policy/load.h"
+
 #define WEEK_SECONDS INT64_C(604800)
 
 /* Value of the member KEY of an object; JSON_NONE when it is not given. */
@@ -280,8 +282,8 @@ void lint_bundle(struct load *load)
     lint_kill_switches(load);
     if (load->jwt_token != JSON_NONE)
         load_warn(
-            load, load->jwt_token, "unverified_jwt",
-            "this release reads claims without verifying the signature: anybody can write a token with any claim, "
-            "so use jwt: keys only behind a gateway that verifies tokens");
+            load, load->jwt_token, LOAD_UNVERIFIED_JWT,
+            "without the setting jwt_keys_file, claims are read and their signature is not verified: anybody can write a "
+            "token with any claim, so set it, or use jwt: keys only behind a gateway that verifies tokens");
     lint_policies(load);
 }

@@ -14,6 +14,9 @@
 #define LOAD_MAX_BYTES  (UINT64_C(64) << 20)
 #define LOAD_MAX_TOKENS ((size_t)8 << 20) /* JSON values and member names */
 
+/* Code of the warning about jwt: keys, for those who know of keys that verify tokens: see complaint_remove_warnings. */
+#define LOAD_UNVERIFIED_JWT "unverified_jwt"
+
 /* Builds the policy from TEXT, judged at the wall-clock time NOW (seconds). Returns it, owned by the caller
  * (bundle_free), or NULL when complaints->errors > 0; warnings alone do not stop it. TEXT need not outlive the call.
  * Initializes COMPLAINTS. */

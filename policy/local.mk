@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libpolicy.a
 libpolicy_a_SOURCES = \
 	policy/bundle.c policy/bundle.h \
+	policy/base64url.c policy/base64url.h \
 	policy/claims.c policy/claims.h \
 	policy/complaint.c policy/complaint.h \
 	policy/decimal.c policy/decimal.h \
@@ -36,3 +37,9 @@ libpolicy_a_SOURCES += \
 	policy/calendar.c policy/calendar.h policy/estimate.c policy/estimate.h \
 	policy/reservation.c policy/reservation.h \
 	policy/verdict.c policy/verdict.h policy/reasons.def
+
+# Tokens and the keys that verify them.
+libpolicy_a_SOURCES += \
+	policy/jwks.c policy/jwks.h policy/jwks_key.c policy/jwks_key.h \
+	policy/jwt.c policy/jwt.h policy/jwt_faults.def policy/jwt_algorithm.c policy/jwt_algorithm.h \
+	policy/jwt_shape.c policy/jwt_shape.h

@@ -5,6 +5,7 @@
 #include "policy/references.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -18,6 +19,7 @@ static const char *const keys[SETTINGS_REFERENCES] = {
     [SETTINGS_REFERENCE_TYPES] = "ip:type",
     [SETTINGS_REFERENCE_TOR] = "ip:tor",
     [SETTINGS_REFERENCE_BOTS] = "ua:bot and ua:bot_category",
+    [SETTINGS_REFERENCE_TOKEN_KEYS] = "jwt:", /* which needs nothing: without keys, claims are read unverified */
 };
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
@@ -67,6 +69,9 @@ static bool parse(enum settings_reference which, const char *name, struct slice 
     case SETTINGS_REFERENCE_TOR:
         references->tor = networks_parse(name, text, failure);
         return references->tor != NULL;
+    case SETTINGS_REFERENCE_TOKEN_KEYS:
+        references->token_keys = jwks_parse(name, text, failure);
+        return references->token_keys != NULL;
     default:
         references->bots = bots_parse(name, text, failure);
         return references->bots != NULL;
@@ -92,6 +97,8 @@ static bool open_one(enum settings_reference which, int fd, const char *name, st
     if (!text)
         return false;
     is_parsed = parse(which, name, (struct slice){text, size}, references, failure);
+    if (which == SETTINGS_REFERENCE_TOKEN_KEYS)
+        OPENSSL_cleanse(text, size); /* there may be secrets in it */
     free(text);
     return is_parsed;
 }
@@ -115,6 +122,7 @@ void references_close(struct references *references)
     asn_types_free(references->types);
     networks_free(references->tor);
     bots_free(references->bots);
+    jwks_free(references->token_keys);
     *references = (struct references){.bots = NULL};
 }
 

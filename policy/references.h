@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * What the keys ip:country, ip:asn, ip:type, ip:tor, ua:bot and ua:bot_category look their answers up in: the files
- * that the settings of enum settings_reference name, opened and parsed. Immutable once made.
+ * What the keys ip:country, ip:asn, ip:type, ip:tor, ua:bot and ua:bot_category look their answers up in, and the keys
+ * that verify the tokens of jwt: keys: the files that the settings of enum settings_reference name, opened and parsed.
+ * Immutable once made.
  *
  * The only part of policy/ that touches files, and only by descriptors it is given: the library of the databases maps a
  * file by its name, and that name is made here of the descriptor's number.
@@ -15,6 +16,7 @@
 #include "policy/asn_types.h"
 #include "policy/bots.h"
 #include "policy/geoip.h"
+#include "policy/jwks.h"
 #include "policy/networks.h"
 #include "shm/failure.h"
 #include "shm/settings.h"
@@ -24,6 +26,7 @@ struct references { /* NULL: not there */
     struct asn_types *types;
     struct networks *tor;
     struct bots *bots;
+    struct jwks *token_keys;
 };
 
 /* Opens what FDS hold; -1: nothing. NAMES are what sentences call the files. The descriptors may be closed afterwards.

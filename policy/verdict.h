@@ -48,6 +48,7 @@ struct verdict {
     const struct policy *policy;   /* whose limit refused or, allowed, is the tightest; NULL when none applied */
     const struct rule *rule;       /* the same for the rule */
     const struct kill_switch *kill_switch; /* for kill_switch_active */
+    const char *token_fault;       /* for jwt_invalid: what the bearer is told; NULL otherwise */
     bool has_limit;                /* limit below is meant: some limit applied */
     struct limit_state limit;      /* the refusing one, or the tightest of those that applied */
     bool retry_cures;              /* false: x-should-retry: false */

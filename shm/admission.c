@@ -145,13 +145,22 @@ static bool settle_groups(struct charge *charges, size_t count)
     return enforced_fits;
 }
 
+/* True when what is given back belongs to a window that the cell has left behind. */
+static bool is_too_late(const struct charge *charge, const struct cell *cell)
+{
+    return charge->limit.kind == CELL_WINDOW && charge->cost < 0 && cell->of.window_end_s != charge->window_end_s;
+}
+
 /* Changes the cell of a charge: debits it or, when that is all there is to do, opens its breaker. */
 static void apply(const struct arena *arena, struct charge *charge, struct moment now, struct admission *admission)
 {
     struct stripe *stripe = arena_stripe(arena, charge->stripe);
     bool was_used = stripe->tags[charge->cell] != 0;
-    struct cell *cell = stripe_change_begin(stripe, charge->cell, charge->key);
+    struct cell *cell;
 
+    if (is_too_late(charge, &stripe->cells[charge->cell]))
+        return;
+    cell = stripe_change_begin(stripe, charge->cell, charge->key);
     if (cell->key[0] != charge->key[0] || cell->key[1] != charge->key[1] || cell->kind != charge->limit.kind) {
         cell_init(cell, charge->key, &charge->limit, now);
         admission->created++;
@@ -161,7 +170,7 @@ static void apply(const struct arena *arena, struct charge *charge, struct momen
     if (charge->view.trips)
         cell_trip(cell, &charge->limit, now);
     else if (charge->limit.kind == CELL_FLIGHT && charge->cost < 0)
-        cell_land(cell, &charge->limit, charge->begun_ns);
+        cell_land(cell, &charge->limit, charge->begun_ns, charge->layout);
     else
         cell_debit(cell, &charge->limit, charge->cost, now);
     stripe_change_end(stripe);

@@ -8,7 +8,6 @@
 
 #include "shm/cell_kinds.h"
 
-#define SPENT_MAX (INT64_MAX / 2)
 #define STAMP_MAX (INT64_MAX / 2)
 
 static const struct kind_row {
@@ -53,9 +52,9 @@ void cell_trip(struct cell *cell, const struct cell_limit *limit, struct moment 
     cell_breaker_trip(cell, limit, now);
 }
 
-bool cell_land(struct cell *cell, const struct cell_limit *limit, int64_t begun_ns)
+bool cell_land(struct cell *cell, const struct cell_limit *limit, int64_t begun_ns, uint16_t layout)
 {
-    return cell_flight_land(cell, limit, begun_ns);
+    return cell_flight_land(cell, limit, begun_ns, layout);
 }
 
 void cell_init(struct cell *cell, const uint64_t key[2], const struct cell_limit *limit, struct moment now)
@@ -81,6 +80,7 @@ bool cell_is_sane(const struct cell *cell)
 {
     if (cell->kind == CELL_FREE)
         return true;
-    return cell->kind < CELL_KINDS && cell->spent >= 0 && cell->spent <= SPENT_MAX && cell->stamp_ns <= STAMP_MAX &&
-           cell->stamp_ns >= -STAMP_MAX && cell->expires_ns >= -STAMP_MAX && cell->expires_ns <= STAMP_MAX && kinds[cell->kind].is_sane(cell);
+    return cell->kind < CELL_KINDS && cell->spent >= 0 && cell->spent <= CELL_SPENT_MAX &&
+           cell->stamp_ns <= STAMP_MAX && cell->stamp_ns >= -STAMP_MAX && cell->expires_ns >= -STAMP_MAX &&
+           cell->expires_ns <= STAMP_MAX && kinds[cell->kind].is_sane(cell);
 }

@@ -32,10 +32,10 @@ struct cell {
     int64_t expires_ns; /* boot time from which the cell says nothing any more */
     int64_t spent;      /* millionths; a charge at settlement may bring it beyond any limit */
     int64_t stamp_ns;   /* boot time the cell was brought up to; may be negative after a reboot */
-    uint32_t seconds;   /* FLIGHT: length of a lane */
+    uint32_t lane_ms;   /* FLIGHT: length of a lane in milliseconds */
     uint8_t kind;       /* enum cell_kind */
-    uint8_t period;     /* WINDOW: which kind of period the window is of */
-    uint8_t unused[2];
+    uint8_t calendar;   /* WINDOW: which calendar the window is of */
+    uint16_t layout;    /* FLIGHT: stands for the moment its lanes got their length */
     union {
         int64_t remainder;                 /* BUCKET: millionths times per_ns refilled beyond spent, < per_ns */
         int64_t window_end_s;              /* WINDOW: wall-clock seconds */
@@ -58,7 +58,7 @@ struct cell_limit {
     int64_t window_end_s; /* WINDOW: end of the window that now lies in, wall-clock seconds */
     int64_t length_ns;    /* COUNT: of the window; FLIGHT: time to live of one request; BREAKER: open for so long, 0 = until
                            * it is closed by hand */
-    uint8_t period;       /* WINDOW: kind of period, so that a reload that changes it is seen */
+    uint8_t calendar;     /* WINDOW: stands for period and time zone, so that a reload that changes either is seen */
 };
 
 /* Where a cell stands, seen from one request of some cost. */
@@ -68,6 +68,8 @@ struct cell_view {
     int64_t remaining; /* millionths before the charge; negative when the limit was lowered or a settlement overdrew */
     int64_t wait_ns;   /* until the cost fits; 0 when it does, INT64_MAX when it never will */
     int64_t reset_ns;  /* until the limit is whole again, were the request charged when it fits */
+    int64_t window_end_s; /* WINDOW: end of the window that it would be charged to */
+    uint16_t layout;      /* FLIGHT: of the lanes that it would be noted in */
 };
 
 /* Brings CELL up to NOW. A time before its stamp changes nothing: it neither refills nor takes away. */
@@ -83,9 +85,9 @@ void cell_debit(struct cell *cell, const struct cell_limit *limit, int64_t cost,
 /* Opens the breaker of a refreshed cell whose view trips. */
 void cell_trip(struct cell *cell, const struct cell_limit *limit, struct moment now);
 
-/* Takes one request that began at BEGUN_NS (boot time) out of a refreshed FLIGHT cell. false when its time to live had already
- * done so. */
-bool cell_land(struct cell *cell, const struct cell_limit *limit, int64_t begun_ns);
+/* Takes one request that began at BEGUN_NS (boot time) and was noted in lanes of LAYOUT out of a refreshed FLIGHT cell. false when
+ * its time to live had already done so, or has been changed since: then it comes back by time alone. */
+bool cell_land(struct cell *cell, const struct cell_limit *limit, int64_t begun_ns, uint16_t layout);
 
 /* Moves a cell's times by SHIFT nanoseconds, to those of another boot. false when the cell has no meaning there: what was in
  * flight before a reboot is not any more. */

@@ -8,7 +8,8 @@
 
 #define MINUTE (60 * NANOSECONDS_PER_SECOND)
 
-static void close_again(struct cell *cell, struct moment now)
+/* As a fresh cell would be. */
+static void begin_anew(struct cell *cell, struct moment now)
 {
     cell->of.breaker.opened_ns = 0;
     cell->of.breaker.previous = 0;
@@ -22,14 +23,18 @@ void cell_breaker_refresh(struct cell *cell, const struct cell_limit *limit, str
 
     if (cell->of.breaker.opened_ns) {
         if (limit->length_ns > 0 && now.boot_ns - cell->of.breaker.opened_ns >= limit->length_ns)
-            close_again(cell, now);
+            begin_anew(cell, now);
         return;
     }
     if (minutes <= 0)
         return;
-    cell->of.breaker.previous = minutes == 1 ? cell->spent : 0;
+    if (minutes > 1) {
+        begin_anew(cell, now);
+        return;
+    }
+    cell->of.breaker.previous = cell->spent;
     cell->spent = 0;
-    cell->stamp_ns += minutes * MINUTE;
+    cell->stamp_ns += MINUTE;
 }
 
 /* Spending of the sliding minute that ends now; rounded up. */

@@ -6,20 +6,21 @@
  */
 #include "shm/cell_kinds.h"
 
-#define LANES CELL_FLIGHT_LANES
+#define LANES                      CELL_FLIGHT_LANES
+#define NANOSECONDS_PER_MILLISECOND INT64_C(1000000)
 
-/* Seconds of one lane. */
-static uint32_t lane_seconds(const struct cell_limit *limit)
+/* Milliseconds of one lane, rounded up. */
+static uint32_t lane_length(const struct cell_limit *limit)
 {
-    int64_t seconds = limit->length_ns / NANOSECONDS_PER_SECOND;
+    int64_t lanes = (LANES - 1) * NANOSECONDS_PER_MILLISECOND;
 
-    return (uint32_t)((seconds + LANES - 2) / (LANES - 1));
+    return (uint32_t)((limit->length_ns + lanes - 1) / lanes);
 }
 
 /* Number of the lane that boot time NS falls into, counted since the boot. */
-static int64_t turn_of(int64_t ns, uint32_t seconds)
+static int64_t turn_of(int64_t ns, uint32_t lane_ms)
 {
-    int64_t length = seconds * NANOSECONDS_PER_SECOND;
+    int64_t length = lane_ms * NANOSECONDS_PER_MILLISECOND;
 
     return ns >= 0 ? ns / length : -((-ns + length - 1) / length);
 }
@@ -36,27 +37,24 @@ static void add_up(struct cell *cell)
         cell->spent += cell->of.lanes[i] * CELL_ONE;
 }
 
-/* A reload that changes the time to live starts everybody's anew: late is safe, early is not. */
-static void change_length(struct cell *cell, uint32_t seconds, int64_t turn)
+/* A reload that changes the time to live starts everybody's anew: late is safe, early is not. Nobody knows any more in which lane
+ * a request of before would be, so that its end must not take another's place away: that is what the layout is for. */
+static void change_length(struct cell *cell, uint32_t lane_ms, int64_t now_ns)
 {
     uint32_t all = (uint32_t)(cell->spent / CELL_ONE);
 
     for (int i = 0; i < LANES; i++)
         cell->of.lanes[i] = 0;
-    *lane_of(cell, turn) = all;
-    cell->seconds = seconds;
+    *lane_of(cell, turn_of(now_ns, lane_ms)) = all;
+    cell->lane_ms = lane_ms;
+    cell->layout = (uint16_t)(now_ns / NANOSECONDS_PER_MILLISECOND);
 }
 
-void cell_flight_refresh(struct cell *cell, const struct cell_limit *limit, struct moment now)
+/* Empties the lanes whose time is over. */
+static void forget(struct cell *cell, int64_t now_ns)
 {
-    uint32_t seconds = lane_seconds(limit);
-    int64_t to = turn_of(now.boot_ns, seconds), from;
+    int64_t to = turn_of(now_ns, cell->lane_ms), from = turn_of(cell->stamp_ns, cell->lane_ms);
 
-    if (cell->seconds != seconds) {
-        change_length(cell, seconds, to);
-        return;
-    }
-    from = turn_of(cell->stamp_ns, seconds);
     if (to - from >= LANES)
         from = to - LANES;
     while (from < to)
@@ -64,12 +62,23 @@ void cell_flight_refresh(struct cell *cell, const struct cell_limit *limit, stru
     add_up(cell);
 }
 
+void cell_flight_refresh(struct cell *cell, const struct cell_limit *limit, struct moment now)
+{
+    uint32_t lane_ms = lane_length(limit);
+    int64_t now_ns = now.boot_ns > cell->stamp_ns ? now.boot_ns : cell->stamp_ns;
+
+    if (cell->lane_ms)
+        forget(cell, now_ns);
+    if (cell->lane_ms != lane_ms)
+        change_length(cell, lane_ms, now_ns);
+}
+
 void cell_flight_judge(const struct cell *cell, const struct cell_limit *limit, int64_t cost, struct moment now,
                        struct cell_view *view)
 {
-    (void)cell;
     (void)cost;
     (void)now;
+    view->layout = cell->layout;
     /* Nobody can know when a request ends; a second is a polite time to ask again. */
     view->reset_ns = limit->length_ns;
     view->wait_ns = NANOSECONDS_PER_SECOND;
@@ -77,19 +86,18 @@ void cell_flight_judge(const struct cell *cell, const struct cell_limit *limit, 
 
 void cell_flight_debit(struct cell *cell, const struct cell_limit *limit, int64_t cost, struct moment now)
 {
-    uint32_t seconds = lane_seconds(limit);
+    uint32_t lane_ms = lane_length(limit);
 
-    *lane_of(cell, turn_of(cell->stamp_ns, seconds)) += (uint32_t)(cost / CELL_ONE);
+    *lane_of(cell, turn_of(cell->stamp_ns, lane_ms)) += (uint32_t)(cost / CELL_ONE);
     add_up(cell);
-    cell->expires_ns = now.boot_ns + (int64_t)seconds * LANES * NANOSECONDS_PER_SECOND;
+    cell->expires_ns = now.boot_ns + (int64_t)lane_ms * LANES * NANOSECONDS_PER_MILLISECOND;
 }
 
-bool cell_flight_land(struct cell *cell, const struct cell_limit *limit, int64_t begun_ns)
+bool cell_flight_land(struct cell *cell, const struct cell_limit *limit, int64_t begun_ns, uint16_t layout)
 {
-    uint32_t seconds = lane_seconds(limit);
-    int64_t turn = turn_of(begun_ns, seconds);
-    bool is_known = turn <= turn_of(cell->stamp_ns, seconds) && turn > turn_of(cell->stamp_ns, seconds) - LANES &&
-                    *lane_of(cell, turn) > 0;
+    uint32_t lane_ms = lane_length(limit);
+    int64_t turn = turn_of(begun_ns, lane_ms), last = turn_of(cell->stamp_ns, lane_ms);
+    bool is_known = cell->layout == layout && turn <= last && turn > last - LANES && *lane_of(cell, turn) > 0;
 
     if (is_known) {
         (*lane_of(cell, turn))--;

@@ -8,6 +8,7 @@
 #include "shm/cell.h"
 
 #define CELL_ONE      INT64_C(1000000)  /* one request, one token, one unit of money: in millionths */
+#define CELL_SPENT_MAX (INT64_MAX / 2)  /* settlements may overdraw; a sum with one more cost stays below INT64_MAX */
 #define CELL_FAR_AWAY (INT64_MAX / 4)   /* some 73 years in nanoseconds; sums of two stay below INT64_MAX */
 
 typedef void cell_refresh_kind(struct cell *cell, const struct cell_limit *limit, struct moment now);
@@ -24,12 +25,16 @@ cell_is_sane_kind cell_bucket_is_sane, cell_window_is_sane, cell_count_is_sane, 
     cell_breaker_is_sane;
 
 void cell_breaker_trip(struct cell *cell, const struct cell_limit *limit, struct moment now);
-bool cell_flight_land(struct cell *cell, const struct cell_limit *limit, int64_t begun_ns);
+bool cell_flight_land(struct cell *cell, const struct cell_limit *limit, int64_t begun_ns, uint16_t layout);
 
-/* Adds COST to what is spent; a negative one gives back, never below nothing. */
+/* Adds COST to what is spent, up to what a sane cell may hold; a negative one gives back, never below nothing. */
 static inline void cell_spend(struct cell *cell, int64_t cost)
 {
-    cell->spent = cell->spent + cost > 0 ? cell->spent + cost : 0;
+    int64_t spent;
+
+    if (__builtin_add_overflow(cell->spent, cost, &spent) || spent > CELL_SPENT_MAX)
+        spent = CELL_SPENT_MAX;
+    cell->spent = spent > 0 ? spent : 0;
 }
 
 #endif

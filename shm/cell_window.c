@@ -19,13 +19,14 @@ static int64_t time_left(const struct cell *cell, struct moment now)
 
 void cell_window_refresh(struct cell *cell, const struct cell_limit *limit, struct moment now)
 {
-    (void)now;
-    if (cell->period == limit->period && cell->of.window_end_s >= limit->window_end_s)
+    bool is_same = cell->calendar == limit->calendar;
+
+    if (is_same && cell->of.window_end_s >= limit->window_end_s)
         return;
-    /* A reload to another kind of period takes what is spent along; a later window of the same kind begins anew. */
-    if (cell->period == limit->period)
+    /* A later window begins anew; a reload to another calendar takes along what is spent of a window that is not over. */
+    if (is_same || cell->of.window_end_s <= now.wall_ns / NANOSECONDS_PER_SECOND)
         cell->spent = 0;
-    cell->period = limit->period;
+    cell->calendar = limit->calendar;
     cell->of.window_end_s = limit->window_end_s;
 }
 
@@ -36,6 +37,7 @@ void cell_window_judge(const struct cell *cell, const struct cell_limit *limit, 
     (void)cost;
     view->reset_ns = time_left(cell, now);
     view->wait_ns = view->reset_ns;
+    view->window_end_s = cell->of.window_end_s;
 }
 
 void cell_window_debit(struct cell *cell, const struct cell_limit *limit, int64_t cost, struct moment now)

@@ -78,6 +78,7 @@ static const struct kind kinds[SETTING_KIND_COUNT_OF_KINDS] = {
     [SETTING_KIND_OPS_LISTEN] = {setting_list_parse_listen, setting_list_print_listen},
     [SETTING_KIND_NETWORKS] = {setting_list_parse_networks, setting_list_print_networks},
     [SETTING_KIND_LOG] = {setting_value_parse_log, setting_value_print_log},
+    [SETTING_KIND_TEXT] = {setting_value_parse_text, setting_value_print_text},
 };
 
 const struct setting_row *setting_find(struct slice name)
@@ -107,11 +108,17 @@ bool setting_parse(struct settings *settings, const struct setting_row *row, str
     return kinds[row->kind].parse(settings, row, value, why);
 }
 
+/* Is the field a text that is unset when it is empty? */
+static bool is_text(const struct setting_row *row)
+{
+    return row->kind == SETTING_KIND_PATH || row->kind == SETTING_KIND_ACCOUNT || row->kind == SETTING_KIND_TEXT;
+}
+
 void setting_clear(struct settings *settings, const struct setting_row *row)
 {
     if (row->kind == SETTING_KIND_LISTEN || row->kind == SETTING_KIND_OPS_LISTEN)
         setting_list_clear_listen(settings, row->kind == SETTING_KIND_OPS_LISTEN);
-    else if (row->kind == SETTING_KIND_PATH || row->kind == SETTING_KIND_ACCOUNT)
+    else if (is_text(row))
         ((char *)settings)[row->offset] = '\0';
     else
         MUST(!"a setting of this kind can be unset");
@@ -121,7 +128,7 @@ bool setting_is_set(const struct settings *settings, const struct setting_row *r
 {
     bool is_ops = row->kind == SETTING_KIND_OPS_LISTEN;
 
-    if (row->kind == SETTING_KIND_PATH || row->kind == SETTING_KIND_ACCOUNT)
+    if (is_text(row))
         return ((const char *)settings)[row->offset] != '\0';
     if (!is_ops && row->kind != SETTING_KIND_LISTEN)
         return true;
@@ -215,6 +222,8 @@ void setting_describe(const struct setting_row *row, char *text, size_t size)
         snprintf(text, size, "stderr, syslog or the absolute path of a file");
         break;
     case SETTING_KIND_TEXT:
+        snprintf(text, size, "a text of at most %" PRIu64 " bytes, without control bytes", row->high);
+        break;
     case SETTING_KIND_COUNT_OF_KINDS:
         snprintf(text, size, "text");
         break;

@@ -31,7 +31,7 @@ enum setting_kind {
     SETTING_KIND_OPS_LISTEN, /* entries of settings.listen that are is_ops */
     SETTING_KIND_NETWORKS,   /* settings.trusted and trusted_unix */
     SETTING_KIND_LOG,        /* settings.log and log_file */
-    SETTING_KIND_TEXT,       /* of later settings only */
+    SETTING_KIND_TEXT,       /* char[SETTINGS_TEXT_SIZE]; high is its longest text */
     SETTING_KIND_COUNT_OF_KINDS
 };
 

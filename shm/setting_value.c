@@ -15,7 +15,8 @@
 #include "shm/setting_list.h"
 
 _Static_assert(sizeof(enum settings_mode) == sizeof(uint32_t) && sizeof(enum log_level) == sizeof(uint32_t) &&
-                   sizeof(enum settings_decision_log) == sizeof(uint32_t),
+                   sizeof(enum settings_decision_log) == sizeof(uint32_t) &&
+                   sizeof(enum settings_jwt_on_invalid) == sizeof(uint32_t),
                "an enum field of struct settings is read and written as uint32_t");
 
 static void *field(struct settings *settings, const struct setting_row *row)
@@ -236,6 +237,17 @@ bool setting_value_parse_path(struct settings *settings, const struct setting_ro
 {
     if (!setting_value_check_path(value, SETTINGS_PATH_SIZE, why))
         return false;
+    setting_value_copy(field(settings, row), value);
+    return true;
+}
+
+bool setting_value_parse_text(struct settings *settings, const struct setting_row *row, struct slice value, char *why)
+{
+    if (!is_in_range(row, value.size))
+        return setting_refuse_value(why, row);
+    for (size_t i = 0; i < value.size; i++)
+        if ((unsigned char)value.data[i] < 0x20 || value.data[i] == 0x7f)
+            return setting_refuse_value(why, row);
     setting_value_copy(field(settings, row), value);
     return true;
 }

@@ -354,6 +354,28 @@ static bool check_listen(const struct settings *settings, struct failure *failur
     return true;
 }
 
+/* Rules for tokens mean nothing when no token is verified. */
+static bool check_tokens(const struct settings *settings, struct failure *failure)
+{
+    const struct {
+        const char *name;
+        bool is_set;
+    } rules[] = {{"jwt_issuer", settings->jwt_issuer[0] != '\0'},
+                 {"jwt_audience", settings->jwt_audience[0] != '\0'},
+                 {"jwt_on_invalid = anonymous", settings->jwt_on_invalid == SETTINGS_JWT_ANONYMOUS}};
+
+    if (settings->references[SETTINGS_REFERENCE_TOKEN_KEYS][0] != '\0')
+        return true;
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+        if (rules[i].is_set)
+            return failure_set(
+                failure, EXIT_CODE_BAD_CONFIG,
+                "%s has no effect without jwt_keys_file, for no token is verified then: name the key set "
+                "in jwt_keys_file, or remove it",
+                rules[i].name);
+    return true;
+}
+
 bool settings_finish(struct settings *settings, struct failure *failure)
 {
     int length;
@@ -362,7 +384,7 @@ bool settings_finish(struct settings *settings, struct failure *failure)
         return failure_set(failure, EXIT_CODE_BAD_CONFIG,
                            "config_file is not set: name the policy bundle in the configuration file (config_file = "
                            "/etc/fairvisor/policy.json) or in the environment variable FAIRVISOR_CONFIG_FILE");
-    if (!check_listen(settings, failure))
+    if (!check_listen(settings, failure) || !check_tokens(settings, failure))
         return false;
     if (settings->pidfile[0] != '\0')
         return true;

@@ -17,18 +17,20 @@
 
 #define SETTINGS_PATH_SIZE   1024 /* of a file name, with its NUL */
 #define SETTINGS_NAME_SIZE   64   /* of instance, user, group */
+#define SETTINGS_TEXT_SIZE   256  /* of jwt_issuer and jwt_audience */
 #define SETTINGS_UNIX_SIZE   108  /* sizeof(sun_path) */
 #define SETTINGS_MAX_LISTEN  16   /* addresses of listen and ops_listen together */
 #define SETTINGS_MAX_TRUSTED 64
 #define SETTINGS_MAX_WORKERS 64
 
-/* The files that keys of a policy look answers up in: ROW(symbol, setting). */
+/* The files that keys of a policy look answers up in, and the keys that verify tokens: ROW(symbol, setting). */
 #define SETTINGS_REFERENCE_ROWS(ROW)  \
     ROW(COUNTRIES, geoip_country_db) \
     ROW(NUMBERS, geoip_asn_db)       \
     ROW(TYPES, asn_type_map)         \
     ROW(TOR, tor_exit_list)          \
-    ROW(BOTS, bot_list)
+    ROW(BOTS, bot_list)              \
+    ROW(TOKEN_KEYS, jwt_keys_file)
 
 enum settings_reference {
 #define SETTINGS_REFERENCE_SYMBOL(symbol, setting) SETTINGS_REFERENCE_##symbol,
@@ -38,6 +40,7 @@ enum settings_reference {
 };
 
 enum settings_mode { SETTINGS_MODE_DECISION_SERVICE, SETTINGS_MODE_REVERSE_PROXY };
+enum settings_jwt_on_invalid { SETTINGS_JWT_REJECT, SETTINGS_JWT_ANONYMOUS };
 enum settings_log { SETTINGS_LOG_STDERR, SETTINGS_LOG_SYSLOG, SETTINGS_LOG_FILE };
 enum settings_decision_log { SETTINGS_DECISION_LOG_REJECT, SETTINGS_DECISION_LOG_ALL, SETTINGS_DECISION_LOG_OFF };
 
@@ -71,6 +74,10 @@ struct settings {
     uint32_t trusted_count;
     bool trusted_unix; /* "unix" is in trusted_proxies */
     char references[SETTINGS_REFERENCES][SETTINGS_PATH_SIZE]; /* empty: not set; see settings_reference_path */
+    char jwt_issuer[SETTINGS_TEXT_SIZE];   /* empty: any */
+    char jwt_audience[SETTINGS_TEXT_SIZE]; /* empty: any */
+    uint64_t jwt_leeway_ms;
+    enum settings_jwt_on_invalid jwt_on_invalid;
     uint32_t allow_status;
     uint32_t reject_status;
     bool expose_reason;

@@ -132,7 +132,8 @@ TESTS += $(policy_tests)
 EXTRA_DIST += tests/policy/bad tests/policy/good
 tests_policy_test_bundles_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) -DPOLICY_CASES='"$(abs_top_srcdir)/tests/policy"'
 tests_policy_test_bundles_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)
-tests_policy_test_claims_SOURCES = tests/policy/test_claims.c policy/claims.c policy/json.c policy/json_gate.c policy/region.c
+tests_policy_test_claims_SOURCES = tests/policy/test_claims.c policy/base64url.c policy/claims.c policy/json.c \
+	policy/json_gate.c policy/jwt_shape.c policy/region.c
 tests_policy_test_claims_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(JWT_CFLAGS)
 tests_policy_test_claims_LDADD = libshm.a $(JWT_LIBS) $(CHECK_LIBS)
 tests_policy_test_complaint_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
@@ -189,3 +190,27 @@ tests_policy_test_geoip_LDADD = libshm.a $(CHECK_LIBS)
 tests_policy_test_networks_SOURCES = tests/policy/test_networks.c policy/networks.c policy/lines.c
 tests_policy_test_networks_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_networks_LDADD = libshm.a $(CHECK_LIBS)
+
+# Tokens and the keys that verify them.
+jwt_tests = tests/policy/test_jwks tests/policy/test_jwt
+check_PROGRAMS += $(jwt_tests)
+TESTS += $(jwt_tests)
+EXTRA_DIST += tests/policy/jwt_maker.h
+tests_policy_test_jwks_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(CRYPTO_CFLAGS)
+tests_policy_test_jwks_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)
+tests_policy_test_jwt_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(CRYPTO_CFLAGS)
+tests_policy_test_jwt_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)
+
+# Every limit against a reference model, against other processes, against the calendar and against a flood.
+oracle_sources = \
+	tests/policy/oracle/compare.c tests/policy/oracle/compare.h tests/policy/oracle/engine.c \
+	tests/policy/oracle/engine.h tests/policy/oracle/generate.c tests/policy/oracle/generate.h \
+	tests/policy/oracle/model.c tests/policy/oracle/model.h tests/policy/oracle/model_calendar.c \
+	tests/policy/oracle/model_demand.c tests/policy/oracle/model_match.c tests/policy/oracle/model_private.h \
+	tests/policy/oracle/model_slot.c tests/policy/oracle/render.c tests/policy/oracle/render.h \
+	tests/policy/oracle/replay.c tests/policy/oracle/replay.h tests/policy/oracle/world.c tests/policy/oracle/world.h
+check_PROGRAMS += tests/policy/test_oracle
+TESTS += tests/policy/test_oracle
+tests_policy_test_oracle_SOURCES = tests/policy/test_oracle.c $(oracle_sources)
+tests_policy_test_oracle_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_oracle_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(JWT_LIBS) $(CHECK_LIBS)

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * Asks the policy engine and takes the time. A worker does not listen before it has a policy and an arena, so a request
- * that cannot be judged does not exist here; what the engine could not count it has refused itself (fail closed).
+ * Looks at the token, asks the policy engine and takes the time. A worker does not listen before it has a policy and an
+ * arena, so a request that cannot be judged does not exist here; what the engine could not count it has refused itself
+ * (fail closed).
  */
 #include "worker/judge.h"
 
 #include <time.h>
+
+#define NANOSECONDS_PER_MICROSECOND 1000
 
 static int64_t boot_ns(void)
 {
@@ -15,12 +18,45 @@ static int64_t boot_ns(void)
     return time.tv_sec * NANOSECONDS_PER_SECOND + time.tv_nsec;
 }
 
-struct moment judge_request(struct worker *worker, const struct facts *facts, const struct claims *claims,
+static void count_token(struct worker *worker, const struct tokens_answer *answer)
+{
+    static const enum counter counters[JWT_FAULTS] = {
+        [JWT_GOOD] = COUNTER_jwt_verified,
+#define FAULT(symbol, cause, sentence) [JWT_##symbol] = COUNTER_jwt_##symbol,
+#include "policy/jwt_faults.def"
+#undef FAULT
+    };
+
+    counters_add(worker->slot, answer->was_kept ? COUNTER_jwt_cached : counters[answer->fault], 1);
+}
+
+static struct tokens_answer ask(struct worker *worker, const struct judge_bearer *bearer, struct moment now)
+{
+    struct tokens_answer answer = {.claims = NULL};
+
+    if (!worker->bundle->uses_jwt)
+        return answer;
+    if (bearer->is_repeated)
+        answer = (struct tokens_answer){.is_token = true, .fault = worker->tokens.keys ? JWT_repeated : JWT_GOOD};
+    else
+        answer = tokens_ask(&worker->tokens, bearer->authorization, now.wall_ns / NANOSECONDS_PER_MICROSECOND);
+    if (worker->tokens.keys && answer.is_token)
+        count_token(worker, &answer);
+    return answer;
+}
+
+struct moment judge_request(struct worker *worker, const struct facts *facts, const struct judge_bearer *bearer,
                             struct verdict *verdict)
 {
     struct moment now = moment_now();
+    struct tokens_answer answer = ask(worker, bearer, now);
 
-    decide_request(worker->decider, facts, claims, now, verdict);
+    if (answer.fault != JWT_GOOD && worker->handoff.settings.jwt_on_invalid == SETTINGS_JWT_REJECT) {
+        decide_refuse(worker->decider, REASON_jwt_invalid, verdict);
+        verdict->token_fault = jwt_faults[answer.fault].cause;
+    } else {
+        decide_request(worker->decider, facts, answer.claims, now, verdict);
+    }
     counters_duration(worker->slot, boot_ns() - now.boot_ns);
     return now;
 }

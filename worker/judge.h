@@ -6,15 +6,22 @@
 #ifndef FAIRVISOR_WORKER_JUDGE_H
 #define FAIRVISOR_WORKER_JUDGE_H
 
-#include "policy/claims.h"
 #include "policy/decide.h"
 #include "policy/facts.h"
 #include "policy/verdict.h"
 #include "shm/moment.h"
 #include "worker/worker.h"
 
-/* Fills VERDICT for FACTS, charges when it allows, and records the time it took. Returns the moment of the decision. */
-struct moment judge_request(struct worker *worker, const struct facts *facts, const struct claims *claims,
+/* Who says he asks. */
+struct judge_bearer {
+    struct slice authorization; /* value of the Authorization field; empty when there is none */
+    bool is_repeated;           /* there are more of them, so that another reader might believe another one */
+};
+
+/* Fills VERDICT for FACTS, charges when it allows, and records the time it took. When the policy has jwt: keys,
+ * BEARER's token is looked at first; one that does not verify is refused (jwt_invalid) or has no claims, as
+ * jwt_on_invalid says. Returns the moment of the decision. */
+struct moment judge_request(struct worker *worker, const struct facts *facts, const struct judge_bearer *bearer,
                             struct verdict *verdict);
 
 /* Settles the reservation TEXT with what its request used. */

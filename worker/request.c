@@ -61,6 +61,18 @@ static void reply_allow(const struct request *request, const struct verdict *ver
     reply_end(&request->reply, status, SLICE(""), SLICE(""));
 }
 
+/* RFC 6750, section 3. */
+static void write_challenge(const struct verdict *verdict, bool with_reason, struct outbox *out)
+{
+    outbox_add(out, SLICE("WWW-Authenticate: Bearer error=\"invalid_token\""));
+    if (with_reason) {
+        outbox_add(out, SLICE(", error_description=\""));
+        outbox_add(out, slice_of(verdict->token_fault));
+        outbox_add(out, SLICE("\""));
+    }
+    outbox_add(out, SLICE("\r\n"));
+}
+
 static void reply_reject(const struct request *request, const struct verdict *verdict, struct slice path)
 {
     struct worker *worker = request->reply.worker;
@@ -73,8 +85,8 @@ static void reply_reject(const struct request *request, const struct verdict *ve
     type = reject_write(verdict, path, with_reason, &worker->body);
     reply_begin(&request->reply, status);
     headers_write(&worker->headers, verdict, true_status, with_reason, &worker->out);
-    if (status == 401)
-        outbox_add(&worker->out, SLICE("WWW-Authenticate: Bearer\r\n"));
+    if (verdict->token_fault)
+        write_challenge(verdict, with_reason, &worker->out);
     reply_end(&request->reply, status, type, (struct slice){worker->body.data, worker->body.used});
 }
 
@@ -82,7 +94,7 @@ static void decide(struct request *request)
 {
     struct worker *worker = request->reply.worker;
     struct extract_room room = {worker->path_buffer, worker->host_buffer};
-    const struct claims *claims = NULL;
+    struct judge_bearer bearer;
     struct facts facts;
     struct verdict verdict;
     const char *cause;
@@ -94,9 +106,9 @@ static void decide(struct request *request)
         return;
     }
     facts.body = request->state->body.bytes;
-    if (worker->bundle->uses_jwt)
-        claims = tokens_claims(&worker->tokens, head_value(request->head, HEAD_FIELD_authorization));
-    reply_set_date(worker, judge_request(worker, &facts, claims, &verdict).wall_ns / NANOSECONDS_PER_SECOND);
+    bearer.authorization = head_value(request->head, HEAD_FIELD_authorization);
+    bearer.is_repeated = head_is_repeated(request->head, HEAD_FIELD_authorization);
+    reply_set_date(worker, judge_request(worker, &facts, &bearer, &verdict).wall_ns / NANOSECONDS_PER_SECOND);
     request->delay_ms = (uint64_t)verdict.delay_ms;
     if (verdict.is_allowed)
         reply_allow(request, &verdict);

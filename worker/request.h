@@ -9,8 +9,7 @@
  *   route     route_find            which endpoint                                404 405
  *   body      http_body, chunk      read, up to max_body_bytes; kept if wanted    400* 408* 413* 417* 503*
  *   extract   extract_facts         the original request, whose it is             400
- *   claims    tokens_claims         what the bearer token says
- *   judge     judge_request         facts -> verdict
+ *   judge     judge_request         token -> claims, facts -> verdict
  *   headers   headers_write         verdict -> fields
  *   reject    reject_write          verdict -> body of a refusal
  *   reply     reply_begin, _end     status line, frame, outbox                    200 204 401 403 429 503

@@ -21,6 +21,8 @@ enum timeout_kind {
     TIMEOUT_NONE = TIMEOUT_KINDS,
 };
 
+#define TIMEOUTS_NEVER (UINT64_MAX / 2) /* the limit of a kind that ends by other means */
+
 /* Embedded in whatever waits. */
 struct timeout {
     struct timeout *previous, *next;

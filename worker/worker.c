@@ -17,11 +17,12 @@
 #include "worker/listener.h"
 #include "worker/reply.h"
 
-#define DRAIN_MS       35000 /* after which the worker leaves, whoever is still connected */
-#define DRAIN_IDLE_MS  10000 /* after which a draining worker closes connections that stay idle */
-#define LINGER_MS      2000
-#define SCRATCH_FACTOR 2                     /* decide_new: at least twice max_header_bytes */
-#define BODIES_BYTES   (UINT64_C(256) << 20) /* of all bodies that are gathered at a time, and twice the largest one */
+#define DRAIN_MS                     35000 /* after which the worker leaves, whoever is still connected */
+#define DRAIN_IDLE_MS                10000 /* after which a draining worker closes connections that stay idle */
+#define LINGER_MS                    2000
+#define MICROSECONDS_PER_MILLISECOND 1000
+#define SCRATCH_FACTOR               2                     /* decide_new: at least twice max_header_bytes */
+#define BODIES_BYTES                 (UINT64_C(256) << 20) /* of all gathered bodies, beside twice the largest one */
 
 /* ---- making ----------------------------------------------------------------------------------------------------- */
 
@@ -68,6 +69,16 @@ static bool open_references(struct worker *worker, struct failure *failure)
     return references_open(fds, names, &worker->references, failure);
 }
 
+static bool open_tokens(struct worker *worker)
+{
+    const struct settings *settings = &worker->handoff.settings;
+    struct jwt_rules rules = {.issuer = slice_of(settings->jwt_issuer),
+                              .audience = slice_of(settings->jwt_audience),
+                              .leeway_us = (int64_t)settings->jwt_leeway_ms * MICROSECONDS_PER_MILLISECOND};
+
+    return tokens_init(&worker->tokens, worker->references.token_keys, &rules);
+}
+
 static bool allocate(struct worker *worker, struct failure *failure)
 {
     const struct settings *settings = &worker->handoff.settings;
@@ -82,7 +93,7 @@ static bool allocate(struct worker *worker, struct failure *failure)
     worker->decider = decide_new(worker->bundle, &worker->arena, worker->slot, head * SCRATCH_FACTOR);
     if (!worker->fields || !worker->read_buffer || !worker->path_buffer || !worker->host_buffer || !worker->decider ||
         !outbox_init(&worker->out, WORKER_READ_SIZE) || !outbox_init(&worker->body, WORKER_READ_SIZE) ||
-        !tokens_init(&worker->tokens) || !headers_init(&worker->headers, worker->bundle))
+        !open_tokens(worker) || !headers_init(&worker->headers, worker->bundle))
         return failure_set(failure, EXIT_CODE_OS, "memory is out");
     decide_use_references(worker->decider, &worker->references);
     return true;
@@ -230,7 +241,7 @@ bool worker_open(struct worker *worker, struct failure *failure)
                                             [TIMEOUT_IDLE] = settings->idle_timeout_ms,
                                             [TIMEOUT_WRITE] = settings->body_timeout_ms,
                                             [TIMEOUT_LINGER] = LINGER_MS,
-                                            [TIMEOUT_HELD] = UINT64_MAX / 2};
+                                            [TIMEOUT_HELD] = TIMEOUTS_NEVER};
     int error = uv_loop_init(&worker->loop);
 
     if (error != 0)

@@ -58,7 +58,7 @@ START_TEST(good_bundle_is_summed_up)
     ck_assert_str_eq(report.version_text, "7");
     ck_assert_uint_eq(report.policy_count, 1);
     ck_assert_uint_eq(report.rule_count, 1);
-    ck_assert_uint_eq(report.uses_jwt, 1);
+    ck_assert_uint_eq(report.trusts_claims, 1);
 }
 END_TEST
 

@@ -3,8 +3,9 @@
  * Rules on one side, requests and verdicts on the other: runs every file of tests/policy/verdicts. A file holds
  *
  *   bundle ... end                                       loads a bundle; a later one is a reload over the same cells
- *   template NAME                                        the same, of a template of `fairvisor init`; no warning is allowed
- *   SECONDS CLIENT METHOD TARGET [Name:value ...] [xN] => EXPECTATION
+ *   template NAME                                        the same, of a template of `fairvisor init`; no warning is
+ * allowed wall SECONDS                                         from now on the wall clock is so far ahead; negative:
+ * behind SECONDS CLIENT METHOD TARGET [Name:value ...] [xN] => EXPECTATION
  *
  * with "-" for an unknown client, "~" for a space in a value, xN for N equal requests. The expectation is `allow` or
  * `reject`, then any of: a reason, policy/rule, r=remaining, t=reset seconds, wait=shortest retry, noretry, would,
@@ -26,7 +27,7 @@
 #define MAX_FIELDS 16
 #define SCRATCH    65536
 
-#define MAX_KEPT 8
+#define MAX_KEPT 64
 
 struct kept {
     char name[16];
@@ -39,6 +40,7 @@ struct run {
     struct kept kept[MAX_KEPT];
     unsigned kept_count;
     unsigned line;
+    int64_t ahead_ns; /* of the wall clock */
     struct arena_fixture fixture;
     struct bundle *bundle;
     struct decider *decider;
@@ -77,6 +79,24 @@ static void load_template(struct run *run, const char *name)
     load(run, text, size);
 }
 
+/* Nanoseconds of a number of seconds with up to nine decimal places, exactly. */
+static int64_t parse_seconds(const char *text, char **end)
+{
+    int64_t ns = strtoll(text, end, 10) * NANOSECONDS_PER_SECOND,
+            unit = text[0] == '-' ? -NANOSECONDS_PER_SECOND : NANOSECONDS_PER_SECOND;
+
+    if (**end == '.')
+        for (++*end; **end >= '0' && **end <= '9'; ++*end)
+            ns += (**end - '0') * (unit /= 10);
+    return ns;
+}
+
+static struct moment moment_at(const struct run *run, int64_t ns)
+{
+    return (struct moment){.boot_ns = BOOT * NANOSECONDS_PER_SECOND + ns,
+                           .wall_ns = EPOCH * NANOSECONDS_PER_SECOND + ns + run->ahead_ns};
+}
+
 /* ---- one request --------------------------------------------------------------------------------------------------
  */
 
@@ -111,15 +131,13 @@ static void parse_request(const struct run *run, struct request *request, char *
     char *rest = text;
     const char *seconds = strtok_r(rest, " \t", &rest), *client = strtok_r(NULL, " \t", &rest);
     const char *method = strtok_r(NULL, " \t", &rest), *target = strtok_r(NULL, " \t", &rest);
-    double time = strtod(seconds, NULL);
-    int64_t ns = (int64_t)(time * 1e9 + 0.5);
     struct slice path;
+    char *end;
 
     memset(request, 0, sizeof(*request));
     ck_assert_msg(target != NULL, "%s:%u: too few words", run->file, run->line);
     request->times = 1;
-    request->now =
-        (struct moment){.boot_ns = BOOT * NANOSECONDS_PER_SECOND + ns, .wall_ns = EPOCH * NANOSECONDS_PER_SECOND + ns};
+    request->now = moment_at(run, parse_seconds(seconds, &end));
     request->facts.method = slice_of(method);
     request->facts.fields = request->fields;
     ck_assert_msg(!strcmp(client, "-") || address_parse(slice_of(client), &request->facts.client), "%s:%u: client",
@@ -205,27 +223,26 @@ static void keep(struct run *run, const char *name, const struct verdict *verdic
 static void check_settlement(struct run *run, const char *text)
 {
     static const char *const results[] = {
-        [DECIDE_SETTLED] = "settled",           [DECIDE_SETTLED_BEFORE] = "before",
-        [DECIDE_SETTLEMENT_EXPIRED] = "expired", [DECIDE_SETTLEMENT_UNKNOWN] = "unknown",
+        [DECIDE_SETTLED] = "settled",
+        [DECIDE_SETTLED_BEFORE] = "before",
+        [DECIDE_SETTLEMENT_EXPIRED] = "expired",
+        [DECIDE_SETTLEMENT_UNKNOWN] = "unknown",
         [DECIDE_SETTLEMENT_BUSY] = "busy",
     };
     struct decide_usage usage = {0};
     char name[16], expected[16];
     struct slice reservation = SLICE("nonsense");
     enum decide_settlement result;
-    double seconds;
-    int64_t ns;
+    char *rest;
+    int64_t ns = parse_seconds(text, &rest);
 
-    ck_assert_msg(sscanf(text, "%lf settle %15s %" SCNd64 " %" SCNd64 " => %15s", &seconds, name, &usage.prompt_tokens,
-                         &usage.completion_tokens, expected) == 5,
+    ck_assert_msg(sscanf(rest, " settle %15s %" SCNd64 " %" SCNd64 " => %15s", name, &usage.prompt_tokens,
+                         &usage.completion_tokens, expected) == 4,
                   "%s:%u: cannot read the settlement", run->file, run->line);
-    ns = (int64_t)(seconds * 1e9 + 0.5);
     for (unsigned i = 0; i < run->kept_count; i++)
         if (!strcmp(run->kept[i].name, name))
             reservation = (struct slice){run->kept[i].text, run->kept[i].size};
-    result = decide_reserve_settle(run->decider, reservation, &usage,
-                                   (struct moment){.boot_ns = BOOT * NANOSECONDS_PER_SECOND + ns,
-                                                   .wall_ns = EPOCH * NANOSECONDS_PER_SECOND + ns});
+    result = decide_reserve_settle(run->decider, reservation, &usage, moment_at(run, ns));
     ck_assert_msg(!strcmp(results[result], expected), "%s:%u: expected %s; got %s", run->file, run->line, expected,
                   results[result]);
 }
@@ -292,6 +309,10 @@ static void run_file(const char *path)
             bundle_size += strlen(line);
         } else if (!strncmp(line, "template ", 9)) {
             load_template(&run, line + 9);
+        } else if (!strncmp(line, "wall ", 5)) {
+            char *end;
+
+            run.ahead_ns = parse_seconds(line + 5, &end);
         } else if (!strcmp(line, "bundle\n")) {
             in_bundle = true;
             bundle_size = 0;

@@ -13,7 +13,7 @@ static const uint64_t limits[TIMEOUT_KINDS] = {[TIMEOUT_HEAD] = 4000,
                                                [TIMEOUT_IDLE] = 8000,
                                                [TIMEOUT_WRITE] = 4000,
                                                [TIMEOUT_LINGER] = 4000,
-                                               [TIMEOUT_HELD] = UINT64_MAX / 2};
+                                               [TIMEOUT_HELD] = TIMEOUTS_NEVER};
 
 struct waiting {
     int expired;

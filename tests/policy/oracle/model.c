@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * The reference model: see model.h.
+ */
+#include "tests/policy/oracle/model_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BUCKETS          4096
+#define RESERVATION_LIFE (15 * 60 * WORLD_SECOND)
+#define LOOP_DELAY_MS    1000
+#define MOST_TOKENS      (INT64_C(1) << 32)
+
+struct entry {
+    char key[sizeof(((struct model_demand *)NULL)->key)];
+    char policy[8];
+    struct world_rule rule; /* as it was: name, algorithm and keys find it again */
+    bool is_day;
+    int64_t cost, end_s, begun_ns, layout_ns;
+};
+
+struct reservation {
+    bool is_made, is_settled;
+    int64_t boot_ns, wall_ns;
+    int entry_count;
+    struct entry *entries;
+};
+
+struct model {
+    struct model_slot *slots[BUCKETS];
+    int step_count;
+    struct reservation *reservations; /* one per step */
+};
+
+struct model *model_new(int steps)
+{
+    struct model *model = calloc(1, sizeof(*model));
+
+    if (!model || !(model->reservations = calloc((size_t)steps, sizeof(*model->reservations))))
+        abort();
+    model->step_count = steps;
+    return model;
+}
+
+void model_free(struct model *model)
+{
+    for (int i = 0; i < BUCKETS; i++)
+        for (struct model_slot *slot = model->slots[i], *next; slot; slot = next) {
+            next = slot->next;
+            free(slot->key);
+            free(slot);
+        }
+    for (int i = 0; i < model->step_count; i++)
+        free(model->reservations[i].entries);
+    free(model->reservations);
+    free(model);
+}
+
+/* ---- slots ---------------------------------------------------------------------------------------------------------
+ */
+
+static struct model_slot **place_of(struct model *model, const char *key)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    struct model_slot **place;
+
+    for (const char *c = key; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * UINT64_C(0x100000001b3);
+    for (place = &model->slots[hash % BUCKETS]; *place && strcmp((*place)->key, key) != 0;)
+        place = &(*place)->next;
+    return place;
+}
+
+/* The slot of KEY brought up to now, a new one when there is none. */
+static struct model_slot *touch(struct model *model, const char *key, const struct model_limit *limit,
+                                const struct world_step *now)
+{
+    struct model_slot **place = place_of(model, key);
+
+    if (!*place) {
+        *place = calloc(1, sizeof(**place));
+        if (!*place || !((*place)->key = strdup(key)))
+            abort();
+        model_slot_init(*place, limit, now->boot_ns);
+    }
+    model_slot_touch(*place, limit, now->boot_ns, now->wall_ns);
+    return *place;
+}
+
+/* ---- judging -------------------------------------------------------------------------------------------------------
+ */
+
+static void judge(struct model *model, const struct world_step *step, struct model_verdict *verdict)
+{
+    for (int i = 0; i < verdict->demand_count; i++) {
+        struct model_demand *demand = &verdict->demands[i];
+        struct model_demand *excuse = demand->excuse ? &verdict->demands[demand->excuse - 1] : NULL;
+
+        model_slot_judge(*place_of(model, demand->key), demand, step->boot_ns, step->wall_ns);
+        demand->refuses = !demand->fits && !demand->never_refuses;
+        if (!excuse)
+            continue;
+        /* A retry that is excused is not counted; one that is not, is. */
+        demand->is_idle = excuse->fits;
+        excuse->is_idle = !excuse->fits;
+        demand->refuses = demand->refuses && !demand->is_idle;
+    }
+}
+
+static bool group_refuses(const struct model_verdict *verdict, int shadow)
+{
+    for (int i = 0; i < verdict->demand_count; i++)
+        if (verdict->demands[i].shadow == shadow && verdict->demands[i].refuses)
+            return true;
+    return false;
+}
+
+/* Warnings, delays and the count of the loop, of an enforced limit. */
+static void gather(struct model_verdict *verdict, const struct model_demand *demand)
+{
+    const struct world_rule *rule = demand->of_rule;
+    int64_t spent = demand->limit.capacity - demand->remaining + demand->cost;
+
+    for (int i = 0; rule && rule->algorithm == WORLD_BUDGET && i < rule->stage_count; i++) {
+        const struct world_stage *stage = &rule->stages[i];
+
+        if ((__int128)spent * 100 * WORLD_ONE < (__int128)rule->budget * stage->percent)
+            continue;
+        verdict->warns = verdict->warns || stage->action == WORLD_WARN;
+        verdict->throttles = verdict->throttles || stage->action == WORLD_THROTTLE;
+        if (stage->delay_ms > verdict->delay_ms)
+            verdict->delay_ms = stage->delay_ms;
+    }
+    if (!demand->is_loop || demand->is_idle)
+        return;
+    if (spent / WORLD_ONE > verdict->loop_count)
+        verdict->loop_count = spent / WORLD_ONE;
+    if (demand->fits || demand->of_policy->loop_action == WORLD_LOOP_REJECT)
+        return;
+    verdict->loop_warns = true;
+    if (demand->of_policy->loop_action == WORLD_LOOP_THROTTLE && verdict->delay_ms < LOOP_DELAY_MS)
+        verdict->delay_ms = LOOP_DELAY_MS;
+}
+
+/* ---- charging ------------------------------------------------------------------------------------------------------
+ */
+
+static void reserve(struct reservation *reservation, const struct model_demand *demand, const struct model_slot *slot,
+                    const struct world_step *step)
+{
+    struct entry *entry;
+
+    if (!reservation->entries && !(reservation->entries = calloc(MODEL_DEMANDS, sizeof(*entry))))
+        abort();
+    entry = &reservation->entries[reservation->entry_count++];
+    snprintf(entry->key, sizeof(entry->key), "%s", demand->key);
+    snprintf(entry->policy, sizeof(entry->policy), "%s", demand->policy);
+    entry->rule = *demand->of_rule;
+    entry->is_day = demand->of_rule->algorithm == WORLD_TOKENS && demand->limit.kind == MODEL_WINDOW;
+    entry->cost = demand->cost;
+    entry->end_s = slot->end_s;
+    entry->begun_ns = step->boot_ns;
+    entry->layout_ns = slot->layout_ns;
+    reservation->is_made = true;
+    reservation->boot_ns = step->boot_ns;
+    reservation->wall_ns = step->wall_ns;
+}
+
+static void charge(struct model *model, const struct world_step *step, struct model_verdict *verdict, bool is_admitted)
+{
+    struct reservation *reservation = &model->reservations[step->number];
+
+    for (int i = 0; i < verdict->demand_count; i++) {
+        struct model_demand *demand = &verdict->demands[i];
+        struct model_slot *slot;
+
+        demand->is_held_back = !is_admitted || group_refuses(verdict, demand->shadow);
+        if (demand->is_idle || (demand->is_held_back && !demand->trips))
+            continue;
+        slot = touch(model, demand->key, &demand->limit, step);
+        if (demand->trips) {
+            /* A breaker that has to open does so whatever becomes of the request. */
+            slot->opened = step->boot_ns;
+            continue;
+        }
+        model_slot_charge(slot, &demand->limit, demand->cost, step->boot_ns);
+        if (demand->limit.kind == MODEL_FLIGHT &&
+            model_slot_young(slot, step->boot_ns) > demand->limit.capacity / WORLD_ONE)
+            abort();
+        if (demand->is_settled)
+            reserve(reservation, demand, slot, step);
+    }
+    verdict->has_reservation = reservation->entry_count > 0;
+}
+
+static void conclude(struct model *model, const struct world_step *step, struct model_verdict *verdict)
+{
+    bool is_admitted = verdict->refusal_count == 0 && !group_refuses(verdict, 0);
+
+    for (int i = 0; i < verdict->demand_count; i++) {
+        const struct model_demand *demand = &verdict->demands[i];
+
+        if (demand->shadow == 0)
+            gather(verdict, demand);
+        else
+            verdict->would_reject = verdict->would_reject || demand->refuses;
+    }
+    verdict->is_allowed = is_admitted;
+    if (verdict->refusal_count == 0)
+        charge(model, step, verdict, is_admitted);
+    if (is_admitted)
+        return;
+    verdict->warns = verdict->throttles = verdict->loop_warns = false;
+    verdict->delay_ms = 0;
+}
+
+void model_ask(struct model *model, const struct world_bundle *bundle, const struct world_step *step,
+               struct model_verdict *verdict)
+{
+    bool shadows_all = model_match_holds(&bundle->shadow, step->wall_ns);
+    int shadows = 0;
+
+    memset(verdict, 0, offsetof(struct model_verdict, demands));
+    memset((char *)verdict + offsetof(struct model_verdict, would_reject), 0,
+           sizeof(*verdict) - offsetof(struct model_verdict, would_reject));
+    verdict->is_allowed = true;
+    if (model_match_switch(bundle, step) && !model_match_holds(&bundle->no_switches, step->wall_ns)) {
+        verdict->is_allowed = false;
+        verdict->reason = "kill_switch_active";
+        return;
+    }
+    for (int i = 0; i < bundle->policy_count; i++) {
+        const struct world_policy *policy = &bundle->policies[i];
+
+        if (!model_match_policy(policy, &step->ask))
+            continue;
+        verdict->matched++;
+        model_demand_policy(policy, step, policy->is_shadow || shadows_all ? ++shadows : 0, verdict);
+    }
+    if (verdict->matched == 0 && bundle->rejects_unmatched && !shadows_all) {
+        verdict->is_allowed = false;
+        verdict->reason = "no_policy_matched";
+        return;
+    }
+    judge(model, step, verdict);
+    conclude(model, step, verdict);
+}
+
+/* ---- settling ------------------------------------------------------------------------------------------------------
+ */
+
+static bool is_same_rule(const struct world_rule *a, const struct world_rule *b)
+{
+    if (strcmp(a->name, b->name) != 0 || a->algorithm != b->algorithm || a->key_count != b->key_count)
+        return false;
+    for (int i = 0; i < a->key_count; i++)
+        if (a->keys[i] != b->keys[i])
+            return false;
+    return true;
+}
+
+/* The rule of ENTRY as it is now, or NULL when a reload took it away. */
+static const struct world_rule *find_rule(const struct world_bundle *bundle, const struct entry *entry)
+{
+    for (int i = 0; i < bundle->policy_count; i++) {
+        const struct world_policy *policy = &bundle->policies[i];
+
+        if (!policy->is_present || strcmp(policy->id, entry->policy) != 0)
+            continue;
+        for (int j = 0; j < policy->rule_count; j++)
+            if (is_same_rule(&policy->rules[j], &entry->rule))
+                return &policy->rules[j];
+        if (policy->has_fallback && is_same_rule(&policy->rules[WORLD_RULES], &entry->rule))
+            return &policy->rules[WORLD_RULES];
+    }
+    return NULL;
+}
+
+static void correct(struct model *model, const struct world_bundle *bundle, const struct world_step *step,
+                    const struct entry *entry)
+{
+    const struct world_rule *rule = find_rule(bundle, entry);
+    struct model_slot *slot = *place_of(model, entry->key);
+    int64_t cost = (step->prompt + step->completion) * WORLD_ONE - entry->cost;
+    struct model_limit limit;
+
+    if (!rule || !model_demand_limit(rule, entry->is_day, step->wall_ns, &limit))
+        return;
+    if (limit.kind == MODEL_FLIGHT) {
+        model_slot_touch(slot, &limit, step->boot_ns, step->wall_ns);
+        model_slot_land(slot, entry->begun_ns, entry->layout_ns);
+        return;
+    }
+    /* A window that is over took its reservation with it. */
+    if (cost == 0 || (cost < 0 && limit.kind == MODEL_WINDOW && slot->end_s != entry->end_s))
+        return;
+    model_slot_charge(touch(model, entry->key, &limit, step), &limit, cost, step->boot_ns);
+}
+
+enum model_settlement model_settle(struct model *model, const struct world_bundle *bundle,
+                                   const struct world_step *step)
+{
+    struct reservation *reservation = &model->reservations[step->settles];
+
+    if (step->is_forged || !reservation->is_made || step->prompt < 0 || step->completion < 0 ||
+        step->prompt > MOST_TOKENS || step->completion > MOST_TOKENS)
+        return MODEL_UNKNOWN;
+    if (step->wall_ns / WORLD_SECOND >= (reservation->wall_ns + RESERVATION_LIFE) / WORLD_SECOND ||
+        step->boot_ns >= reservation->boot_ns + RESERVATION_LIFE)
+        return MODEL_EXPIRED;
+    if (reservation->is_settled)
+        return MODEL_BEFORE;
+    reservation->is_settled = true;
+    for (int i = 0; i < reservation->entry_count; i++)
+        correct(model, bundle, step, &reservation->entries[i]);
+    return MODEL_SETTLED;
+}
