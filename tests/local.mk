@@ -74,7 +74,7 @@ check_PROGRAMS += tests/cli/test_instance
 TESTS += tests/cli/test_instance tests/cli/golden
 tests_cli_test_instance_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_cli_test_instance_LDADD = libpolicy.a libshm.a $(CHECK_LIBS) $(CRYPTO_LIBS) $(JWT_LIBS)
-EXTRA_DIST += tests/cli/golden tests/cli/bundles tests/cli/cases tests/cli/lists
+EXTRA_DIST += tests/cli/golden tests/cli/bundles tests/cli/cases tests/cli/lists tests/cli/tokens
 
 # Worker: units, then a real worker under its launcher.
 worker_units = tests/worker/test_head tests/worker/test_chunk tests/worker/test_answer tests/worker/test_extract \
@@ -209,8 +209,12 @@ oracle_sources = \
 	tests/policy/oracle/model_demand.c tests/policy/oracle/model_match.c tests/policy/oracle/model_private.h \
 	tests/policy/oracle/model_slot.c tests/policy/oracle/render.c tests/policy/oracle/render.h \
 	tests/policy/oracle/replay.c tests/policy/oracle/replay.h tests/policy/oracle/world.c tests/policy/oracle/world.h
-check_PROGRAMS += tests/policy/test_oracle
-TESTS += tests/policy/test_oracle
+limit_tests = tests/policy/test_calendar tests/policy/test_oracle
+check_PROGRAMS += $(limit_tests)
+TESTS += $(limit_tests)
+tests_policy_test_calendar_SOURCES = tests/policy/test_calendar.c policy/calendar.c
+tests_policy_test_calendar_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_calendar_LDADD = $(CHECK_LIBS)
 tests_policy_test_oracle_SOURCES = tests/policy/test_oracle.c $(oracle_sources)
 tests_policy_test_oracle_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_oracle_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(JWT_LIBS) $(CHECK_LIBS)

@@ -122,6 +122,8 @@ static bool compare_extras(const struct model_verdict *model, const struct verdi
     unsigned warnings = (model->warns ? VERDICT_BUDGET_WARN : 0) | (model->throttles ? VERDICT_BUDGET_THROTTLE : 0) |
                         (model->loop_warns ? VERDICT_LOOP_WARN : 0);
 
+    if (model->overfills)
+        return DISAGREE(why, "more requests are in flight than may be");
     if (verdict->matched_policies != model->matched && !model->reason)
         return DISAGREE(why, "matched %u policies, not %u", verdict->matched_policies, model->matched);
     if (verdict->would_reject != model->would_reject)

@@ -188,7 +188,7 @@ static void charge(struct model *model, const struct world_step *step, struct mo
         model_slot_charge(slot, &demand->limit, demand->cost, step->boot_ns);
         if (demand->limit.kind == MODEL_FLIGHT &&
             model_slot_young(slot, step->boot_ns) > demand->limit.capacity / WORLD_ONE)
-            abort();
+            verdict->overfills = true;
         if (demand->is_settled)
             reserve(reservation, demand, slot, step);
     }

@@ -93,7 +93,7 @@ static void begin_flight(struct model_slot *slot, const struct model_limit *limi
 void model_slot_land(struct model_slot *slot, int64_t begun_ns, int64_t layout_ns)
 {
     for (int i = 0; i < slot->young_count; i++)
-        if (slot->young_begun[i] == begun_ns) {
+        if (slot->young_begun[i] == begun_ns && slot->young_until[i] > 0) {
             slot->young_until[i] = 0;
             break;
         }
