@@ -10,6 +10,7 @@ fairvisor_SOURCES = \
 	cli/init.c cli/init.h \
 	cli/input.c cli/input.h \
 	cli/instance.c cli/instance.h \
+	cli/jwt.c cli/jwt.h \
 	cli/lookup.c cli/lookup.h \
 	cli/narrate.c cli/narrate.h \
 	cli/question.c cli/question.h \

@@ -50,3 +50,21 @@ bool lookup_open(const struct settings *settings, unsigned wanted, struct refere
             close(fds[i]);
     return is_open;
 }
+
+bool lookup_open_keys(const char *path, struct references *references, struct failure *failure)
+{
+    const char *names[SETTINGS_REFERENCES] = {[SETTINGS_REFERENCE_TOKEN_KEYS] = path};
+    int fds[SETTINGS_REFERENCES];
+    bool is_open;
+
+    *references = (struct references){.bots = NULL};
+    for (int i = 0; i < SETTINGS_REFERENCES; i++)
+        fds[i] = -1;
+    fds[SETTINGS_REFERENCE_TOKEN_KEYS] = open(path, O_RDONLY | O_CLOEXEC);
+    if (fds[SETTINGS_REFERENCE_TOKEN_KEYS] < 0)
+        return failure_set_errno(failure, errno == EACCES ? EXIT_CODE_PERMISSION : EXIT_CODE_NO_INPUT,
+                                 "the key set %s could not be opened", path);
+    is_open = references_open(fds, names, references, failure);
+    close(fds[SETTINGS_REFERENCE_TOKEN_KEYS]);
+    return is_open;
+}

@@ -18,4 +18,7 @@ unsigned lookup_find_missing(const struct settings *settings, unsigned wanted);
 bool lookup_open(const struct settings *settings, unsigned wanted, struct references *references,
                  struct failure *failure);
 
+/* Opens the key set in the file PATH alone, as references.token_keys. references_close also after false. */
+bool lookup_open_keys(const char *path, struct references *references, struct failure *failure);
+
 #endif

@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/explain.h"
 #include "cli/init.h"
+#include "cli/jwt.h"
 #include "cli/status.h"
 #include "cli/validate.h"
 #include "shm/near.h"
@@ -29,6 +30,10 @@ static const struct command command_table[] = {
      "explain [-c FILE] [--bundle FILE] [--instance NAME] [--json]\n"
      "                         METHOD URI [-H 'NAME: VALUE']... [--client ADDRESS]",
      EXPLAIN_DETAILS, EXPLAIN_EXAMPLES},
+    {"jwt", jwt_run, "Verify a token and show what it says.",
+     "jwt --keys FILE [--issuer TEXT] [--audience TEXT] [--leeway TIME]\n"
+     "                     [--raw] [--json] [TOKEN|-]",
+     JWT_DETAILS, JWT_EXAMPLES},
     {"version", run_version, "Print the version.", "version", "", "  fairvisor version\n"},
     {"help", run_help, "Print this overview, or what one command does.", "help [COMMAND]", "",
      "  fairvisor help\n  fairvisor help validate\n"},

@@ -218,3 +218,9 @@ tests_policy_test_calendar_LDADD = $(CHECK_LIBS)
 tests_policy_test_oracle_SOURCES = tests/policy/test_oracle.c $(oracle_sources)
 tests_policy_test_oracle_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_oracle_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(JWT_LIBS) $(CHECK_LIBS)
+
+# What bearer tokens say, in a worker.
+check_PROGRAMS += tests/worker/test_tokens
+TESTS += tests/worker/test_tokens
+tests_worker_test_tokens_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(CRYPTO_CFLAGS)
+tests_worker_test_tokens_LDADD = libworker.a libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)

@@ -161,6 +161,13 @@ static void write_other(const struct verdict *verdict, struct outbox *out)
     }
 }
 
+static void write_token(const struct verdict *verdict, struct outbox *out)
+{
+    outbox_add(out, SLICE("The token was not believed: "));
+    add_text(out, verdict->token_fault);
+    outbox_add(out, SLICE("."));
+}
+
 /* Which limit, and how much of what. */
 static void write_cause(const struct verdict *verdict, struct outbox *out)
 {
@@ -168,6 +175,8 @@ static void write_cause(const struct verdict *verdict, struct outbox *out)
 
     if (verdict->has_limit)
         write_limit_sentence(verdict, out);
+    else if (verdict->token_fault)
+        write_token(verdict, out);
     else if (verdict->reason == REASON_loop_detected && verdict->policy)
         write_loop(verdict, out);
     else if (verdict->reason == REASON_circuit_breaker_open && verdict->policy)
@@ -209,6 +218,8 @@ static void write_message(const struct verdict *verdict, bool with_reason, struc
         write_number(" Come back in ", headers_retry_seconds(verdict), " s.", out);
     else if (with_reason && ends_by_waiting(verdict))
         write_number(" Retrying does not help before ", headers_retry_seconds(verdict), " s have passed.", out);
+    else if (verdict->token_fault)
+        outbox_add(out, SLICE(" Another token may help."));
     else
         outbox_add(out, SLICE(" Retrying does not help."));
 }
@@ -221,7 +232,7 @@ static void write_problem(const struct verdict *verdict, const struct wording *w
     outbox_add(out, SLICE("{\"type\":\""));
     add_text(out, with_reason ? words->problem_type : "about:blank");
     outbox_add(out, SLICE("\",\"title\":\""));
-    add_text(out, with_reason ? words->title : "Too Many Requests");
+    add_text(out, with_reason || verdict->token_fault ? words->title : "Too Many Requests");
     outbox_add(out, SLICE("\",\"status\":"));
     outbox_number(out, verdict_reasons[verdict->reason].status);
     outbox_add(out, SLICE(",\"detail\":\""));

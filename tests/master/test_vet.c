@@ -115,6 +115,52 @@ START_TEST(what_keys_need_must_be_there)
 }
 END_TEST
 
+/* The key set is TEXT from now on. */
+static void set_keys(const char *text)
+{
+    FILE *file = fopen("vet-test.keys", "w");
+
+    ck_assert_ptr_nonnull(file);
+    fputs(text, file);
+    fclose(file);
+    snprintf(settings.references[SETTINGS_REFERENCE_TOKEN_KEYS], SETTINGS_PATH_SIZE, "vet-test.keys");
+    ck_assert_msg(copies_make(&settings, &copies, &failure), "%s", failure.sentence);
+    unlink("vet-test.keys");
+}
+
+static bool warns_of_claims(void)
+{
+    for (size_t i = 0; i < report.complaints.count; i++)
+        if (strstr(report.complaints.items[i].sentence, "not verified"))
+            return true;
+    return false;
+}
+
+START_TEST(keys_end_the_warning_about_claims)
+{
+    size_t warnings;
+
+    ck_assert(vet(good_bundle) && report.is_valid && report.trusts_claims && warns_of_claims());
+    warnings = report.complaints.warnings;
+    set_keys("{\"keys\": [{\"kty\": \"oct\", \"alg\": \"HS256\", \"k\": "
+             "\"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0i\"}]}");
+    ck_assert_msg(vet(good_bundle), "%s", failure.sentence);
+    ck_assert(report.is_valid && !report.trusts_claims && !warns_of_claims());
+    ck_assert_uint_eq(report.complaints.warnings, warnings - 1);
+    copies_close(&copies);
+}
+END_TEST
+
+START_TEST(bad_keys_are_refused)
+{
+    set_keys("{\"keys\": [{\"kty\": \"oct\"}]}");
+    ck_assert(!vet(good_bundle));
+    ck_assert_int_eq(failure.code, EXIT_CODE_BAD_CONFIG);
+    ck_assert_ptr_nonnull(strstr(failure.sentence, "vet-test.keys:1:11: key 1: alg is missing"));
+    copies_close(&copies);
+}
+END_TEST
+
 /* Also when the bundle does not need it: what is named in the settings must be right. */
 START_TEST(what_is_named_must_be_right)
 {
@@ -228,6 +274,8 @@ int main(void)
     tcase_add_test(tests, bad_bundle_comes_back_as_complaints);
     tcase_add_test(tests, empty_bundle_is_a_complaint);
     tcase_add_test(tests, what_keys_need_must_be_there);
+    tcase_add_test(tests, keys_end_the_warning_about_claims);
+    tcase_add_test(tests, bad_keys_are_refused);
     tcase_add_test(tests, what_is_named_must_be_right);
     tcase_add_test(tests, what_is_no_file_is_not_copied);
     tcase_add_test(tests, dying_child_is_reported);

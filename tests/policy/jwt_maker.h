@@ -20,6 +20,7 @@
 #include "shm/slice.h"
 
 #define MAKER_JWK_SIZE   8192
+#define MAKER_SET_SIZE   (2 * MAKER_JWK_SIZE)
 #define MAKER_TOKEN_SIZE 32768
 
 struct maker_kind {
@@ -117,11 +118,11 @@ static inline const char *maker_members(const struct maker_key *key, char member
 }
 
 /* A set of this key alone. KID may be NULL. */
-static inline const char *maker_set(const struct maker_key *key, const char *kid, char set[MAKER_JWK_SIZE])
+static inline const char *maker_set(const struct maker_key *key, const char *kid, char set[MAKER_SET_SIZE])
 {
     char members[MAKER_JWK_SIZE];
 
-    snprintf(set, MAKER_JWK_SIZE, "{\"keys\":[{\"alg\":\"%s\",%s%s%s%s}]}", key->kind->alg, maker_members(key, members),
+    snprintf(set, MAKER_SET_SIZE, "{\"keys\":[{\"alg\":\"%s\",%s%s%s%s}]}", key->kind->alg, maker_members(key, members),
              kid ? ",\"kid\":\"" : "", kid ? kid : "", kid ? "\"" : "");
     return set;
 }

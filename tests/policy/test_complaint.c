@@ -31,6 +31,23 @@ START_TEST(they_are_sorted_by_place)
 }
 END_TEST
 
+START_TEST(warnings_of_a_code_can_be_taken_out)
+{
+    complaint_init(&list);
+    add(COMPLAINT_WARNING, 1, 1, "gone");
+    complaint_add(&list, COMPLAINT_WARNING, "other", (struct complaint_place){2, 1, ""}, "stays");
+    add(COMPLAINT_ERROR, 3, 1, "stays");
+    add(COMPLAINT_WARNING, 4, 1, "gone");
+    complaint_remove_warnings(&list, "code");
+    ck_assert_uint_eq(list.count, 2);
+    ck_assert_uint_eq(list.warnings, 1);
+    ck_assert_uint_eq(list.errors, 1);
+    ck_assert_uint_eq(list.items[0].line, 2);
+    ck_assert_uint_eq(list.items[1].line, 3);
+    ck_assert_str_eq(list.items[1].sentence, "stays");
+}
+END_TEST
+
 START_TEST(errors_push_out_warnings)
 {
     complaint_init(&list);
@@ -123,6 +140,7 @@ int main(void)
 
     suite_add_tcase(suite, tcase);
     tcase_add_test(tcase, they_are_sorted_by_place);
+    tcase_add_test(tcase, warnings_of_a_code_can_be_taken_out);
     tcase_add_test(tcase, errors_push_out_warnings);
     tcase_add_test(tcase, long_texts_are_cut_at_a_character);
     tcase_add_loop_test(tcase, they_are_printed, 0, sizeof(prints) / sizeof(prints[0]));

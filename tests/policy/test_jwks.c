@@ -51,7 +51,7 @@ static void expect_refusal(const char *text, const char *part)
 START_TEST(every_kind_is_taken)
 {
     struct failure failure = {.code = EXIT_CODE_OK};
-    char set[MAKER_JWK_SIZE];
+    char set[MAKER_SET_SIZE];
     struct jwks *jwks = parse(maker_set(&keys[_i], "k-1", set), &failure);
 
     ck_assert_msg(jwks != NULL, "%s", failure.sentence);
@@ -206,7 +206,7 @@ END_TEST
 
 START_TEST(the_bounds_of_a_kid)
 {
-    char set[MAKER_JWK_SIZE], kid[JWKS_MAX_ID + 2];
+    char set[MAKER_SET_SIZE], kid[JWKS_MAX_ID + 2];
     struct failure failure;
     struct jwks *jwks;
 
@@ -225,7 +225,7 @@ END_TEST
 START_TEST(short_secrets_are_refused)
 {
     static const size_t least[] = {32, 48, 64};
-    char set[MAKER_JWK_SIZE], text[128], part[64];
+    char set[MAKER_SET_SIZE], text[128], part[64];
     unsigned char secret[64] = {1, 2, 3};
     struct failure failure;
     struct jwks *jwks;
@@ -246,7 +246,7 @@ END_TEST
 START_TEST(weak_rsa_keys_are_refused)
 {
     struct maker_key weak = {.kind = &maker_kinds[_i], .pkey = EVP_RSA_gen(1024)};
-    char set[MAKER_JWK_SIZE];
+    char set[MAKER_SET_SIZE];
 
     ck_assert_ptr_nonnull(weak.pkey);
     expect_refusal(maker_set(&weak, NULL, set), "n has 1024 bits; an RSA key needs 2048 at least");
@@ -258,7 +258,7 @@ END_TEST
 START_TEST(bad_exponents_are_refused)
 {
     static const char *const exponents[] = {"AQ", "Ag", "AA", "AQAA", "AQAAAAAAAAAB"};
-    char set[MAKER_JWK_SIZE], n[1024];
+    char set[MAKER_SET_SIZE], n[1024];
 
     maker_number(keys[3].pkey, OSSL_PKEY_PARAM_RSA_N, 0, n);
     snprintf(set, sizeof(set), "{\"keys\":[{\"alg\":\"RS256\",\"kty\":\"RSA\",\"n\":\"%s\",\"e\":\"%s\"}]}", n,
@@ -295,7 +295,7 @@ END_TEST
 
 START_TEST(points_beside_the_curve_are_refused)
 {
-    char set[MAKER_JWK_SIZE], x[128];
+    char set[MAKER_SET_SIZE], x[128];
 
     maker_number(keys[_i].pkey, OSSL_PKEY_PARAM_EC_PUB_X, keys[_i].kind->half, x);
     snprintf(set, sizeof(set), "{\"keys\":[{\"alg\":\"%s\",\"kty\":\"EC\",\"crv\":\"%s\",\"x\":\"%s\",\"y\":\"%s\"}]}",
@@ -358,7 +358,7 @@ END_TEST
 /* Any byte of a good set changed: taken or refused, never out of bounds (the sanitizers watch). */
 START_TEST(damaged_sets_do_no_harm)
 {
-    char set[MAKER_JWK_SIZE];
+    char set[MAKER_SET_SIZE];
     size_t size = strlen(maker_set(&keys[9], "k", set));
 
     for (size_t i = 0; i < size; i++) {

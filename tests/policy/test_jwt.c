@@ -27,7 +27,7 @@ static struct jwks *parse(const char *text)
 
 static void make_keys(void)
 {
-    char set[MAKER_JWK_SIZE];
+    char set[MAKER_SET_SIZE];
 
     for (int i = 0; i < MAKER_KINDS; i++) {
         keys[i] = maker_key(&maker_kinds[i]);

@@ -102,6 +102,13 @@ static const struct {
     {"", "decision_log = off\n"},
     {"decision_log = off", "decision_log = off\n"},
     {"user = www-data\ngroup = www-data", "user = www-data\ngroup = www-data\n"},
+    {"", "# jwt_keys_file is not set\n# jwt_issuer is not set\n# jwt_audience is not set\njwt_leeway = 1m\n"
+         "jwt_on_invalid = reject\n"},
+    {"jwt_keys_file = /etc/keys.json", "jwt_keys_file = /etc/keys.json\n"},
+    {"jwt_issuer = https://id.example/a?b=c d", "jwt_issuer = https://id.example/a?b=c d\n"},
+    {"jwt_audience = \xC3\xA9", "jwt_audience = \xC3\xA9\n"},
+    {"jwt_leeway = 0", "jwt_leeway = 0\n"},
+    {"jwt_leeway = 1h\njwt_on_invalid = anonymous", "jwt_leeway = 1h\njwt_on_invalid = anonymous\n"},
 };
 
 START_TEST(takes_a_file)
@@ -140,6 +147,10 @@ static const struct {
     {"\n\nworker_proceses = 2", "3: there is no setting \"worker_proceses\"; did you mean \"worker_processes\"?"},
     {"quux = 1", "1: there is no setting \"quux\"; fairvisor.conf(5) lists all of them"},
     {"Mode = decision_service", "1: there is no setting \"Mode\"; did you mean \"mode\"?"},
+    {"jwt_issuer =", "1: jwt_issuer = : the value is missing; leave the whole setting out to unset it"},
+    {"jwt_leeway = 61m", "1: jwt_leeway = 61m: allowed is a time from 0 to 1h (ms, s, m, h, d; none means seconds)"},
+    {"jwt_on_invalid = allow", "1: jwt_on_invalid = allow: allowed is reject or anonymous"},
+    {"jwt_keys_file = keys.json", "1: jwt_keys_file = keys.json: allowed is an absolute path, which begins with '/'"},
     {"mode decision_service", "1: the line has no '='; write name = value"},
     {"= 1", "1: the name before '=' is missing"},
     {"mode =", "1: mode = : the value is missing; leave the whole setting out to unset it"},
@@ -417,6 +428,34 @@ START_TEST(refuses_an_address_given_twice)
 }
 END_TEST
 
+static const char *const token_rules[] = {"jwt_issuer = x", "jwt_audience = x", "jwt_on_invalid = anonymous"};
+
+/* Nothing is taken and then ignored: rules for tokens need the keys that verify them. */
+START_TEST(rules_for_tokens_need_keys)
+{
+    ck_assert(read_text("config_file = /p.json"));
+    ck_assert(read_text(token_rules[_i]));
+    ck_assert(!settings_finish(&settings, &failure));
+    ck_assert_int_eq(failure.code, EXIT_CODE_BAD_CONFIG);
+    ck_assert_ptr_nonnull(strstr(failure.sentence, "has no effect without jwt_keys_file"));
+    ck_assert(read_text("jwt_keys_file = /keys.json"));
+    ck_assert(settings_finish(&settings, &failure));
+}
+END_TEST
+
+START_TEST(takes_the_longest_text_and_no_longer)
+{
+    char line[SETTINGS_TEXT_SIZE + 64] = "jwt_issuer = ";
+
+    memset(line + 13, 'x', SETTINGS_TEXT_SIZE - 1);
+    ck_assert(read_text(line));
+    ck_assert_uint_eq(strlen(settings.jwt_issuer), SETTINGS_TEXT_SIZE - 1);
+    line[13 + SETTINGS_TEXT_SIZE - 1] = 'x';
+    ck_assert(!read_text(line));
+    ck_assert_ptr_nonnull(strstr(failure.sentence, "a text of at most 255 bytes"));
+}
+END_TEST
+
 START_TEST(refuses_a_pidfile_name_that_is_too_long)
 {
     char line[SETTINGS_PATH_SIZE + 64] = "runtime_dir = /";
@@ -502,6 +541,8 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, finishes_what_is_complete);
     tcase_add_test(tests, keeps_a_pidfile_that_is_chosen);
     tcase_add_loop_test(tests, refuses_an_address_given_twice, 0, LENGTH(doubles));
+    tcase_add_loop_test(tests, rules_for_tokens_need_keys, 0, LENGTH(token_rules));
+    tcase_add_test(tests, takes_the_longest_text_and_no_longer);
     tcase_add_test(tests, refuses_a_pidfile_name_that_is_too_long);
     tcase_add_test(tests, gives_an_unprivileged_user_folders_of_his_own);
     tcase_add_loop_test(tests, every_later_setting_is_refused_by_name, 0, SETTING_COUNT);

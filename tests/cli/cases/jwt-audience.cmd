@@ -1,0 +1,1 @@
+fairvisor jwt --keys tokens/keys.json --audience other <tokens/good.txt

@@ -1,0 +1,1 @@
+fairvisor jwt --keys tokens/good.txt <tokens/good.txt

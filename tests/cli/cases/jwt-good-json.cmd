@@ -1,0 +1,1 @@
+fairvisor jwt --keys tokens/keys.json --json --issuer https://id.example --audience api - <tokens/good.txt

@@ -1,0 +1,1 @@
+fairvisor jwt --keys tokens/keys.json --issuer https://other.example <tokens/good.txt

@@ -1,0 +1,1 @@
+fairvisor jwt --keys tokens/keys.json --leeway 0 <tokens/good.txt

@@ -1,0 +1,1 @@
+fairvisor jwt --keys tokens/missing.json <tokens/good.txt

@@ -1,0 +1,1 @@
+fairvisor jwt <tokens/good.txt

@@ -1,0 +1,1 @@
+fairvisor jwt --keys tokens/keys.json <tokens/none.txt

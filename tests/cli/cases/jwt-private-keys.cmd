@@ -1,0 +1,1 @@
+fairvisor jwt --keys tokens/private.json <tokens/good.txt

@@ -1,0 +1,1 @@
+fairvisor jwt --keys tokens/keys.json --raw --issuer x <tokens/good.txt

@@ -1,0 +1,1 @@
+fairvisor jwt --keys tokens/keys.json --json <tokens/terminal.txt
