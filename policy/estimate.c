@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * Token estimates in one pass over a JSON body: see estimate.h. It follows strings, braces and names and nothing else; the text of a
- * long prompt is passed over by memchr. What a wrong guess costs is bounded by settlement, so a malformed body needs no
- * better answer than a rough one.
+ * Token estimates in one pass over a JSON body: see estimate.h. It follows strings, braces and names and nothing else;
+ * the text of a long prompt is passed over by memchr. What a wrong guess costs is bounded by settlement, so a malformed
+ * body needs no better answer than a rough one.
  */
 #include "policy/estimate.h"
 
 #include <string.h>
 
 #define DEPTH_MAX        64
+#define NAME_MAX_SIZE    64   /* no known name is longer */
 #define TOKENS_PER_MEDIA 1000 /* an image, a file, a piece of sound: their data says nothing about tokens */
 
 /* What the value behind a name means here. */
 enum meaning {
     MEANS_NOTHING,
-    MEANS_TEXT,     /* strings are prompt */
-    MEANS_TOKENS,   /* strings are prompt, numbers are token ids */
-    MEANS_MOST,     /* a number of completion tokens */
-    MEANS_CHOICES,  /* a number of completions */
-    MEANS_PART,     /* kind of a content part */
+    MEANS_TEXT,    /* strings are prompt */
+    MEANS_TOKENS,  /* strings are prompt, numbers are token ids */
+    MEANS_MOST,    /* a number of completion tokens */
+    MEANS_CHOICES, /* a number of completions */
+    MEANS_PART,    /* kind of a content part */
 };
 
 static const struct known_name {
@@ -39,21 +40,24 @@ static const struct known_name {
     {SLICE("type"), MEANS_PART, DEPTH_MAX},
     {SLICE("max_tokens"), MEANS_MOST, 1},
     {SLICE("max_completion_tokens"), MEANS_MOST, 1},
-    {SLICE("max_output_tokens"), MEANS_MOST, 1},
+    {SLICE("max_output_tokens"), MEANS_MOST, 2},
     {SLICE("maxOutputTokens"), MEANS_MOST, 2},
     {SLICE("n"), MEANS_CHOICES, 1},
     {SLICE("best_of"), MEANS_CHOICES, 1},
     {SLICE("candidateCount"), MEANS_CHOICES, 2},
+    {SLICE("candidate_count"), MEANS_CHOICES, 2},
 };
 
 static const struct slice media[] = {
-    SLICE("image_url"), SLICE("input_image"), SLICE("image"),    SLICE("document"),
+    SLICE("image_url"), SLICE("input_image"), SLICE("image"),       SLICE("document"),
     SLICE("file"),      SLICE("input_file"),  SLICE("input_audio"),
 };
 
 struct scan {
     const char *at, *end;
     int depth;
+    size_t below; /* containers open beyond DEPTH_MAX; nothing in them means anything */
+    bool is_too_deep;
     bool is_object[DEPTH_MAX + 1];
     enum meaning inherited[DEPTH_MAX + 1]; /* of the values in this container, when they have no name of their own */
     enum meaning meaning;                  /* of the value that comes next */
@@ -64,8 +68,47 @@ struct scan {
     bool has_bad_figure;
 };
 
+/* Four hexadecimal digits at AT, or -1. */
+static int code_unit(const char *at)
+{
+    int code = 0;
+
+    for (int i = 0; i < 4; i++) {
+        char c = slice_lower(at[i]);
+
+        if ((c < '0' || c > '9') && (c < 'a' || c > 'f'))
+            return -1;
+        code = code * 16 + (c <= '9' ? c - '0' : c - 'a' + 10);
+    }
+    return code;
+}
+
+/* NAME with its \u escapes undone, in OUT: who reads the body behind us undoes them too. A name that is too long, or
+ * holds what no known name holds, comes back as it is. */
+static struct slice unescape(struct slice name, char out[NAME_MAX_SIZE])
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < name.size; i++) {
+        int code = (unsigned char)name.data[i];
+
+        if (code == '\\' && name.size - i >= 6 && name.data[i + 1] == 'u') {
+            code = code_unit(name.data + i + 2);
+            i += 5;
+        }
+        if (code < ' ' || code > '~' || used == NAME_MAX_SIZE)
+            return name;
+        out[used++] = (char)code;
+    }
+    return (struct slice){out, used};
+}
+
 static enum meaning meaning_of(struct slice name, int depth)
 {
+    char plain[NAME_MAX_SIZE];
+
+    if (name.size > 0 && memchr(name.data, '\\', name.size))
+        name = unescape(name, plain);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (slice_equal(names[i].name, name))
             return depth <= names[i].deepest ? names[i].meaning : MEANS_NOTHING;
@@ -172,10 +215,14 @@ static void take_quoted(struct scan *scan)
     take_string(scan, text);
 }
 
-static bool open_container(struct scan *scan, bool is_object)
+static void open_container(struct scan *scan, bool is_object)
 {
-    if (scan->depth == DEPTH_MAX)
-        return false;
+    if (scan->depth == DEPTH_MAX) {
+        scan->below++;
+        scan->is_too_deep = true;
+        scan->at++;
+        return;
+    }
     if (scan->meaning == MEANS_MOST || scan->meaning == MEANS_CHOICES)
         scan->has_bad_figure = true;
     scan->depth++;
@@ -183,12 +230,13 @@ static bool open_container(struct scan *scan, bool is_object)
     scan->inherited[scan->depth] = scan->meaning;
     scan->wants_name = is_object;
     scan->at++;
-    return true;
 }
 
 static void close_container(struct scan *scan)
 {
-    if (scan->depth > 0)
+    if (scan->below > 0)
+        scan->below--;
+    else if (scan->depth > 0)
         scan->depth--;
     scan->wants_name = false;
     scan->at++;
@@ -201,8 +249,7 @@ static void next_member(struct scan *scan)
     scan->at++;
 }
 
-/* Walks the whole body; false when it is nested too deep to follow. */
-static bool walk(struct scan *scan)
+static void walk(struct scan *scan)
 {
     while (scan->at < scan->end) {
         switch (*scan->at) {
@@ -211,8 +258,7 @@ static bool walk(struct scan *scan)
             break;
         case '{':
         case '[':
-            if (!open_container(scan, *scan->at == '{'))
-                return false;
+            open_container(scan, *scan->at == '{');
             break;
         case '}':
         case ']':
@@ -232,7 +278,6 @@ static bool walk(struct scan *scan)
             take_scalar(scan);
         }
     }
-    return true;
 }
 
 static int64_t tokens_of_text(uint64_t bytes)
@@ -245,12 +290,17 @@ struct estimate estimate_body(struct slice body)
     struct scan scan = {.at = body.data, .end = body.data + body.size};
     struct estimate estimate = {.choices = 1, .prompt = tokens_of_text(body.size)};
 
+    /* A byte order mark is no JSON, but many readers pass over it. */
+    if (slice_has_prefix(body, SLICE("\xef\xbb\xbf")))
+        scan.at += 3;
     while (scan.at < scan.end && strchr(" \t\r\n", *scan.at))
         scan.at++;
-    if (scan.at == scan.end || *scan.at != '{' || !walk(&scan))
+    if (scan.at == scan.end || *scan.at != '{')
         return estimate;
-    estimate.is_readable = true;
-    estimate.prompt = tokens_of_text(scan.text_bytes) + scan.tokens;
+    walk(&scan);
+    estimate.is_readable = !scan.is_too_deep;
+    if (estimate.is_readable)
+        estimate.prompt = tokens_of_text(scan.text_bytes) + scan.tokens;
     estimate.has_bad_figure = scan.has_bad_figure;
     estimate.completion = scan.most;
     estimate.choices = scan.choices > 0 ? scan.choices : 1;

@@ -15,7 +15,7 @@
 #define ESTIMATE_MOST            (INT64_C(1) << 32) /* no model takes more; larger figures count as unusable */
 
 struct estimate {
-    bool is_readable;     /* the body is a JSON object */
+    bool is_readable;     /* the body is a JSON object, and not nested deeper than anybody asks a model */
     int64_t prompt;       /* tokens, rounded up */
     int64_t completion;   /* tokens of the largest completion asked for; 0 = the request does not say */
     int64_t choices;      /* completions asked for, at least 1 */

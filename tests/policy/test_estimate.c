@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Token estimates: bodies of the APIs on one side, tokens on the other; bodies that are made to mislead, and random
+ * damage, which may make the estimate wrong but never the process.
+ */
+#include <check.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/estimate.h"
+
+#define MEDIA 1000
+#define DEEP  100
+
+static const struct row {
+    const char *about, *body;
+    int64_t text;   /* bytes of prompt, of which four are a token */
+    int64_t tokens; /* beside them */
+    int64_t completion, choices;
+    bool has_bad_figure, is_unreadable;
+} rows[] = {
+    {"chat",
+     "{\"model\":\"m\",\"messages\":[{\"role\":\"system\",\"content\":\"Be brief.\"},"
+     "{\"role\":\"user\",\"content\":\"How are you?\"}],\"max_tokens\":50}",
+     21, 0, 50, 1, false, false},
+    {"chat, spaced and in another order",
+     " {\n \"max_completion_tokens\" : 7 ,\n\t\"n\" : 3,\r\n \"messages\" : [ { \"content\" : \"12345678\" , \"role\" "
+     ": \"user\" } ] } ",
+     8, 0, 7, 3, false, false},
+    {"content parts",
+     "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"What is "
+     "it?\"},{\"type\":\"image_url\","
+     "\"image_url\":{\"url\":\"data:image/png;base64,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}}]}]}",
+     11, MEDIA, 0, 1, false, false},
+    {"tools and their calls",
+     "{\"messages\":[{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"call_1\",\"type\":\"function\","
+     "\"function\":"
+     "{\"name\":\"weather\",\"arguments\":\"{\\\"city\\\":1}\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"call_1\","
+     "\"content\":\"sun\"}],"
+     "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"weather\",\"description\":\"The "
+     "weather\",\"parameters\":"
+     "{\"type\":\"object\",\"properties\":{\"city\":{\"type\":\"string\",\"description\":\"Where\"}}}}}]}",
+     12 + 3 + 11 + 5, 0, 0, 1, false, false},
+    {"chat with sound and a file",
+     "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"input_audio\",\"input_audio\":{\"data\":\"AAAA\","
+     "\"format\":\"wav\"}},"
+     "{\"type\":\"file\",\"file\":{\"file_data\":\"AAAAAAAA\"}}]}]}",
+     0, 2 * MEDIA, 0, 1, false, false},
+    {"responses, a string", "{\"model\":\"m\",\"input\":\"1234\",\"instructions\":\"123\",\"max_output_tokens\":9}", 7,
+     0, 9, 1, false, false},
+    {"responses, items",
+     "{\"input\":[{\"role\":\"user\",\"content\":[{\"type\":\"input_text\",\"text\":\"12345\"},{\"type\":\"input_"
+     "image\",\"image_url\":"
+     "\"https://example.org/picture\"}]},{\"type\":\"function_call_output\",\"call_id\":\"c\",\"output\":\"123\"}]}",
+     8, MEDIA, 0, 1, false, false},
+    {"anthropic",
+     "{\"model\":\"m\",\"max_tokens\":1024,\"system\":\"You are kind.\",\"messages\":[{\"role\":\"user\",\"content\":"
+     "\"Hello\"}]}",
+     18, 0, 1024, 1, false, false},
+    {"anthropic, blocks",
+     "{\"max_tokens\":5,\"system\":[{\"type\":\"text\",\"text\":\"123\",\"cache_control\":{\"type\":\"ephemeral\"}}],"
+     "\"messages\":["
+     "{\"role\":\"user\",\"content\":[{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"media_type\":\"image/"
+     "png\",\"data\":"
+     "\"AAAAAAAA\"}},{\"type\":\"text\",\"text\":\"12345\"}]},{\"role\":\"assistant\",\"content\":[{\"type\":"
+     "\"thinking\","
+     "\"thinking\":\"1234567\",\"signature\":\"AAAA\"}]}]}",
+     15, MEDIA, 5, 1, false, false},
+    {"legacy, a string", "{\"prompt\":\"12345\",\"max_tokens\":1,\"best_of\":4}", 5, 0, 1, 4, false, false},
+    {"legacy, strings", "{\"prompt\":[\"12345\",\"678\"]}", 8, 0, 0, 1, false, false},
+    {"legacy, token ids", "{\"prompt\":[1,22,333],\"max_tokens\":2}", 0, 3, 2, 1, false, false},
+    {"legacy, lists of token ids", "{\"prompt\":[[1,22],[333 , 4]]}", 0, 4, 0, 1, false, false},
+    {"embeddings", "{\"model\":\"m\",\"input\":[\"1234\",\"56\"],\"encoding_format\":\"float\"}", 6, 0, 0, 1, false,
+     false},
+    {"embeddings, token ids", "{\"input\":[[10,20,30],[40]]}", 0, 4, 0, 1, false, false},
+    {"gemini",
+     "{\"systemInstruction\":{\"parts\":[{\"text\":\"12\"}]},\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":"
+     "\"345\"}]}],"
+     "\"generationConfig\":{\"maxOutputTokens\":64,\"candidateCount\":2}}",
+     5, 0, 64, 2, false, false},
+    {"gemini, the other spelling", "{\"generation_config\":{\"max_output_tokens\":64,\"candidate_count\":2}}", 0, 0, 64,
+     2, false, false},
+    {"nothing to say", "{}", 0, 0, 0, 1, false, false},
+    {"nulls", "{\"max_tokens\":null,\"n\":null,\"messages\":null}", 0, 0, 0, 1, false, false},
+
+    /* misleading on purpose */
+    {"twice: the larger counts", "{\"max_tokens\":1,\"max_tokens\":900,\"max_tokens\":2}", 0, 0, 900, 1, false, false},
+    {"two names: the larger counts", "{\"max_completion_tokens\":3,\"max_tokens\":5}", 0, 0, 5, 1, false, false},
+    {"written with escapes", "{\"max\\u005ftokens\":900,\"\\u006E\":2,\"prompt\":\"\"}", 0, 0, 900, 2, false, false},
+    {"all escapes", "{\"\\u006d\\u0061\\u0078\\u005f\\u0074\\u006f\\u006b\\u0065\\u006e\\u0073\":900}", 0, 0, 900, 1,
+     false, false},
+    {"a broken escape is no name", "{\"max\\u00tokens\":900,\"max\\u005\":1,\"\\u\":1,\"\\\":1}", 0, 0, 0, 1, false,
+     false},
+    {"behind a byte order mark", "\xef\xbb\xbf{\"max_tokens\":900}", 0, 0, 900, 1, false, false},
+    {"inside a message it says nothing", "{\"messages\":[{\"max_tokens\":900,\"n\":9,\"content\":\"1234\"}]}", 4, 0, 0,
+     1, false, false},
+    {"in a text it says nothing", "{\"prompt\":\"\\\"max_tokens\\\":900,\\\"n\\\":9}\"}", 26, 0, 0, 1, false, false},
+    {"negative", "{\"max_tokens\":-5,\"n\":-1}", 0, 0, 0, 1, true, false},
+    {"a fraction", "{\"max_tokens\":1.5}", 0, 0, 0, 1, true, false},
+    {"zero", "{\"max_tokens\":0,\"n\":0}", 0, 0, 0, 1, true, false},
+    {"an exponent", "{\"max_tokens\":1e3}", 0, 0, 0, 1, true, false},
+    {"huge", "{\"max_tokens\":99999999999999999999999999,\"n\":4294967297}", 0, 0, 0, 1, true, false},
+    {"the most there is", "{\"max_tokens\":4294967296}", 0, 0, ESTIMATE_MOST, 1, false, false},
+    {"a string", "{\"max_tokens\":\"9\"}", 0, 0, 0, 1, true, false},
+    {"a list", "{\"max_tokens\":[9],\"n\":{\"n\":9}}", 0, 0, 9, 1, true, false},
+    {"a word", "{\"max_tokens\":true}", 0, 0, 0, 1, true, false},
+    {"a good one beside a bad one", "{\"max_tokens\":\"9\",\"max_completion_tokens\":8}", 0, 0, 8, 1, true, false},
+
+    /* no JSON object: everything is text */
+    {"empty", "", 0, 0, 0, 1, false, true},
+    {"a text", "How are you?", 12, 0, 0, 1, false, true},
+    {"a list", "[{\"max_tokens\":9}]", 18, 0, 0, 1, false, true},
+    {"a form", "prompt=hello&max_tokens=9", 25, 0, 0, 1, false, true},
+
+    /* not whole */
+    {"an open string", "{\"prompt\":\"1234", 4, 0, 0, 1, false, false},
+    {"an open name", "{\"prompt\":\"1234\",\"max_tok", 4, 0, 0, 1, false, false},
+    {"an open number", "{\"prompt\":\"1234\",\"max_tokens\":12", 4, 0, 12, 1, false, false},
+    {"an escape at the end", "{\"prompt\":\"123\\", 4, 0, 0, 1, false, false},
+    {"closed too often", "{\"prompt\":\"1234\"}}}}]]]]{\"max_tokens\":3}", 4, 0, 3, 1, false, false},
+};
+
+static struct estimate estimate(const void *bytes, size_t size)
+{
+    /* In memory of its own, to the byte, so that one read too many is seen. */
+    char *copy = malloc(size > 0 ? size : 1);
+    struct estimate result;
+
+    ck_assert_ptr_nonnull(copy);
+    memcpy(copy, bytes, size);
+    result = estimate_body((struct slice){copy, size});
+    free(copy);
+    return result;
+}
+
+static int64_t tokens(int64_t bytes)
+{
+    return (bytes + ESTIMATE_BYTES_PER_TOKEN - 1) / ESTIMATE_BYTES_PER_TOKEN;
+}
+
+START_TEST(a_body)
+{
+    const struct row *row = &rows[_i];
+    struct estimate result = estimate(row->body, strlen(row->body));
+
+    ck_assert_msg(result.is_readable == !row->is_unreadable, "%s: readable %d", row->about, result.is_readable);
+    ck_assert_msg(result.prompt == tokens(row->text) + row->tokens, "%s: prompt %" PRId64, row->about, result.prompt);
+    ck_assert_msg(result.completion == row->completion, "%s: completion %" PRId64, row->about, result.completion);
+    ck_assert_msg(result.choices == row->choices, "%s: choices %" PRId64, row->about, result.choices);
+    ck_assert_msg(result.has_bad_figure == row->has_bad_figure, "%s: bad figure %d", row->about, result.has_bad_figure);
+}
+END_TEST
+
+/* ---- large and hostile ---------------------------------------------------------------------------------------------
+ */
+
+struct text {
+    char *bytes;
+    size_t size, room;
+};
+
+static void add(struct text *text, const char *bytes, size_t times)
+{
+    size_t size = strlen(bytes);
+
+    if (text->size + size * times > text->room) {
+        text->room = (text->size + size * times) * 2;
+        text->bytes = realloc(text->bytes, text->room);
+        ck_assert_ptr_nonnull(text->bytes);
+    }
+    for (size_t i = 0; i < times; i++, text->size += size)
+        memcpy(text->bytes + text->size, bytes, size);
+}
+
+/* What cannot be followed counts as text, and does not hide how long the answer may be. */
+START_TEST(depth_hides_nothing)
+{
+    static const char *const opens[] = {"[", "{\"a\":", "[{\"n\":["}, *const closes[] = {"]", "}", "]}]"};
+    struct text text = {NULL, 0, 0};
+    struct estimate result;
+
+    add(&text, "{\"metadata\":", 1);
+    add(&text, opens[_i], DEEP);
+    add(&text, closes[_i], DEEP);
+    add(&text, ",\"max_tokens\":900,\"n\":2,\"prompt\":\"1234\"}", 1);
+    result = estimate(text.bytes, text.size);
+    ck_assert(!result.is_readable);
+    ck_assert_int_eq(result.prompt, tokens((int64_t)text.size));
+    ck_assert_int_eq(result.completion, 900);
+    ck_assert_int_eq(result.choices, 2);
+    free(text.bytes);
+}
+END_TEST
+
+START_TEST(depth_that_occurs_is_followed)
+{
+    struct text text = {NULL, 0, 0};
+    struct estimate result;
+
+    add(&text, "{\"tools\":", 1);
+    add(&text, "[{\"parameters\":", 25);
+    add(&text, "{\"description\":\"1234\"}", 1);
+    add(&text, "}]", 25);
+    add(&text, ",\"max_tokens\":9}", 1);
+    result = estimate(text.bytes, text.size);
+    ck_assert(result.is_readable);
+    ck_assert_int_eq(result.prompt, 1);
+    ck_assert_int_eq(result.completion, 9);
+    free(text.bytes);
+}
+END_TEST
+
+/* The time of each of these is linear in the body, or this test does not end. */
+START_TEST(a_megabyte_of_anything)
+{
+    static const char *const pieces[] = {
+        "\\",      "\"", "\\\"", "\\\\\"",           "{", "[", "}", ",", ":", "\"a\":", "{\"a\":[", "1,", "\"n\":1,",
+        "\\u005f", " ",  "x",    "\"max_tokens\":1,"};
+    const size_t megabyte = 1 << 20;
+    struct text text = {NULL, 0, 0};
+
+    add(&text, "{\"prompt\":\"", (size_t)_i % 2);
+    add(&text, "{", (size_t)(_i + 1) % 2);
+    add(&text, pieces[_i / 2], megabyte / strlen(pieces[_i / 2]));
+    ck_assert_int_ge(estimate(text.bytes, text.size).choices, 1);
+    add(&text, "\",\"max_tokens\":900}", 1);
+    ck_assert_int_ge(estimate(text.bytes, text.size).choices, 1);
+    free(text.bytes);
+}
+END_TEST
+
+/* ---- damage --------------------------------------------------------------------------------------------------------
+ */
+
+static uint64_t roll(uint64_t *state)
+{
+    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return *state >> 33;
+}
+
+static void damage(char *body, size_t *size, uint64_t *state)
+{
+    static const char letters[] = "{}[]\",:\\u0059-.e \n\x00\xff";
+    size_t at = roll(state) % *size, other = roll(state) % *size;
+
+    switch (roll(state) % 4) {
+    case 0:
+        body[at] = letters[roll(state) % (sizeof(letters) - 1)];
+        break;
+    case 1:
+        body[at] = (char)roll(state);
+        break;
+    case 2:
+        *size = at + 1;
+        break;
+    default:
+        memmove(body + at, body + other, *size - (at > other ? at : other));
+    }
+}
+
+START_TEST(random_damage)
+{
+    const char *source = rows[_i].body;
+    uint64_t state = (uint64_t)_i + 1;
+    char body[2048];
+
+    for (int i = 0; i < 20000 && source[0]; i++) {
+        size_t size = strlen(source);
+        struct estimate result;
+
+        memcpy(body, source, size);
+        for (uint64_t j = 0; j <= roll(&state) % 6; j++)
+            damage(body, &size, &state);
+        result = estimate(body, size);
+        ck_assert(result.prompt >= 0 && result.prompt <= (int64_t)size * MEDIA);
+        ck_assert(result.completion >= 0 && result.completion <= ESTIMATE_MOST);
+        ck_assert(result.choices >= 1 && result.choices <= ESTIMATE_MOST);
+    }
+}
+END_TEST
+
+#define ROWS (int)(sizeof(rows) / sizeof(rows[0]))
+
+int main(void)
+{
+    Suite *suite = suite_create("estimate");
+    TCase *tests = tcase_create("estimate");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    tcase_set_timeout(tests, 60);
+    tcase_add_loop_test(tests, a_body, 0, ROWS);
+    tcase_add_loop_test(tests, depth_hides_nothing, 0, 3);
+    tcase_add_test(tests, depth_that_occurs_is_followed);
+    tcase_add_loop_test(tests, a_megabyte_of_anything, 0, 2 * 17);
+    tcase_add_loop_test(tests, random_damage, 0, ROWS);
+    suite_add_tcase(suite, tests);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}

@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Reservations: the signed text alone, and thousands of random sequences of reserving, settling and abandoning that end
+ * with the balance that plain arithmetic predicts.
+ */
+#include <check.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/decide.h"
+#include "policy/load.h"
+#include "policy/reservation.h"
+#include "tests/shm/arena_fixture.h"
+
+#define ONE       BUNDLE_MILLIONTHS
+#define SECOND    NANOSECONDS_PER_SECOND
+#define MINUTE    (60 * SECOND)
+#define DAY_S     INT64_C(86400)
+#define SEQUENCES 10000
+#define OPEN_MOST 8
+
+static const uint64_t key[2] = {UINT64_C(0x0123456789abcdef), UINT64_C(0xfedcba9876543210)};
+
+static uint64_t roll(uint64_t *state)
+{
+    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return *state >> 33;
+}
+
+/* ---- the text ------------------------------------------------------------------------------------------------------
+ */
+
+static void make(struct reservation *reservation, uint32_t count)
+{
+    *reservation =
+        (struct reservation){.expires_s = 1800000000, .begun_ns = -5, .nonce = UINT64_MAX - count, .count = count};
+    for (uint32_t i = 0; i < count; i++)
+        reservation->entries[i] = (struct reservation_entry){.mark = UINT64_C(1) << 63 | i,
+                                                             .role = (uint8_t)(i * 7),
+                                                             .key = {~UINT64_C(0) - i, i},
+                                                             .cost = INT64_MIN + i,
+                                                             .extra = INT64_MAX - i,
+                                                             .layout = (uint16_t)(0x80ff + i)};
+}
+
+START_TEST(a_text_says_what_was_written)
+{
+    struct reservation written, read;
+    char text[VERDICT_RESERVATION_SIZE];
+    uint64_t digest[2];
+    size_t size;
+
+    make(&written, (uint32_t)_i);
+    size = reservation_print(&written, key, text, sizeof(text));
+    ck_assert_uint_gt(size, 0);
+    ck_assert(reservation_parse((struct slice){text, size}, key, &read, digest));
+    ck_assert_int_eq(read.expires_s, written.expires_s);
+    ck_assert_int_eq(read.begun_ns, written.begun_ns);
+    ck_assert_uint_eq(read.nonce, written.nonce);
+    ck_assert_uint_eq(read.count, written.count);
+    for (uint32_t i = 0; i < read.count; i++) {
+        const struct reservation_entry *a = &written.entries[i], *b = &read.entries[i];
+
+        ck_assert(a->mark == b->mark && a->role == b->role && a->key[0] == b->key[0] && a->key[1] == b->key[1]);
+        ck_assert(a->cost == b->cost && a->extra == b->extra && a->layout == b->layout);
+    }
+}
+END_TEST
+
+START_TEST(any_other_text_is_refused)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_=+/ \n";
+    const uint64_t other_key[2] = {key[0], key[1] ^ 1};
+    struct reservation written, read;
+    char text[VERDICT_RESERVATION_SIZE + 4];
+    uint64_t digest[2];
+    size_t size;
+
+    make(&written, (uint32_t)_i);
+    size = reservation_print(&written, key, text, VERDICT_RESERVATION_SIZE);
+    ck_assert(!reservation_parse((struct slice){text, size}, other_key, &read, digest));
+    for (size_t i = 0; i < size; i++) {
+        char right = text[i];
+
+        for (const char *letter = letters; *letter; letter++) {
+            text[i] = *letter;
+            ck_assert(*letter == right || !reservation_parse((struct slice){text, size}, key, &read, digest));
+        }
+        text[i] = '\0';
+        ck_assert(!reservation_parse((struct slice){text, size}, key, &read, digest));
+        text[i] = right;
+        ck_assert(!reservation_parse((struct slice){text, i}, key, &read, digest));
+    }
+    memset(text + size, 'A', 4);
+    for (size_t i = 1; i <= 4; i++)
+        ck_assert(!reservation_parse((struct slice){text, size + i}, key, &read, digest));
+}
+END_TEST
+
+START_TEST(random_bytes_are_refused)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    uint64_t state = 1, digest[2];
+    struct reservation read;
+
+    for (int i = 0; i < 20000; i++) {
+        size_t size = roll(&state) % 4096;
+        char *text = malloc(size > 0 ? size : 1);
+
+        ck_assert_ptr_nonnull(text);
+        for (size_t j = 0; j < size; j++)
+            text[j] = i % 8 ? letters[roll(&state) % 64] : (char)roll(&state);
+        ck_assert(!reservation_parse((struct slice){text, size}, key, &read, digest));
+        free(text);
+    }
+}
+END_TEST
+
+START_TEST(no_room_is_no_text)
+{
+    struct reservation written;
+    char text[VERDICT_RESERVATION_SIZE];
+    size_t size;
+
+    make(&written, RESERVATION_MAX_ENTRIES);
+    size = reservation_print(&written, key, text, sizeof(text));
+    ck_assert_uint_gt(size, 0);
+    ck_assert_uint_eq(reservation_print(&written, key, text, size - 1), 0);
+}
+END_TEST
+
+/* ---- balances ------------------------------------------------------------------------------------------------------
+ */
+
+#define PER_MINUTE 600
+#define BURST      1000
+#define PER_DAY    5000
+
+static const char bundle_text[] =
+    "{ \"bundle_version\": 1, \"policies\": [ { \"id\": \"p\", \"spec\": { \"selector\": { \"pathPrefix\": "
+    "\"/\" }, \"rules\": [ { \"name\": \"r\", \"limit_keys\": [\"header:x-key\"], \"algorithm\": "
+    "\"token_bucket_llm\", \"algorithm_config\": { \"tokens_per_minute\": 600, \"burst_tokens\": 1000, "
+    "\"tokens_per_day\": 5000, \"default_max_completion\": 100 } } ] } } ] }";
+
+struct world {
+    struct arena_fixture fixture;
+    struct bundle *bundle;
+    struct decider *decider;
+    struct moment now;
+    char name[32]; /* the client's */
+};
+
+/* What the client should have left, by plain arithmetic. */
+struct balance {
+    __int128 debt; /* of the minute, millionths times nanoseconds */
+    int64_t stamp_ns;
+    int64_t day, spent; /* whole tokens of this day */
+};
+
+struct open {
+    char text[VERDICT_RESERVATION_SIZE];
+    size_t size;
+    int64_t cost, day, begun_ns;
+    bool is_settled;
+};
+
+static void set_up(struct world *world)
+{
+    static struct complaint_list complaints;
+
+    memset(world, 0, sizeof(*world));
+    arena_fixture_open(&world->fixture, "reservation", UINT64_C(64) << 20, key);
+    world->bundle = load_bundle(SLICE(bundle_text), 1767225600, &complaints);
+    ck_assert_msg(world->bundle != NULL, "%s", complaints.items[0].sentence);
+    world->decider = decide_new(world->bundle, &world->fixture.arena, &world->fixture.arena.slots[0], 4096);
+    ck_assert_ptr_nonnull(world->decider);
+    world->now = (struct moment){.boot_ns = 1000 * SECOND, .wall_ns = INT64_C(1767225600) * SECOND};
+}
+
+static void tear_down(struct world *world)
+{
+    decide_free(world->decider);
+    bundle_free(world->bundle);
+    arena_fixture_close(&world->fixture);
+}
+
+static void ask(struct world *world, int64_t most, struct verdict *verdict)
+{
+    struct fact_field field = {SLICE("X-Key"), slice_of(world->name)};
+    char body[64];
+    struct facts facts = {.method = SLICE("POST"), .path = SLICE("/"), .fields = &field, .field_count = 1};
+
+    snprintf(body, sizeof(body), "{\"max_tokens\":%" PRId64 "}", most);
+    facts.body = slice_of(body);
+    decide_request(world->decider, &facts, NULL, world->now, verdict);
+}
+
+static void advance(struct balance *balance, struct moment now)
+{
+    int64_t day = now.wall_ns / SECOND / DAY_S;
+
+    balance->debt -= (__int128)(now.boot_ns - balance->stamp_ns) * PER_MINUTE * ONE;
+    if (balance->debt < 0)
+        balance->debt = 0;
+    balance->stamp_ns = now.boot_ns;
+    if (day > balance->day) {
+        balance->day = day;
+        balance->spent = 0;
+    }
+}
+
+static int64_t debt_of(const struct balance *balance)
+{
+    return (int64_t)((balance->debt + MINUTE - 1) / MINUTE);
+}
+
+static void charge(struct balance *balance, int64_t tokens, bool in_day)
+{
+    balance->debt += (__int128)tokens * ONE * MINUTE;
+    if (balance->debt < 0)
+        balance->debt = 0;
+    if (in_day)
+        balance->spent += tokens;
+    if (balance->spent < 0)
+        balance->spent = 0;
+}
+
+static void reserve(struct world *world, struct balance *balance, struct open *open, int64_t most)
+{
+    static struct verdict verdict;
+    bool fits;
+
+    advance(balance, world->now);
+    fits = debt_of(balance) + most * ONE <= BURST * ONE && balance->spent + most <= PER_DAY;
+    ask(world, most, &verdict);
+    ck_assert_msg(verdict.is_allowed == fits, "%s: %" PRId64 " tokens", world->name, most);
+    open->size = verdict.reservation_size;
+    ck_assert_int_eq(open->size > 0, fits);
+    if (!fits)
+        return;
+    memcpy(open->text, verdict.reservation, open->size);
+    open->cost = most;
+    open->day = balance->day;
+    open->begun_ns = world->now.boot_ns;
+    open->is_settled = false;
+    charge(balance, most, true);
+}
+
+static void settle(struct world *world, struct balance *balance, struct open *open, int64_t prompt, int64_t completion)
+{
+    const struct decide_usage usage = {.prompt_tokens = prompt, .completion_tokens = completion};
+    enum decide_settlement expected = DECIDE_SETTLED, result;
+    int64_t more = prompt + completion - open->cost;
+
+    advance(balance, world->now);
+    if (open->size == 0)
+        expected = DECIDE_SETTLEMENT_UNKNOWN;
+    else if (world->now.boot_ns - open->begun_ns >= RESERVATION_LIFE_S * SECOND)
+        expected = DECIDE_SETTLEMENT_EXPIRED;
+    else if (open->is_settled)
+        expected = DECIDE_SETTLED_BEFORE;
+    result = decide_reserve_settle(world->decider, (struct slice){open->text, open->size}, &usage, world->now);
+    ck_assert_int_eq(result, expected);
+    if (result != DECIDE_SETTLED)
+        return;
+    open->is_settled = true;
+    charge(balance, more, more > 0 || open->day == balance->day);
+}
+
+/* ---- the balance as the engine has it ------------------------------------------------------------------------------
+ */
+
+struct seen {
+    int64_t minute, day; /* millionths left, before the request */
+};
+
+static void look(void *context, const struct decide_note *note)
+{
+    struct seen *seen = context;
+
+    if (note->step == DECIDE_LIMIT && note->limit->limit == BURST * ONE)
+        seen->minute = note->limit->remaining;
+    else if (note->step == DECIDE_LIMIT)
+        seen->day = note->limit->remaining;
+}
+
+static void check_balance(struct world *world, struct balance *balance)
+{
+    struct fact_field field = {SLICE("X-Key"), slice_of(world->name)};
+    struct facts facts = {.method = SLICE("POST"), .path = SLICE("/"), .fields = &field, .field_count = 1};
+    struct seen seen = {INT64_MIN, INT64_MIN};
+    static struct verdict verdict;
+
+    advance(balance, world->now);
+    decide_explain(world->decider, &facts, NULL, world->now, &verdict, look, &seen);
+    ck_assert_msg(seen.minute == BURST * ONE - debt_of(balance), "%s: %" PRId64 " left of the minute", world->name,
+                  seen.minute);
+    ck_assert_msg(seen.day == (PER_DAY - balance->spent) * ONE, "%s: %" PRId64 " left of the day", world->name,
+                  seen.day);
+    ck_assert_int_le(seen.minute, BURST * ONE);
+    ck_assert_int_le(seen.day, PER_DAY * ONE);
+}
+
+static void pass_time(struct world *world, uint64_t *state)
+{
+    static const int64_t pauses[] = {0,          0,      0,           SECOND / 1000,    SECOND,
+                                     7 * SECOND, MINUTE, 20 * MINUTE, 5 * 3600 * SECOND};
+    int64_t pause = pauses[roll(state) % (sizeof(pauses) / sizeof(pauses[0]))];
+
+    pause += pause ? (int64_t)(roll(state) % 1000) : 0;
+    world->now.boot_ns += pause;
+    world->now.wall_ns += pause;
+}
+
+/* One client: reserves, settles (less, more, twice, too late) and abandons. */
+static void play(struct world *world, uint64_t *state)
+{
+    struct balance balance = {.stamp_ns = world->now.boot_ns, .day = world->now.wall_ns / SECOND / DAY_S};
+    static struct open opens[OPEN_MOST];
+    int actions = 3 + (int)(roll(state) % 25);
+
+    memset(opens, 0, sizeof(opens));
+    for (int i = 0; i < actions; i++) {
+        struct open *open = &opens[roll(state) % OPEN_MOST];
+        bool is_over = roll(state) % 4 == 0;
+
+        pass_time(world, state);
+        if (roll(state) % 2)
+            reserve(world, &balance, open, 1 + (int64_t)(roll(state) % (roll(state) % 3 ? 400 : 1100)));
+        else
+            settle(world, &balance, open, (int64_t)(roll(state) % (is_over ? 900 : 60)), (int64_t)(roll(state) % 200));
+    }
+    check_balance(world, &balance);
+}
+
+START_TEST(sequences_end_with_the_balance_of_the_model)
+{
+    uint64_t state = 20260101;
+    struct world world;
+
+    set_up(&world);
+    for (int i = 0; i < SEQUENCES; i++) {
+        snprintf(world.name, sizeof(world.name), "client-%d", i);
+        play(&world, &state);
+    }
+    tear_down(&world);
+}
+END_TEST
+
+/* ---- the edges -----------------------------------------------------------------------------------------------------
+ */
+
+START_TEST(a_refund_never_makes_more_than_the_limit)
+{
+    struct balance balance = {0};
+    static struct open first, second;
+    struct world world;
+
+    set_up(&world);
+    snprintf(world.name, sizeof(world.name), "edge");
+    advance(&balance, world.now);
+    reserve(&world, &balance, &first, 1000);
+    /* Two minutes later the bucket is whole again, and the refund has nothing to add. */
+    world.now.boot_ns += 2 * MINUTE;
+    world.now.wall_ns += 2 * MINUTE;
+    settle(&world, &balance, &first, 0, 0);
+    check_balance(&world, &balance);
+    reserve(&world, &balance, &second, 1000);
+    reserve(&world, &balance, &first, 1);
+    ck_assert_uint_eq(first.size, 0);
+    /* A refund to a bucket at zero. */
+    settle(&world, &balance, &second, 0, 400);
+    check_balance(&world, &balance);
+    reserve(&world, &balance, &first, 600);
+    ck_assert_uint_gt(first.size, 0);
+    tear_down(&world);
+}
+END_TEST
+
+START_TEST(a_charge_goes_below_zero_and_a_repeated_one_nowhere)
+{
+    struct balance balance = {0};
+    static struct open open, refused;
+    struct world world;
+
+    set_up(&world);
+    snprintf(world.name, sizeof(world.name), "edge");
+    advance(&balance, world.now);
+    reserve(&world, &balance, &open, 900);
+    settle(&world, &balance, &open, 1000, 2000);
+    check_balance(&world, &balance);
+    for (int i = 0; i < 5; i++)
+        settle(&world, &balance, &open, 0, 0);
+    check_balance(&world, &balance);
+    reserve(&world, &balance, &refused, 1);
+    ck_assert_uint_eq(refused.size, 0);
+    world.now.boot_ns += 4 * MINUTE;
+    world.now.wall_ns += 4 * MINUTE;
+    reserve(&world, &balance, &refused, 400);
+    ck_assert_uint_gt(refused.size, 0);
+    tear_down(&world);
+}
+END_TEST
+
+/* Overdrawn again and again by absurd figures, a limit stays used up: sums do not come round. */
+START_TEST(an_absurd_debt_stays_a_debt)
+{
+    enum { MANY = 1800 };
+    const struct decide_usage usage = {.prompt_tokens = INT64_C(1) << 32, .completion_tokens = INT64_C(1) << 32};
+    struct open *opens = calloc(MANY, sizeof(*opens));
+    struct balance balance = {0};
+    static struct verdict verdict;
+    struct world world;
+
+    ck_assert_ptr_nonnull(opens);
+    set_up(&world);
+    snprintf(world.name, sizeof(world.name), "edge");
+    advance(&balance, world.now);
+    for (int i = 0; i < MANY; i++) {
+        reserve(&world, &balance, &opens[i], 1);
+        world.now.boot_ns += i % 900 == 899 ? 2 * MINUTE : 0;
+    }
+    for (int i = 0; i < MANY; i++) {
+        ck_assert_int_eq(
+            decide_reserve_settle(world.decider, (struct slice){opens[i].text, opens[i].size}, &usage, world.now),
+            DECIDE_SETTLED);
+        ask(&world, 101, &verdict);
+        ck_assert(!verdict.is_allowed);
+    }
+    tear_down(&world);
+    free(opens);
+}
+END_TEST
+
+START_TEST(absurd_figures_settle_nothing)
+{
+    static const struct decide_usage usages[] = {
+        {-1, 0}, {0, -1}, {INT64_MIN, 0}, {INT64_MAX, INT64_MAX}, {(INT64_C(1) << 32) + 1, 0}, {0, INT64_MAX},
+    };
+    struct balance balance = {0};
+    static struct open open;
+    struct world world;
+
+    set_up(&world);
+    snprintf(world.name, sizeof(world.name), "edge");
+    advance(&balance, world.now);
+    reserve(&world, &balance, &open, 500);
+    for (size_t i = 0; i < sizeof(usages) / sizeof(usages[0]); i++)
+        ck_assert_int_eq(
+            decide_reserve_settle(world.decider, (struct slice){open.text, open.size}, &usages[i], world.now),
+            DECIDE_SETTLEMENT_UNKNOWN);
+    check_balance(&world, &balance);
+    settle(&world, &balance, &open, 1, 1);
+    check_balance(&world, &balance);
+    tear_down(&world);
+}
+END_TEST
+
+START_TEST(another_arena_does_not_know_it)
+{
+    const uint64_t other_key[2] = {1, 2};
+    struct balance balance = {0};
+    static struct open open;
+    struct world world, other;
+    const struct decide_usage usage = {0, 0};
+
+    set_up(&world);
+    snprintf(world.name, sizeof(world.name), "edge");
+    advance(&balance, world.now);
+    reserve(&world, &balance, &open, 500);
+    other = world;
+    arena_fixture_open(&other.fixture, "reservation-2", ARENA_MIN_SIZE, other_key);
+    other.decider = decide_new(world.bundle, &other.fixture.arena, &other.fixture.arena.slots[0], 4096);
+    ck_assert_int_eq(decide_reserve_settle(other.decider, (struct slice){open.text, open.size}, &usage, world.now),
+                     DECIDE_SETTLEMENT_UNKNOWN);
+    decide_free(other.decider);
+    arena_fixture_close(&other.fixture);
+    tear_down(&world);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("reservation");
+    TCase *tests = tcase_create("reservation");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    tcase_set_timeout(tests, 120);
+    tcase_add_loop_test(tests, a_text_says_what_was_written, 0, RESERVATION_MAX_ENTRIES + 1);
+    tcase_add_loop_test(tests, any_other_text_is_refused, 0, 3);
+    tcase_add_test(tests, random_bytes_are_refused);
+    tcase_add_test(tests, no_room_is_no_text);
+    tcase_add_test(tests, sequences_end_with_the_balance_of_the_model);
+    tcase_add_test(tests, a_refund_never_makes_more_than_the_limit);
+    tcase_add_test(tests, a_charge_goes_below_zero_and_a_repeated_one_nowhere);
+    tcase_add_test(tests, an_absurd_debt_stays_a_debt);
+    tcase_add_test(tests, absurd_figures_settle_nothing);
+    tcase_add_test(tests, another_arena_does_not_know_it);
+    suite_add_tcase(suite, tests);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
