@@ -120,7 +120,7 @@ START_TEST(bad_tokens_are_not_kept)
     for (int i = 0; i < PLACE * 4; i++) {
         struct slice value = make("{\"sub\":\"a\",\"exp\":2000000000}");
 
-        snprintf(text + value.size - 8, 9, "%08d", i); /* of the signature */
+        snprintf(text + value.size - 8, 9, "%08u", (unsigned)i % 100000000u); /* of the signature */
         ck_assert(!tokens_ask(&tokens, value, NOW).claims);
     }
     ck_assert(ask_number(0).was_kept);
