@@ -148,7 +148,7 @@ static void print_head(const struct basis *basis, const struct question *questio
                    "kill_switch_override holds: no kill switch refuses anything");
     print_missing(basis);
     if (basis->bundle->uses_jwt && question->claims)
-        fputs("claims    read from the token; its signature is not checked\n", stdout);
+        fputs("claims    read from the token; its signature is not checked (`fairvisor jwt` does)\n", stdout);
     else if (basis->bundle->uses_jwt && question->has_bearer)
         fputs("claims    none, because the Authorization field holds no readable token\n", stdout);
     putchar('\n');

@@ -80,7 +80,7 @@ class Privileges(harness.TestCase):
             for number in range(8, 12):  # nothing to look keys up in but the list of bots, which is installed
                 self.assertEqual(names[number], "/dev/null")
             self.assertEqual(names[12], "/memfd:fairvisor-bot_list (deleted)")
-            self.assertEqual(names[13], "/dev/null")  # no keys to verify tokens with
+            self.assertEqual(names[13], "/dev/null")  # no keys that verify tokens
             for number in set(names) - set(range(16)):
                 self.assertRegex(names[number], r"^(anon_inode:\[(eventpoll|eventfd|io_uring)\]|pipe:\[\d+\]|/dev/null)$")
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "policy/claims.h"
+#include "policy/jwt.h"
 #include "policy/load.h"
 
 #define MOST_STEPS 1000
@@ -100,6 +101,73 @@ START_TEST(a_token_without_memory_has_no_claims)
 }
 END_TEST
 
+/* RFC 7515 A.1, whose time is over: the key set alone, and then the token. */
+static const char key_set[] =
+    "{\"keys\":[{\"alg\":\"HS256\",\"kid\":\"\\u0061\",\"kty\":\"oct\",\"k\":\"AyM1SysPpbyDfgZld3umj"
+    "1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow\"},{\"alg\":\"EdDSA\",\"kty\":"
+    "\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}]}";
+static const char token[] =
+    "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9l"
+    "eGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+
+START_TEST(keys_without_memory_are_refused)
+{
+    long steps = 0;
+
+    for (bool was_reached = true; was_reached && steps < MOST_STEPS; steps++) {
+        struct failure failure = {.code = EXIT_CODE_OK};
+        struct jwks *jwks;
+
+        steps_left = steps;
+        jwks = jwks_parse("keys.json", SLICE(key_set), &failure);
+        was_reached = steps_left < 0;
+        steps_left = -1;
+        ck_assert((jwks == NULL) == was_reached);
+        ck_assert((failure.sentence[0] != '\0') == was_reached);
+        jwks_free(jwks);
+    }
+    ck_assert_int_gt(steps, 5);
+    ck_assert_int_lt(steps, MOST_STEPS);
+}
+END_TEST
+
+static enum jwt_fault verify(const struct jwks *jwks, struct claims **claims)
+{
+    static const struct jwt_rules rules = {.issuer = {"joe", 3}};
+    struct jwt_span span;
+    struct jwt jwt;
+    enum jwt_fault fault = jwt_open(SLICE(token), jwks, &jwt);
+
+    if (fault == JWT_GOOD)
+        fault = jwt_check(&jwt, &rules, 0, claims, &span);
+    jwt_close(&jwt);
+    return fault;
+}
+
+START_TEST(a_token_without_memory_is_not_believed)
+{
+    struct failure failure;
+    struct jwks *jwks = jwks_parse("keys.json", SLICE(key_set), &failure);
+    long steps = 0;
+
+    ck_assert_ptr_nonnull(jwks);
+    for (bool was_reached = true; was_reached && steps < MOST_STEPS; steps++) {
+        struct claims *claims = NULL;
+        enum jwt_fault fault;
+
+        steps_left = steps;
+        fault = verify(jwks, &claims);
+        was_reached = steps_left < 0;
+        steps_left = -1;
+        ck_assert((fault == JWT_GOOD) == !was_reached && (claims == NULL) == was_reached);
+        claims_free(claims);
+    }
+    ck_assert_int_gt(steps, 5);
+    ck_assert_int_lt(steps, MOST_STEPS);
+    jwks_free(jwks);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("memory");
@@ -110,6 +178,8 @@ int main(void)
     suite_add_tcase(suite, tcase);
     tcase_add_loop_test(tcase, every_failed_allocation_of_a_load_is_told, 0, 2);
     tcase_add_test(tcase, a_token_without_memory_has_no_claims);
+    tcase_add_test(tcase, keys_without_memory_are_refused);
+    tcase_add_test(tcase, a_token_without_memory_is_not_believed);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
     srunner_free(runner);

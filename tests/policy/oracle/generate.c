@@ -119,7 +119,7 @@ static void make_guards(struct world_dice *dice, struct world_policy *policy)
 static void make_policy(struct world_dice *dice, struct world_policy *policy, int number)
 {
     memset(policy, 0, sizeof(*policy));
-    snprintf(policy->id, sizeof(policy->id), "p%d", number);
+    snprintf(policy->id, sizeof(policy->id), "p%u", (unsigned)number % 1000u);
     policy->is_present = true;
     policy->is_shadow = world_chance(dice, 25);
     make_selector(dice, policy);
