@@ -51,7 +51,7 @@ struct world_stage {
 };
 
 struct world_rule {
-    char name[8];
+    char name[16]; /* room for any number after its letter */
     enum world_algorithm algorithm;
     int key_count;
     enum world_key keys[WORLD_KEYS_MOST];
