@@ -18,6 +18,12 @@
 #define FIXED_SEED UINT64_C(20260101)
 #define OPERATIONS 150000 /* of each of the two seeds */
 
+/* Games in which the two once disagreed; each is played again, whatever else is. Where the case can be told without the
+ * generator of that day it also stands in tests/policy/verdicts. */
+static const uint64_t remembered[] = {
+    UINT64_C(2248709036), /* the model took the wrong one of two requests that began in the same nanosecond out */
+};
+
 static void make(struct replay *replay, uint64_t seed)
 {
     struct world_dice dice = {seed};
@@ -25,7 +31,8 @@ static void make(struct replay *replay, uint64_t seed)
     replay->seed = seed;
     replay->count = REPLAY_STEPS;
     generate_bundles(&dice, replay->bundles);
-    generate_steps(&dice, replay->steps, replay->count);
+    /* A game without reloads goes on when cells are given to other identities: see replay_play. */
+    generate_steps(&dice, replay->steps, replay->count, seed % 10 < 7 ? 1 : 0);
 }
 
 static void tell(struct replay *replay, uint64_t seed, const char *why)
@@ -85,6 +92,13 @@ START_TEST(they_agree_on_another_seed)
 }
 END_TEST
 
+START_TEST(they_agree_where_they_once_did_not)
+{
+    for (size_t i = 0; i < sizeof(remembered) / sizeof(remembered[0]); i++)
+        play(remembered[i], 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("oracle");
@@ -95,6 +109,7 @@ int main(void)
     tcase_set_timeout(tests, 0);
     tcase_add_test(tests, they_agree_on_the_fixed_seed);
     tcase_add_test(tests, they_agree_on_another_seed);
+    tcase_add_test(tests, they_agree_where_they_once_did_not);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);

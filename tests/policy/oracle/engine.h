@@ -33,8 +33,7 @@ void engine_ask(struct engine *engine, const struct world_step *step, struct ver
 
 enum decide_settlement engine_settle(struct engine *engine, const struct world_step *step);
 
-/* True when a cell was given to another identity: expired cells say nothing by the limits they were made under, which a
- * reload may have changed since, so that from here on the model would know more than the engine. */
+/* True when a cell was given to another identity. */
 bool engine_has_reused(const struct engine *engine);
 
 #endif

@@ -272,7 +272,7 @@ static int64_t make_jump(struct world_dice *dice)
     return world_chance(dice, 50) ? length : -length;
 }
 
-void generate_steps(struct world_dice *dice, struct world_step *steps, int count)
+void generate_steps(struct world_dice *dice, struct world_step *steps, int count, int reload_percent)
 {
     int64_t boot = WORLD_BOOT * WORLD_SECOND, ahead;
     struct world_ask last = {0};
@@ -289,7 +289,7 @@ void generate_steps(struct world_dice *dice, struct world_step *steps, int count
         ahead = ahead < least ? least : ahead;
         *step = (struct world_step){.number = i, .boot_ns = boot};
         step->wall_ns = (WORLD_EPOCH - WORLD_BOOT) * WORLD_SECOND + boot + ahead;
-        if (i == 0 || world_chance(dice, 1)) {
+        if (i == 0 || world_chance(dice, reload_percent)) {
             step->kind = WORLD_RELOAD;
             step->bundle = i == 0 ? 0 : world_below(dice, WORLD_BUNDLES);
         } else if (world_chance(dice, 15)) {

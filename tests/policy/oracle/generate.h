@@ -10,7 +10,8 @@
 /* Fills BUNDLES, which have policies, rules and keys of the same names but other limits, modes, switches and gaps. */
 void generate_bundles(struct world_dice *dice, struct world_bundle bundles[WORLD_BUNDLES]);
 
-/* Fills COUNT steps; the first is a reload. Boot time never goes back, wall time goes both ways. */
-void generate_steps(struct world_dice *dice, struct world_step *steps, int count);
+/* Fills COUNT steps; the first is a reload, and RELOAD_PERCENT of the others. Boot time never goes back, wall time goes
+ * both ways. */
+void generate_steps(struct world_dice *dice, struct world_step *steps, int count, int reload_percent);
 
 #endif
