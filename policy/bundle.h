@@ -14,6 +14,7 @@
 
 #include "policy/calendar.h"
 #include "policy/complaint.h"
+#include "policy/prices.h"
 #include "shm/slice.h"
 
 #define BUNDLE_MILLIONTHS INT64_C(1000000)
@@ -46,7 +47,10 @@ struct descriptor {
 
 enum algorithm { ALGORITHM_TOKEN_BUCKET, ALGORITHM_COST_BASED, ALGORITHM_TOKEN_BUCKET_LLM, ALGORITHM_CONCURRENCY };
 enum on_missing { ON_MISSING_SKIP, ON_MISSING_REJECT, ON_MISSING_SHARE };
-enum cost_source { COST_SOURCE_FIXED, COST_SOURCE_HEADER, COST_SOURCE_QUERY };
+enum cost_source { COST_SOURCE_FIXED, COST_SOURCE_HEADER, COST_SOURCE_QUERY, COST_SOURCE_USAGE };
+
+/* What becomes of a request whose model has no price; COST_SOURCE_USAGE only. */
+enum unpriced { UNPRICED_REJECT, UNPRICED_CHARGE_DEFAULT, UNPRICED_ALLOW };
 
 /* What a request costs, in millionths. */
 struct cost {
@@ -75,6 +79,7 @@ struct cost_budget {
     enum calendar_period period;
     const char *zone; /* IANA name, terminated; "" = UTC */
     struct cost cost;
+    enum unpriced unpriced;
     const struct budget_stage *stages; /* ascending; the reject at 100 percent is the budget itself and not among them */
     uint32_t stage_count;
 };
@@ -185,6 +190,7 @@ struct bundle {
     struct override global_shadow;
     struct override kill_switch_override;
     bool rejects_unmatched;
+    struct prices prices;
     const struct policy *policies; /* sorted by id, bytewise */
     uint32_t policy_count;
     const struct kill_switch *kill_switches;

@@ -13,6 +13,7 @@
 #include "policy/claims.h"
 #include "policy/facts.h"
 #include "policy/references.h"
+#include "policy/usage.h"
 #include "policy/verdict.h"
 #include "shm/arena.h"
 #include "shm/counters.h"
@@ -61,11 +62,6 @@ void decide_request(struct decider *decider, const struct facts *facts, const st
 /* Refuses for REASON without judging, and counts it. Fills VERDICT entirely. */
 void decide_refuse(struct decider *decider, enum reason reason, struct verdict *verdict);
 
-/* What a request really used, in whole tokens. */
-struct decide_usage {
-    int64_t prompt_tokens, completion_tokens;
-};
-
 enum decide_settlement {
     DECIDE_SETTLED,
     DECIDE_SETTLED_BEFORE,     /* by an earlier call: nothing was changed */
@@ -75,9 +71,11 @@ enum decide_settlement {
 };
 
 /* Corrects what the reservation TEXT charged in advance: less was used, and the rest is given back (never above the limit's size);
- * more, and it is charged, below zero if need be. Requests in flight land. Once: see enum decide_settlement. */
-enum decide_settlement decide_reserve_settle(struct decider *decider, struct slice text,
-                                             const struct decide_usage *usage, struct moment now);
+ * more, and it is charged, below zero if need be. Requests in flight land. MODEL answered; budgets of money charge its price, and
+ * when it has none (or is empty) that of the model that was asked for; when neither has one, what was reserved stays. Once:
+ * see enum decide_settlement. */
+enum decide_settlement decide_reserve_settle(struct decider *decider, struct slice text, const struct usage *usage,
+                                             struct slice model, struct moment now);
 
 /* Whether the breaker of POLICY is open at NOW; when there is one for each identity, the one that opened last. */
 bool decide_guards_is_open(const struct decider *decider, const struct policy *policy, struct moment now);

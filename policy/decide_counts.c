@@ -138,18 +138,20 @@ static int ratio_bucket(int64_t used, int64_t reserved)
     return bucket;
 }
 
-void decide_counts_usage(const struct decision *decision, const struct policy *policy, const struct decide_usage *usage,
+void decide_counts_usage(const struct decision *decision, const struct policy *policy, const struct usage *usage,
                          int64_t reserved)
 {
     const struct slice metric = SLICE("fairvisor_tokens_consumed_total");
     const struct arena *arena = decision->decider->arena;
     struct slice prompt[] = {SLICE("prompt"), policy->id}, completion[] = {SLICE("completion"), policy->id};
-    int64_t used = usage->prompt_tokens + usage->completion_tokens;
+    int64_t used = usage->in_total + usage->out_total;
 
     if (!decision->counts)
         return;
-    series_add(series_take(arena, metric, prompt, 2), (uint64_t)usage->prompt_tokens);
-    series_add(series_take(arena, metric, completion, 2), (uint64_t)usage->completion_tokens);
+    series_add(series_take(arena, metric, prompt, 2), (uint64_t)usage->in_total);
+    series_add(series_take(arena, metric, completion, 2), (uint64_t)usage->out_total);
+    if (reserved < 0)
+        return;
     if (used < reserved)
         counters_add(decision->decider->slot, COUNTER_tokens_unused, reserved - used);
     counters_add(decision->decider->slot, (enum counter)(COUNTER_ratio_25 + ratio_bucket(used, reserved)), 1);

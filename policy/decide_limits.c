@@ -9,7 +9,7 @@
 
 const struct charge_role_row decide_limits_roles[CHARGE_ROLES] = {
     [CHARGE_RATE] = {REASON_rate_limit_exceeded, true, false, "rate"},
-    [CHARGE_BUDGET] = {REASON_budget_exhausted, true, false, "budget"},
+    [CHARGE_BUDGET] = {REASON_budget_exhausted, true, true, "budget"},
     [CHARGE_MINUTE] = {REASON_tpm_exceeded, true, true, "minute"},
     [CHARGE_DAY] = {REASON_tpd_exceeded, true, true, "day"},
     [CHARGE_FLIGHT] = {REASON_concurrency_exceeded, true, true, "flight"},
@@ -134,18 +134,14 @@ static int64_t hint_of(struct decision *decision)
     return -1;
 }
 
-/* Tokens that a request reserves. */
-struct token_need {
-    int64_t prompt, completion;
-};
-
-static struct token_need need_of(struct decision *decision, const struct token_budget *budget)
+struct decide_need decide_limits_need(struct decision *decision, int64_t one, bool takes_hint)
 {
     const struct estimate *estimate = estimate_of(decision);
-    int64_t hint = budget->takes_hint ? hint_of(decision) : -1;
-    int64_t one = estimate->completion > 0 ? estimate->completion : budget->default_completion;
-    struct token_need need = {.prompt = hint >= 0 ? hint : estimate->prompt};
+    int64_t hint = takes_hint ? hint_of(decision) : -1;
+    struct decide_need need = {.prompt = hint >= 0 ? hint : estimate->prompt};
 
+    if (estimate->completion > 0)
+        one = estimate->completion;
     if (__builtin_mul_overflow(one, estimate->choices, &need.completion) || need.completion > ESTIMATE_MOST)
         need.completion = ESTIMATE_MOST;
     return need;
@@ -171,7 +167,7 @@ static void add_tokens(struct decision *decision, struct charge_source *source, 
                        const struct siphash *hash)
 {
     const struct token_budget *budget = &source->rule->config.token_budget;
-    struct token_need need = need_of(decision, budget);
+    struct decide_need need = decide_limits_need(decision, budget->default_completion, budget->takes_hint);
     int64_t all = need.prompt + need.completion;
 
     if (budget->max_prompt > 0 && need.prompt > budget->max_prompt)
@@ -184,6 +180,21 @@ static void add_tokens(struct decision *decision, struct charge_source *source, 
     add(decision, source, group, hash, CHARGE_DAY, all * BUNDLE_MILLIONTHS);
 }
 
+static void add_budget(struct decision *decision, struct charge_source *source, bool is_shadow, uint32_t group,
+                       const struct siphash *hash)
+{
+    const struct cost_budget *budget = &source->rule->config.cost_budget;
+    int64_t cost;
+
+    if (budget->cost.source != COST_SOURCE_USAGE)
+        cost = cost_of(decision, &budget->cost);
+    else if (!decide_money_cost(decision, budget, &cost)) {
+        decide_rules_refuse(decision, source, REASON_model_unpriced, is_shadow);
+        return;
+    }
+    add(decision, source, group, hash, CHARGE_BUDGET, cost);
+}
+
 void decide_limits_add(struct decision *decision, struct charge_source *source, bool is_shadow, uint32_t group,
                        const struct siphash *hash)
 {
@@ -194,7 +205,7 @@ void decide_limits_add(struct decision *decision, struct charge_source *source, 
         add(decision, source, group, hash, CHARGE_RATE, cost_of(decision, &rule->config.token_bucket.cost));
         break;
     case ALGORITHM_COST_BASED:
-        add(decision, source, group, hash, CHARGE_BUDGET, cost_of(decision, &rule->config.cost_budget.cost));
+        add_budget(decision, source, is_shadow, group, hash);
         break;
     case ALGORITHM_TOKEN_BUCKET_LLM:
         add_tokens(decision, source, is_shadow, group, hash);

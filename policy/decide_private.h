@@ -28,7 +28,7 @@ enum charge_role {
 struct charge_role_row {
     enum reason reason;
     bool is_limit;   /* its numbers may be shown to the client */
-    bool is_settled; /* belongs into a reservation */
+    bool is_settled; /* belongs into a reservation; of a budget, when it counts usage */
     const char *name;
 };
 extern const struct charge_role_row decide_limits_roles[CHARGE_ROLES];
@@ -98,6 +98,8 @@ struct decision {
     uint32_t shadow_groups;
     struct estimate estimate; /* of the body; made when the first rule asks */
     bool has_estimate;
+    const struct price *price; /* of the model asked for, when a budget counts usage; NULL = none */
+    bool has_price;
     uint64_t body_digest[2]; /* likewise */
     bool has_body_digest;
     decide_observer *observer; /* or NULL */
@@ -137,6 +139,22 @@ void decide_limits_add(struct decision *decision, struct charge_source *source, 
 bool decide_limits_of(struct decider *decider, uint32_t rule_index, const struct rule *rule, enum charge_role role,
                       struct moment now, struct cell_limit *limit, int64_t *window_ns);
 
+/* Tokens that a request is expected to have at most: the prompt and all completions; ONE stands for a completion that the request
+ * does not limit. */
+struct decide_need {
+    int64_t prompt, completion;
+};
+struct decide_need decide_limits_need(struct decision *decision, int64_t one, bool takes_hint);
+
+/* ---- decide_money.c ----------------------------------------------------------------------------------------------- */
+
+/* What this request costs BUDGET at worst. false when its model has no price and may not pass without. */
+bool decide_money_cost(struct decision *decision, const struct cost_budget *budget, int64_t *cost);
+
+/* What USAGE cost: by the price of MODEL or, when it has none, by RESERVED. false when there is none either. */
+bool decide_money_used(const struct decider *decider, const struct usage *usage, struct slice model,
+                       const struct price *reserved, int64_t *cost);
+
 /* ---- decide_guards.c ---------------------------------------------------------------------------------------------- */
 
 /* Appends the charges of loop detection and circuit breaker. SPENT is the largest cost among the rules that apply. */
@@ -157,8 +175,9 @@ void decide_counts_missing(const struct decision *decision, uint32_t descriptor)
 void decide_counts_admission(const struct decision *decision, const struct admission *admission);
 void decide_counts_verdict(const struct decision *decision, const struct verdict *verdict);
 
-/* Counts what a settled request used of POLICY's tokens and what had been reserved for it; once for each policy. */
-void decide_counts_usage(const struct decision *decision, const struct policy *policy, const struct decide_usage *usage,
+/* Counts what a settled request used of POLICY's tokens and, unless it is negative, how that compares with what was RESERVED; once for
+ * each policy. */
+void decide_counts_usage(const struct decision *decision, const struct policy *policy, const struct usage *usage,
                          int64_t reserved);
 
 /* A breaker of POLICY opened in the cell with KEY: counted, and remembered for decide_guards_is_open. */

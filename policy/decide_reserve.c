@@ -15,12 +15,19 @@ static int64_t extra_of(const struct charge *charge, struct moment now)
     return charge->limit.kind == CELL_WINDOW ? charge->view.window_end_s : now.boot_ns;
 }
 
+/* Is this charge corrected when it is known what the request used? */
+static bool is_settled(const struct charge_source *source)
+{
+    return decide_limits_roles[source->role].is_settled &&
+           (source->role != CHARGE_BUDGET || source->rule->config.cost_budget.cost.source == COST_SOURCE_USAGE);
+}
+
 static void add_entry(const struct decision *decision, uint32_t index, struct reservation *reservation)
 {
     const struct charge *charge = &decision->decider->charges[index];
     const struct charge_source *source = &decision->decider->sources[index];
 
-    if (!decide_limits_roles[source->role].is_settled || charge->is_held_back || charge->has_no_room)
+    if (!is_settled(source) || charge->is_held_back || charge->has_no_room)
         return;
     if (reservation->count == RESERVATION_MAX_ENTRIES) {
         decide_counts_one(decision, COUNTER_reservations_cut);
@@ -48,6 +55,9 @@ void decide_reserve_write(const struct decision *decision, struct verdict *verdi
     reservation.expires_s = decision->now.wall_ns / NANOSECONDS_PER_SECOND + RESERVATION_LIFE_S;
     reservation.begun_ns = decision->now.boot_ns;
     reservation.nonce = ++decider->nonce;
+    reservation.has_price = decision->price != NULL;
+    if (decision->price)
+        reservation.price = *decision->price;
     verdict->reservation_size = reservation_print(&reservation, arena_hash_key(decider->arena), verdict->reservation,
                                                   sizeof(verdict->reservation));
 }
@@ -91,11 +101,40 @@ static void locate_rule(const struct decider *decider, uint32_t index, struct ch
     source->rule_index = index;
 }
 
+/* What came of a request, in the units of its limits. */
+struct outcome {
+    int64_t tokens; /* millionths */
+    int64_t money;  /* millionths */
+    bool has_money; /* a price is known */
+};
+
+static struct outcome outcome_of(const struct decider *decider, const struct reservation *reservation,
+                                 const struct usage *usage, struct slice model)
+{
+    struct outcome outcome = {.tokens = (usage->in_total + usage->out_total) * BUNDLE_MILLIONTHS};
+
+    outcome.has_money = decide_money_used(decider, usage, model, reservation->has_price ? &reservation->price : NULL,
+                                          &outcome.money);
+    return outcome;
+}
+
+/* What an entry should have been charged. */
+static int64_t owed(const struct reservation_entry *entry, const struct outcome *outcome)
+{
+    switch (entry->role) {
+    case CHARGE_FLIGHT:
+        return 0;
+    case CHARGE_BUDGET:
+        return outcome->has_money ? outcome->money : entry->cost;
+    default:
+        return outcome->tokens;
+    }
+}
+
 /* Turns an entry into the charge that corrects it. false when there is nothing to correct. */
-static bool correct(struct decision *decision, const struct reservation_entry *entry, const struct decide_usage *usage,
+static bool correct(struct decision *decision, const struct reservation_entry *entry, const struct outcome *outcome,
                     struct charge *charge)
 {
-    int64_t used = (usage->prompt_tokens + usage->completion_tokens) * BUNDLE_MILLIONTHS;
     struct charge_source source = {.role = (enum charge_role)entry->role};
     uint32_t index = find_rule(decision->decider, entry->mark);
 
@@ -106,7 +145,7 @@ static bool correct(struct decision *decision, const struct reservation_entry *e
     if (!decide_limits_of(decision->decider, index, source.rule, source.role, decision->now, &charge->limit,
                           &source.window_ns))
         return false;
-    charge->cost = source.role == CHARGE_FLIGHT ? -entry->cost : used - entry->cost;
+    charge->cost = owed(entry, outcome) - entry->cost;
     charge->layout = entry->layout;
     if (charge->limit.kind == CELL_WINDOW)
         charge->window_end_s = entry->extra;
@@ -131,19 +170,19 @@ static struct charge mark_of(const uint64_t digest[2])
 }
 
 static enum decide_settlement apply(struct decision *decision, const struct reservation *reservation,
-                                    const struct decide_usage *usage, const uint64_t digest[2])
+                                    const struct outcome *outcome, const uint64_t digest[2])
 {
     struct charge charges[RESERVATION_MAX_ENTRIES + 1], correction;
     uint32_t order[RESERVATION_MAX_ENTRIES + 1], count = 0, mark;
     struct admission admission;
 
     for (uint32_t i = 0; i < reservation->count; i++)
-        if (correct(decision, &reservation->entries[i], usage, &correction) && correction.cost > 0)
+        if (correct(decision, &reservation->entries[i], outcome, &correction) && correction.cost > 0)
             charges[count++] = correction;
     mark = count;
     charges[count++] = mark_of(digest);
     for (uint32_t i = 0; i < reservation->count; i++)
-        if (correct(decision, &reservation->entries[i], usage, &correction) && correction.cost < 0)
+        if (correct(decision, &reservation->entries[i], outcome, &correction) && correction.cost < 0)
             charges[count++] = correction;
     admission_take(decision->decider->arena, charges, order, count, decision->now, &admission);
     decide_counts_admission(decision, &admission);
@@ -152,49 +191,75 @@ static enum decide_settlement apply(struct decision *decision, const struct rese
     return admission.is_admitted ? DECIDE_SETTLED : DECIDE_SETTLED_BEFORE;
 }
 
-/* Tokens are counted once for each policy, although a policy may have several limits. */
-static void count_usage(const struct decision *decision, const struct reservation *reservation,
-                        const struct decide_usage *usage)
+/* The policy an entry is of, or NULL when a reload took its rule away. */
+static const struct policy *policy_of(const struct decider *decider, const struct reservation_entry *entry)
 {
-    const struct policy *last = NULL;
+    uint32_t index = find_rule(decider, entry->mark);
+    struct charge_source source = {.policy = NULL};
+
+    if (index != BUNDLE_NO_INDEX)
+        locate_rule(decider, index, &source);
+    return source.policy;
+}
+
+/* Is there an entry that says more of POLICY's tokens than the one at INDEX: an earlier one of tokens or, for one of
+ * money, any of tokens or an earlier one? */
+static bool is_told(const struct decider *decider, const struct reservation *reservation, uint32_t index,
+                    const struct policy *policy)
+{
+    bool is_money = reservation->entries[index].role == CHARGE_BUDGET;
 
     for (uint32_t i = 0; i < reservation->count; i++) {
         const struct reservation_entry *entry = &reservation->entries[i];
-        uint32_t index = find_rule(decision->decider, entry->mark);
-        struct charge_source source;
+        bool is_tokens = entry->role == CHARGE_MINUTE || entry->role == CHARGE_DAY;
 
-        if (index == BUNDLE_NO_INDEX || entry->role == CHARGE_FLIGHT)
+        if ((is_money && is_tokens) || (i < index && (is_tokens || entry->role == CHARGE_BUDGET) && is_tokens == !is_money))
+            if (policy_of(decider, entry) == policy)
+                return true;
+    }
+    return false;
+}
+
+/* Tokens are counted once for each policy, although a policy may have several limits. */
+static void count_usage(const struct decision *decision, const struct reservation *reservation,
+                        const struct usage *usage)
+{
+    for (uint32_t i = 0; i < reservation->count; i++) {
+        const struct reservation_entry *entry = &reservation->entries[i];
+        const struct policy *policy = policy_of(decision->decider, entry);
+
+        if (!policy || entry->role == CHARGE_FLIGHT || is_told(decision->decider, reservation, i, policy))
             continue;
-        locate_rule(decision->decider, index, &source);
-        if (source.policy != last)
-            decide_counts_usage(decision, source.policy, usage, entry->cost / BUNDLE_MILLIONTHS);
-        last = source.policy;
+        decide_counts_usage(decision, policy, usage,
+                            entry->role == CHARGE_BUDGET ? -1 : entry->cost / BUNDLE_MILLIONTHS);
     }
 }
 
-static enum decide_settlement settle(struct decision *decision, struct slice text, const struct decide_usage *usage)
+static enum decide_settlement settle(struct decision *decision, struct slice text, const struct usage *usage,
+                                     struct slice model)
 {
     const uint64_t *key = arena_hash_key(decision->decider->arena);
     enum decide_settlement result;
     struct reservation reservation;
+    struct outcome outcome;
     uint64_t digest[2];
 
-    if (usage->prompt_tokens < 0 || usage->prompt_tokens > ESTIMATE_MOST || usage->completion_tokens < 0 ||
-        usage->completion_tokens > ESTIMATE_MOST)
+    if (!usage_is_possible(usage))
         return DECIDE_SETTLEMENT_UNKNOWN;
     if (!reservation_parse(text, key, &reservation, digest))
         return DECIDE_SETTLEMENT_UNKNOWN;
     if (decision->now.wall_ns / NANOSECONDS_PER_SECOND >= reservation.expires_s ||
         decision->now.boot_ns >= reservation.begun_ns + RESERVATION_LIFE_S * NANOSECONDS_PER_SECOND)
         return DECIDE_SETTLEMENT_EXPIRED;
-    result = apply(decision, &reservation, usage, digest);
+    outcome = outcome_of(decision->decider, &reservation, usage, model);
+    result = apply(decision, &reservation, &outcome, digest);
     if (result == DECIDE_SETTLED)
         count_usage(decision, &reservation, usage);
     return result;
 }
 
-enum decide_settlement decide_reserve_settle(struct decider *decider, struct slice text,
-                                             const struct decide_usage *usage, struct moment now)
+enum decide_settlement decide_reserve_settle(struct decider *decider, struct slice text, const struct usage *usage,
+                                             struct slice model, struct moment now)
 {
     static const enum counter counters[] = {
         [DECIDE_SETTLED] = COUNTER_reservations_settled,
@@ -204,7 +269,7 @@ enum decide_settlement decide_reserve_settle(struct decider *decider, struct sli
         [DECIDE_SETTLEMENT_BUSY] = COUNTER_reservations_busy,
     };
     struct decision decision = {.decider = decider, .now = now, .counts = decider->slot != NULL};
-    enum decide_settlement result = settle(&decision, text, usage);
+    enum decide_settlement result = settle(&decision, text, usage, model);
 
     decide_counts_one(&decision, counters[result]);
     return result;

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define DEPTH_MAX        64
-#define NAME_MAX_SIZE    64   /* no known name is longer */
+#define NAME_MAX_SIZE    ESTIMATE_MODEL_MAX /* no known name is longer */
 #define TOKENS_PER_MEDIA 1000 /* an image, a file, a piece of sound: their data says nothing about tokens */
 
 /* What the value behind a name means here. */
@@ -20,6 +20,7 @@ enum meaning {
     MEANS_MOST,    /* a number of completion tokens */
     MEANS_CHOICES, /* a number of completions */
     MEANS_PART,    /* kind of a content part */
+    MEANS_MODEL,
 };
 
 static const struct known_name {
@@ -38,6 +39,7 @@ static const struct known_name {
     {SLICE("prompt"), MEANS_TOKENS, DEPTH_MAX},
     {SLICE("input"), MEANS_TOKENS, DEPTH_MAX},
     {SLICE("type"), MEANS_PART, DEPTH_MAX},
+    {SLICE("model"), MEANS_MODEL, 1},
     {SLICE("max_tokens"), MEANS_MOST, 1},
     {SLICE("max_completion_tokens"), MEANS_MOST, 1},
     {SLICE("max_output_tokens"), MEANS_MOST, 2},
@@ -65,6 +67,8 @@ struct scan {
     uint64_t text_bytes;
     int64_t tokens;
     int64_t most, choices; /* 0 = not given */
+    struct slice model;    /* as it stands in the body */
+    bool has_two_models;
     bool has_bad_figure;
 };
 
@@ -83,7 +87,7 @@ static int code_unit(const char *at)
     return code;
 }
 
-/* NAME with its \u escapes undone, in OUT: who reads the body behind us undoes them too. A name that is too long, or
+/* NAME with its escapes undone, in OUT: who reads the body behind us undoes them too. A name that is too long, or
  * holds what no known name holds, comes back as it is. */
 static struct slice unescape(struct slice name, char out[NAME_MAX_SIZE])
 {
@@ -95,6 +99,8 @@ static struct slice unescape(struct slice name, char out[NAME_MAX_SIZE])
         if (code == '\\' && name.size - i >= 6 && name.data[i + 1] == 'u') {
             code = code_unit(name.data + i + 2);
             i += 5;
+        } else if (code == '\\' && name.size - i >= 2 && name.data[i + 1] == '/') {
+            code = name.data[++i];
         }
         if (code < ' ' || code > '~' || used == NAME_MAX_SIZE)
             return name;
@@ -149,6 +155,10 @@ static void take_string(struct scan *scan, struct slice text)
         for (size_t i = 0; i < sizeof(media) / sizeof(media[0]); i++)
             if (slice_equal(media[i], text))
                 scan->tokens += TOKENS_PER_MEDIA;
+        break;
+    case MEANS_MODEL:
+        scan->has_two_models |= scan->model.data && !slice_equal(scan->model, text);
+        scan->model = text;
         break;
     case MEANS_MOST:
     case MEANS_CHOICES:
@@ -285,6 +295,20 @@ static int64_t tokens_of_text(uint64_t bytes)
     return (int64_t)((bytes + ESTIMATE_BYTES_PER_TOKEN - 1) / ESTIMATE_BYTES_PER_TOKEN);
 }
 
+static void keep_model(const struct scan *scan, struct estimate *estimate)
+{
+    char plain[NAME_MAX_SIZE];
+    struct slice model = scan->model;
+
+    estimate->has_two_models = scan->has_two_models;
+    if (model.size > 0 && memchr(model.data, '\\', model.size))
+        model = unescape(model, plain);
+    if (model.size == 0 || model.size > sizeof(estimate->model))
+        return;
+    memcpy(estimate->model, model.data, model.size);
+    estimate->model_size = model.size;
+}
+
 struct estimate estimate_body(struct slice body)
 {
     struct scan scan = {.at = body.data, .end = body.data + body.size};
@@ -303,6 +327,7 @@ struct estimate estimate_body(struct slice body)
         estimate.prompt = tokens_of_text(scan.text_bytes) + scan.tokens;
     estimate.has_bad_figure = scan.has_bad_figure;
     estimate.completion = scan.most;
+    keep_model(&scan, &estimate);
     estimate.choices = scan.choices > 0 ? scan.choices : 1;
     return estimate;
 }

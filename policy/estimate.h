@@ -12,6 +12,8 @@
 #include "shm/slice.h"
 
 #define ESTIMATE_BYTES_PER_TOKEN 4
+#define ESTIMATE_COMPLETION     1000 /* tokens of a completion when nobody says how long it may be */
+#define ESTIMATE_MODEL_MAX      128  /* bytes of a model's name; a longer one is none */
 #define ESTIMATE_MOST            (INT64_C(1) << 32) /* no model takes more; larger figures count as unusable */
 
 struct estimate {
@@ -20,6 +22,9 @@ struct estimate {
     int64_t completion;   /* tokens of the largest completion asked for; 0 = the request does not say */
     int64_t choices;      /* completions asked for, at least 1 */
     bool has_bad_figure;  /* a max_tokens or n that is no positive whole number: ignored */
+    bool has_two_models;  /* that differ */
+    size_t model_size;    /* 0 = the body names none */
+    char model[ESTIMATE_MODEL_MAX];
 };
 
 /* Estimates BODY in one pass, without allocation. A body that is no JSON object is not readable and counts as text. */

@@ -68,22 +68,48 @@ static void lint_one_cost(struct load *load, uint32_t config, const char *name, 
         load_warn(load, token, "unused_field", "\"%s\" has no effect with this source of the cost", name);
 }
 
-static void lint_costs(struct load *load, uint32_t config, const struct cost *cost, int64_t limit, const char *limit_name)
+static void lint_costs(struct load *load, uint32_t config, const struct cost *cost, bool uses_standard, int64_t limit,
+                       const char *limit_name)
 {
-    bool is_fixed = cost->source == COST_SOURCE_FIXED;
+    lint_one_cost(load, config, "fixed_cost", cost->fixed, cost->source == COST_SOURCE_FIXED, limit, limit_name);
+    lint_one_cost(load, config, "default_cost", cost->standard, uses_standard, limit, limit_name);
+}
 
-    lint_one_cost(load, config, "fixed_cost", cost->fixed, is_fixed, limit, limit_name);
-    lint_one_cost(load, config, "default_cost", cost->standard, !is_fixed, limit, limit_name);
+/* What happens to models without a price. */
+static void lint_unpriced(struct load *load, uint32_t config, const struct cost_budget *budget)
+{
+    uint32_t unpriced = member(load, config, "unpriced");
+
+    if (budget->cost.source != COST_SOURCE_USAGE) {
+        if (unpriced != JSON_NONE)
+            load_warn(load, unpriced, "unused_field", "\"unpriced\" has no effect unless \"cost_key\" is usage");
+        return;
+    }
+    if (budget->unpriced == UNPRICED_ALLOW)
+        load_warn(load, unpriced, "unpriced_is_free",
+                  "a request whose model has no price costs nothing, and the client chooses the model; give each a "
+                  "price, or let \"unpriced\" be charge_default or reject");
+    if (load->bundle->prices.count == 0)
+        load_warn(load, config, "no_prices",
+                  "the bundle has no \"price_table\", so no request has a price and \"unpriced\" decides them all");
 }
 
 static void lint_cost(struct load *load, uint32_t token, const struct rule *rule)
 {
     uint32_t config = member(load, token, "algorithm_config");
 
+    const struct token_bucket *bucket = &rule->config.token_bucket;
+    const struct cost_budget *budget = &rule->config.cost_budget;
+    bool uses_standard;
+
     if (config != JSON_NONE && rule->algorithm == ALGORITHM_TOKEN_BUCKET)
-        lint_costs(load, config, &rule->config.token_bucket.cost, rule->config.token_bucket.burst, "burst");
-    if (config != JSON_NONE && rule->algorithm == ALGORITHM_COST_BASED)
-        lint_costs(load, config, &rule->config.cost_budget.cost, rule->config.cost_budget.budget, "budget");
+        lint_costs(load, config, &bucket->cost, bucket->cost.source != COST_SOURCE_FIXED, bucket->burst, "burst");
+    if (config == JSON_NONE || rule->algorithm != ALGORITHM_COST_BASED)
+        return;
+    uses_standard = budget->cost.source == COST_SOURCE_USAGE ? budget->unpriced == UNPRICED_CHARGE_DEFAULT
+                                                             : budget->cost.source != COST_SOURCE_FIXED;
+    lint_costs(load, config, &budget->cost, uses_standard, budget->budget, "budget");
+    lint_unpriced(load, config, budget);
 }
 
 /* ---- rules that no request can reach --------------------------------------------------------------------------- */

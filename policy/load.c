@@ -178,13 +178,6 @@ static void read_times(struct load *load, const struct load_record *record)
                       "the bundle has expired; issue a new one with \"expires_at\" in the future");
 }
 
-static void check_prices(struct load *load, const struct load_value *table)
-{
-    if (table->is_valid && json_count(load->json, table->token) > 0)
-        load_complain(load, table->name, "not_yet_enforced",
-                      "\"price_table\" is not enforced by this release; remove it or leave it empty");
-}
-
 static void read_bundle(struct load *load)
 {
     struct load_record record;
@@ -196,7 +189,7 @@ static void read_bundle(struct load *load)
     read_version(load, load_object_get(&record, FIELD_bundle_bundle_version));
     read_times(load, &record);
     read_defaults(load, load_object_get(&record, FIELD_bundle_defaults));
-    check_prices(load, load_object_get(&record, FIELD_bundle_price_table));
+    load_prices_read(load, load_object_get(&record, FIELD_bundle_price_table));
     load_switches_read(load, &record);
     policies = load_object_get(&record, FIELD_bundle_policies);
     if (policies->is_valid)

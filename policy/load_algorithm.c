@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * The algorithm of a rule and its figures. What this release does not enforce is read and checked all the same, and
- * then refused by name: a limit that looks set and does nothing would be the worst of answers.
+ * The algorithm of a rule and its figures.
  */
 #include "policy/load_private.h"
 #include "shm/moment.h"
@@ -23,10 +22,11 @@ static void check_order(struct load *load, const struct load_value *value, const
 
 /* ---- costs ------------------------------------------------------------------------------------------------------- */
 
+/* The words of fields.def: fixed and, for budgets, usage. */
 static enum cost_source cost_source_of(const struct load *load, const struct load_value *source)
 {
     if (source->number >= 0)
-        return COST_SOURCE_FIXED;
+        return source->number == 0 ? COST_SOURCE_FIXED : COST_SOURCE_USAGE;
     return load->keys.items[source->descriptor].source == DESCRIPTOR_HEADER ? COST_SOURCE_HEADER : COST_SOURCE_QUERY;
 }
 
@@ -156,16 +156,15 @@ static void read_cost_based(struct load *load, const struct load_record *record,
     const struct load_value *source = get(record, FIELD_cost_based_cost_key);
     struct cost_budget *budget = &rule->config.cost_budget;
 
-    if (source->is_valid && source->number == 1)
-        load_complain(load, source->token, "not_yet_enforced",
-                      "the cost_key \"usage\" is not enforced by this release; use fixed, header:NAME or query:NAME");
     *budget = (struct cost_budget){
         .budget = get(record, FIELD_cost_based_budget)->number,
         .period = (enum calendar_period)get(record, FIELD_cost_based_period)->number,
         .zone = zone_of(load, get(record, FIELD_cost_based_timezone)),
         .cost = cost_of(load, source, get(record, FIELD_cost_based_fixed_cost),
                         get(record, FIELD_cost_based_default_cost)),
+        .unpriced = (enum unpriced)get(record, FIELD_cost_based_unpriced)->number,
     };
+    load->bundle->uses_body |= budget->cost.source == COST_SOURCE_USAGE;
     if (actions->is_valid)
         read_staged_actions(load, actions->token, budget);
 }

@@ -115,6 +115,7 @@ bool load_algorithm_read(struct load *load, const struct load_value *algorithm, 
 bool load_rule_read(struct load *load, enum object object, uint32_t token, const struct policy *policy,
                     struct rule *rule);
 bool load_policy_read(struct load *load, uint32_t token, struct policy *policy);
+void load_prices_read(struct load *load, const struct load_value *table);
 bool load_switches_read(struct load *load, const struct load_record *bundle);
 
 /* ---- lint.c ---------------------------------------------------------------------------------------------------- */

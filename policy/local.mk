@@ -15,10 +15,12 @@ libpolicy_a_SOURCES = \
 	policy/json_gate.c policy/json_gate.h \
 	policy/lint.c \
 	policy/load.c policy/load.h policy/load_private.h \
-	policy/load_algorithm.c policy/load_key.c policy/load_object.c policy/load_policy.c policy/load_rule.c \
+	policy/load_algorithm.c policy/load_key.c policy/load_object.c policy/load_policy.c policy/load_prices.c \
+	policy/load_rule.c \
 	policy/load_selector.c policy/load_switches.c policy/load_value.c \
 	policy/match.c policy/match.h \
 	policy/path.c policy/path.h \
+	policy/prices.c policy/prices.h \
 	policy/print.c policy/print.h \
 	policy/region.c policy/region.h
 libpolicy_a_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS) $(JWT_CFLAGS) $(MAXMINDDB_CFLAGS)
@@ -33,9 +35,10 @@ libpolicy_a_SOURCES += \
 libpolicy_a_SOURCES += \
 	policy/decide.c policy/decide.h policy/decide_private.h \
 	policy/decide_prepare.c policy/decide_rules.c policy/decide_limits.c policy/decide_guards.c \
-	policy/decide_reserve.c policy/decide_counts.c policy/decide_notes.c \
+	policy/decide_money.c policy/decide_reserve.c policy/decide_counts.c policy/decide_notes.c \
 	policy/calendar.c policy/calendar.h policy/estimate.c policy/estimate.h \
-	policy/reservation.c policy/reservation.h \
+	policy/model.c policy/model.h policy/reservation.c policy/reservation.h \
+	policy/usage.c policy/usage.h \
 	policy/verdict.c policy/verdict.h policy/reasons.def
 
 # Tokens and the keys that verify them.

@@ -9,8 +9,8 @@
 #include "policy/base64url.h"
 #include "shm/siphash.h"
 
-#define VERSION     1
-#define HEAD_SIZE   26
+#define VERSION     2
+#define HEAD_SIZE   51
 #define ENTRY_SIZE  43
 #define TAG_SIZE    16
 #define BINARY_SIZE (HEAD_SIZE + RESERVATION_MAX_ENTRIES * ENTRY_SIZE + TAG_SIZE)
@@ -52,6 +52,9 @@ size_t reservation_print(const struct reservation *reservation, const uint64_t k
 
     *at++ = VERSION;
     at = put(put(put(at, (uint64_t)reservation->expires_s), (uint64_t)reservation->begun_ns), reservation->nonce);
+    *at++ = reservation->has_price;
+    at = put(put(put(at, (uint64_t)reservation->price.input), (uint64_t)reservation->price.cached_input),
+             (uint64_t)reservation->price.output);
     *at++ = (unsigned char)reservation->count;
     for (uint32_t i = 0; i < reservation->count; i++) {
         const struct reservation_entry *entry = &reservation->entries[i];
@@ -67,6 +70,15 @@ size_t reservation_print(const struct reservation *reservation, const uint64_t k
     if (BASE64URL_TEXT_SIZE(at - bytes) > size)
         return 0;
     return base64url_encode((struct slice){(const char *)bytes, (size_t)(at - bytes)}, out);
+}
+
+static void read_price(const unsigned char *at, struct reservation *reservation)
+{
+    uint64_t input, cached, output;
+
+    reservation->has_price = *at++ != 0;
+    get(get(get(at, &input), &cached), &output);
+    reservation->price = (struct price){(int64_t)input, (int64_t)cached, (int64_t)output};
 }
 
 static void read_entry(const unsigned char *at, struct reservation_entry *entry)
@@ -98,7 +110,7 @@ bool reservation_parse(struct slice text, const uint64_t key[2], struct reservat
     put(put(tag_bytes, digest[0]), digest[1]);
     if (CRYPTO_memcmp(tag_bytes, bytes + size - TAG_SIZE, TAG_SIZE) != 0)
         return false;
-    get(get(get(bytes + 1, &expires), &begun), &reservation->nonce);
+    read_price(get(get(get(bytes + 1, &expires), &begun), &reservation->nonce), reservation);
     reservation->expires_s = (int64_t)expires;
     reservation->begun_ns = (int64_t)begun;
     for (uint32_t i = 0; i < reservation->count; i++)

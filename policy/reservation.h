@@ -3,7 +3,8 @@
  * What was reserved, as a text that the gateway carries until the request is over: every limit that was charged in advance, signed
  * with a key that only this arena has. Nothing is stored for it; that it is settled once is noted when it is settled.
  *
- *   version 1 byte | expires 8 | begun 8 | nonce 8 | count 1 | count entries | SipHash-128 of all before it, 16    -> base64url
+ *   version 1 byte | expires 8 | begun 8 | nonce 8 | price 1 + 24 | count 1 | count entries | SipHash-128 of all before it, 16
+ *   -> base64url
  *   entry: rule mark 8 | role 1 | key 16 | cost 8 | extra 8 | layout 2        (little endian)
  */
 #ifndef FAIRVISOR_POLICY_RESERVATION_H
@@ -13,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "policy/prices.h"
 #include "shm/slice.h"
 
 #define RESERVATION_MAX_ENTRIES 32
@@ -31,6 +33,8 @@ struct reservation {
     int64_t expires_s; /* wall clock */
     int64_t begun_ns;  /* boot time; a wall clock that goes back must not make it live longer than the mark that it is settled */
     uint64_t nonce;
+    bool has_price; /* of the model that was asked for: */
+    struct price price;
     uint32_t count;
     struct reservation_entry entries[RESERVATION_MAX_ENTRIES];
 };

@@ -40,7 +40,7 @@ struct limit_state {
 enum verdict_warning { VERDICT_BUDGET_WARN = 1, VERDICT_BUDGET_THROTTLE = 2, VERDICT_LOOP_WARN = 4 };
 
 /* Room for a reservation of RESERVATION_MAX_ENTRIES limits: see reservation.h. */
-#define VERDICT_RESERVATION_SIZE 1920
+#define VERDICT_RESERVATION_SIZE 1952
 
 struct verdict {
     bool is_allowed;

@@ -61,9 +61,10 @@ struct moment judge_request(struct worker *worker, const struct facts *facts, co
     return now;
 }
 
-enum decide_settlement judge_settlement(struct worker *worker, struct slice text, const struct decide_usage *usage)
+enum decide_settlement judge_settlement(struct worker *worker, struct slice text, const struct usage *usage,
+                                        struct slice model)
 {
-    return decide_reserve_settle(worker->decider, text, usage, moment_now());
+    return decide_reserve_settle(worker->decider, text, usage, model, moment_now());
 }
 
 bool judge_breaker_is_open(const struct worker *worker, const struct policy *policy)

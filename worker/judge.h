@@ -25,7 +25,8 @@ struct moment judge_request(struct worker *worker, const struct facts *facts, co
                             struct verdict *verdict);
 
 /* Settles the reservation TEXT with what its request used. */
-enum decide_settlement judge_settlement(struct worker *worker, struct slice text, const struct decide_usage *usage);
+enum decide_settlement judge_settlement(struct worker *worker, struct slice text, const struct usage *usage,
+                                        struct slice model);
 
 /* Whether the circuit breaker of POLICY is open: see decide_guards_is_open. */
 bool judge_breaker_is_open(const struct worker *worker, const struct policy *policy);

@@ -46,6 +46,7 @@ static const struct wording *const wordings[REASON_COUNT] = {
     [REASON_prompt_tokens_exceeded] = &limit_words,
     [REASON_max_tokens_per_request_exceeded] = &limit_words,
     [REASON_completion_tokens_exceeded] = &limit_words,
+    [REASON_model_unpriced] = &blocked_words,
     [REASON_kill_switch_active] = &blocked_words,
     [REASON_loop_detected] = &abnormal_words,
     [REASON_circuit_breaker_open] = &abnormal_words,

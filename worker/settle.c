@@ -58,9 +58,7 @@ static bool read_reservation(const struct reading *reading, uint32_t value, stru
 
 static bool read_model(const struct reading *reading, uint32_t value, struct slice member)
 {
-    struct slice model;
-
-    return read_text(reading, value, member, &model);
+    return read_text(reading, value, member, &reading->demand->model);
 }
 
 /* Digits alone: no sign, no fraction, no exponent. */
@@ -82,12 +80,17 @@ static bool read_tokens(const struct reading *reading, uint32_t value, struct sl
 
 static bool read_prompt(const struct reading *reading, uint32_t value, struct slice member)
 {
-    return read_tokens(reading, value, member, &reading->demand->usage.prompt_tokens);
+    return read_tokens(reading, value, member, &reading->demand->usage.in_total);
 }
 
 static bool read_completion(const struct reading *reading, uint32_t value, struct slice member)
 {
-    return read_tokens(reading, value, member, &reading->demand->usage.completion_tokens);
+    return read_tokens(reading, value, member, &reading->demand->usage.out_total);
+}
+
+static bool read_cached(const struct reading *reading, uint32_t value, struct slice member)
+{
+    return read_tokens(reading, value, member, &reading->demand->usage.in_cached);
 }
 
 static const struct {
@@ -97,6 +100,7 @@ static const struct {
     {SLICE("reservation"), read_reservation},
     {SLICE("prompt_tokens"), read_prompt},
     {SLICE("completion_tokens"), read_completion},
+    {SLICE("cached_tokens"), read_cached},
     {SLICE("model"), read_model},
 };
 #define MEMBERS (sizeof(members) / sizeof(members[0]))
@@ -112,7 +116,7 @@ static bool read_member(const struct reading *reading, uint32_t token, unsigned 
         i++;
     if (i == MEMBERS)
         return complain(reading, json_offset(reading->json, token), name,
-                        "is not known here; known are reservation, prompt_tokens, completion_tokens and model");
+                        "is not known here; known are reservation, prompt_tokens, completion_tokens, cached_tokens and model");
     if (*seen >> i & 1)
         return complain(reading, json_offset(reading->json, token), name, "stands here a second time; tell it once");
     *seen |= 1U << i;
@@ -196,7 +200,7 @@ static void send_result(const struct reply *reply, unsigned status, const char *
 
 static void settle(const struct reply *reply, const struct settle_demand *demand)
 {
-    const struct result *result = &results[judge_settlement(reply->worker, demand->reservation, &demand->usage)];
+    const struct result *result = &results[judge_settlement(reply->worker, demand->reservation, &demand->usage, demand->model)];
 
     send_result(reply, result->status, result->word, slice_of(result->message));
 }

@@ -2,10 +2,11 @@
  *
  * POST /v1/settle (contract, sections 2 and 6): what a request that was let through really used.
  *
- *   {"reservation": text, "prompt_tokens": n, "completion_tokens": n, "model": text}
+ *   {"reservation": text, "prompt_tokens": n, "completion_tokens": n, "cached_tokens": n, "model": text}
  *
  * The reservation is X-Fairvisor-Reservation as it came. Tokens that are not told are none, which is right for the end
- * of a request that only held a place in a concurrency limit. The answer is JSON:
+ * of a request that only held a place in a concurrency limit. Cached tokens are a part of the prompt's. The model is the one
+ * that answered. The answer is JSON:
  *
  *   200 settled          400 invalid (its message names the member)
  *   404 unknown          409 settled_before
@@ -23,7 +24,8 @@
 
 struct settle_demand {
     struct slice reservation;
-    struct decide_usage usage;
+    struct usage usage;
+    struct slice model; /* empty when it is not told */
 };
 
 /* Reads TEXT strictly: unknown and repeated members are mistakes. DEMAND's text lies in TEXT or in REGION. false:

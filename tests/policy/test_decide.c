@@ -7,6 +7,8 @@
  * allowed wall SECONDS                                         from now on the wall clock is so far ahead; negative:
  * behind SECONDS CLIENT METHOD TARGET [Name:value ...] [xN] => EXPECTATION
  *
+ *   SECONDS settle NAME PROMPT COMPLETION [cached=N] [model=NAME] => RESULT
+ *
  * with "-" for an unknown client, "~" for a space in a value, xN for N equal requests. The expectation is `allow` or
  * `reject`, then any of: a reason, policy/rule, r=remaining, t=reset seconds, wait=shortest retry, noretry, would,
  * matched=policies.
@@ -229,20 +231,22 @@ static void check_settlement(struct run *run, const char *text)
         [DECIDE_SETTLEMENT_UNKNOWN] = "unknown",
         [DECIDE_SETTLEMENT_BUSY] = "busy",
     };
-    struct decide_usage usage = {0};
+    const char *cached = strstr(text, " cached="), *model = strstr(text, " model=");
+    struct usage usage = {.in_cached = cached ? strtoll(cached + 8, NULL, 10) : 0};
+    struct slice answered = {model ? model + 7 : "", model ? strcspn(model + 7, " ") : 0};
     char name[16], expected[16];
     struct slice reservation = SLICE("nonsense");
     enum decide_settlement result;
     char *rest;
     int64_t ns = parse_seconds(text, &rest);
 
-    ck_assert_msg(sscanf(rest, " settle %15s %" SCNd64 " %" SCNd64 " => %15s", name, &usage.prompt_tokens,
-                         &usage.completion_tokens, expected) == 4,
+    ck_assert_msg(sscanf(rest, " settle %15s %" SCNd64 " %" SCNd64, name, &usage.in_total, &usage.out_total) == 3 &&
+                      sscanf(strstr(text, "=>"), "=> %15s", expected) == 1,
                   "%s:%u: cannot read the settlement", run->file, run->line);
     for (unsigned i = 0; i < run->kept_count; i++)
         if (!strcmp(run->kept[i].name, name))
             reservation = (struct slice){run->kept[i].text, run->kept[i].size};
-    result = decide_reserve_settle(run->decider, reservation, &usage, moment_at(run, ns));
+    result = decide_reserve_settle(run->decider, reservation, &usage, answered, moment_at(run, ns));
     ck_assert_msg(!strcmp(results[result], expected), "%s:%u: expected %s; got %s", run->file, run->line, expected,
                   results[result]);
 }

@@ -25,7 +25,8 @@ static bool is_word(const char *words, struct slice text)
 static void check_words(const struct field_row *row)
 {
     bool has_words = row->type == FIELD_TYPE_WORD || row->type == FIELD_TYPE_COST_SOURCE;
-    bool has_object = row->type == FIELD_TYPE_OBJECT || row->type == FIELD_TYPE_OBJECTS;
+    bool has_object = row->type == FIELD_TYPE_OBJECT || row->type == FIELD_TYPE_OBJECTS ||
+                      row->type == FIELD_TYPE_OBJECT_MAP;
 
     ck_assert_msg((row->words[0] != '\0') == (has_words || has_object), "%s", row->key);
     if (has_object)

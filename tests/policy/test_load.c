@@ -325,6 +325,36 @@ START_TEST(costs_are_held_against_the_burst)
 }
 END_TEST
 
+static const struct {
+    const char *prices, *config, *codes;
+} budgets[] = {
+    {"'m': {'input': 1, 'output': 2}", "'cost_key': 'usage'", ""},
+    {"'m*': {'input': 0, 'cached_input': 0, 'output': 0}", "'cost_key': 'usage', 'unpriced': 'reject'", ""},
+    {"", "'cost_key': 'usage'", "no_prices "},
+    {"'m': {'input': 1, 'output': 2}", "'cost_key': 'usage', 'unpriced': 'allow'", "unpriced_is_free "},
+    {"'m': {'input': 1, 'output': 2}", "'cost_key': 'usage', 'default_cost': 2", "unused_field "},
+    {"'m': {'input': 1, 'output': 2}", "'cost_key': 'usage', 'fixed_cost': 2", "unused_field "},
+    {"'m': {'input': 1, 'output': 2}", "'cost_key': 'usage', 'unpriced': 'charge_default', 'default_cost': 11",
+     "unmeetable_limit "},
+    {"'m': {'input': 1, 'output': 2}", "'unpriced': 'reject'", "unused_field "},
+};
+
+START_TEST(budgets_by_usage_are_looked_through)
+{
+    struct bundle *bundle =
+        load("{'bundle_version': 1, 'price_table': {%s}, 'policies': [{'id': 'p', 'spec': {'selector': {'pathPrefix': "
+             "'/'}, 'rules': [{'name': 'r', 'limit_keys': [], 'algorithm': 'cost_based', 'algorithm_config': {"
+             "'budget': 10, 'period': '1d', 'staged_actions': [{'threshold_percent': 100, 'action': 'reject'}], %s}}]}}]}",
+             budgets[_i].prices, budgets[_i].config);
+    char codes[256];
+
+    ck_assert_msg(bundle != NULL, "%s", complaints.items[0].sentence);
+    gather_codes(codes, sizeof(codes));
+    ck_assert_str_eq(codes, budgets[_i].codes);
+    bundle_free(bundle);
+}
+END_TEST
+
 /* ---- limits ---------------------------------------------------------------------------------------------------- */
 
 START_TEST(too_many_complaints_are_counted)
@@ -406,6 +436,7 @@ int main(void)
     tcase_add_loop_test(tcase, warnings_are_given, 0, sizeof(warnings) / sizeof(warnings[0]));
     tcase_add_loop_test(tcase, conditions_are_held_against_the_selector, 0, sizeof(reaches) / sizeof(reaches[0]));
     tcase_add_loop_test(tcase, costs_are_held_against_the_burst, 0, sizeof(costs) / sizeof(costs[0]));
+    tcase_add_loop_test(tcase, budgets_by_usage_are_looked_through, 0, sizeof(budgets) / sizeof(budgets[0]));
     tcase_add_test(tcase, too_many_complaints_are_counted);
     tcase_add_test(tcase, a_large_bundle_is_refused);
     tcase_add_test(tcase, many_policies_load);

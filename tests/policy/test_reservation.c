@@ -249,7 +249,7 @@ static void reserve(struct world *world, struct balance *balance, struct open *o
 
 static void settle(struct world *world, struct balance *balance, struct open *open, int64_t prompt, int64_t completion)
 {
-    const struct decide_usage usage = {.prompt_tokens = prompt, .completion_tokens = completion};
+    const struct usage usage = {.in_total = prompt, .out_total = completion};
     enum decide_settlement expected = DECIDE_SETTLED, result;
     int64_t more = prompt + completion - open->cost;
 
@@ -260,7 +260,7 @@ static void settle(struct world *world, struct balance *balance, struct open *op
         expected = DECIDE_SETTLEMENT_EXPIRED;
     else if (open->is_settled)
         expected = DECIDE_SETTLED_BEFORE;
-    result = decide_reserve_settle(world->decider, (struct slice){open->text, open->size}, &usage, world->now);
+    result = decide_reserve_settle(world->decider, (struct slice){open->text, open->size}, &usage, SLICE(""), world->now);
     ck_assert_int_eq(result, expected);
     if (result != DECIDE_SETTLED)
         return;
@@ -407,7 +407,7 @@ END_TEST
 START_TEST(an_absurd_debt_stays_a_debt)
 {
     enum { MANY = 1800 };
-    const struct decide_usage usage = {.prompt_tokens = INT64_C(1) << 32, .completion_tokens = INT64_C(1) << 32};
+    const struct usage usage = {.in_total = INT64_C(1) << 32, .out_total = INT64_C(1) << 32};
     struct open *opens = calloc(MANY, sizeof(*opens));
     struct balance balance = {0};
     static struct verdict verdict;
@@ -423,7 +423,7 @@ START_TEST(an_absurd_debt_stays_a_debt)
     }
     for (int i = 0; i < MANY; i++) {
         ck_assert_int_eq(
-            decide_reserve_settle(world.decider, (struct slice){opens[i].text, opens[i].size}, &usage, world.now),
+            decide_reserve_settle(world.decider, (struct slice){opens[i].text, opens[i].size}, &usage, SLICE(""), world.now),
             DECIDE_SETTLED);
         ask(&world, 101, &verdict);
         ck_assert(!verdict.is_allowed);
@@ -435,8 +435,14 @@ END_TEST
 
 START_TEST(absurd_figures_settle_nothing)
 {
-    static const struct decide_usage usages[] = {
-        {-1, 0}, {0, -1}, {INT64_MIN, 0}, {INT64_MAX, INT64_MAX}, {(INT64_C(1) << 32) + 1, 0}, {0, INT64_MAX},
+    static const struct usage usages[] = {
+        {.in_total = -1},
+        {.out_total = -1},
+        {.in_total = INT64_MIN},
+        {.in_total = INT64_MAX, .out_total = INT64_MAX},
+        {.in_total = (INT64_C(1) << 32) + 1},
+        {.out_total = INT64_MAX},
+        {.in_cached = -1},
     };
     struct balance balance = {0};
     static struct open open;
@@ -448,7 +454,7 @@ START_TEST(absurd_figures_settle_nothing)
     reserve(&world, &balance, &open, 500);
     for (size_t i = 0; i < sizeof(usages) / sizeof(usages[0]); i++)
         ck_assert_int_eq(
-            decide_reserve_settle(world.decider, (struct slice){open.text, open.size}, &usages[i], world.now),
+            decide_reserve_settle(world.decider, (struct slice){open.text, open.size}, &usages[i], SLICE(""), world.now),
             DECIDE_SETTLEMENT_UNKNOWN);
     check_balance(&world, &balance);
     settle(&world, &balance, &open, 1, 1);
@@ -463,7 +469,7 @@ START_TEST(another_arena_does_not_know_it)
     struct balance balance = {0};
     static struct open open;
     struct world world, other;
-    const struct decide_usage usage = {0, 0};
+    const struct usage usage = {.in_total = 0};
 
     set_up(&world);
     snprintf(world.name, sizeof(world.name), "edge");
@@ -472,7 +478,7 @@ START_TEST(another_arena_does_not_know_it)
     other = world;
     arena_fixture_open(&other.fixture, "reservation-2", ARENA_MIN_SIZE, other_key);
     other.decider = decide_new(world.bundle, &other.fixture.arena, &other.fixture.arena.slots[0], 4096);
-    ck_assert_int_eq(decide_reserve_settle(other.decider, (struct slice){open.text, open.size}, &usage, world.now),
+    ck_assert_int_eq(decide_reserve_settle(other.decider, (struct slice){open.text, open.size}, &usage, SLICE(""), world.now),
                      DECIDE_SETTLEMENT_UNKNOWN);
     decide_free(other.decider);
     arena_fixture_close(&other.fixture);

@@ -16,7 +16,8 @@ static const struct {
     const char *reservation;
     int64_t prompt, completion;
 } good[] = {
-    {"{\"reservation\":\"abc\",\"prompt_tokens\":12,\"completion_tokens\":34,\"model\":\"m\"}", "abc", 12, 34},
+    {"{\"reservation\":\"abc\",\"prompt_tokens\":12,\"completion_tokens\":34,\"cached_tokens\":12,\"model\":\"m\"}", "abc",
+     12, 34},
     {" {\"completion_tokens\" : 0 , \"reservation\" : \"abc\"}\r\n", "abc", 0, 0},
     {"{\"reservation\":\"\"}", "", 0, 0},
     {"{\"reservation\":\"a\\u0062\\\"c\"}", "ab\"c", 0, 0},
@@ -51,7 +52,7 @@ static const struct {
     {"{\"reservation\":\"x\",\"completion_tokens\":99999999999999999999999999}",
      "Line 1, column 40: \"completion_tokens\" " RANGE},
     {"{\"reservation\":\"x\",\"total_tokens\":1}", "Line 1, column 20: \"total_tokens\" is not known here; known are "
-                                                   "reservation, prompt_tokens, completion_tokens and "
+                                                   "reservation, prompt_tokens, completion_tokens, cached_tokens and "
                                                    "model."},
     {"{\"reservation\":\"x\",\"reservation\":\"x\"}",
      "Line 1, column 20: \"reservation\" stands here a second time; tell it once."},
@@ -74,8 +75,10 @@ START_TEST(reads)
 
     ck_assert(read_text(good[_i].text, region, &demand, &complaint));
     ck_assert(slice_equal(demand.reservation, slice_of(good[_i].reservation)));
-    ck_assert_int_eq(demand.usage.prompt_tokens, good[_i].prompt);
-    ck_assert_int_eq(demand.usage.completion_tokens, good[_i].completion);
+    ck_assert_int_eq(demand.usage.in_total, good[_i].prompt);
+    ck_assert_int_eq(demand.usage.out_total, good[_i].completion);
+    if (strstr(good[_i].text, "cached_tokens"))
+        ck_assert(demand.usage.in_cached == 12 && slice_equal(demand.model, SLICE("m")));
     ck_assert_uint_eq(complaint.used, 0);
     region_free(region);
 }

@@ -121,7 +121,7 @@ void engine_ask(struct engine *engine, const struct world_step *step, struct ver
 enum decide_settlement engine_settle(struct engine *engine, const struct world_step *step)
 {
     struct moment now = {.boot_ns = step->boot_ns, .wall_ns = step->wall_ns};
-    struct decide_usage usage = {.prompt_tokens = step->prompt, .completion_tokens = step->completion};
+    struct usage usage = {.in_total = step->prompt, .out_total = step->completion};
     struct slice text = {engine->reservations[step->settles].bytes, engine->reservations[step->settles].size};
     char forged[VERDICT_RESERVATION_SIZE];
 
@@ -132,7 +132,7 @@ enum decide_settlement engine_settle(struct engine *engine, const struct world_s
         forged[at] = forged[at] == 'A' ? 'B' : 'A';
         text.data = forged;
     }
-    return decide_reserve_settle(engine->decider, text, &usage, now);
+    return decide_reserve_settle(engine->decider, text, &usage, SLICE(""), now);
 }
 
 bool engine_has_reused(const struct engine *engine)
