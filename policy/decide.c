@@ -398,6 +398,16 @@ void decide_request(struct decider *decider, const struct facts *facts, const st
     decide_counts_verdict(&decision, verdict);
 }
 
+bool decide_wants_body(struct decider *decider, const struct facts *facts)
+{
+    size_t count = decider->bundle->uses_body ? match_find(decider->bundle, facts, decider->matched) : 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (decider->policies[decider->matched[i]].uses_body)
+            return true;
+    return false;
+}
+
 void decide_refuse(struct decider *decider, enum reason reason, struct verdict *verdict)
 {
     struct decision decision = {.decider = decider, .counts = decider->slot != NULL};

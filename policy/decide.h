@@ -77,6 +77,14 @@ enum decide_settlement {
 enum decide_settlement decide_reserve_settle(struct decider *decider, struct slice text, const struct usage *usage,
                                              struct slice model, struct moment now);
 
+/* Ends the request of the reservation TEXT without a word about what it used: what is in flight lands, everything else
+ * stays charged as it was reserved. Counts as its settlement, but is not too late after 15 minutes: for whoever saw the
+ * request's end himself. */
+enum decide_settlement decide_reserve_release(struct decider *decider, struct slice text, struct moment now);
+
+/* Whether a policy that matches FACTS looks into the request's body. Reads nothing but path, host and method. */
+bool decide_wants_body(struct decider *decider, const struct facts *facts);
+
 /* Whether the breaker of POLICY is open at NOW; when there is one for each identity, the one that opened last. */
 bool decide_guards_is_open(const struct decider *decider, const struct policy *policy, struct moment now);
 

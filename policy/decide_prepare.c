@@ -64,6 +64,12 @@ static int compare_marks(const void *left, const void *right, void *context)
     return (a > b) - (a < b);
 }
 
+static bool looks_into_bodies(const struct rule *rule)
+{
+    return rule->algorithm == ALGORITHM_TOKEN_BUCKET_LLM ||
+           (rule->algorithm == ALGORITHM_COST_BASED && rule->config.cost_budget.cost.source == COST_SOURCE_USAGE);
+}
+
 bool decide_prepare(struct decider *decider)
 {
     static const uint64_t no_key[2];
@@ -81,11 +87,13 @@ bool decide_prepare(struct decider *decider)
 
         prepare_states(&prepared->enforced, &prepared->shadow, policy->id, key);
         prepared->first_rule = next;
+        prepared->uses_body = policy->loop.is_enabled;
         prepared->keys = keys;
         for (uint32_t j = 0; j < decide_rules_count(policy); j++) {
             if (next == bundle->rule_count)
                 return false;
             add_keys(prepared, keys, decide_rules_at(policy, j));
+            prepared->uses_body |= looks_into_bodies(decide_rules_at(policy, j));
             decider->by_mark[next] = next;
             prepare_rule(&decider->rules[next++], decide_rules_at(policy, j), key);
         }

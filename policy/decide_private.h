@@ -56,6 +56,7 @@ struct prepared_policy {
     uint32_t first_rule;
     const uint32_t *keys; /* every key of its rules, once: who a loop or a breaker is about */
     uint32_t key_count;
+    bool uses_body; /* a rule or the loop detection looks into request bodies */
 };
 
 struct decider {

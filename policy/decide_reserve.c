@@ -118,9 +118,11 @@ static struct outcome outcome_of(const struct decider *decider, const struct res
     return outcome;
 }
 
-/* What an entry should have been charged. */
+/* What an entry should have been charged. Nobody knows what came of it (no OUTCOME): as it was. */
 static int64_t owed(const struct reservation_entry *entry, const struct outcome *outcome)
 {
+    if (!outcome && entry->role != CHARGE_FLIGHT)
+        return entry->cost;
     switch (entry->role) {
     case CHARGE_FLIGHT:
         return 0;
@@ -273,4 +275,15 @@ enum decide_settlement decide_reserve_settle(struct decider *decider, struct sli
 
     decide_counts_one(&decision, counters[result]);
     return result;
+}
+
+enum decide_settlement decide_reserve_release(struct decider *decider, struct slice text, struct moment now)
+{
+    struct decision decision = {.decider = decider, .now = now, .counts = decider->slot != NULL};
+    struct reservation reservation;
+    uint64_t digest[2];
+
+    if (!reservation_parse(text, arena_hash_key(decider->arena), &reservation, digest))
+        return DECIDE_SETTLEMENT_UNKNOWN;
+    return apply(&decision, &reservation, NULL, digest);
 }

@@ -112,6 +112,20 @@ bool head_is_named(struct slice name, enum head_field field)
     return difference == 0;
 }
 
+bool head_has_token(struct slice value, struct slice token)
+{
+    while (value.size > 0) {
+        const char *comma = memchr(value.data, ',', value.size);
+        size_t size = comma ? (size_t)(comma - value.data) : value.size;
+
+        if (slice_equal_nocase(slice_trim((struct slice){value.data, size}), token))
+            return true;
+        size += comma ? 1 : 0;
+        value = (struct slice){value.data + size, value.size - size};
+    }
+    return false;
+}
+
 static enum head_result refuse(struct head *head, uint16_t status, const char *cause)
 {
     head->status = status;

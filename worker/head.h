@@ -74,6 +74,9 @@ static inline bool head_is_repeated(const struct head *head, enum head_field fie
 /* Whether BYTE may stand in a token (RFC 9110 5.6.2). */
 bool head_is_token(struct slice text);
 
+/* Whether the comma list VALUE has TOKEN, but for case. */
+bool head_has_token(struct slice value, struct slice token);
+
 /* Whether NAME, a valid token, is the known FIELD but for case. */
 bool head_is_named(struct slice name, enum head_field field);
 

@@ -52,21 +52,6 @@ static bool feed(struct http *http, const char *data, size_t size)
            HTTP_PARSER_ERRNO(&http->parser) == HPE_OK;
 }
 
-/* True when the comma list in VALUE has the TOKEN, but for case. */
-static bool has_token(struct slice value, struct slice token)
-{
-    while (value.size > 0) {
-        const char *comma = memchr(value.data, ',', value.size);
-        size_t size = comma ? (size_t)(comma - value.data) : value.size;
-
-        if (slice_equal_nocase(slice_trim((struct slice){value.data, size}), token))
-            return true;
-        size += comma ? 1 : 0;
-        value = (struct slice){value.data + size, value.size - size};
-    }
-    return false;
-}
-
 /* RFC 9112 9.3: `close` wins, then `keep-alive`, then the version. */
 static bool is_persistent(const struct head *head)
 {
@@ -75,9 +60,9 @@ static bool is_persistent(const struct head *head)
     for (size_t i = head->first[HEAD_FIELD_connection]; i > 0 && i <= head->field_count; i++) {
         if (!head_is_named(head->fields[i - 1].name, HEAD_FIELD_connection))
             continue;
-        if (has_token(head->fields[i - 1].value, SLICE("close")))
+        if (head_has_token(head->fields[i - 1].value, SLICE("close")))
             return false;
-        keeps_alive = keeps_alive || has_token(head->fields[i - 1].value, SLICE("keep-alive"));
+        keeps_alive = keeps_alive || head_has_token(head->fields[i - 1].value, SLICE("keep-alive"));
     }
     return keeps_alive;
 }

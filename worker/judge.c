@@ -67,6 +67,16 @@ enum decide_settlement judge_settlement(struct worker *worker, struct slice text
     return decide_reserve_settle(worker->decider, text, usage, model, moment_now());
 }
 
+void judge_release(struct worker *worker, struct slice text)
+{
+    decide_reserve_release(worker->decider, text, moment_now());
+}
+
+bool judge_wants_body(struct worker *worker, const struct facts *facts)
+{
+    return decide_wants_body(worker->decider, facts);
+}
+
 bool judge_breaker_is_open(const struct worker *worker, const struct policy *policy)
 {
     return decide_guards_is_open(worker->decider, policy, moment_now());

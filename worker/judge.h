@@ -28,6 +28,12 @@ struct moment judge_request(struct worker *worker, const struct facts *facts, co
 enum decide_settlement judge_settlement(struct worker *worker, struct slice text, const struct usage *usage,
                                         struct slice model);
 
+/* Ends what the reservation TEXT holds in flight; the rest of it stays charged. */
+void judge_release(struct worker *worker, struct slice text);
+
+/* Whether a policy that matches FACTS looks into bodies: see decide_wants_body. */
+bool judge_wants_body(struct worker *worker, const struct facts *facts);
+
 /* Whether the circuit breaker of POLICY is open: see decide_guards_is_open. */
 bool judge_breaker_is_open(const struct worker *worker, const struct policy *policy);
 

@@ -14,6 +14,8 @@ libworker_a_SOURCES = \
 	worker/body.c worker/body.h \
 	worker/http.c worker/http.h \
 	worker/request.c worker/request.h \
+	worker/response.c worker/response.h worker/response_fields.def \
+	worker/exchange.c worker/exchange.h \
 	worker/route.c worker/route.h \
 	worker/client.c worker/client.h \
 	worker/extract.c worker/extract.h \

@@ -222,7 +222,15 @@ static void keep(struct run *run, const char *name, const struct verdict *verdic
     kept->size = verdict->reservation_size;
 }
 
-static void check_settlement(struct run *run, const char *text)
+static struct slice find_kept(const struct run *run, const char *name)
+{
+    for (unsigned i = 0; i < run->kept_count; i++)
+        if (!strcmp(run->kept[i].name, name))
+            return (struct slice){run->kept[i].text, run->kept[i].size};
+    return SLICE("nonsense");
+}
+
+static void check_result(const struct run *run, enum decide_settlement result, const char *expected)
 {
     static const char *const results[] = {
         [DECIDE_SETTLED] = "settled",
@@ -231,24 +239,36 @@ static void check_settlement(struct run *run, const char *text)
         [DECIDE_SETTLEMENT_UNKNOWN] = "unknown",
         [DECIDE_SETTLEMENT_BUSY] = "busy",
     };
+
+    ck_assert_msg(!strcmp(results[result], expected), "%s:%u: expected %s; got %s", run->file, run->line, expected,
+                  results[result]);
+}
+
+static void check_release(struct run *run, const char *text)
+{
+    char name[16], expected[16];
+    char *rest;
+    int64_t ns = parse_seconds(text, &rest);
+
+    ck_assert_msg(sscanf(rest, " release %15s => %15s", name, expected) == 2, "%s:%u: cannot read the release",
+                  run->file, run->line);
+    check_result(run, decide_reserve_release(run->decider, find_kept(run, name), moment_at(run, ns)), expected);
+}
+
+static void check_settlement(struct run *run, const char *text)
+{
     const char *cached = strstr(text, " cached="), *model = strstr(text, " model=");
     struct usage usage = {.in_cached = cached ? strtoll(cached + 8, NULL, 10) : 0};
     struct slice answered = {model ? model + 7 : "", model ? strcspn(model + 7, " ") : 0};
     char name[16], expected[16];
-    struct slice reservation = SLICE("nonsense");
-    enum decide_settlement result;
     char *rest;
     int64_t ns = parse_seconds(text, &rest);
 
     ck_assert_msg(sscanf(rest, " settle %15s %" SCNd64 " %" SCNd64, name, &usage.in_total, &usage.out_total) == 3 &&
                       sscanf(strstr(text, "=>"), "=> %15s", expected) == 1,
                   "%s:%u: cannot read the settlement", run->file, run->line);
-    for (unsigned i = 0; i < run->kept_count; i++)
-        if (!strcmp(run->kept[i].name, name))
-            reservation = (struct slice){run->kept[i].text, run->kept[i].size};
-    result = decide_reserve_settle(run->decider, reservation, &usage, answered, moment_at(run, ns));
-    ck_assert_msg(!strcmp(results[result], expected), "%s:%u: expected %s; got %s", run->file, run->line, expected,
-                  results[result]);
+    check_result(run, decide_reserve_settle(run->decider, find_kept(run, name), &usage, answered, moment_at(run, ns)),
+                 expected);
 }
 
 static void check_line(struct run *run, char *text)
@@ -260,6 +280,10 @@ static void check_line(struct run *run, char *text)
     ck_assert_msg(arrow != NULL, "%s:%u: no =>", run->file, run->line);
     if (strstr(text, " settle ")) {
         check_settlement(run, text);
+        return;
+    }
+    if (strstr(text, " release ")) {
+        check_release(run, text);
         return;
     }
     *arrow = '\0';
