@@ -155,14 +155,17 @@ class Incomplete(Exception):
 
 
 class Connection:
-    """One client connection: bytes out, answers in. ADDRESS is (host, port) or the path of a unix socket."""
+    """One client connection: bytes out, answers in. ADDRESS is (host, port) or the path of a unix socket; SOURCE the local
+    address to call from."""
 
-    def __init__(self, address, timeout=10):
+    def __init__(self, address, timeout=10, source=None):
         if isinstance(address, str):
             self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         else:
             self.socket = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)
         self.socket.settimeout(timeout)
+        if source:
+            self.socket.bind((source, 0))
         self.socket.connect(address)
         self.buffer = b""
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 # What is shipped beside the programs.
 
-EXTRA_DIST += packaging/quickstart packaging/check packaging/install-packages .ci/run CONTRIBUTING.md SECURITY.md \
+EXTRA_DIST += packaging/quickstart packaging/check packaging/install-packages packaging/install-wheels .ci/run CONTRIBUTING.md SECURITY.md \
 	CHANGELOG.md \
 	packaging/examples/quickstart.json packaging/examples/per-client.json packaging/examples/plans.json \
 	packaging/examples/shadow.json packaging/examples/kill-switch.json
@@ -11,7 +11,11 @@ nginx_recipes = packaging/gateways/nginx/README.md packaging/gateways/nginx/upst
 	packaging/gateways/nginx/auth-request-protect.conf packaging/gateways/nginx/auth-request-protect-fail-open.conf \
 	packaging/gateways/nginx/accel.conf packaging/gateways/nginx/accel-fail-open.conf \
 	packaging/gateways/nginx/accel-backend.conf
-EXTRA_DIST += $(nginx_recipes)
+EXTRA_DIST += $(nginx_recipes) packaging/gateways/README.md \
+	packaging/gateways/haproxy/haproxy.cfg packaging/gateways/haproxy/fairvisor.lua packaging/gateways/envoy/envoy.yaml \
+	packaging/gateways/caddy/Caddyfile packaging/gateways/apache/fairvisor.conf packaging/gateways/apache/fairvisor.lua \
+	packaging/gateways/varnish/fairvisor.vcl packaging/gateways/traefik/fairvisor.yaml packaging/gateways/kong/kong.yml \
+	packaging/gateways/apisix/apisix.yaml
 
 # The default of bot_list.
 dist_pkgdata_DATA = packaging/data/bots.txt

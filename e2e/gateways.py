@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Real gateways with the files of packaging/gateways/, unchanged but for addresses and paths, as test_gateways.py starts them.
+
+Each class says how its shipped file becomes the one that is run (replace, so that a line that is no longer there is an error),
+how the choice to fail open is written, and what a client gets while fairvisord is dead.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+
+import harness
+
+SHIPPED = os.path.join(harness.SOURCE, "packaging", "gateways")
+
+
+def replace(text, *pairs):
+    """Replaces each OLD, which must be there, by its NEW."""
+    for old, new in pairs:
+        if old not in text:
+            raise ValueError(f"{old!r} is not in:\n{text}")
+        text = text.replace(old, new)
+    return text
+
+
+def shipped(name):
+    with open(os.path.join(SHIPPED, name), encoding="utf-8") as file:
+        return file.read()
+
+
+class Gateway:
+    """One running gateway in a folder of its own."""
+
+    silent = (503,)  # what clients get while fairvisord is dead, failing closed
+    largest_body = 3 << 20
+    tells_remaining = True  # allowed answers carry RateLimit-Remaining
+    knows_loopback = True  # tells clients of 127.0.0.0/8 apart
+    environment = {}
+
+    def __init__(self, edge, backend, opens):
+        self.edge, self.backend, self.opens = edge, backend, opens
+        self.directory = tempfile.mkdtemp(prefix="fairvisor-e2e-gateway-")
+        os.chmod(self.directory, 0o755)
+        self.port = harness.free_port()
+        self.address, self.process = ("127.0.0.1", self.port), None
+        self.name = type(self).__name__
+
+    def path(self, name):
+        return os.path.join(self.directory, name)
+
+    def write(self, name, text):
+        with open(self.path(name), "w", encoding="utf-8") as file:
+            file.write(text)
+        return self.path(name)
+
+    def binary(self, name, package):
+        found = shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
+        if not found:
+            raise FileNotFoundError(f"{name} is not installed: packaging/install-packages test ({package})")
+        return found
+
+    def start(self):
+        command = self.command()
+        with open(self.path("log"), "wb") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            env=harness.clean_environment(self.environment), cwd=self.directory)
+        harness.wait_until(self.is_listening, f"{self.name} to listen", 60)
+        if self.process.poll() is not None:
+            raise RuntimeError(f"{self.name} exited with {self.process.returncode}:\n{self.log()}")
+        return self
+
+    def is_listening(self):
+        if self.process.poll() is not None:
+            return True
+        try:
+            socket.create_connection(self.address, 1).close()
+            return True
+        except OSError:
+            return False
+
+    def log(self):
+        try:
+            with open(self.path("log"), encoding="utf-8", errors="replace") as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
+
+    def get(self, target="/", headers=(), method="GET", body=b"", **more):
+        return harness.request(self.address, method, target, headers, body, **more)
+
+    def remove(self):
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                return [f"{self.name} did not stop within 20 s"]
+        return []
+
+
+class Haproxy(Gateway):
+    def command(self):
+        lua = replace(shipped("haproxy/fairvisor.lua"), ("127.0.0.1:8080", f"127.0.0.1:{self.edge.port}"))
+        text = replace(shipped("haproxy/haproxy.cfg"),
+                       ("/etc/haproxy/fairvisor.lua", self.write("fairvisor.lua", lua)),
+                       ("bind :80", f"bind 127.0.0.1:{self.port}"), ("127.0.0.1:8080", f"127.0.0.1:{self.edge.port}"),
+                       ("127.0.0.1:8000", f"127.0.0.1:{self.backend.port}"))
+        if self.opens:
+            text = replace(text, ("lua.fairvisor closed", "lua.fairvisor open"),
+                           ("    http-request return", "    # http-request return"))
+        return [self.binary("haproxy", "haproxy"), "-db", "-f", self.write("haproxy.cfg", text)]
+
+
+class Caddy(Gateway):
+    silent = (502, 504)
+
+    @property
+    def environment(self):
+        return {"HOME": self.directory, "XDG_DATA_HOME": self.directory, "XDG_CONFIG_HOME": self.directory}
+
+    def command(self):
+        text = replace(shipped("caddy/Caddyfile"), ("127.0.0.1:8080", f"127.0.0.1:{self.edge.port}"),
+                       (":80 {", f"http://127.0.0.1:{self.port}, http://localhost:{self.port} {{"),
+                       ("127.0.0.1:8000", f"127.0.0.1:{self.backend.port}"))
+        text = "{\n\tadmin off\n\tauto_https off\n}\n" + text
+        if self.opens:
+            text = replace(text, ("# import fairvisor_fail_open", "import fairvisor_fail_open"))
+        return [self.binary("caddy", "caddy"), "run", "--adapter", "caddyfile", "--config", self.write("Caddyfile", text)]
+
+
+APACHE_MAIN = """
+ServerRoot {directory}
+Listen 127.0.0.1:{port}
+PidFile {directory}/pid
+ErrorLog {directory}/error.log
+ServerName localhost
+{user}
+LoadModule mpm_event_module {modules}/mod_mpm_event.so
+LoadModule authz_core_module {modules}/mod_authz_core.so
+LoadModule proxy_module {modules}/mod_proxy.so
+LoadModule proxy_http_module {modules}/mod_proxy_http.so
+LoadModule lua_module {modules}/mod_lua.so
+StartServers 1
+ThreadsPerChild 8
+MaxRequestWorkers 8
+Mutex pthread
+"""
+
+
+class Apache(Gateway):
+    modules = "/usr/lib/apache2/modules"
+
+    def command(self):
+        lua = replace(shipped("apache/fairvisor.lua"), ('"127.0.0.1", 8080', f'"127.0.0.1", {self.edge.port}'))
+        text = replace(shipped("apache/fairvisor.conf"),
+                       ("/etc/apache2/fairvisor.lua", self.write("fairvisor.lua", lua)),
+                       ("127.0.0.1:8000", f"127.0.0.1:{self.backend.port}"))
+        if self.opens:
+            text = replace(text, ("fairvisor.lua fairvisor_closed", "fairvisor.lua fairvisor_open"))
+        main = APACHE_MAIN.format(directory=self.directory, port=self.port, modules=self.modules,
+                                  user="User nobody\nGroup nogroup" if harness.IS_ROOT else "")
+        return [self.binary("apache2", "apache2-bin"), "-f", self.write("apache.conf", main + text), "-DFOREGROUND"]
+
+    def log(self):
+        text = super().log()
+        if os.path.exists(self.path("error.log")):
+            with open(self.path("error.log"), encoding="utf-8", errors="replace") as file:
+                text += file.read()
+        return text
+
+
+class Varnish(Gateway):
+    largest_body = 900_000
+    tells_remaining = False
+
+    def command(self):
+        text = replace(shipped("varnish/fairvisor.vcl"), ('.port = "8080"', f'.port = "{self.edge.port}"'),
+                       ('.port = "8000"', f'.port = "{self.backend.port}"'))
+        if self.opens:
+            text = replace(text, ('#   set req.http.X-Fairvisor-Judged', 'set req.http.X-Fairvisor-Judged'),
+                           ("#   return (restart)", "return (restart)"), ("return (synth(503));", ""))
+        os.mkdir(self.path("n"))
+        os.chmod(self.path("n"), 0o755)
+        return [self.binary("varnishd", "varnish"), "-F", "-n", self.path("n"), "-a", f"127.0.0.1:{self.port}", "-T", "none",
+                "-f", self.write("fairvisor.vcl", text), "-p", "vcl_path=" + self.directory, "-s", "malloc,32m"]
+
+
+class Envoy(Gateway):
+    knows_loopback = False
+
+    def binary(self, name, package):
+        path = os.environ.get("FAIRVISOR_ENVOY", os.path.join(harness.SOURCE, "build", "wheels", "gateways", "bin", "envoy"))
+        if not os.access(path, os.X_OK):
+            raise FileNotFoundError(f"{path} is not there: packaging/install-wheels gateways")
+        return path
+
+    def command(self):
+        text = replace(shipped("envoy/envoy.yaml"),
+                       ("address: 0.0.0.0, port_value: 80 ", f"address: 127.0.0.1, port_value: {self.port} "),
+                       ("127.0.0.1, port_value: 8080 ", f"127.0.0.1, port_value: {self.edge.port} "),
+                       ("127.0.0.1, port_value: 8000 ", f"127.0.0.1, port_value: {self.backend.port} "))
+        if self.opens:
+            text = replace(text, ("failure_mode_allow: false", "failure_mode_allow: true"))
+        return [self.binary("envoy", ""), "-c", self.write("envoy.yaml", text), "--concurrency", "1",
+                "--disable-hot-restart", "-l", "warning"]
+
+
+ALL = (Haproxy, Envoy, Caddy, Apache, Varnish)
