@@ -57,23 +57,10 @@ static bool choose_path(struct basis *basis, const struct choice *choice, struct
 
 static bool load(struct basis *basis, struct moment now, struct failure *failure)
 {
-    static struct complaint_list complaints;
     /* The loaded bundle may have expired since, and is in force all the same. */
     int64_t at_ns = basis->is_loaded ? basis->instance.status.loaded_at_ns : now.wall_ns;
-    struct input input;
 
-    if (!input_read(basis->path, &input, failure)) {
-        input_free(&input);
-        return false;
-    }
-    basis->bundle = load_bundle(input_slice(&input), at_ns / NANOSECONDS_PER_SECOND, &complaints);
-    input_free(&input);
-    if (basis->bundle)
-        return true;
-    for (size_t i = 0; i < complaints.count; i++)
-        complaint_print(&complaints.items[i], input_name(basis->path), stderr);
-    return failure_set(failure, EXIT_CODE_BAD_BUNDLE, "%s is not a valid bundle; `fairvisor validate` shows the places",
-                       input_name(basis->path));
+    return input_load_at(basis->path, at_ns / NANOSECONDS_PER_SECOND, &basis->bundle, failure);
 }
 
 static bool prepare(struct basis *basis, const struct choice *choice, struct moment now, struct failure *failure)

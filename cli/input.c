@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "policy/load.h"
+#include "shm/moment.h"
 
 #define FIRST_ROOM (64u << 10)
 
@@ -85,4 +86,30 @@ void input_free(struct input *input)
 {
     free(input->data);
     *input = (struct input){.data = NULL};
+}
+
+bool input_load_at(const char *path, int64_t now_s, struct bundle **bundle, struct failure *failure)
+{
+    static struct complaint_list complaints;
+    struct input input;
+
+    *bundle = NULL;
+    if (!input_read(path, &input, failure)) {
+        input_free(&input);
+        return false;
+    }
+    *bundle = load_bundle(input_slice(&input), now_s, &complaints);
+    input_free(&input);
+    if (*bundle)
+        return true;
+    for (size_t i = 0; i < complaints.count; i++)
+        if (complaints.items[i].severity == COMPLAINT_ERROR)
+            complaint_print(&complaints.items[i], input_name(path), stderr);
+    return failure_set(failure, EXIT_CODE_BAD_BUNDLE, "%s is not a valid bundle; `fairvisor validate` shows the places",
+                       input_name(path));
+}
+
+bool input_load(const char *path, struct bundle **bundle, struct failure *failure)
+{
+    return input_load_at(path, moment_now().wall_ns / NANOSECONDS_PER_SECOND, bundle, failure);
 }

@@ -7,7 +7,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
+#include "policy/bundle.h"
 #include "shm/failure.h"
 #include "shm/slice.h"
 
@@ -24,6 +26,12 @@ static inline struct slice input_slice(const struct input *input)
 {
     return (struct slice){input->data, input->size};
 }
+
+/* Loads the bundle in PATH as it would be loaded now. On failure the complaints are on standard error. */
+bool input_load(const char *path, struct bundle **bundle, struct failure *failure);
+
+/* The same, as it was loaded at the wall-clock time NOW_S. */
+bool input_load_at(const char *path, int64_t now_s, struct bundle **bundle, struct failure *failure);
 
 /* PATH as messages name it. */
 const char *input_name(const char *path);

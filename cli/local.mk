@@ -4,6 +4,7 @@ bin_PROGRAMS += fairvisor
 fairvisor_SOURCES = \
 	cli/main.c \
 	cli/command.c cli/command.h \
+	cli/diff.c cli/diff.h \
 	cli/emit.c cli/emit.h \
 	cli/excerpt.c cli/excerpt.h \
 	cli/explain.c cli/explain.h \

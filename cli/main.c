@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/diff.h"
 #include "cli/explain.h"
 #include "cli/init.h"
 #include "cli/jwt.h"
@@ -30,6 +31,8 @@ static const struct command command_table[] = {
      "explain [-c FILE] [--bundle FILE] [--instance NAME] [--json]\n"
      "                         METHOD URI [-H 'NAME: VALUE']... [--client ADDRESS]",
      EXPLAIN_DETAILS, EXPLAIN_EXAMPLES},
+    {"diff", diff_run, "Tell what a new policy bundle demands otherwise than an old one.", "diff [--json] BEFORE AFTER",
+     DIFF_DETAILS, DIFF_EXAMPLES},
     {"jwt", jwt_run, "Verify a token and show what it says.",
      "jwt --keys FILE [--issuer TEXT] [--audience TEXT] [--leeway TIME]\n"
      "                     [--raw] [--json] [TOKEN|-]",

@@ -46,3 +46,7 @@ libpolicy_a_SOURCES += \
 	policy/jwks.c policy/jwks.h policy/jwks_key.c policy/jwks_key.h \
 	policy/jwt.c policy/jwt.h policy/jwt_faults.def policy/jwt_algorithm.c policy/jwt_algorithm.h \
 	policy/jwt_shape.c policy/jwt_shape.h
+
+# What one bundle demands otherwise than another.
+libpolicy_a_SOURCES += \
+	policy/difference.c policy/difference.h policy/difference_private.h policy/difference_policy.c policy/difference_rule.c

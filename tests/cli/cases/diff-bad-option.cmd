@@ -1,0 +1,1 @@
+fairvisor diff --jsn bundles/missing.json bundles/diff-after.json

@@ -1,0 +1,1 @@
+fairvisor diff --json bundles/diff-before.json bundles/diff-after.json

@@ -1,0 +1,1 @@
+fairvisor diff bundles/missing.json bundles/diff-after.json

@@ -1,0 +1,1 @@
+fairvisor diff bundles/diff-after.json - < bundles/diff-after.json

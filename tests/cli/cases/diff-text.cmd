@@ -1,0 +1,1 @@
+fairvisor diff bundles/diff-before.json bundles/diff-after.json
