@@ -38,7 +38,7 @@ libpolicy_a_SOURCES += \
 	policy/decide_money.c policy/decide_reserve.c policy/decide_counts.c policy/decide_notes.c \
 	policy/calendar.c policy/calendar.h policy/estimate.c policy/estimate.h \
 	policy/model.c policy/model.h policy/reservation.c policy/reservation.h \
-	policy/usage.c policy/usage.h \
+	policy/json_flow.c policy/json_flow.h policy/usage.c policy/usage.h policy/usage_reader.c policy/usage_reader.h \
 	policy/verdict.c policy/verdict.h policy/reasons.def
 
 # Tokens and the keys that verify them.

@@ -230,3 +230,12 @@ check_PROGRAMS += tests/worker/test_tokens
 TESTS += tests/worker/test_tokens
 tests_worker_test_tokens_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(CRYPTO_CFLAGS)
 tests_worker_test_tokens_LDADD = libworker.a libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)
+
+# What answers of models say of their usage.
+check_PROGRAMS += tests/policy/test_usage_reader
+TESTS += tests/policy/test_usage_reader
+EXTRA_DIST += tests/policy/usage
+tests_policy_test_usage_reader_SOURCES = tests/policy/test_usage_reader.c policy/decimal.c policy/json_flow.c \
+	policy/usage.c policy/usage_reader.c
+tests_policy_test_usage_reader_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_usage_reader_LDADD = $(CHECK_LIBS)

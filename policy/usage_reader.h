@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * What an answer of a model says of its usage, read as it passes: OpenAI chat completions, legacy completions, embeddings and Responses,
+ * Anthropic Messages, Mistral, Gemini; whole answers and the events of streams. Which of them it is shows in the answer.
+ *
+ * The text of the answer is measured on the way, for answers that never tell.
+ */
+#ifndef FAIRVISOR_POLICY_USAGE_READER_H
+#define FAIRVISOR_POLICY_USAGE_READER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "policy/estimate.h"
+#include "policy/json_flow.h"
+#include "policy/usage.h"
+
+enum usage_dialect {
+    USAGE_UNKNOWN,
+    USAGE_CHAT,        /* OpenAI chat completions and those who speak alike */
+    USAGE_COMPLETIONS, /* OpenAI legacy completions */
+    USAGE_RESPONSES,   /* OpenAI Responses */
+    USAGE_ANTHROPIC,
+    USAGE_GEMINI,
+};
+
+/* One row each in usage_reader.c; how they add up stands there. */
+enum usage_figure {
+    USAGE_PROMPT,
+    USAGE_INPUT,
+    USAGE_CACHED,
+    USAGE_CACHE_WRITE,
+    USAGE_CACHE_READ,
+    USAGE_COMPLETION,
+    USAGE_REASONING,
+    USAGE_TOTAL,
+    USAGE_CANDIDATES,
+    USAGE_THOUGHTS,
+    USAGE_TOOL_PROMPT,
+    USAGE_FIGURES
+};
+
+#define USAGE_TEXT_MAX 128
+
+struct usage_text {
+    size_t size;
+    char data[USAGE_TEXT_MAX];
+};
+
+struct usage_reader {
+    struct json_flow flow;
+    uint8_t places[JSON_FLOW_DEPTH + 1]; /* what each open container is */
+    uint8_t next;                        /* what the value behind a name is */
+    enum usage_dialect dialect;
+    uint32_t given; /* bit n: figure n was told */
+    int64_t figures[USAGE_FIGURES];
+    bool is_partial;      /* the completion so far was told, not the whole */
+    bool has_bad_figure;  /* a figure that is no count of tokens: ignored */
+    uint64_t text_bytes;  /* of the answer, so far */
+    struct usage_text model; /* that answered */
+    /* what the end of a stream that is cut must repeat */
+    struct usage_text id, type;
+    int64_t created, sequence, block;
+    uint64_t open_choices, ended_choices; /* bit n: choice n was seen, has ended */
+    int64_t choice;
+    /* of the JSON value at hand */
+    bool has_usage, has_choices, has_choice, has_error;
+};
+
+void usage_reader_init(struct usage_reader *reader);
+
+/* Another JSON value begins, as in the next event of a stream. What was read stays. */
+void usage_reader_begin(struct usage_reader *reader);
+void usage_reader_feed(struct usage_reader *reader, struct slice bytes);
+void usage_reader_end(struct usage_reader *reader);
+
+/* Tokens of the text so far, estimated. */
+int64_t usage_reader_counted(const struct usage_reader *reader);
+
+/* The usage as it was told, its parts no larger than their wholes (CLAMPED says whether they were). false when none was: then
+ * PROMPT and what was counted. */
+bool usage_reader_sum(const struct usage_reader *reader, int64_t prompt, struct usage *usage, bool *clamped);
+
+#endif
