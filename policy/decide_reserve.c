@@ -43,11 +43,22 @@ static void add_entry(const struct decision *decision, uint32_t index, struct re
     };
 }
 
+static bool is_any_settled(const struct decision *decision)
+{
+    for (uint32_t i = 0; i < decision->charge_count; i++)
+        if (decide_limits_roles[decision->decider->sources[i].role].is_settled)
+            return true;
+    return false;
+}
+
 void decide_reserve_write(const struct decision *decision, struct verdict *verdict)
 {
     struct decider *decider = decision->decider;
-    struct reservation reservation = {.count = 0};
+    struct reservation reservation;
 
+    if (!is_any_settled(decision))
+        return;
+    reservation.count = 0;
     for (uint32_t i = 0; i < decision->charge_count; i++)
         add_entry(decision, i, &reservation);
     if (reservation.count == 0)

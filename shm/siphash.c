@@ -54,33 +54,42 @@ void siphash_init(struct siphash *hash, const uint64_t key[2])
     hash->total = 0;
 }
 
-void siphash_update(struct siphash *hash, const void *data, size_t size)
+/* Up to seven bytes as the low end of a word. */
+static inline uint64_t little_endian_part(const unsigned char *bytes, size_t size)
 {
-    const unsigned char *bytes = data;
+    uint64_t word = 0;
+
+    for (size_t i = 0; i < size; i++)
+        word |= (uint64_t)bytes[i] << (8 * i);
+    return word;
+}
+
+/* Appends the SIZE low bytes of WORD (at most 8; the others are 0) to the bytes that are not absorbed yet. */
+static inline void push(struct siphash *hash, uint64_t word, unsigned size)
+{
     unsigned held = hash->total & 7;
 
     hash->total += size;
-    if (held == 0) {
-        for (; size >= 8; size -= 8, bytes += 8)
-            absorb(hash->v, little_endian_64(bytes));
-    }
-    for (; size > 0; size--) {
-        hash->tail |= (uint64_t)*bytes++ << (8 * held);
-        if (++held == 8) {
-            absorb(hash->v, hash->tail);
-            hash->tail = 0;
-            held = 0;
-        }
-    }
+    hash->tail |= word << (8 * held);
+    if (held + size < 8)
+        return;
+    absorb(hash->v, hash->tail);
+    hash->tail = held > 0 ? word >> (64 - 8 * held) : 0;
+}
+
+void siphash_update(struct siphash *hash, const void *data, size_t size)
+{
+    const unsigned char *bytes = data;
+
+    for (; size >= 8; size -= 8, bytes += 8)
+        push(hash, little_endian_64(bytes), 8);
+    if (size > 0)
+        push(hash, little_endian_part(bytes, size), (unsigned)size);
 }
 
 void siphash_update_value(struct siphash *hash, struct slice bytes)
 {
-    unsigned char length[8];
-
-    for (int i = 0; i < 8; i++)
-        length[i] = (unsigned char)((uint64_t)bytes.size >> (8 * i));
-    siphash_update(hash, length, sizeof(length));
+    push(hash, (uint64_t)bytes.size, 8);
     siphash_update(hash, bytes.data, bytes.size);
 }
 

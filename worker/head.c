@@ -10,6 +10,10 @@
 #define VERSION_SIZE      10 /* "HTTP/1.1" CR LF */
 #define LENGTH_MAX_DIGITS 18
 
+#define LOW_BITS       UINT64_C(0x0101010101010101)
+#define HIGH_BITS      UINT64_C(0x8080808080808080)
+#define EACH_BYTE(byte) (LOW_BITS * (byte))
+
 /* What a byte may be part of. */
 enum { NAME = 1, TARGET = 2, VALUE = 4, HOST = 8 };
 
@@ -66,12 +70,7 @@ static const struct slice field_names[HEAD_FIELD_COUNT] = {
 #undef FIELD
 };
 
-/* Lengths that some known field has, as bits. */
-static const uint32_t field_lengths = 0
-#define FIELD(symbol, name) | UINT32_C(1) << (sizeof(name) - 1)
-#include "worker/head_fields.def"
-#undef FIELD
-    ;
+/* ---- runs of bytes ---------------------------------------------------------------------------------------------- */
 
 static inline bool has_role(char byte, uint8_t role)
 {
@@ -83,6 +82,85 @@ static inline const char *skip_role(const char *at, const char *end, uint8_t rol
     while (at < end && has_role(*at, role))
         at++;
     return at;
+}
+
+/* Eight bytes as a number whose lowest byte is the first. */
+static inline uint64_t load_word(const char *at)
+{
+    uint64_t word;
+
+    memcpy(&word, at, sizeof(word));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
+    return word;
+}
+
+/* The functions below mark bytes of WORD with their high bit. Beyond the lowest mark there may be false ones. */
+
+static inline uint64_t mark_below(uint64_t word, unsigned char limit)
+{
+    return (word - EACH_BYTE(limit)) & ~word & HIGH_BITS;
+}
+
+static inline uint64_t mark_equal(uint64_t word, unsigned char byte)
+{
+    return mark_below(word ^ EACH_BYTE(byte), 1);
+}
+
+/* Exact in every byte. */
+static inline uint64_t mark_letters_and_hyphens(uint64_t word)
+{
+    uint64_t lower = (word | EACH_BYTE(0x20)) & ~HIGH_BITS;
+    uint64_t letters = (lower + EACH_BYTE(0x80 - 'a')) & ~(lower + EACH_BYTE(0x7f - 'z'));
+    uint64_t not_hyphen = ((word ^ EACH_BYTE('-')) & ~HIGH_BITS) + EACH_BYTE(0x7f);
+
+    return (letters | ~not_hyphen) & ~word & HIGH_BITS;
+}
+
+static inline size_t first_mark(uint64_t marks)
+{
+    return (size_t)__builtin_ctzll(marks) / 8;
+}
+
+/* The table decides; eight letters or hyphens, which most names consist of, are passed over at once. */
+static inline const char *skip_name(const char *at, const char *end)
+{
+    while (end - at >= 8) {
+        uint64_t others = mark_letters_and_hyphens(load_word(at)) ^ HIGH_BITS;
+
+        at += others ? first_mark(others) : 8;
+        if (others && !has_role(*at, NAME))
+            return at;
+        at += others ? 1 : 0;
+    }
+    return skip_role(at, end, NAME);
+}
+
+/* Likewise; only control bytes are looked up. */
+static inline const char *skip_value(const char *at, const char *end)
+{
+    while (end - at >= 8) {
+        uint64_t word = load_word(at), suspects = mark_below(word, ' ') | mark_equal(word, 0x7f);
+
+        at += suspects ? first_mark(suspects) : 8;
+        if (suspects && !has_role(*at, VALUE))
+            return at;
+        at += suspects ? 1 : 0;
+    }
+    return skip_role(at, end, VALUE);
+}
+
+/* Likewise; what is no visible ASCII ends it. */
+static inline const char *skip_target(const char *at, const char *end)
+{
+    for (; end - at >= 8; at += 8) {
+        uint64_t word = load_word(at), stops = mark_below(word, '!') | mark_equal(word, 0x7f) | (word & HIGH_BITS);
+
+        if (stops)
+            return at + first_mark(stops);
+    }
+    return skip_role(at, end, TARGET);
 }
 
 bool head_is_name_byte(unsigned char byte)
@@ -100,16 +178,22 @@ bool head_is_token(struct slice text)
     return text.size > 0 && skip_role(text.data, text.data + text.size, NAME) == text.data + text.size;
 }
 
+/* NAME has as many bytes as KNOWN. With SIZE a constant this is a few comparisons of words. */
+static inline bool is_known_name(const char *name, const char *known, size_t size)
+{
+    uint64_t difference = 0;
+    size_t i = 0;
+
+    for (; size - i >= 8; i += 8)
+        difference |= (load_word(name + i) | EACH_BYTE(0x20)) ^ load_word(known + i);
+    for (; i < size; i++)
+        difference |= (unsigned char)((name[i] | 0x20) ^ known[i]);
+    return difference == 0;
+}
+
 bool head_is_named(struct slice name, enum head_field field)
 {
-    const struct slice known = field_names[field];
-    unsigned char difference = 0;
-
-    if (name.size != known.size)
-        return false;
-    for (size_t i = 0; i < known.size; i++)
-        difference |= (unsigned char)((name.data[i] | 0x20) ^ known.data[i]);
-    return difference == 0;
+    return name.size == field_names[field].size && is_known_name(name.data, field_names[field].data, name.size);
 }
 
 bool head_has_token(struct slice value, struct slice token)
@@ -149,6 +233,11 @@ static enum head_result parse_version(const char **at, const char *end, struct h
     size_t given = (size_t)(end - *at) < VERSION_SIZE ? (size_t)(end - *at) : VERSION_SIZE;
     const char *version = *at;
 
+    if (given == VERSION_SIZE && memcmp(version, "HTTP/1.1\r\n", VERSION_SIZE) == 0) {
+        head->minor = 1;
+        *at += VERSION_SIZE;
+        return HEAD_COMPLETE;
+    }
     for (size_t i = 0; i < given; i++) {
         bool fits = shape[i] == '0' ? version[i] >= '0' && version[i] <= '9' : version[i] == shape[i];
 
@@ -245,7 +334,7 @@ static enum head_result parse_request_line(const char **at_r, const char *end, s
     if (*at != ' ' || at == start)
         return refuse(head, 400, "The request line must begin with a method and one space.");
     start = ++at;
-    at = skip_role(at, end, TARGET);
+    at = skip_target(at, end);
     head->target = (struct slice){start, (size_t)(at - start)};
     if (at == end)
         return HEAD_INCOMPLETE;
@@ -263,25 +352,33 @@ static enum head_result parse_request_line(const char **at_r, const char *end, s
 
 /* ---- fields ----------------------------------------------------------------------------------------------------- */
 
+/* The field that NAME is, HEAD_FIELD_COUNT when it is none. */
+static inline enum head_field find_field(struct slice name)
+{
+#define FIELD(symbol, text)                                                                          \
+    if (name.size == sizeof(text) - 1 && is_known_name(name.data, text, sizeof(text) - 1))           \
+        return HEAD_FIELD_##symbol;
+#include "worker/head_fields.def"
+#undef FIELD
+    return HEAD_FIELD_COUNT;
+}
+
 static void note_known_field(struct head *head, struct slice name)
 {
-    if (name.size >= 32 || !(field_lengths >> name.size & 1))
+    enum head_field field = find_field(name);
+
+    if (field == HEAD_FIELD_COUNT)
         return;
-    for (enum head_field field = 0; field < HEAD_FIELD_COUNT; field++) {
-        if (!head_is_named(name, field))
-            continue;
-        if (head->first[field])
-            head->repeated |= UINT32_C(1) << field;
-        else
-            head->first[field] = (uint16_t)head->field_count;
-        return;
-    }
+    if (head->first[field])
+        head->repeated |= UINT32_C(1) << field;
+    else
+        head->first[field] = (uint16_t)head->field_count;
 }
 
 static enum head_result parse_field(const char **at_r, const char *end, struct head *head)
 {
     const char *start = *at_r;
-    const char *at = skip_role(start, end, NAME);
+    const char *at = skip_name(start, end);
     struct fact_field *field = &head->fields[head->field_count];
     const char *stop;
 
@@ -296,7 +393,7 @@ static enum head_result parse_field(const char **at_r, const char *end, struct h
     while (at < end && (*at == ' ' || *at == '\t'))
         at++;
     start = at;
-    at = skip_role(at, end, VALUE);
+    at = skip_value(at, end);
     if (at == end)
         return HEAD_INCOMPLETE;
     if (*at != '\r')

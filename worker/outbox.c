@@ -66,20 +66,20 @@ bool outbox_grow(struct outbox *box, size_t more)
 void outbox_number(struct outbox *box, uint64_t number)
 {
     char digits[LONGEST_NUMBER];
-    size_t at = sizeof(digits);
+    char *at = digits + sizeof(digits);
 
     while (number >= 100) {
         at -= 2;
-        memcpy(digits + at, digit_pairs + number % 100 * 2, 2);
+        memcpy(at, digit_pairs + number % 100 * 2, 2);
         number /= 100;
     }
     if (number >= 10) {
         at -= 2;
-        memcpy(digits + at, digit_pairs + number * 2, 2);
+        memcpy(at, digit_pairs + number * 2, 2);
     } else {
-        digits[--at] = (char)('0' + number);
+        *--at = (char)('0' + number);
     }
-    outbox_add(box, (struct slice){digits + at, sizeof(digits) - at});
+    outbox_add(box, (struct slice){at, (size_t)(digits + sizeof(digits) - at)});
 }
 
 void outbox_json(struct outbox *box, struct slice text)
