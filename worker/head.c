@@ -178,16 +178,30 @@ bool head_is_token(struct slice text)
     return text.size > 0 && skip_role(text.data, text.data + text.size, NAME) == text.data + text.size;
 }
 
-/* NAME has as many bytes as KNOWN. With SIZE a constant this is a few comparisons of words. */
+static inline uint64_t differ_in_word(const char *name, const char *known)
+{
+    return (load_word(name) | EACH_BYTE(0x20)) ^ load_word(known);
+}
+
+static inline uint64_t differ_in_half(const char *name, const char *known)
+{
+    uint32_t a, b;
+
+    memcpy(&a, name, sizeof(a));
+    memcpy(&b, known, sizeof(b));
+    return (a | (uint32_t)EACH_BYTE(0x20)) ^ b;
+}
+
+/* NAME has as many bytes as KNOWN, at least 4. With SIZE a constant this is a few comparisons of words. */
 static inline bool is_known_name(const char *name, const char *known, size_t size)
 {
-    uint64_t difference = 0;
-    size_t i = 0;
+    uint64_t difference;
 
-    for (; size - i >= 8; i += 8)
-        difference |= (load_word(name + i) | EACH_BYTE(0x20)) ^ load_word(known + i);
-    for (; i < size; i++)
-        difference |= (unsigned char)((name[i] | 0x20) ^ known[i]);
+    if (size < 8)
+        return (differ_in_half(name, known) | differ_in_half(name + size - 4, known + size - 4)) == 0;
+    difference = differ_in_word(name + size - 8, known + size - 8);
+    for (size_t i = 0; i + 8 < size; i += 8)
+        difference |= differ_in_word(name + i, known + i);
     return difference == 0;
 }
 
