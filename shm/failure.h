@@ -11,6 +11,7 @@
 /* Exit codes: sysexits(3) where it has one. */
 enum exit_code {
     EXIT_CODE_OK = 0,
+    EXIT_CODE_REFUSED = 1, /* fairvisor(1): nothing is wrong with the order, but it could not be followed */
     EXIT_CODE_USAGE = 64,
     EXIT_CODE_BAD_BUNDLE = 65,
     EXIT_CODE_NO_INPUT = 66,

@@ -20,6 +20,9 @@ libshm_a_SOURCES += \
 # What the master hands to a worker.
 libshm_a_SOURCES += shm/sealed.c shm/sealed.h shm/handoff.c
 
+# What fairvisor(1) and the master say to each other.
+libshm_a_SOURCES += shm/door.c shm/door.h
+
 # The arena: cells in stripes, admission over them, counters, the snapshot.
 libshm_a_SOURCES += \
 	shm/siphash.c shm/siphash.h \
@@ -30,4 +33,5 @@ libshm_a_SOURCES += \
 	shm/admission.c shm/admission.h \
 	shm/counters.c shm/counters.h shm/counters.def \
 	shm/series.c shm/series.h \
-	shm/snapshot.c shm/snapshot.h
+	shm/snapshot.c shm/snapshot.h \
+	shm/correction.c shm/correction.h
