@@ -108,7 +108,7 @@ void decide_free(struct decider *decider)
 /* ---- kill switches ------------------------------------------------------------------------------------------------
  */
 
-static bool override_is_active(const struct override *override, struct moment now)
+bool decide_override_holds(const struct override *override, struct moment now)
 {
     return override->is_enabled && now.wall_ns / NANOSECONDS_PER_SECOND < override->expires_at;
 }
@@ -332,9 +332,9 @@ static void run(struct decision *decision, const struct facts *facts, struct ver
     struct decider *decider = decision->decider;
     const struct bundle *bundle = decider->bundle;
     const struct kill_switch *kill = find_kill_switch(decision);
-    bool shadows_all = override_is_active(&bundle->global_shadow, decision->now);
+    bool shadows_all = decide_override_holds(&bundle->global_shadow, decision->now);
 
-    if (kill && override_is_active(&bundle->kill_switch_override, decision->now)) {
+    if (kill && decide_override_holds(&bundle->kill_switch_override, decision->now)) {
         decide_counts_one(decision, COUNTER_kill_switch_overridden);
     } else if (kill) {
         decide_counts_one(decision, COUNTER_kill_switch_rejects);

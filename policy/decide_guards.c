@@ -151,14 +151,22 @@ static struct cell_limit breaker_limit(const struct policy *policy)
         .kind = CELL_BREAKER, .capacity = policy->breaker.threshold, .length_ns = policy->breaker.open_ns};
 }
 
+void decide_guards_breaker(struct decision *decision, const struct policy *policy, bool is_shadow, struct siphash *hash,
+                           struct cell_limit *limit)
+{
+    *limit = breaker_limit(policy);
+    *hash = state_of(decision, policy, is_shadow);
+    if (policy->breaker.is_per_identity)
+        hash_identity(decision, policy, hash);
+}
+
 static void add_breaker(struct decision *decision, const struct policy *policy, bool is_shadow, uint32_t group,
                         int64_t spent)
 {
-    struct cell_limit limit = breaker_limit(policy);
-    struct siphash hash = state_of(decision, policy, is_shadow);
+    struct cell_limit limit;
+    struct siphash hash;
 
-    if (policy->breaker.is_per_identity)
-        hash_identity(decision, policy, &hash);
+    decide_guards_breaker(decision, policy, is_shadow, &hash, &limit);
     add_guard(decision, policy, group, CHARGE_BREAKER, &hash, &limit, spent);
     decision->decider->sources[decision->charge_count - 1].window_ns = MINUTE_NS;
 }

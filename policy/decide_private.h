@@ -107,6 +107,10 @@ struct decision {
     void *context;
 };
 
+/* ---- decide.c ------------------------------------------------------------------------------------------------------ */
+
+bool decide_override_holds(const struct override *override, struct moment now);
+
 /* ---- decide_prepare.c --------------------------------------------------------------------------------------------- */
 
 bool decide_prepare(struct decider *decider);
@@ -119,6 +123,13 @@ size_t decide_prepare_most(const struct bundle *bundle);
 /* Rules of a policy and, last, its fallback. */
 uint32_t decide_rules_count(const struct policy *policy);
 const struct rule *decide_rules_at(const struct policy *policy, uint32_t index);
+
+/* Hashes the values of the rule's keys behind its identity. false when a key is missing; every missing one is counted. */
+bool decide_rules_hash(struct decision *decision, const struct policy *policy, const struct rule *rule,
+                       struct siphash *hash);
+
+/* In their place, for requests that lack a key of a rule with on_missing: share. */
+void decide_rules_hash_shared(struct siphash *hash);
 
 /* Turns what POLICY demands of this request into charges of the decision. */
 void decide_rules_collect(struct decision *decision, const struct policy *policy, bool is_shadow);
@@ -161,6 +172,10 @@ bool decide_money_used(const struct decider *decider, const struct usage *usage,
 /* Appends the charges of loop detection and circuit breaker. SPENT is the largest cost among the rules that apply. */
 void decide_guards_add(struct decision *decision, const struct policy *policy, bool is_shadow, uint32_t group,
                        int64_t spent);
+
+/* Hash and limit of POLICY's breaker for who the request is from. */
+void decide_guards_breaker(struct decision *decision, const struct policy *policy, bool is_shadow, struct siphash *hash,
+                           struct cell_limit *limit);
 
 /* ---- decide_reserve.c --------------------------------------------------------------------------------------------- */
 

@@ -29,9 +29,8 @@ static bool conditions_hold(struct decision *decision, const struct policy *poli
     return true;
 }
 
-/* Hashes the values of the rule's keys behind its identity. false when a key is missing; every missing one is counted. */
-static bool hash_keys(struct decision *decision, const struct policy *policy, const struct rule *rule,
-                      struct siphash *hash)
+bool decide_rules_hash(struct decision *decision, const struct policy *policy, const struct rule *rule,
+                       struct siphash *hash)
 {
     bool is_complete = true;
 
@@ -47,6 +46,11 @@ static bool hash_keys(struct decision *decision, const struct policy *policy, co
         siphash_update_value(hash, value);
     }
     return is_complete;
+}
+
+void decide_rules_hash_shared(struct siphash *hash)
+{
+    siphash_update(hash, "shared", sizeof("shared"));
 }
 
 struct charge *decide_rules_charge(struct decision *decision, const struct charge_source *source, uint32_t group,
@@ -83,7 +87,7 @@ static bool collect_rule(struct decision *decision, struct charge_source *source
 
     if (!conditions_hold(decision, source->policy, source->rule))
         return false;
-    if (!hash_keys(decision, source->policy, source->rule, &hash)) {
+    if (!decide_rules_hash(decision, source->policy, source->rule, &hash)) {
         switch (source->rule->on_missing) {
         case ON_MISSING_SKIP:
             decide_notes_step(decision, DECIDE_RULE_SKIPPED, source->policy, source->rule, is_shadow);
@@ -94,7 +98,7 @@ static bool collect_rule(struct decision *decision, struct charge_source *source
         case ON_MISSING_SHARE:
             decide_notes_step(decision, DECIDE_RULE_SHARED, source->policy, source->rule, is_shadow);
             hash = is_shadow ? prepared->shadow : prepared->enforced;
-            siphash_update(&hash, "shared", sizeof("shared"));
+            decide_rules_hash_shared(&hash);
             break;
         }
     }

@@ -247,3 +247,9 @@ bool descriptor_value(struct descriptor_cache *cache, uint32_t descriptor, struc
     *value = entry->value;
     return entry->is_present;
 }
+
+void descriptor_cache_set(struct descriptor_cache *cache, uint32_t descriptor, struct slice value)
+{
+    cache->entries[descriptor] =
+        (struct descriptor_entry){.request = cache->request, .is_present = value.size > 0, .value = value};
+}

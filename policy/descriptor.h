@@ -44,4 +44,8 @@ void descriptor_cache_begin(struct descriptor_cache *cache, const struct facts *
  * counts, both name and value percent-decoded. The slice lives until the next descriptor_cache_begin. */
 bool descriptor_value(struct descriptor_cache *cache, uint32_t descriptor, struct slice *value);
 
+/* Answers for the request at hand in the place of its facts: for those who know who it is from, but have no request. An
+ * empty VALUE is absent. The slice must live until the next descriptor_cache_begin. */
+void descriptor_cache_set(struct descriptor_cache *cache, uint32_t descriptor, struct slice value);
+
 #endif
