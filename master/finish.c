@@ -66,6 +66,7 @@ void finish_service(struct master *master)
         snapshots_cancel(&master->snapshots);
     else
         notify_stopping();
+    admin_close(&master->admin, is_handed_over);
     end_workers(master);
     if (!is_handed_over) {
         keep_counters(master);

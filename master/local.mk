@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
 sbin_PROGRAMS += fairvisord
 fairvisord_SOURCES = \
+	master/admin.c master/admin.h \
+	master/amend.c master/amend.h \
 	master/bind.c master/bind.h \
 	master/check.c master/check.h \
 	master/configure.c master/configure.h \

@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "master/admin.h"
 #include "master/crew.h"
 #include "master/generation.h"
 #include "master/listeners.h"
@@ -55,6 +56,7 @@ struct master {
     uint32_t next_generation; /* number of the next one; never used twice, also when it fails */
     struct crew crew;
     struct snapshots snapshots;
+    struct admin admin;
     struct upgrade upgrade;
     struct arena_status status;
 

@@ -197,6 +197,16 @@ static void say_started(const struct master *master, const struct letter *letter
     log_line(LOG_LEVEL_NOTICE, "fairvisord %s %s: %s", PACKAGE_VERSION, letter ? "has taken over" : "is ready", state);
 }
 
+/* To serve matters more than to be told things. */
+static void open_door(struct master *master)
+{
+    struct failure failure;
+
+    if (!admin_open(&master->admin, &failure))
+        log_line(LOG_LEVEL_ERROR, "%s; nothing can be changed with fairvisor(1) until this is repaired and the service "
+                 "is restarted", failure.sentence);
+}
+
 /* From here on others know of us. */
 static bool announce(struct master *master, const struct letter *letter, struct failure *failure)
 {
@@ -210,6 +220,7 @@ static bool announce(struct master *master, const struct letter *letter, struct 
         return failure_set_errno(failure, EXIT_CODE_PIDFILE, "the lock file in %s could not be written",
                                  settings->runtime_dir);
     }
+    open_door(master);
     master->status.master_pid = getpid();
     master->status.started_at_ns = moment_now().wall_ns;
     master->status.last_reload_ns = master->serving.loaded_at_ns;
@@ -234,6 +245,7 @@ bool start_service(struct master *master, const struct settings *settings, const
     if (!loop_init(&master->loop, master_on_signal, master, failure) ||
         !logsink_init(&master->logsink, &master->loop, failure))
         return false;
+    admin_init(&master->admin, master);
     look_around(&start);
     if (privileges_find(settings, &master->privileges, failure) &&
         load_first_generation(master, settings, start.first_generation, failure) && folders_make(settings, failure) &&

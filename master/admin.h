@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * The master's door (door.h): who may come in, what is done for him, and that nobody there can hold the master up.
+ *
+ * Who may: the users that may signal the master, which are his own and root. The socket's mode keeps others from
+ * connecting, and the kernel's word on who did is asked again (SO_PEERCRED). So the door gives nobody a right that
+ * kill(2) and a text editor would not.
+ *
+ * A visitor is read from once, answered once, and sent away; all without blocking. He has ADMIN_READ_NS for his
+ * request. When all places are taken, further ones wait in the kernel's queue.
+ */
+#ifndef FAIRVISOR_MASTER_ADMIN_H
+#define FAIRVISOR_MASTER_ADMIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "master/amend.h"
+#include "shm/door.h"
+#include "shm/failure.h"
+#include "shm/moment.h"
+
+#define ADMIN_MAX_VISITORS 8
+#define ADMIN_READ_NS      (5 * NANOSECONDS_PER_SECOND)
+
+struct master;
+
+struct admin_visitor {
+    struct admin *admin;
+    int fd; /* -1: a free place */
+    struct ucred who;
+    int64_t deadline_ns; /* boot clock: gone by then; LOOP_NEVER while we are at work for him */
+    struct amend amend;
+    struct door_request request;
+};
+
+struct admin {
+    struct master *master;
+    int fd; /* -1: closed */
+    bool is_watched;
+    char path[SETTINGS_UNIX_SIZE];
+    struct admin_visitor visitors[ADMIN_MAX_VISITORS];
+};
+
+/* Puts ADMIN in the state "closed" and on the master's clock. */
+void admin_init(struct admin *admin, struct master *master);
+
+/* Opens the door in the runtime folder, in the place of one that an earlier master left behind or still has. */
+bool admin_open(struct admin *admin, struct failure *failure);
+
+/* Closes it. KEEPS_NAME when another master has a door of that name by now. */
+void admin_close(struct admin *admin, bool keeps_name);
+
+#endif
