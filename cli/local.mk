@@ -12,8 +12,11 @@ fairvisor_SOURCES = \
 	cli/input.c cli/input.h \
 	cli/instance.c cli/instance.h \
 	cli/jwt.c cli/jwt.h \
+	cli/keys.c cli/keys.h \
+	cli/loaded.c cli/loaded.h \
 	cli/lookup.c cli/lookup.h \
 	cli/narrate.c cli/narrate.h \
+	cli/order.c cli/order.h \
 	cli/question.c cli/question.h \
 	cli/status.c cli/status.h \
 	cli/validate.c cli/validate.h

@@ -13,6 +13,7 @@
 #include "cli/explain.h"
 #include "cli/init.h"
 #include "cli/jwt.h"
+#include "cli/keys.h"
 #include "cli/status.h"
 #include "cli/validate.h"
 #include "shm/near.h"
@@ -37,6 +38,10 @@ static const struct command command_table[] = {
      "jwt --keys FILE [--issuer TEXT] [--audience TEXT] [--leeway TIME]\n"
      "                     [--raw] [--json] [TOKEN|-]",
      JWT_DETAILS, JWT_EXAMPLES},
+    {"keys", keys_run, "Look at the limits of one identity, and set them right.",
+     "keys get|reset|grant [--policy ID] [--rule NAME] [--amount NUMBER]\n"
+     "                      [--reason TEXT] [-c FILE] [--instance NAME] [--json] [KEY=VALUE]...",
+     KEYS_DETAILS, KEYS_EXAMPLES},
     {"version", run_version, "Print the version.", "version", "", "  fairvisor version\n"},
     {"help", run_help, "Print this overview, or what one command does.", "help [COMMAND]", "",
      "  fairvisor help\n  fairvisor help validate\n"},

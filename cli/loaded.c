@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * configure -> open -> load: see loaded.h.
+ */
+#include "cli/loaded.h"
+
+#include "cli/input.h"
+#include "policy/load.h"
+
+static bool check_running(const struct instance *instance, struct failure *failure)
+{
+    const char *name = instance->settings.instance;
+
+    if (instance->is_running)
+        return true;
+    if (instance->has_arena || instance->failure.code == EXIT_CODE_NO_INPUT)
+        return failure_set(failure, EXIT_CODE_NOT_RUNNING, "instance %s is not running", name);
+    return failure_set(failure, instance->failure.code, "%s%s", instance->failure.sentence,
+                       instance->failure.code == EXIT_CODE_PERMISSION ? "; run this as root or as the workers' user"
+                                                                      : "");
+}
+
+struct bundle *loaded_open(struct instance *instance, const char *config, const char *name, struct failure *failure)
+{
+    static struct complaint_list complaints;
+    char path[SETTINGS_PATH_SIZE];
+    struct bundle *bundle = NULL;
+    struct input input = {.data = NULL};
+
+    if (!instance_configure(instance, config, name, failure))
+        return NULL;
+    instance_open(instance);
+    if (!check_running(instance, failure))
+        return NULL;
+    if (!instance_bundle_path(instance, path))
+        failure_set(failure, EXIT_CODE_BAD_CONFIG, "runtime_dir is too long for a file in it");
+    else if (input_read(path, &input, failure)) {
+        /* It may have expired since it was loaded, and is in force all the same. */
+        bundle = load_bundle(input_slice(&input), instance->status.loaded_at_ns / NANOSECONDS_PER_SECOND, &complaints);
+        if (!bundle)
+            failure_set(failure, EXIT_CODE_BAD_BUNDLE, "%s, the copy of the loaded policy, cannot be used", path);
+    }
+    input_free(&input);
+    return bundle;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * connect -> one request -> one reply: see order.h.
+ */
+#include "cli/order.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define CONNECT_SECONDS 10
+#define ANSWER_MS       150000 /* longer than the master takes for anything */
+
+bool order_set_text(char *to, size_t size, struct slice text, const char *what, struct failure *failure)
+{
+    if (text.size >= size || (text.size > 0 && memchr(text.data, '\0', text.size)))
+        return failure_set(failure, EXIT_CODE_USAGE, "%s is longer than %zu bytes", what, size - 1);
+    if (text.size > 0)
+        memcpy(to, text.data, text.size);
+    to[text.size] = '\0';
+    return true;
+}
+
+static bool refuse_connection(const struct settings *settings, const char *path, struct failure *failure)
+{
+    const char *hint = geteuid() == 0 ? "" : "; an instance that root started is reached as root";
+
+    if (errno == EACCES || errno == EPERM)
+        return failure_set(failure, EXIT_CODE_PERMISSION,
+                           "you may not give orders to instance %s (%s): run this as root, or as the user that started "
+                           "it", settings->instance, path);
+    if (errno == ENOENT || errno == ECONNREFUSED)
+        return failure_set(failure, EXIT_CODE_NOT_RUNNING, "instance %s is not running: nobody answers at %s%s",
+                           settings->instance, path, hint);
+    if (errno == EAGAIN)
+        return failure_set(failure, EXIT_CODE_OS, "the master of instance %s has no time: too many orders wait at %s",
+                           settings->instance, path);
+    return failure_set_errno(failure, EXIT_CODE_OS, "the master of instance %s cannot be reached at %s",
+                             settings->instance, path);
+}
+
+static int open_door(const struct settings *settings, struct failure *failure)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct timeval patience = {.tv_sec = CONNECT_SECONDS};
+    int fd;
+
+    if (!door_path(settings, address.sun_path)) {
+        failure_set(failure, EXIT_CODE_BAD_CONFIG, "runtime_dir %s is too long for a socket in it",
+                    settings->runtime_dir);
+        return -1;
+    }
+    fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) == 0 &&
+        connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
+        return fd;
+    refuse_connection(settings, address.sun_path, failure);
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+static bool judge(const struct door_reply *reply, ssize_t got, struct failure *failure)
+{
+    if (got < (ssize_t)offsetof(struct door_reply, changed) || reply->magic != DOOR_MAGIC ||
+        !memchr(reply->sentence, '\0', sizeof(reply->sentence)))
+        return failure_set(failure, EXIT_CODE_OS,
+                           "the service ended the conversation, or is of another version: see its log");
+    if (reply->code != EXIT_CODE_OK)
+        return failure_set(failure, (enum exit_code)reply->code, "%s", reply->sentence);
+    if (reply->version != DOOR_VERSION || got != (ssize_t)sizeof(*reply))
+        return failure_set(failure, EXIT_CODE_OS, "the running service is of another version");
+    return true;
+}
+
+static bool talk(int fd, struct door_request *request, struct door_reply *reply, struct failure *failure)
+{
+    struct pollfd answer = {.fd = fd, .events = POLLIN};
+
+    request->magic = DOOR_MAGIC;
+    request->version = DOOR_VERSION;
+    request->size = sizeof(*request);
+    if (send(fd, request, sizeof(*request), MSG_NOSIGNAL) != (ssize_t)sizeof(*request))
+        return failure_set_errno(failure, EXIT_CODE_OS, "the order could not be sent");
+    if (poll(&answer, 1, ANSWER_MS) != 1)
+        return failure_set(failure, EXIT_CODE_OS, "the service does not answer: see its log");
+    return judge(reply, recv(fd, reply, sizeof(*reply), 0), failure);
+}
+
+bool order_send(const struct settings *settings, struct door_request *request, struct door_reply *reply,
+                struct failure *failure)
+{
+    int fd = open_door(settings, failure);
+    bool is_done;
+
+    *reply = (struct door_reply){.code = EXIT_CODE_OK};
+    if (fd < 0)
+        return false;
+    is_done = talk(fd, request, reply, failure);
+    close(fd);
+    return is_done;
+}

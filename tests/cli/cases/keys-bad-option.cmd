@@ -1,0 +1,1 @@
+fairvisor keys get --reson x

@@ -1,0 +1,1 @@
+fairvisor keys get header:x-api-key

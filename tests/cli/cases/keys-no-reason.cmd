@@ -1,0 +1,1 @@
+fairvisor keys reset header:x-api-key=1

@@ -1,0 +1,1 @@
+fairvisor keys get hedder:x-api-key=1
