@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The master's door: `fairvisor keys`, who may come in, and that a hostile visitor can't hurt."""
+
+import json
+import os
+import resource
+import signal
+import socket
+import stat
+import struct
+import subprocess
+
+import harness
+
+NEGLIGIBLE = 0.000001
+MAGIC, VERSION = 0x66766430, 1
+VISITORS = 8  # that the master has places for
+READ_SECONDS = 5
+
+
+def door_of(edge):
+    return os.path.join(edge.settings["runtime_dir"], f"{edge.name}.door")
+
+
+def visit(edge):
+    visitor = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    visitor.connect(door_of(edge))
+    visitor.settimeout(20)
+    return visitor
+
+
+def reply_of(visitor):
+    """(code, sentence) of the master's reply; None when it sent us away without one."""
+    data = visitor.recv(65536)
+    if not data:
+        return None
+    magic, _version, _size, code = struct.unpack_from("=IIII", data)
+    assert magic == MAGIC, data[:16]
+    return code, data[16:16 + 1024].split(b"\0")[0].decode()
+
+
+def policy(rules, **spec):
+    bundle = harness.one_rule()
+    bundle["policies"][0]["spec"].update(rules=rules, **spec)
+    return bundle
+
+
+def header_key(value):
+    return {"X-Key": value}
+
+
+class TestKeys(harness.TestCase):
+    def keys(self, edge, *arguments, code=0):
+        done = edge.cli("keys", arguments[0], "-c", edge.config_file, *arguments[1:])
+        self.assertEqual(done.returncode, code, (arguments, done.stdout, done.stderr))
+        return done
+
+    def limits(self, edge, *pairs):
+        return json.loads(self.keys(edge, "get", "--json", *pairs).stdout)["limits"]
+
+    def ask(self, edge, key, count=1, **more):
+        return [edge.decide("GET", "/api", headers=header_key(key), **more).status for _ in range(count)]
+
+    def test_reset_and_grant(self):
+        """The figures are those of the engine to the millionth; only the one identity is changed."""
+        edge = self.start_edge(policy([harness.token_bucket("per-key", NEGLIGIBLE, 5, ["header:X-Key"])]))
+        for key in ("alice", "bob"):
+            self.assertEqual(self.ask(edge, key, 6), [200] * 5 + [429])
+        limit, = self.limits(edge, "header:X-KEY=alice")
+        self.assertEqual((limit["capacity"], limit["rule"], limit["limit"], limit["shadow"]),
+                         (5, "per-key", "rate", False))
+        self.assertAlmostEqual(limit["spent"], 5, delta=0.001)
+        done = self.keys(edge, "grant", "--amount", "2", "--reason", "goodwill", "header:x-key=alice")
+        self.assertEqual(done.stdout, "given back: 2, limits changed: 1\n")
+        self.assertEqual(self.ask(edge, "alice", 3), [200, 200, 429])
+        self.keys(edge, "reset", "--reason", "ticket 812", "header:x-key=alice")
+        self.assertEqual(self.ask(edge, "alice", 6), [200] * 5 + [429])
+        self.assertEqual(self.ask(edge, "bob"), [429])
+        edge.wait_log(rf"keys grant of 2 by user {os.geteuid()} \(process \d+\): header:x-key=alice; 1 limits changed; "
+                      "because: goodwill")
+        edge.wait_log("keys reset by user .* header:x-key=alice; 1 limits changed; because: ticket 812")
+        done = self.keys(edge, "grant", "--amount", "99", "--reason", "all of it", "--json", "header:x-key=bob")
+        self.assertLessEqual(json.loads(done.stdout)["amount"], 5)
+        self.assertEqual(self.ask(edge, "bob", 6), [200] * 5 + [429])
+
+    def test_breaker_without_end(self):
+        """auto_reset_after_minutes 0: only by hand."""
+        breaker = {"enabled": True, "spend_rate_threshold_per_minute": 3, "action": "reject",
+                   "auto_reset_after_minutes": 0}
+        edge = self.start_edge(policy([harness.token_bucket("per-key", 1000, 1000, ["header:X-Key"])],
+                                      circuit_breaker=breaker))
+        for key in ("mallory", "alice"):
+            self.assertEqual(self.ask(edge, key, 5), [200] * 3 + [429] * 2)
+        opened = self.limits(edge, "header:x-key=mallory")[-1]
+        self.assertEqual((opened["limit"], opened["open"]), ("breaker", True))
+        self.assertIn("until it is reset by hand", self.keys(edge, "get", "header:x-key=mallory").stdout)
+        self.keys(edge, "reset", "--reason", "loop fixed", "header:x-key=mallory")
+        self.assertEqual(self.limits(edge, "header:x-key=mallory")[-1]["open"], False)
+        self.assertEqual(self.ask(edge, "mallory", 4), [200] * 3 + [429])
+        self.assertEqual(self.ask(edge, "alice"), [429], "somebody else's breaker was closed")
+
+    def test_shared_and_several(self):
+        budget = {"name": "money", "limit_keys": ["header:X-Key"], "algorithm": "cost_based",
+                  "algorithm_config": {"budget": 10, "period": "1d", "cost_key": "fixed", "fixed_cost": 2.5,
+                                       "staged_actions": [{"threshold_percent": 100, "action": "reject"}]}}
+        flight = {"name": "flight", "limit_keys": ["header:X-Key"], "algorithm": "concurrency",
+                  "algorithm_config": {"max_in_flight": 50, "ttl_seconds": 60}}
+        edge = self.start_edge(policy([harness.token_bucket("all", NEGLIGIBLE, 6, []),
+                                       harness.token_bucket("per-key", NEGLIGIBLE, 5, ["header:X-Key"]), budget, flight]))
+        self.ask(edge, "alice", 3)
+        limits = {limit["rule"]: limit for limit in self.limits(edge, "header:x-key=alice")}
+        self.assertEqual(sorted(limits), ["flight", "money", "per-key"])
+        self.assertEqual((limits["money"]["spent"], limits["money"]["remaining"]), (7.5, 2.5))
+        self.assertEqual(limits["flight"]["spent"], 3)
+        several = self.keys(edge, "grant", "--amount", "1", "--reason", "x", "header:x-key=alice", code=64)
+        self.assertIn("--rule", several.stderr)
+        self.keys(edge, "grant", "--amount", "2.5", "--reason", "x", "--rule", "money", "header:x-key=alice")
+        self.keys(edge, "grant", "--amount", "1", "--reason", "x", "--rule", "flight", "header:x-key=alice", code=1)
+        limits = {limit["rule"]: limit for limit in self.limits(edge, "header:x-key=alice")}
+        self.assertEqual((limits["money"]["spent"], limits["flight"]["spent"]), (5, 3))
+        shared, = self.limits(edge)
+        self.assertEqual(shared["rule"], "all")
+        self.ask(edge, "carol", 3)
+        self.assertEqual(self.ask(edge, "dave"), [429])
+        self.keys(edge, "reset", "--reason", "x", "--policy", "demo-rate-limit")
+        self.assertEqual(self.ask(edge, "dave"), [200])
+
+    def test_bad_use(self):
+        """Each mistake gets one sentence and its documented exit code."""
+        edge = self.start_edge(policy([harness.token_bucket("per-key", 1, 5, ["header:X-Key"])]))
+        for arguments, code, part in (
+                (["get", "header:x-kye=1"], 64, "asks for header:x-kye"),
+                (["get", "hedder:x=1"], 64, "did you mean"),
+                (["get", "nonsense"], 64, "KEY=VALUE"),
+                (["get", "ip:address=nonsense"], 64, "not an IPv4 or IPv6 address"),
+                (["get", "ip:address=10.0.0.1"], 1, "no limit"),
+                (["reset", "header:x-key=1"], 64, "--reason"),
+                (["reset", "--reason", "x"], 64, "--policy"),
+                (["reset", "--reason", "x" * 300, "header:x-key=1"], 64, "longer than"),
+                (["grant", "--reason", "x", "header:x-key=1"], 64, "--amount"),
+                (["grant", "--reason", "x", "--amount", "-1", "header:x-key=1"], 64, "greater than 0"),
+                (["grant", "--reason", "x", "--amount", "0.0000001", "header:x-key=1"], 64, "decimal places")):
+            with self.subTest(arguments=arguments):
+                self.assertIn(part, self.keys(edge, *arguments, code=code).stderr)
+        edge.stop()
+        self.assertIn("not running", self.keys(edge, "get", "header:x-key=1", code=69).stderr)
+        self.assertIn("not running", self.keys(edge, "reset", "--reason", "x", "header:x-key=1", code=69).stderr)
+
+    def test_killed_master(self):
+        """A door that nobody stands behind any more."""
+        edge = self.start_edge(policy([harness.token_bucket("per-key", 1, 5, ["header:X-Key"])]))
+        edge.kill_everything()
+        self.assertTrue(os.path.exists(door_of(edge)))
+        self.assertIn("not running", self.keys(edge, "reset", "--reason", "x", "header:x-key=1", code=69).stderr)
+        edge.start()
+        self.keys(edge, "reset", "--reason", "x", "header:x-key=1")
+
+    def test_reset_under_load(self):
+        """A reset is one more full budget, not one request more or less, whatever goes on meanwhile."""
+        burst, resets = 1000, harness.full_or_short(50, 5)
+        edge = self.start_edge(policy([harness.token_bucket("all", NEGLIGIBLE, burst, [])]), workers=4)
+        load = self.load(edge.address, "--path", "/v1/decision", "--header", "X-Original-Method: GET", "--header",
+                         "X-Original-URI: /", "--expect", "200,429", "--duration-ms", 600_000, "--connections", 16)
+        for _ in range(resets):
+            harness.wait_until(lambda: self.limits(edge)[0]["remaining"] < 1, "the budget to be spent")
+            self.keys(edge, "reset", "--reason", "load", "--policy", "demo-rate-limit")
+        harness.wait_until(lambda: self.limits(edge)[0]["remaining"] < 1, "the budget to be spent")
+        result = load.finish()
+        self.assertEqual((result["failed"], harness.statuses(result)[200]), (0, burst * (resets + 1)), result)
+
+
+class TestDoor(harness.TestCase):
+    def edge(self, **more):
+        return self.start_edge(policy([harness.token_bucket("per-key", NEGLIGIBLE, 5, ["header:X-Key"])]), **more)
+
+    def check_serves(self, edge):
+        """The door opens, and the master does all else it does."""
+        done = edge.cli("keys", "reset", "-c", edge.config_file, "--reason", "x", "header:x-key=1")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        edge.reload()
+
+    def test_mode(self):
+        edge = self.edge()
+        facts = os.stat(door_of(edge))
+        self.assertEqual((stat.S_ISSOCK(facts.st_mode), stat.S_IMODE(facts.st_mode), facts.st_uid),
+                         (True, 0o600, os.geteuid()))
+        edge.stop()
+        self.assertFalse(os.path.exists(door_of(edge)))
+
+    def test_strangers(self):
+        """Who may not signal the master may not come in, not even when somebody opens the mode of the socket."""
+        if not harness.IS_ROOT:
+            return  # there is nobody we could become
+        edge = self.edge()
+        os.chmod(edge.settings["runtime_dir"], 0o755)
+        program = ("import socket, sys; s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.connect(sys.argv[1]); "
+                   "print(len(s.recv(10)))")
+        command = ["/usr/bin/python3", "-c", program, door_of(edge)]
+        closed = subprocess.run(command, user="nobody", group="nogroup", extra_groups=[], capture_output=True, text=True)
+        self.assertIn("PermissionError", closed.stderr)
+        os.chmod(door_of(edge), 0o666)
+        opened = subprocess.run(command, user="nobody", group="nogroup", extra_groups=[], capture_output=True, text=True)
+        self.assertEqual(opened.stdout, "0\n", opened.stderr)
+        self.check_serves(edge)
+
+    def test_garbage(self):
+        """Nothing that can be sent does anything."""
+        edge = self.edge()
+        before, descriptors = edge.workers(), len(os.listdir(f"/proc/{edge.pid}/fd"))
+        for data in (b"x", b"\0" * 12, b"GET / HTTP/1.1\r\n\r\n", os.urandom(100), os.urandom(60000), b"\xff" * 30000):
+            with visit(edge) as visitor:
+                visitor.send(data)
+                self.assertIsNone(reply_of(visitor), data[:20])
+        for version, size, rest in ((VERSION, 4, b""), (VERSION, 12, b""), (VERSION + 1, 100, b"\0" * 88),
+                                    (VERSION, 0xffffffff, b"\xff" * 40000)):
+            with visit(edge) as visitor:
+                visitor.send(struct.pack("=III", MAGIC, version, size) + rest)
+                code, sentence = reply_of(visitor)
+                self.assertIn("different versions", sentence)
+        with visit(edge) as visitor:  # the size of ours, and nothing but ones behind it
+            size = self.request_size(edge)
+            visitor.send(struct.pack("=III", MAGIC, VERSION, size) + b"\xff" * (size - 12))
+            self.assertEqual(reply_of(visitor), (64, "the request is malformed"))
+            visitor.close()
+        with visit(edge) as visitor:  # half of one, and one that goes on
+            visitor.send(struct.pack("=III", MAGIC, VERSION, size) + b"\0" * 1000)
+            self.assertEqual(reply_of(visitor), (64, "the request is malformed"))
+        with visit(edge) as visitor:
+            visitor.send(struct.pack("=III", MAGIC, VERSION, size) + b"\0" * size)
+            self.assertEqual(reply_of(visitor), (64, "the request is malformed"))
+        with visit(edge) as visitor:  # descriptors that nobody asked for
+            socket.send_fds(visitor, [struct.pack("=III", MAGIC, VERSION, size) + b"\0" * (size - 12)],
+                            [0, 1, 2] * 20)
+            self.assertEqual(reply_of(visitor), (0, ""))
+        harness.wait_until(lambda: len(os.listdir(f"/proc/{edge.pid}/fd")) <= descriptors, "descriptors to be closed")
+        self.assertEqual(edge.workers(), before)
+        self.check_serves(edge)
+
+    def request_size(self, edge):
+        """What the master takes for a whole request: the only size that it does not find foreign."""
+        for size in range(12, 65536, 4):
+            with visit(edge) as visitor:
+                visitor.send(struct.pack("=III", MAGIC, VERSION, size))
+                if "different versions" not in reply_of(visitor)[1]:
+                    return size
+        raise AssertionError("no size is taken")
+
+    def test_silent_visitors(self):
+        """As many as there are places say nothing; the next one is served when their time is over, the service never
+        stops, and the master sleeps meanwhile."""
+        edge = self.edge()
+        visitors = [visit(edge) for _ in range(VISITORS)]
+        before = harness.cpu_seconds([edge.pid])
+        self.assertEqual(edge.decide("GET", "/", headers=header_key("1")).status, 200)
+        edge.reload()
+        self.check_serves(edge)
+        self.assertLess(harness.cpu_seconds([edge.pid]) - before, 2.0)
+        for visitor in visitors:
+            self.assertEqual(visitor.recv(100), b"")
+            visitor.close()
+
+    def test_thousand_connects(self):
+        edge = self.edge()
+        before = len(os.listdir(f"/proc/{edge.pid}/fd"))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        for _ in range(1000):
+            visit(edge).close()
+        waiting = []
+        for _ in range(1000):  # nobody hangs up: the queue fills, and then it is the visitor who waits
+            visitor = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            visitor.setblocking(False)
+            try:
+                visitor.connect(door_of(edge))
+                waiting.append(visitor)
+            except BlockingIOError:
+                visitor.close()
+        self.assertLess(len(waiting), 100)
+        self.assertEqual(edge.decide("GET", "/", headers=header_key("1")).status, 200)
+        for visitor in waiting:
+            visitor.close()
+        self.check_serves(edge)
+        harness.wait_until(lambda: len(os.listdir(f"/proc/{edge.pid}/fd")) <= before, "descriptors to be closed")
+
+    def test_gone_before_the_answer(self):
+        """Who does not wait for the answer is served all the same, and nobody minds."""
+        edge = self.start_edge(policy([harness.token_bucket("all", NEGLIGIBLE, 5, [])]))
+        size = self.request_size(edge)
+        for _ in range(20):
+            with visit(edge) as visitor:
+                visitor.send(struct.pack("=IIII", MAGIC, VERSION, size, 1) + b"\0" * (size - 16))
+        edge.wait_log("keys reset by user .* no reason given")
+        edge.reload()
+
+    def test_upgrade(self):
+        """The new master has a door of the same name, and the old one does not take it away."""
+        edge = self.edge()
+        before = edge.ready()["generation"]
+        edge.send_signal(signal.SIGUSR2)
+        harness.wait_until(lambda: edge.ready().get("generation", before) > before, "the new master")
+        edge.process.wait(harness.STOP_SECONDS)
+        done = edge.cli("keys", "reset", "-c", edge.config_file, "--reason", "x", "header:x-key=1")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        os.kill(edge.written_pid(), signal.SIGTERM)
