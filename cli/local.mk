@@ -6,6 +6,7 @@ fairvisor_SOURCES = \
 	cli/command.c cli/command.h \
 	cli/diff.c cli/diff.h \
 	cli/emit.c cli/emit.h \
+	cli/event_line.c cli/event_line.h \
 	cli/excerpt.c cli/excerpt.h \
 	cli/explain.c cli/explain.h \
 	cli/init.c cli/init.h \
@@ -14,12 +15,15 @@ fairvisor_SOURCES = \
 	cli/jwt.c cli/jwt.h \
 	cli/keys.c cli/keys.h \
 	cli/loaded.c cli/loaded.h \
+	cli/logs.c cli/logs.h \
 	cli/lookup.c cli/lookup.h \
 	cli/narrate.c cli/narrate.h \
 	cli/order.c cli/order.h \
 	cli/question.c cli/question.h \
+	cli/sieve.c cli/sieve.h \
 	cli/status.c cli/status.h \
-	cli/validate.c cli/validate.h
+	cli/validate.c cli/validate.h \
+	cli/watch.c cli/watch.h
 fairvisor_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(JWT_LIBS)
 
 # The templates of `fairvisor init`, as they are in packaging/templates.

@@ -14,6 +14,7 @@
 #include "cli/init.h"
 #include "cli/jwt.h"
 #include "cli/keys.h"
+#include "cli/logs.h"
 #include "cli/status.h"
 #include "cli/validate.h"
 #include "shm/near.h"
@@ -28,6 +29,11 @@ static const struct command command_table[] = {
      "validate [--strict] [-c FILE] [--format text|json] FILE|-", VALIDATE_DETAILS, VALIDATE_EXAMPLES},
     {"status", status_run, "Tell whether an instance runs and how it is.",
      "status [-c FILE] [--instance NAME] [--json]", STATUS_DETAILS, STATUS_EXAMPLES},
+    {"logs", logs_run, "Show refused, warned and sampled requests as they happen, or of a log.",
+     "logs [-c FILE] [--instance NAME] [--action LIST] [--reason REASON]...\n"
+     "                      [--policy ID]... [--key NAME[=VALUE]]... [--since TIME] [--lines N]\n"
+     "                      [--no-follow] [--format text|json] [FILE|-]",
+     LOGS_DETAILS, LOGS_EXAMPLES},
     {"explain", explain_run, "Tell what would happen to a request, and why, without charging it.",
      "explain [-c FILE] [--bundle FILE] [--instance NAME] [--json]\n"
      "                         METHOD URI [-H 'NAME: VALUE']... [--client ADDRESS]",

@@ -93,6 +93,7 @@ void decide_free(struct decider *decider)
         return;
     descriptor_cache_fini(&decider->descriptors);
     decide_counts_fini(decider);
+    decide_events_close(decider);
     free(decider->rules);
     free(decider->policies);
     free(decider->policy_keys);
@@ -222,6 +223,11 @@ static bool is_tighter(const struct limit_state *a, const struct limit_state *b)
     return (__int128)a->remaining * b->limit < (__int128)b->remaining * a->limit;
 }
 
+static enum reason reason_of(const struct charge *charge, const struct charge_source *source)
+{
+    return charge->view.fits ? REASON_state_full : decide_limits_roles[source->role].reason;
+}
+
 /* Of several limits that refuse, the one with the longest wait is told: who obeys it is not refused by the others. */
 static void reject_by_charge(struct verdict *verdict, const struct charge *charge, const struct charge_source *source)
 {
@@ -230,8 +236,7 @@ static void reject_by_charge(struct verdict *verdict, const struct charge *charg
 
     if (!verdict->is_allowed && spread_wait <= verdict->retry_after_ns)
         return;
-    reject(verdict, charge->view.fits ? REASON_state_full : decide_limits_roles[source->role].reason, source->policy,
-           source->rule);
+    reject(verdict, reason_of(charge, source), source->policy, source->rule);
     verdict->retry_after_ns = spread_wait;
     verdict->retry_cures = verdict->retry_cures && wait != INT64_MAX;
     verdict->has_limit = decide_limits_roles[source->role].is_limit;
@@ -277,6 +282,12 @@ static void stage(struct decision *decision, const struct charge *charge, const 
         decision->delay_ms = LOOP_DELAY_MS;
 }
 
+static void would_reject(struct decision *decision, const struct charge *charge, const struct charge_source *source)
+{
+    decide_counts_would_reject(decision, source);
+    decide_events_would_reject(decision, source, reason_of(charge, source), charge);
+}
+
 static void judge_charges(struct decision *decision, struct verdict *verdict, const struct admission *admission)
 {
     struct decider *decider = decision->decider;
@@ -293,7 +304,7 @@ static void judge_charges(struct decision *decision, struct verdict *verdict, co
         decide_notes_limit(decision, charge, source, &state);
         if (charge->group != 0) {
             if (charge->refuses)
-                decide_counts_would_reject(decision, source);
+                would_reject(decision, charge, source);
             continue;
         }
         stage(decision, charge, source);
@@ -396,6 +407,7 @@ void decide_request(struct decider *decider, const struct facts *facts, const st
     if (verdict->is_allowed && decision.charge_count > 0)
         decide_reserve_write(&decision, verdict);
     decide_counts_verdict(&decision, verdict);
+    decide_events_verdict(&decision, verdict);
 }
 
 bool decide_wants_body(struct decider *decider, const struct facts *facts)
@@ -408,14 +420,16 @@ bool decide_wants_body(struct decider *decider, const struct facts *facts)
     return false;
 }
 
-void decide_refuse(struct decider *decider, enum reason reason, struct verdict *verdict)
+void decide_refuse(struct decider *decider, const struct facts *facts, enum reason reason, struct moment now,
+                   struct verdict *verdict)
 {
-    struct decision decision = {.decider = decider, .counts = decider->slot != NULL};
+    struct decision decision = {.decider = decider, .now = now, .counts = decider->slot != NULL};
 
-    clear(verdict);
+    begin(&decision, facts, NULL, verdict);
     reject(verdict, reason, NULL, NULL);
     verdict->retry_after_ns = NANOSECONDS_PER_SECOND;
     decide_counts_verdict(&decision, verdict);
+    decide_events_verdict(&decision, verdict);
 }
 
 void decide_explain(struct decider *decider, const struct facts *facts, const struct claims *claims, struct moment now,

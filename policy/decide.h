@@ -18,6 +18,7 @@
 #include "shm/arena.h"
 #include "shm/counters.h"
 #include "shm/moment.h"
+#include "shm/settings.h"
 
 struct decider; /* all that a process needs to decide by one bundle: scratch, counters, resolved series */
 
@@ -55,12 +56,25 @@ void decide_free(struct decider *decider);
  * only the values that trusted proxies tell. */
 void decide_use_references(struct decider *decider, const struct references *references);
 
+/* Which decisions become events: see events.h. */
+struct decide_recording {
+    uint16_t writer;              /* number of this process among EVENTS_WRITERS */
+    uint32_t generation;          /* told in each event */
+    bool records_all;             /* every allowed request; else a sample of them */
+    enum settings_redact redact;  /* which values of keys are told as hashes only */
+};
+
+/* From now on refusals, would-be refusals, warnings and allows become events of the decider's arena. Not for a decider without
+ * arena or slot. false when memory is out. */
+bool decide_events_open(struct decider *decider, const struct decide_recording *recording);
+
 /* Judges and, when it is allowed, charges. Does not allocate. Fills VERDICT entirely. */
 void decide_request(struct decider *decider, const struct facts *facts, const struct claims *claims, struct moment now,
                     struct verdict *verdict);
 
-/* Refuses for REASON without judging, and counts it. Fills VERDICT entirely. */
-void decide_refuse(struct decider *decider, enum reason reason, struct verdict *verdict);
+/* Refuses for REASON without judging; counts and records it. Fills VERDICT entirely. */
+void decide_refuse(struct decider *decider, const struct facts *facts, enum reason reason, struct moment now,
+                   struct verdict *verdict);
 
 enum decide_settlement {
     DECIDE_SETTLED,

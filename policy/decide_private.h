@@ -9,6 +9,7 @@
 #include "policy/descriptor.h"
 #include "policy/estimate.h"
 #include "shm/admission.h"
+#include "shm/events.h"
 #include "shm/series.h"
 #include "shm/siphash.h"
 
@@ -59,6 +60,18 @@ struct prepared_policy {
     bool uses_body; /* a rule or the loop detection looks into request bodies */
 };
 
+/* Recording of decisions. */
+struct decide_events {
+    bool is_open;
+    struct decide_recording recording;
+    struct events_writer writer;
+    bool *hidden;       /* per descriptor: only a hash of its values is recorded */
+    int64_t second;     /* boot clock: in which `seen` allows were counted */
+    uint32_t seen;
+    uint64_t chance;    /* state of a pseudo-random sequence (xorshift); never 0 */
+    struct event event; /* scratch */
+};
+
 struct decider {
     const struct bundle *bundle;
     const struct arena *arena; /* NULL: every cell is fresh */
@@ -79,6 +92,7 @@ struct decider {
     struct series **policy_series;  /* [policy or 0 for none][reason] */
     struct series **rule_series;    /* would_reject */
     struct series **missing_series; /* per descriptor */
+    struct decide_events events;
 };
 
 struct decision {
@@ -204,6 +218,17 @@ void decide_counts_last_opened(const struct decider *decider, const struct polic
 
 /* A shadow rule would have refused: remembered in the decision and counted. */
 void decide_counts_would_reject(struct decision *decision, const struct charge_source *source);
+
+/* ---- decide_events.c ---------------------------------------------------------------------------------------------- */
+
+void decide_events_close(struct decider *decider);
+
+/* Records a verdict, or passes it over. */
+void decide_events_verdict(struct decision *decision, const struct verdict *verdict);
+
+/* Records what a shadow rule would have refused. CHARGE is the one that does not fit, or NULL. */
+void decide_events_would_reject(struct decision *decision, const struct charge_source *source, enum reason reason,
+                                const struct charge *charge);
 
 /* ---- decide_notes.c ----------------------------------------------------------------------------------------------- */
 

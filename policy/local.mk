@@ -42,6 +42,9 @@ libpolicy_a_SOURCES += \
 	policy/json_flow.c policy/json_flow.h policy/usage.c policy/usage.h policy/usage_reader.c policy/usage_reader.h \
 	policy/verdict.c policy/verdict.h policy/reasons.def
 
+# Decisions as events.
+libpolicy_a_SOURCES += policy/decide_events.c
+
 # Tokens and the keys that verify them.
 libpolicy_a_SOURCES += \
 	policy/jwks.c policy/jwks.h policy/jwks_key.c policy/jwks_key.h \

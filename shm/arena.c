@@ -18,6 +18,8 @@
 
 #define ARENA_MAGIC        UINT64_C(0x31616e6572617666) /* "fvarena1" */
 #define SERIES_SHARE       64                           /* one part in so many of the arena is for series */
+#define EVENTS_SHARE       16                           /* one part in so many of it is for events */
+#define EVENTS_MOST        (UINT32_C(1) << 18)
 #define STATUS_READ_TRIES  1000
 
 /* Everything two builds must agree on to share an arena, in one number. */
@@ -27,7 +29,9 @@ static uint64_t layout_hash(void)
     const uint64_t facts[] = {ARENA_HEADER_SIZE,   sizeof(struct arena_header), sizeof(struct arena_status),
                               ARENA_WORKER_SLOTS,  sizeof(struct counter_slot), COUNTER_COUNT,
                               sizeof(struct series), sizeof(struct stripe),     STRIPE_CELLS,
-                              sizeof(struct cell), CELL_KINDS,                  sizeof(pthread_mutex_t)};
+                              sizeof(struct cell), CELL_KINDS,                  sizeof(pthread_mutex_t),
+                              EVENTS_SHARE,        sizeof(struct events_head),  sizeof(struct events_record),
+                              EVENT_ACTIONS,       EVENT_TEXTS,                 EVENT_ROOM};
     uint64_t out[2];
 
     siphash_of(key, facts, sizeof(facts), out);
@@ -56,19 +60,33 @@ static uint32_t series_for(uint64_t size)
     return count;
 }
 
+static uint32_t events_for(uint64_t size)
+{
+    uint64_t wanted = size / EVENTS_SHARE / sizeof(struct events_record);
+    uint32_t count = 1024;
+
+    while (count * UINT64_C(2) <= wanted && count < EVENTS_MOST)
+        count *= 2;
+    return count;
+}
+
 /* Fills the pointers of ARENA for a mapping at BASE. */
 static void divide(struct arena *arena, unsigned char *base, uint64_t size)
 {
     uint64_t slots_at = ARENA_HEADER_SIZE;
     uint64_t series_at = aligned(slots_at + ARENA_WORKER_SLOTS * sizeof(struct counter_slot));
-    uint64_t stripes_at;
+    uint64_t events_at, stripes_at;
 
     arena->header = (struct arena_header *)(void *)base;
     arena->size = size;
     arena->slots = (struct counter_slot *)(void *)(base + slots_at);
     arena->series = (struct series *)(void *)(base + series_at);
     arena->series_count = series_for(size);
-    stripes_at = aligned(series_at + arena->series_count * sizeof(struct series));
+    events_at = aligned(series_at + arena->series_count * sizeof(struct series));
+    arena->events_head = (struct events_head *)(void *)(base + events_at);
+    arena->events = (struct events_record *)(void *)(base + events_at + sizeof(struct events_head));
+    arena->event_count = events_for(size);
+    stripes_at = aligned(events_at + sizeof(struct events_head) + arena->event_count * sizeof(struct events_record));
     arena->stripes = base + stripes_at;
     arena->stripe_count = (uint32_t)((size - stripes_at) / sizeof(struct stripe));
 }
@@ -110,6 +128,7 @@ static bool write_header(struct arena *arena, const uint64_t hash_key[2], struct
     header->size = arena->size;
     header->series_count = arena->series_count;
     header->stripe_count = arena->stripe_count;
+    header->event_count = arena->event_count;
     atomic_store_explicit(&header->magic, ARENA_MAGIC, memory_order_release);
     return true;
 }
@@ -171,7 +190,7 @@ static bool check_header(const struct arena *arena, struct failure *failure)
     else if (header->layout != layout_hash())
         what = "another version of fairvisor laid it out";
     else if (header->size != arena->size || header->series_count != arena->series_count ||
-             header->stripe_count != arena->stripe_count)
+             header->stripe_count != arena->stripe_count || header->event_count != arena->event_count)
         what = "its sizes contradict each other";
     if (!what)
         return true;

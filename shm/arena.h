@@ -5,13 +5,13 @@
  * ever). Offsets and indexes only; whatever is read from it is bounds-checked, for another process may have been
  * corrupted.
  *
- *   +--------+------------------+---------------+--------------------------------------------------+
- *   | header | worker slots     | series        | stripes                                          |
- *   | 4 KiB  | 64 x counters    | key -> value  | each: mutex, undo, tags, cells                   |
- *   +--------+------------------+---------------+--------------------------------------------------+
+ *   +--------+------------------+---------------+---------------+----------------------------------+
+ *   | header | worker slots     | series        | events        | stripes                          |
+ *   | 4 KiB  | 128 x counters   | key -> value  | head, ring    | each: mutex, undo, tags, cells   |
+ *   +--------+------------------+---------------+---------------+----------------------------------+
  *
  * Header: written before `magic`, constant afterwards but for the fields marked live.
- * Worker slots: one writer each, see counters.h. Series: see series.h. Stripes: see stripe.h, cell.h, admission.h.
+ * Worker slots: one writer each, see counters.h. Series: see series.h. Events: see events.h. Stripes: see stripe.h, cell.h, admission.h.
  */
 #ifndef FAIRVISOR_SHM_ARENA_H
 #define FAIRVISOR_SHM_ARENA_H
@@ -31,6 +31,8 @@ struct arena_header;
 struct stripe;
 struct counter_slot;
 struct series;
+struct events_head;
+struct events_record;
 
 /* One process's view. Plain data: the caller owns the struct, the mapping lives until exit. */
 struct arena {
@@ -38,6 +40,9 @@ struct arena {
     struct counter_slot *slots;
     struct series *series;
     uint32_t series_count; /* a power of two */
+    struct events_head *events_head;
+    struct events_record *events;
+    uint32_t event_count; /* a power of two */
     unsigned char *stripes;
     uint32_t stripe_count;
     uint64_t size;

@@ -10,6 +10,7 @@
 
 #include "shm/arena.h"
 #include "shm/counters.h"
+#include "shm/events.h"
 #include "shm/series.h"
 #include "shm/stripe.h"
 
@@ -21,6 +22,7 @@ struct arena_header {
     uint64_t size;
     uint32_t series_count;
     uint32_t stripe_count;
+    uint32_t event_count;
     uint64_t hash_key[2];
     /* live: sequence lock, odd while the master writes */
     _Atomic uint32_t status_sequence;

@@ -35,3 +35,6 @@ libshm_a_SOURCES += \
 	shm/series.c shm/series.h \
 	shm/snapshot.c shm/snapshot.h \
 	shm/correction.c shm/correction.h
+
+# The ring of events.
+libshm_a_SOURCES += shm/event.c shm/event.h shm/events.c shm/events.h shm/event_print.c shm/event_print.h

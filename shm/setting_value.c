@@ -15,7 +15,7 @@
 #include "shm/setting_list.h"
 
 _Static_assert(sizeof(enum settings_mode) == sizeof(uint32_t) && sizeof(enum log_level) == sizeof(uint32_t) &&
-                   sizeof(enum settings_decision_log) == sizeof(uint32_t) &&
+                   sizeof(enum settings_decision_log) == sizeof(uint32_t) && sizeof(enum settings_redact) == sizeof(uint32_t) &&
                    sizeof(enum settings_jwt_on_invalid) == sizeof(uint32_t),
                "an enum field of struct settings is read and written as uint32_t");
 

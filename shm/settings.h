@@ -42,6 +42,8 @@ enum settings_reference {
 enum settings_mode { SETTINGS_MODE_DECISION_SERVICE, SETTINGS_MODE_REVERSE_PROXY };
 enum settings_jwt_on_invalid { SETTINGS_JWT_REJECT, SETTINGS_JWT_ANONYMOUS };
 enum settings_log { SETTINGS_LOG_STDERR, SETTINGS_LOG_SYSLOG, SETTINGS_LOG_FILE };
+/* Credentials: values of headers and parameters whose names sound like keys, tokens, cookies and the like. */
+enum settings_redact { SETTINGS_REDACT_CREDENTIALS, SETTINGS_REDACT_ALL, SETTINGS_REDACT_NONE };
 enum settings_decision_log { SETTINGS_DECISION_LOG_REJECT, SETTINGS_DECISION_LOG_ALL, SETTINGS_DECISION_LOG_OFF };
 
 struct settings_listen {
@@ -93,6 +95,7 @@ struct settings {
     enum log_level log_level;
     bool log_json;
     enum settings_decision_log decision_log;
+    enum settings_redact redact;
 };
 
 /* The built-in defaults, for this user. An unprivileged one gets folders of his own: $XDG_RUNTIME_DIR/fairvisor (or

@@ -71,12 +71,21 @@ tests_shm_test_correction_LDADD = libshm.a $(CHECK_LIBS)
 tests_shm_test_snapshot_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_shm_test_snapshot_LDADD = libshm.a $(CHECK_LIBS)
 
+# Events: the ring.
+check_PROGRAMS += tests/shm/test_events
+TESTS += tests/shm/test_events
+tests_shm_test_events_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_shm_test_events_LDADD = libshm.a $(CHECK_LIBS)
+
 # cli: golden outputs, and the commands beside a living arena.
-check_PROGRAMS += tests/cli/test_instance
-TESTS += tests/cli/test_instance tests/cli/golden
+check_PROGRAMS += tests/cli/test_event_line tests/cli/test_instance
+TESTS += tests/cli/test_event_line tests/cli/test_instance tests/cli/golden
+tests_cli_test_event_line_SOURCES = tests/cli/test_event_line.c cli/event_line.c
+tests_cli_test_event_line_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_cli_test_event_line_LDADD = libpolicy.a libshm.a $(CHECK_LIBS) $(CRYPTO_LIBS) $(JWT_LIBS)
 tests_cli_test_instance_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_cli_test_instance_LDADD = libpolicy.a libshm.a $(CHECK_LIBS) $(CRYPTO_LIBS) $(JWT_LIBS)
-EXTRA_DIST += tests/cli/golden tests/cli/bundles tests/cli/cases tests/cli/lists tests/cli/tokens
+EXTRA_DIST += tests/cli/golden tests/cli/bundles tests/cli/cases tests/cli/decisions.txt tests/cli/lists tests/cli/tokens
 
 # Worker: units, then a real worker under its launcher.
 worker_units = tests/worker/test_head tests/worker/test_chunk tests/worker/test_answer tests/worker/test_extract \

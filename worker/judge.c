@@ -52,7 +52,7 @@ struct moment judge_request(struct worker *worker, const struct facts *facts, co
     struct tokens_answer answer = ask(worker, bearer, now);
 
     if (answer.fault != JWT_GOOD && worker->handoff.settings.jwt_on_invalid == SETTINGS_JWT_REJECT) {
-        decide_refuse(worker->decider, REASON_jwt_invalid, verdict);
+        decide_refuse(worker->decider, facts, REASON_jwt_invalid, now, verdict);
         verdict->token_fault = jwt_faults[answer.fault].cause;
     } else {
         decide_request(worker->decider, facts, answer.claims, now, verdict);

@@ -79,6 +79,17 @@ static bool open_tokens(struct worker *worker)
     return tokens_init(&worker->tokens, worker->references.token_keys, &rules);
 }
 
+static bool record_events(struct worker *worker)
+{
+    const struct settings *settings = &worker->handoff.settings;
+    struct decide_recording recording = {.writer = (uint16_t)worker->handoff.slot,
+                                         .generation = worker->handoff.generation,
+                                         .records_all = settings->decision_log == SETTINGS_DECISION_LOG_ALL,
+                                         .redact = settings->redact};
+
+    return decide_events_open(worker->decider, &recording);
+}
+
 static bool allocate(struct worker *worker, struct failure *failure)
 {
     const struct settings *settings = &worker->handoff.settings;
@@ -96,6 +107,8 @@ static bool allocate(struct worker *worker, struct failure *failure)
         !open_tokens(worker) || !headers_init(&worker->headers, worker->bundle))
         return failure_set(failure, EXIT_CODE_OS, "memory is out");
     decide_use_references(worker->decider, &worker->references);
+    if (!record_events(worker))
+        return failure_set(failure, EXIT_CODE_OS, "memory is out");
     return true;
 }
 

@@ -101,6 +101,8 @@ static const struct {
     {"log_level = debug\nlog_format = json", "log_level = debug\nlog_format = json\n"},
     {"", "decision_log = off\n"},
     {"decision_log = off", "decision_log = off\n"},
+    {"", "redact = credentials\n"},
+    {"redact = none", "redact = none\n"},
     {"user = www-data\ngroup = www-data", "user = www-data\ngroup = www-data\n"},
     {"", "# jwt_keys_file is not set\n# jwt_issuer is not set\n# jwt_audience is not set\njwt_leeway = 1m\n"
          "jwt_on_invalid = reject\n"},

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Wishes and events: see sieve.h.
+ */
+#include "cli/sieve.h"
+
+#include <string.h>
+
+#include "policy/iso8601.h"
+#include "shm/moment.h"
+#include "shm/quantity.h"
+
+#define NANOSECONDS_PER_MILLISECOND INT64_C(1000000)
+
+bool sieve_add(struct sieve_list *list, const char *option, const char *word, struct failure *failure)
+{
+    if (word[0] == '\0')
+        return failure_set(failure, EXIT_CODE_USAGE, "%s needs a word that is not empty", option);
+    if (list->count == SIEVE_MAX)
+        return failure_set(failure, EXIT_CODE_USAGE, "%s is given more than %d times", option, SIEVE_MAX);
+    list->items[list->count++] = slice_of(word);
+    return true;
+}
+
+bool sieve_add_actions(struct sieve *sieve, const char *word, struct failure *failure)
+{
+    const char *rest = word;
+
+    for (;;) {
+        size_t size = strcspn(rest, ",");
+        enum event_action action = event_find_action((struct slice){rest, size});
+
+        if (action == EVENT_ACTIONS)
+            return failure_set(failure, EXIT_CODE_USAGE,
+                               "--action %s: '%.*s' is none; the actions are allow, reject, would_reject, charge and audit",
+                               word, (int)size, rest);
+        sieve->actions |= 1U << action;
+        if (rest[size] == '\0')
+            return true;
+        rest += size + 1;
+    }
+}
+
+bool sieve_set_since(struct sieve *sieve, const char *word, int64_t now_ns, struct failure *failure)
+{
+    uint64_t milliseconds;
+    int64_t seconds;
+
+    if (iso8601_parse(slice_of(word), &seconds))
+        sieve->since_ns = seconds * NANOSECONDS_PER_SECOND;
+    else if (quantity_parse_duration(slice_of(word), &milliseconds) &&
+             milliseconds < (uint64_t)(INT64_MAX / NANOSECONDS_PER_MILLISECOND))
+        sieve->since_ns = now_ns - (int64_t)milliseconds * NANOSECONDS_PER_MILLISECOND;
+    else
+        return failure_set(failure, EXIT_CODE_USAGE,
+                           "--since %s: give a span such as 10m, or a time such as 2026-01-31T08:00:00Z", word);
+    return true;
+}
+
+static bool has_item(const struct sieve_list *list, struct slice text)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (slice_equal(list->items[i], text))
+            return true;
+    return list->count == 0;
+}
+
+/* NAME, or NAME=VALUE. */
+static bool key_is(struct slice wish, struct slice name, struct slice value)
+{
+    if (!slice_has_prefix(wish, name))
+        return false;
+    if (wish.size == name.size)
+        return true;
+    return wish.data[name.size] == '=' &&
+           slice_equal((struct slice){wish.data + name.size + 1, wish.size - name.size - 1}, value);
+}
+
+static bool has_key(const struct sieve_list *wishes, const struct event *event)
+{
+    struct slice name, value;
+    size_t at = 0;
+
+    while (event_next_key(event, &at, &name, &value))
+        for (size_t i = 0; i < wishes->count; i++)
+            if (key_is(wishes->items[i], name, value))
+                return true;
+    return wishes->count == 0;
+}
+
+bool sieve_passes(const struct sieve *sieve, const struct event *event)
+{
+    unsigned actions = sieve->actions ? sieve->actions : ~(1U << EVENT_CHARGE);
+
+    return event->wall_ns >= sieve->since_ns && event->action < EVENT_ACTIONS && (actions >> event->action & 1) &&
+           has_item(&sieve->reasons, event_get(event, EVENT_TEXT_REASON)) &&
+           has_item(&sieve->policies, event_get(event, EVENT_TEXT_POLICY)) && has_key(&sieve->keys, event);
+}

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Decisions of interest as events in the arena's ring: every refusal, what shadow rules would have refused, every warning, and of
+ * the allowed requests all or a sample. Values of keys that are credentials are replaced by their hash before they leave this
+ * process. Without decide_events_open nothing happens.
+ */
+#include "policy/decide_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SAMPLE_SHIFT 7 /* the first 1 << 7 allows of a second are all recorded, then one of 2, one of 3, ... */
+#define HASH_SIZE    20
+
+#define SAME_WARNING(bit, name) \
+    _Static_assert((bit) == VERDICT_BUDGET_WARN || (bit) == VERDICT_BUDGET_THROTTLE || (bit) == VERDICT_LOOP_WARN, name);
+EVENT_WARNING_ROWS(SAME_WARNING)
+
+/* ---- what must not be told ---------------------------------------------------------------------------------------- */
+
+static bool holds_word(struct slice name, struct slice word)
+{
+    for (size_t i = 0; i + word.size <= name.size; i++)
+        if (slice_equal_nocase((struct slice){name.data + i, word.size}, word))
+            return true;
+    return false;
+}
+
+/* Headers and parameters by whose value one can pass for somebody else. */
+static bool is_credential(const struct descriptor *descriptor)
+{
+    static const struct slice words[] = {{"auth", 4},  {"key", 3},    {"token", 5},    {"secret", 6},
+                                         {"cookie", 6}, {"session", 7}, {"password", 8}, {"signature", 9}};
+
+    if (descriptor->source != DESCRIPTOR_HEADER && descriptor->source != DESCRIPTOR_QUERY)
+        return false;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (holds_word(descriptor->name, words[i]))
+            return true;
+    return false;
+}
+
+static bool is_hidden(const struct decide_events *events, const struct descriptor *descriptor)
+{
+    switch (events->recording.redact) {
+    case SETTINGS_REDACT_CREDENTIALS:
+        return is_credential(descriptor);
+    case SETTINGS_REDACT_ALL:
+        return true;
+    case SETTINGS_REDACT_NONE:
+        break;
+    }
+    return false;
+}
+
+bool decide_events_open(struct decider *decider, const struct decide_recording *recording)
+{
+    struct decide_events *events = &decider->events;
+
+    events->hidden = calloc((size_t)decider->bundle->descriptor_count + 1, sizeof(*events->hidden));
+    if (!events->hidden)
+        return false;
+    events->recording = *recording;
+    for (uint32_t i = 0; i < decider->bundle->descriptor_count; i++)
+        events->hidden[i] = is_hidden(events, &decider->bundle->descriptors[i]);
+    events->chance = decider->nonce | 1;
+    events_open(&events->writer, decider->arena, recording->writer);
+    events->is_open = true;
+    return true;
+}
+
+void decide_events_close(struct decider *decider)
+{
+    free(decider->events.hidden);
+}
+
+/* "#" and half of a keyed hash: the same for the same value, and nothing to be had from it. */
+static void add_hashed(struct decision *decision, const struct descriptor *descriptor, struct slice value)
+{
+    struct event *event = &decision->decider->events.event;
+    struct siphash hash;
+    uint64_t out[2];
+    char text[HASH_SIZE];
+
+    siphash_init(&hash, arena_hash_key(decision->decider->arena));
+    siphash_update_value(&hash, SLICE("event"));
+    siphash_update_value(&hash, descriptor->text);
+    siphash_update_value(&hash, value);
+    siphash_final(&hash, out);
+    snprintf(text, sizeof(text), "#%016llx", (unsigned long long)out[1]);
+    event_add_key(event, descriptor->text, slice_of(text));
+    event->flags |= EVENT_IS_HASHED;
+}
+
+static void add_key(struct decision *decision, uint32_t index)
+{
+    const struct descriptor *descriptor = &decision->decider->bundle->descriptors[index];
+    struct slice value;
+
+    if (!descriptor_value(&decision->decider->descriptors, index, &value))
+        return;
+    if (decision->decider->events.hidden[index])
+        add_hashed(decision, descriptor, value);
+    else
+        event_add_key(&decision->decider->events.event, descriptor->text, value);
+}
+
+/* ---- one event ---------------------------------------------------------------------------------------------------- */
+
+/* Who the request is to the rule that decided; to a loop or a breaker: to all rules of its policy. */
+static void add_identity(struct decision *decision, const struct policy *policy, const struct rule *rule)
+{
+    const struct decider *decider = decision->decider;
+    const struct prepared_policy *prepared = policy ? &decider->policies[policy - decider->bundle->policies] : NULL;
+    const uint32_t *keys = rule ? rule->keys : prepared ? prepared->keys : NULL;
+    uint32_t count = rule ? rule->key_count : prepared ? prepared->key_count : 0;
+
+    for (uint32_t i = 0; i < count; i++)
+        add_key(decision, keys[i]);
+}
+
+static void begin(struct decision *decision, enum event_action action, enum reason reason)
+{
+    struct event *event = &decision->decider->events.event;
+
+    event_begin(event, action, decision->now.wall_ns);
+    event->generation = decision->decider->events.recording.generation;
+    if (reason != REASON_NONE) {
+        event->status = verdict_reasons[reason].status;
+        event_add(event, EVENT_TEXT_REASON, slice_of(verdict_reasons[reason].name));
+    }
+}
+
+static void end(struct decision *decision, const struct policy *policy, const struct rule *rule)
+{
+    const struct facts *facts = decision->facts;
+    struct decide_events *events = &decision->decider->events;
+    struct event *event = &events->event;
+
+    if (policy)
+        event_add(event, EVENT_TEXT_POLICY, policy->id);
+    if (rule)
+        event_add(event, EVENT_TEXT_RULE, rule->name);
+    add_identity(decision, policy, rule);
+    event_add(event, EVENT_TEXT_METHOD, facts->method);
+    event_add(event, EVENT_TEXT_PATH, facts->path);
+    event_add(event, EVENT_TEXT_HOST, facts->host);
+    if (events->recording.redact != SETTINGS_REDACT_ALL)
+        event->client = facts->client;
+    decide_counts_one(decision, events_write(&events->writer, event) ? COUNTER_events_written : COUNTER_events_dropped);
+}
+
+static void set_numbers(struct event *event, const struct charge *charge, int64_t remaining)
+{
+    event_set_numbers(event, charge->limit.capacity, remaining, charge->cost, charge->view.fits ? 0 : charge->view.wait_ns);
+}
+
+/* The charge whose numbers the verdict shows; NULL when it shows none. */
+static const struct charge *shown_charge(const struct decision *decision, const struct verdict *verdict)
+{
+    for (uint32_t i = 0; verdict->has_limit && i < decision->charge_count; i++) {
+        const struct charge *charge = &decision->decider->charges[i];
+        const struct charge_source *source = &decision->decider->sources[i];
+
+        if (charge->group == 0 && source->rule == verdict->rule && source->policy == verdict->policy &&
+            charge->limit.capacity == verdict->limit.limit && decide_limits_roles[source->role].is_limit)
+            return charge;
+    }
+    return NULL;
+}
+
+static void add_kill_switch(struct decision *decision, const struct kill_switch *kill)
+{
+    add_key(decision, kill->descriptor);
+    event_add(&decision->decider->events.event, EVENT_TEXT_NOTE, kill->reason);
+}
+
+static void record_verdict(struct decision *decision, const struct verdict *verdict, uint32_t weight)
+{
+    const struct charge *charge = shown_charge(decision, verdict);
+    struct event *event = &decision->decider->events.event;
+
+    begin(decision, verdict->is_allowed ? EVENT_ALLOW : EVENT_REJECT, verdict->reason);
+    event->weight = weight;
+    event->warnings = (uint8_t)verdict->warnings;
+    event->delay_ms = (uint32_t)verdict->delay_ms;
+    if (charge)
+        set_numbers(event, charge, verdict->limit.remaining);
+    if (verdict->kill_switch)
+        add_kill_switch(decision, verdict->kill_switch);
+    end(decision, verdict->policy, verdict->rule);
+}
+
+/* The other limits that a sampled request was charged to, so that spending can be added up by each. */
+static void record_charges(struct decision *decision, const struct verdict *verdict, uint32_t weight)
+{
+    const struct charge *shown = shown_charge(decision, verdict);
+    struct event *event = &decision->decider->events.event;
+
+    for (uint32_t i = 0; i < decision->charge_count; i++) {
+        const struct charge *charge = &decision->decider->charges[i];
+        const struct charge_source *source = &decision->decider->sources[i];
+
+        if (charge == shown || charge->group != 0 || !decide_limits_roles[source->role].is_limit)
+            continue;
+        begin(decision, EVENT_CHARGE, REASON_NONE);
+        event->weight = weight;
+        set_numbers(event, charge, charge->view.remaining - (charge->has_no_room ? 0 : charge->cost));
+        end(decision, source->policy, source->rule);
+    }
+}
+
+/* ---- which -------------------------------------------------------------------------------------------------------- */
+
+/* A sample that is right on average however traffic is mixed: the n-th allow of a second is recorded with the chance
+ * 1 / (1 + n / 128), and then stands for as many. 0: not this one. A busy worker so records some hundred in a second. */
+static uint32_t sample(struct decide_events *events, struct moment now)
+{
+    int64_t second = now.boot_ns / NANOSECONDS_PER_SECOND;
+    uint32_t weight;
+
+    if (second != events->second) {
+        events->second = second;
+        events->seen = 0;
+    }
+    weight = 1 + (events->seen++ >> SAMPLE_SHIFT);
+    events->chance ^= events->chance << 13;
+    events->chance ^= events->chance >> 7;
+    events->chance ^= events->chance << 17;
+    return ((events->chance >> 32) * weight) >> 32 == 0 ? weight : 0;
+}
+
+void decide_events_verdict(struct decision *decision, const struct verdict *verdict)
+{
+    struct decide_events *events = &decision->decider->events;
+    uint32_t weight;
+
+    if (!events->is_open)
+        return;
+    if (!verdict->is_allowed) {
+        record_verdict(decision, verdict, 1);
+        return;
+    }
+    weight = sample(events, decision->now);
+    if (events->recording.records_all || verdict->warnings)
+        record_verdict(decision, verdict, 1);
+    else if (weight)
+        record_verdict(decision, verdict, weight);
+    if (weight)
+        record_charges(decision, verdict, weight);
+}
+
+void decide_events_would_reject(struct decision *decision, const struct charge_source *source, enum reason reason,
+                                const struct charge *charge)
+{
+    struct decide_events *events = &decision->decider->events;
+
+    if (!events->is_open || !decision->counts)
+        return;
+    begin(decision, EVENT_WOULD_REJECT, reason);
+    if (charge && decide_limits_roles[source->role].is_limit)
+        set_numbers(&events->event, charge, charge->view.remaining);
+    end(decision, source->policy, source->rule);
+}

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Lines of events: see event_print.h. Allocates nothing. The longest event there can be (every byte of its texts escaped as
+ * six, texts that lie over each other included) fits into a line.
+ */
+#include "shm/event_print.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "shm/events.h"
+#include "shm/moment.h"
+#include "shm/utf8.h"
+
+#define MILLIONTHS                  INT64_C(1000000)
+#define NANOSECONDS_PER_MILLISECOND INT64_C(1000000)
+
+static const char *const text_names[EVENT_TEXTS] = {
+#define EVENT_TEXT_NAME(symbol, name, most) name,
+    EVENT_TEXT_ROWS(EVENT_TEXT_NAME)
+#undef EVENT_TEXT_NAME
+};
+
+static const struct {
+    uint8_t bit;
+    const char *name;
+} warnings[] = {
+#define EVENT_WARNING_ROW(bit, name) {bit, name},
+    EVENT_WARNING_ROWS(EVENT_WARNING_ROW)
+#undef EVENT_WARNING_ROW
+};
+
+struct line {
+    char *data;
+    size_t used;
+};
+
+static void put(struct line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void put(struct line *line, const char *format, ...)
+{
+    size_t left = EVENT_PRINT_SIZE - 1 - line->used;
+    va_list arguments;
+    int length;
+
+    va_start(arguments, format);
+    length = vsnprintf(line->data + line->used, left, format, arguments);
+    va_end(arguments);
+    if (length > 0)
+        line->used += (size_t)length < left ? (size_t)length : left - 1;
+}
+
+size_t event_print_number(int64_t millionths, char text[EVENT_PRINT_NUMBER_SIZE])
+{
+    uint64_t size = millionths < 0 ? -(uint64_t)millionths : (uint64_t)millionths;
+    uint64_t part = size % MILLIONTHS;
+    int length = snprintf(text, EVENT_PRINT_NUMBER_SIZE, "%s%" PRIu64, millionths < 0 ? "-" : "", size / MILLIONTHS);
+
+    if (part == 0)
+        return (size_t)length;
+    length += snprintf(text + length, EVENT_PRINT_NUMBER_SIZE - (size_t)length, ".%06" PRIu64, part);
+    while (text[length - 1] == '0')
+        text[--length] = '\0';
+    return (size_t)length;
+}
+
+static void put_time(struct line *line, int64_t wall_ns)
+{
+    time_t seconds = (time_t)(wall_ns / NANOSECONDS_PER_SECOND);
+    struct tm when;
+
+    if (wall_ns < 0 || !gmtime_r(&seconds, &when))
+        seconds = 0, gmtime_r(&seconds, &when);
+    put(line, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", when.tm_year + 1900, when.tm_mon + 1, when.tm_mday, when.tm_hour,
+        when.tm_min, when.tm_sec, (int)(wall_ns < 0 ? 0 : wall_ns % NANOSECONDS_PER_SECOND / NANOSECONDS_PER_MILLISECOND));
+}
+
+/* One character of a stranger, in the inside of a JSON string or in a plain line. */
+static void put_character(struct line *line, struct slice character, bool is_whole, bool is_json)
+{
+    unsigned char first = (unsigned char)character.data[0];
+
+    if (!is_whole)
+        put(line, is_json ? "\\ufffd" : "?");
+    else if (utf8_is_control(character.data, character.size))
+        put(line, is_json ? "\\u%04x" : "?", character.size == 1 ? first : (unsigned char)character.data[1]);
+    else if (is_json && (first == '"' || first == '\\'))
+        put(line, "\\%c", first);
+    else
+        put(line, "%.*s", (int)character.size, character.data);
+}
+
+static void put_text(struct line *line, struct slice text, bool is_json)
+{
+    while (text.size > 0) {
+        size_t size = utf8_size(text), used = size ? size : 1;
+
+        put_character(line, (struct slice){text.data, used}, size > 0, is_json);
+        text = (struct slice){text.data + used, text.size - used};
+    }
+}
+
+static void put_number(struct line *line, const char *before, int64_t millionths)
+{
+    char text[EVENT_PRINT_NUMBER_SIZE];
+
+    event_print_number(millionths, text);
+    put(line, "%s%s", before, text);
+}
+
+/* Milliseconds, rounded up: who comes back then is not too early. */
+static int64_t milliseconds(int64_t ns)
+{
+    return ns / NANOSECONDS_PER_MILLISECOND + (ns % NANOSECONDS_PER_MILLISECOND > 0);
+}
+
+/* ---- JSON --------------------------------------------------------------------------------------------------------- */
+
+static void json_texts(struct line *line, const struct event *event)
+{
+    for (int i = 0; i < EVENT_TEXTS; i++) {
+        struct slice text = event_get(event, (enum event_text)i);
+
+        if (text.size == 0)
+            continue;
+        put(line, ",\"%s\":\"", text_names[i]);
+        put_text(line, text, true);
+        put(line, "\"");
+    }
+}
+
+static void json_keys(struct line *line, const struct event *event)
+{
+    struct slice name, value;
+    size_t at = 0;
+
+    while (event_next_key(event, &at, &name, &value)) {
+        put(line, "%s\"", at == 1 ? ",\"keys\":{" : ",");
+        put_text(line, name, true);
+        put(line, "\":\"");
+        put_text(line, value, true);
+        put(line, "\"");
+    }
+    if (at > 0)
+        put(line, "}");
+}
+
+static void json_numbers(struct line *line, const struct event *event)
+{
+    if (!(event->flags & EVENT_HAS_NUMBERS))
+        return;
+    put_number(line, ",\"limit\":", event->limit);
+    put_number(line, ",\"remaining\":", event->remaining);
+    put_number(line, ",\"cost\":", event->cost);
+    if (event->wait_ns == INT64_MAX)
+        put(line, ",\"wait_ms\":null");
+    else if (event->wait_ns > 0)
+        put(line, ",\"wait_ms\":%" PRId64, milliseconds(event->wait_ns));
+}
+
+static void json_warnings(struct line *line, const struct event *event)
+{
+    bool is_first = true;
+
+    for (size_t i = 0; i < sizeof(warnings) / sizeof(warnings[0]); i++)
+        if (event->warnings & warnings[i].bit) {
+            put(line, "%s\"%s\"", is_first ? ",\"warnings\":[" : ",", warnings[i].name);
+            is_first = false;
+        }
+    if (!is_first)
+        put(line, "]");
+}
+
+static void json_origin(struct line *line, const struct event *event)
+{
+    if (event->status)
+        put(line, ",\"status\":%u", event->status);
+    if (event->delay_ms)
+        put(line, ",\"delay_ms\":%" PRIu32, event->delay_ms);
+    if (event->weight > 1)
+        put(line, ",\"weight\":%" PRIu32, event->weight);
+    if (event->generation)
+        put(line, ",\"generation\":%" PRIu32, event->generation);
+    if (event->writer < EVENTS_WRITER_DOOR)
+        put(line, ",\"worker\":%u", event->writer);
+    if (event->flags & EVENT_IS_HASHED)
+        put(line, ",\"hashed\":true");
+    if (event->flags & EVENT_IS_CUT)
+        put(line, ",\"cut\":true");
+}
+
+static void put_client(struct line *line, const struct event *event, const char *before, const char *behind)
+{
+    char text[ADDRESS_TEXT_SIZE];
+
+    if (event->client.family <= ADDRESS_IPV6 && address_print(&event->client, text) > 0)
+        put(line, "%s%s%s", before, text, behind);
+}
+
+size_t event_print_json(const struct event *event, char out[EVENT_PRINT_SIZE])
+{
+    struct line line = {out, 0};
+
+    put(&line, "{\"time\":\"");
+    put_time(&line, event->wall_ns);
+    put(&line, "\",\"action\":\"%s\"", event_action_name(event->action));
+    json_texts(&line, event);
+    put_client(&line, event, ",\"client\":\"", "\"");
+    json_keys(&line, event);
+    json_numbers(&line, event);
+    json_warnings(&line, event);
+    json_origin(&line, event);
+    put(&line, "}");
+    out[line.used] = '\n';
+    return line.used + 1;
+}
+
+/* ---- text --------------------------------------------------------------------------------------------------------- */
+
+static void plain_text(struct line *line, const struct event *event, enum event_text which, const char *before)
+{
+    struct slice text = event_get(event, which);
+
+    if (text.size == 0)
+        return;
+    put(line, "%s", before);
+    put_text(line, text, false);
+}
+
+static void plain_keys(struct line *line, const struct event *event)
+{
+    struct slice name, value;
+    size_t at = 0;
+
+    while (event_next_key(event, &at, &name, &value)) {
+        put(line, " ");
+        put_text(line, name, false);
+        put(line, "=");
+        put_text(line, value, false);
+    }
+}
+
+static void plain_numbers(struct line *line, const struct event *event)
+{
+    if (event->flags & EVENT_HAS_NUMBERS) {
+        put_number(line, " ", event->remaining);
+        put_number(line, "/", event->limit);
+        put_number(line, " cost ", event->cost);
+        if (event->wait_ns == INT64_MAX)
+            put(line, " never fits");
+        else if (event->wait_ns > 0)
+            put(line, " wait %" PRId64 " ms", milliseconds(event->wait_ns));
+    }
+    if (event->delay_ms)
+        put(line, " held back %" PRIu32 " ms", event->delay_ms);
+    for (size_t i = 0; i < sizeof(warnings) / sizeof(warnings[0]); i++)
+        if (event->warnings & warnings[i].bit)
+            put(line, " %s", warnings[i].name);
+    if (event->weight > 1)
+        put(line, " (one of %" PRIu32 ")", event->weight);
+}
+
+size_t event_print_text(const struct event *event, char out[EVENT_PRINT_SIZE])
+{
+    struct line line = {out, 0};
+
+    put_time(&line, event->wall_ns);
+    put(&line, " %-12s", event_action_name(event->action));
+    plain_text(&line, event, EVENT_TEXT_REASON, " ");
+    plain_text(&line, event, EVENT_TEXT_POLICY, " ");
+    plain_text(&line, event, EVENT_TEXT_RULE, "/");
+    plain_keys(&line, event);
+    plain_numbers(&line, event);
+    plain_text(&line, event, EVENT_TEXT_METHOD, " ");
+    plain_text(&line, event, EVENT_TEXT_HOST, " ");
+    plain_text(&line, event, EVENT_TEXT_PATH, " ");
+    put_client(&line, event, " from ", "");
+    plain_text(&line, event, EVENT_TEXT_NOTE, " - ");
+    out[line.used] = '\n';
+    return line.used + 1;
+}

@@ -1,0 +1,1 @@
+fairvisor logs -c /dev/null --instance a/b

@@ -1,0 +1,1 @@
+fairvisor logs --format json --reason tpm_exceeded decisions.txt
