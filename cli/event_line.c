@@ -82,7 +82,8 @@ static void read_text(struct reader *reader, uint32_t token, struct slice name)
             event_add(reader->event, rows[i].which, text);
 }
 
-static void read_keys(struct reader *reader, uint32_t token)
+/* Of the rule, which stand first in a line, or others. */
+static void read_keys(struct reader *reader, uint32_t token, bool are_of_rule)
 {
     const struct json *json = reader->json;
 
@@ -94,6 +95,8 @@ static void read_keys(struct reader *reader, uint32_t token)
         if (text_of(reader, member, &name) && text_of(reader, json_value(json, member), &value))
             event_add_key(reader->event, name, value);
     }
+    if (are_of_rule)
+        reader->event->rule_keys = reader->event->key_count;
 }
 
 static void read_amount(struct reader *reader, uint32_t token, struct slice name)
@@ -179,7 +182,9 @@ static void read_member(struct reader *reader, struct slice name, uint32_t value
     else if (slice_equal(name, SLICE("action")))
         read_action(reader, value);
     else if (slice_equal(name, SLICE("keys")))
-        read_keys(reader, value);
+        read_keys(reader, value, true);
+    else if (slice_equal(name, SLICE("other_keys")))
+        read_keys(reader, value, false);
     else if (slice_equal(name, SLICE("client")))
         read_client(reader, value);
     else if (slice_equal(name, SLICE("limit")) || slice_equal(name, SLICE("remaining")) ||

@@ -131,6 +131,22 @@ static void begin(struct decision *decision, enum event_action action, enum reas
     }
 }
 
+/* The other keys that this decision has looked at: with them the request can be judged again. */
+static void add_other_keys(struct decision *decision, const struct rule *rule)
+{
+    const struct descriptor_cache *cache = &decision->decider->descriptors;
+
+    decision->decider->events.event.rule_keys = decision->decider->events.event.key_count;
+    for (uint32_t i = 0; i < decision->decider->bundle->descriptor_count; i++) {
+        bool is_told = cache->entries[i].request != cache->request;
+
+        for (uint32_t j = 0; j < rule->key_count; j++)
+            is_told |= rule->keys[j] == i;
+        if (!is_told)
+            add_key(decision, i);
+    }
+}
+
 static void end(struct decision *decision, const struct policy *policy, const struct rule *rule)
 {
     const struct facts *facts = decision->facts;
@@ -145,6 +161,10 @@ static void end(struct decision *decision, const struct policy *policy, const st
     event_add(event, EVENT_TEXT_METHOD, facts->method);
     event_add(event, EVENT_TEXT_PATH, facts->path);
     event_add(event, EVENT_TEXT_HOST, facts->host);
+    if (rule && event->action != EVENT_CHARGE)
+        add_other_keys(decision, rule);
+    else
+        event->rule_keys = event->key_count;
     if (events->recording.redact != SETTINGS_REDACT_ALL)
         event->client = facts->client;
     decide_counts_one(decision, events_write(&events->writer, event) ? COUNTER_events_written : COUNTER_events_dropped);

@@ -73,6 +73,7 @@ struct event {
     uint8_t warnings;
     uint8_t flags;
     uint8_t key_count;
+    uint8_t rule_keys; /* so many of them, the first, are the keys of the rule; others were looked at on the way */
     struct address client;
     uint8_t size[EVENT_TEXTS];
     uint16_t at[EVENT_TEXTS];

@@ -133,17 +133,25 @@ static void json_texts(struct line *line, const struct event *event)
     }
 }
 
+static void json_key(struct line *line, const char *before, struct slice name, struct slice value)
+{
+    put(line, "%s\"", before);
+    put_text(line, name, true);
+    put(line, "\":\"");
+    put_text(line, value, true);
+    put(line, "\"");
+}
+
 static void json_keys(struct line *line, const struct event *event)
 {
     struct slice name, value;
     size_t at = 0;
 
     while (event_next_key(event, &at, &name, &value)) {
-        put(line, "%s\"", at == 1 ? ",\"keys\":{" : ",");
-        put_text(line, name, true);
-        put(line, "\":\"");
-        put_text(line, value, true);
-        put(line, "\"");
+        if (at == (size_t)event->rule_keys + 1)
+            json_key(line, at == 1 ? ",\"other_keys\":{" : "},\"other_keys\":{", name, value);
+        else
+            json_key(line, at == 1 ? ",\"keys\":{" : ",", name, value);
     }
     if (at > 0)
         put(line, "}");
@@ -236,7 +244,7 @@ static void plain_keys(struct line *line, const struct event *event)
     struct slice name, value;
     size_t at = 0;
 
-    while (event_next_key(event, &at, &name, &value)) {
+    while (at < event->rule_keys && event_next_key(event, &at, &name, &value)) {
         put(line, " ");
         put_text(line, name, false);
         put(line, "=");
