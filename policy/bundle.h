@@ -52,6 +52,19 @@ enum cost_source { COST_SOURCE_FIXED, COST_SOURCE_HEADER, COST_SOURCE_QUERY, COS
 /* What becomes of a request whose model has no price; COST_SOURCE_USAGE only. */
 enum unpriced { UNPRICED_REJECT, UNPRICED_CHARGE_DEFAULT, UNPRICED_ALLOW };
 
+/* How the tokens of a request are found out, before and after. */
+struct metering {
+    bool takes_hint;     /* X-Token-Estimate counts */
+    bool requests_usage; /* of streams that do not tell it unasked */
+    bool counts_streams;
+    bool cuts_streams; /* when they outgrow the limit */
+    int64_t buffer_tokens;
+    enum stream_end { STREAM_END_GRACEFUL, STREAM_END_ERROR } stream_end;
+    bool shows_partial_usage;
+    bool drains; /* reads on when the client has left */
+    int64_t drain_ms;
+};
+
 /* What a request costs, in millionths. */
 struct cost {
     enum cost_source source;
@@ -80,6 +93,7 @@ struct cost_budget {
     const char *zone; /* IANA name, terminated; "" = UTC */
     struct cost cost;
     enum unpriced unpriced;
+    struct metering metering;
     const struct budget_stage *stages; /* ascending; the reject at 100 percent is the budget itself and not among them */
     uint32_t stage_count;
 };
@@ -90,7 +104,8 @@ struct token_budget {
     int64_t per_day;
     int64_t max_per_request, max_prompt, max_completion;
     int64_t default_completion; /* reserved when the request does not say */
-    bool takes_hint;            /* X-Token-Estimate counts */
+    bool clamps; /* a completion that is longer than what is left is made shorter */
+    struct metering metering;
 };
 
 struct concurrency {
@@ -155,6 +170,7 @@ struct policy {
     const struct rule *fallback; /* or NULL */
     struct loop_detection loop;
     struct circuit_breaker breaker;
+    bool has_provider_headers; /* its limits are told as OpenAI and Anthropic tell theirs */
     enum error_format {
         ERROR_FORMAT_AUTO,
         ERROR_FORMAT_OPENAI,
@@ -200,6 +216,7 @@ struct bundle {
     bool uses_jwt;
     unsigned references;      /* what its keys look answers up in: bits 1 << enum settings_reference */
     bool uses_body;           /* some limit looks into request bodies */
+    bool clamps;              /* some rule shortens completions */
     uint32_t rule_count;      /* of all policies, fallbacks included */
     struct match_index *index;
     struct region *region;

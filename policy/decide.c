@@ -359,11 +359,9 @@ static void run(struct decision *decision, const struct facts *facts, struct ver
             reject(verdict, REASON_no_policy_matched, NULL, NULL);
         return;
     }
-    for (uint32_t i = 0; i < verdict->matched_policies; i++) {
-        const struct policy *policy = &bundle->policies[decider->matched[i]];
-
-        decide_rules_collect(decision, policy, policy->is_shadow || shadows_all);
-    }
+    if (bundle->clamps && facts->body_can_be_clamped)
+        decide_metering_clamp(decision, verdict->matched_policies, shadows_all);
+    decide_rules_collect_all(decision, verdict->matched_policies, shadows_all);
     if (decision->is_refused)
         reject(verdict, decision->refused_for, decision->refused_by.policy, decision->refused_by.rule);
     if (decision->charge_count > 0)
@@ -393,6 +391,8 @@ static void finish(const struct decision *decision, struct verdict *verdict)
     if (verdict->is_allowed) {
         verdict->warnings = decision->warnings;
         verdict->delay_ms = decision->delay_ms;
+        verdict->metering = decision->metering;
+        verdict->metering.has_provider_headers = verdict->has_limit && verdict->policy->has_provider_headers;
     }
 }
 

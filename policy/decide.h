@@ -99,6 +99,10 @@ enum decide_settlement decide_reserve_release(struct decider *decider, struct sl
 /* Whether a policy that matches FACTS looks into the request's body. Reads nothing but path, host and method. */
 bool decide_wants_body(struct decider *decider, const struct facts *facts);
 
+/* Whether everything that the reservation TEXT charged would still fit its limits if it were settled with USAGE now. Changes nothing. */
+bool decide_reserve_fits(struct decider *decider, struct slice text, const struct usage *usage, struct slice model,
+                         struct moment now);
+
 /* Whether the breaker of POLICY is open at NOW; when there is one for each identity, the one that opened last. */
 bool decide_guards_is_open(const struct decider *decider, const struct policy *policy, struct moment now);
 

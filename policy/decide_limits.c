@@ -142,6 +142,8 @@ struct decide_need decide_limits_need(struct decision *decision, int64_t one, bo
 
     if (estimate->completion > 0)
         one = estimate->completion;
+    if (decision->metering.clamp > 0 && decision->metering.clamp < one)
+        one = decision->metering.clamp;
     if (__builtin_mul_overflow(one, estimate->choices, &need.completion) || need.completion > ESTIMATE_MOST)
         need.completion = ESTIMATE_MOST;
     return need;
@@ -163,13 +165,29 @@ static void add(struct decision *decision, struct charge_source *source, uint32_
     decide_rules_charge(decision, source, group, &own, &limit, cost);
 }
 
+/* The longest that all completions together may be; 0 = no such limit. A prompt that is too long leaves one token, and is refused. */
+static int64_t most_completion(const struct token_budget *budget, const struct decide_need *need)
+{
+    int64_t left = budget->max_per_request > 0 ? budget->max_per_request - need->prompt : 0;
+
+    if (budget->max_per_request > 0 && left < 1)
+        left = 1;
+    if (budget->max_completion > 0 && (left == 0 || budget->max_completion < left))
+        left = budget->max_completion;
+    return left;
+}
+
 static void add_tokens(struct decision *decision, struct charge_source *source, bool is_shadow, uint32_t group,
                        const struct siphash *hash)
 {
     const struct token_budget *budget = &source->rule->config.token_budget;
-    struct decide_need need = decide_limits_need(decision, budget->default_completion, budget->takes_hint);
+    struct decide_need need = decide_limits_need(decision, budget->default_completion, budget->metering.takes_hint);
     int64_t all = need.prompt + need.completion;
 
+    source->completion = need.completion;
+    decide_metering_add(decision, is_shadow ? NULL : &budget->metering, &need, most_completion(budget, &need));
+    if (budget->clamps && !is_shadow)
+        decide_metering_shorten(decision, most_completion(budget, &need));
     if (budget->max_prompt > 0 && need.prompt > budget->max_prompt)
         decide_rules_refuse(decision, source, REASON_prompt_tokens_exceeded, is_shadow);
     if (budget->max_completion > 0 && need.completion > budget->max_completion)
@@ -184,15 +202,19 @@ static void add_budget(struct decision *decision, struct charge_source *source, 
                        const struct siphash *hash)
 {
     const struct cost_budget *budget = &source->rule->config.cost_budget;
+    struct decide_need need;
     int64_t cost;
 
-    if (budget->cost.source != COST_SOURCE_USAGE)
-        cost = cost_of(decision, &budget->cost);
-    else if (!decide_money_cost(decision, budget, &cost)) {
-        decide_rules_refuse(decision, source, REASON_model_unpriced, is_shadow);
+    if (budget->cost.source != COST_SOURCE_USAGE) {
+        add(decision, source, group, hash, CHARGE_BUDGET, cost_of(decision, &budget->cost));
         return;
     }
-    add(decision, source, group, hash, CHARGE_BUDGET, cost);
+    need = decide_limits_need(decision, ESTIMATE_COMPLETION, budget->metering.takes_hint);
+    decide_metering_add(decision, is_shadow ? NULL : &budget->metering, &need, 0);
+    if (decide_money_cost(decision, budget, &need, &cost))
+        add(decision, source, group, hash, CHARGE_BUDGET, cost);
+    else
+        decide_rules_refuse(decision, source, REASON_model_unpriced, is_shadow);
 }
 
 void decide_limits_add(struct decision *decision, struct charge_source *source, bool is_shadow, uint32_t group,

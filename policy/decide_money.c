@@ -20,10 +20,10 @@ static const struct price *price_of(struct decision *decision)
     return decision->price;
 }
 
-bool decide_money_cost(struct decision *decision, const struct cost_budget *budget, int64_t *cost)
+bool decide_money_cost(struct decision *decision, const struct cost_budget *budget, const struct decide_need *need,
+                       int64_t *cost)
 {
-    struct decide_need need = decide_limits_need(decision, ESTIMATE_COMPLETION, false);
-    const struct usage worst = {.in_total = need.prompt, .out_total = need.completion};
+    const struct usage worst = {.in_total = need->prompt, .out_total = need->completion};
     const struct price *price = price_of(decision);
 
     if (price)

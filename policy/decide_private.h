@@ -41,6 +41,7 @@ struct charge_source {
     uint32_t rule_index;     /* over the whole bundle */
     enum charge_role role;
     int64_t window_ns;       /* time in which the whole limit comes back */
+    int64_t completion;      /* MINUTE, DAY: tokens of the cost that are completions */
 };
 
 /* What is the same for every request of a rule: hash states that have absorbed all of its identity but the values of its
@@ -115,6 +116,8 @@ struct decision {
     bool has_estimate;
     const struct price *price; /* of the model asked for, when a budget counts usage; NULL = none */
     bool has_price;
+    struct verdict_metering metering;
+    int64_t clamp_most; /* looking for how long a completion may be: the shortest that a rule allows; 0 = none was asked */
     uint64_t body_digest[2]; /* likewise */
     bool has_body_digest;
     decide_observer *observer; /* or NULL */
@@ -148,6 +151,9 @@ void decide_rules_hash_shared(struct siphash *hash);
 /* Turns what POLICY demands of this request into charges of the decision. */
 void decide_rules_collect(struct decision *decision, const struct policy *policy, bool is_shadow);
 
+/* The same for the first MATCHED policies that the decider found. */
+void decide_rules_collect_all(struct decision *decision, uint32_t matched, bool shadows_all);
+
 /* Refuses before any cell is looked at; in shadow it is only told. */
 void decide_rules_refuse(struct decision *decision, const struct charge_source *source, enum reason reason, bool is_shadow);
 
@@ -172,10 +178,24 @@ struct decide_need {
 };
 struct decide_need decide_limits_need(struct decision *decision, int64_t one, bool takes_hint);
 
+/* ---- decide_metering.c -------------------------------------------------------------------------------------------- */
+
+/* Notes what a rule that reserves NEED asks for; ENFORCED is NULL for one that only watches. */
+void decide_metering_add(struct decision *decision, const struct metering *enforced, const struct decide_need *need,
+                         int64_t most_completion);
+
+/* A rule that clamps lets all completions together have MOST tokens; 0 = it does not say. */
+void decide_metering_shorten(struct decision *decision, int64_t most);
+
+/* Finds out, before DECISION collects anything, whether a completion that is asked for is longer than rules that clamp have left, and makes
+ * it shorter then. MATCHED policies are in the decider. */
+void decide_metering_clamp(struct decision *decision, uint32_t matched, bool shadows_all);
+
 /* ---- decide_money.c ----------------------------------------------------------------------------------------------- */
 
 /* What this request costs BUDGET at worst. false when its model has no price and may not pass without. */
-bool decide_money_cost(struct decision *decision, const struct cost_budget *budget, int64_t *cost);
+bool decide_money_cost(struct decision *decision, const struct cost_budget *budget, const struct decide_need *need,
+                       int64_t *cost);
 
 /* What USAGE cost: by the price of MODEL or, when it has none, by RESERVED. false when there is none either. */
 bool decide_money_used(const struct decider *decider, const struct usage *usage, struct slice model,

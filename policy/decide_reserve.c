@@ -298,3 +298,24 @@ enum decide_settlement decide_reserve_release(struct decider *decider, struct sl
         return DECIDE_SETTLEMENT_UNKNOWN;
     return apply(&decision, &reservation, NULL, digest);
 }
+
+bool decide_reserve_fits(struct decider *decider, struct slice text, const struct usage *usage, struct slice model,
+                         struct moment now)
+{
+    struct decision decision = {.decider = decider, .now = now};
+    struct charge charges[RESERVATION_MAX_ENTRIES];
+    struct reservation reservation;
+    struct admission admission;
+    struct outcome outcome;
+    uint64_t digest[2];
+    uint32_t count = 0;
+
+    if (!reservation_parse(text, arena_hash_key(decider->arena), &reservation, digest))
+        return false;
+    outcome = outcome_of(decider, &reservation, usage, model);
+    for (uint32_t i = 0; i < reservation.count; i++)
+        if (correct(&decision, &reservation.entries[i], &outcome, &charges[count]) && charges[count].cost > 0)
+            charges[count++].never_refuses = false;
+    admission_look(decider->arena, charges, count, now, &admission);
+    return admission.is_admitted;
+}

@@ -144,3 +144,14 @@ void decide_rules_collect(struct decision *decision, const struct policy *policy
     else if (policy->loop.is_enabled || policy->breaker.is_enabled)
         decide_guards_add(decision, policy, is_shadow, group, largest_cost(decision, first));
 }
+
+void decide_rules_collect_all(struct decision *decision, uint32_t matched, bool shadows_all)
+{
+    const struct decider *decider = decision->decider;
+
+    for (uint32_t i = 0; i < matched; i++) {
+        const struct policy *policy = &decider->bundle->policies[decider->matched[i]];
+
+        decide_rules_collect(decision, policy, policy->is_shadow || shadows_all);
+    }
+}

@@ -130,6 +130,8 @@ static void compare_missing(struct difference_work *work, const struct rule *bef
 
 static struct slice tell_cost(const struct bundle *bundle, const struct cost *cost)
 {
+    if (cost->source == COST_SOURCE_USAGE)
+        return SLICE("usage");
     return cost->source == COST_SOURCE_FIXED ? SLICE("fixed") : key_text(bundle, cost->descriptor);
 }
 
@@ -196,6 +198,26 @@ static bool has_same_stages(const struct cost_budget *before, const struct cost_
     return true;
 }
 
+static void add_switch(struct difference_work *work, const char *subject, bool before, bool after)
+{
+    difference_add_text(work, subject, before ? SLICE("true") : SLICE("false"), after ? SLICE("true") : SLICE("false"),
+                        DIFFERENCE_OTHER);
+}
+
+static void compare_metering(struct difference_work *work, const struct metering *before, const struct metering *after)
+{
+    difference_add_word(work, FIELD_token_source_estimator, before->takes_hint, after->takes_hint, DIFFERENCE_OTHER);
+    add_switch(work, "request_usage", before->requests_usage, after->requests_usage);
+    add_switch(work, "streaming enabled", before->counts_streams, after->counts_streams);
+    add_switch(work, "enforce_mid_stream", before->cuts_streams, after->cuts_streams);
+    difference_add_count(work, "buffer_tokens", before->buffer_tokens, after->buffer_tokens, MORE_IS_LOOSER, false);
+    difference_add_word(work, FIELD_streaming_on_limit_exceeded, (int)before->stream_end, (int)after->stream_end,
+                        DIFFERENCE_OTHER);
+    add_switch(work, "include_partial_usage", before->shows_partial_usage, after->shows_partial_usage);
+    difference_add_word(work, FIELD_streaming_on_client_gone, !before->drains, !after->drains, DIFFERENCE_OTHER);
+    difference_add_count(work, "drain_seconds", before->drain_ms / 1000, after->drain_ms / 1000, MORE_IS_OTHER, false);
+}
+
 static void compare_budgets(struct difference_work *work, const struct cost_budget *before,
                             const struct cost_budget *after)
 {
@@ -204,6 +226,11 @@ static void compare_budgets(struct difference_work *work, const struct cost_budg
     difference_add_text(work, "timezone", slice_of(before->zone[0] ? before->zone : "UTC"),
                         slice_of(after->zone[0] ? after->zone : "UTC"), DIFFERENCE_OTHER);
     compare_costs(work, "cost_key", &before->cost, &after->cost);
+    if (before->cost.source == COST_SOURCE_USAGE && after->cost.source == COST_SOURCE_USAGE) {
+        difference_add_word(work, FIELD_cost_based_unpriced, (int)before->unpriced, (int)after->unpriced,
+                            after->unpriced < before->unpriced ? DIFFERENCE_STRICTER : DIFFERENCE_LOOSER);
+        compare_metering(work, &before->metering, &after->metering);
+    }
     if (!has_same_stages(before, after))
         difference_add(work, DIFFERENCE_CHANGED, DIFFERENCE_OTHER, "staged_actions", tell_stages(work, before),
                        tell_stages(work, after));
@@ -229,7 +256,8 @@ static void compare_tokens(struct difference_work *work, const struct token_budg
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         difference_add_count(work, rows[i].subject, rows[i].before, rows[i].after, rows[i].sense, rows[i].has_none);
-    difference_add_word(work, FIELD_token_source_estimator, before->takes_hint, after->takes_hint, DIFFERENCE_OTHER);
+    add_switch(work, "clamp_completion", before->clamps, after->clamps);
+    compare_metering(work, &before->metering, &after->metering);
 }
 
 static void compare_flights(struct difference_work *work, const struct concurrency *before,

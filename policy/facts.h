@@ -26,6 +26,7 @@ struct facts {
     const struct fact_field *fields;
     size_t field_count;
     struct slice body;     /* as received; empty when there is none or nobody looks into it */
+    bool body_can_be_clamped; /* whoever sends it on can make the completion it asks for shorter */
     struct address client; /* ADDRESS_NONE when unknown */
     bool peer_is_trusted;  /* the fields come from a proxy that may tell about the client: see origin.h */
 };

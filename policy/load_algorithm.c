@@ -41,6 +41,41 @@ static struct cost cost_of(const struct load *load, const struct load_value *sou
     };
 }
 
+/* ---- metering -------------------------------------------------------------------------------------------------- */
+
+static bool is_true(const struct load_record *record, enum field field)
+{
+    return get(record, field)->number == 1;
+}
+
+/* The object in VALUE, or what holds when it is not given. */
+static void read_or_leave_out(struct load *load, enum object object, const struct load_value *value,
+                              struct load_record *record)
+{
+    if (!value->is_valid || !load_object_read(load, object, value->token, record))
+        load_object_leave_out(object, record);
+}
+
+static struct metering read_metering(struct load *load, const struct load_value *source,
+                                     const struct load_value *streaming)
+{
+    struct load_record tokens, streams;
+
+    read_or_leave_out(load, OBJECT_token_source, source, &tokens);
+    read_or_leave_out(load, OBJECT_streaming, streaming, &streams);
+    return (struct metering){
+        .takes_hint = is_true(&tokens, FIELD_token_source_estimator),
+        .requests_usage = is_true(&tokens, FIELD_token_source_request_usage),
+        .counts_streams = is_true(&streams, FIELD_streaming_enabled),
+        .cuts_streams = is_true(&streams, FIELD_streaming_enabled) && is_true(&streams, FIELD_streaming_enforce_mid_stream),
+        .buffer_tokens = get(&streams, FIELD_streaming_buffer_tokens)->number,
+        .stream_end = (enum stream_end)get(&streams, FIELD_streaming_on_limit_exceeded)->number,
+        .shows_partial_usage = is_true(&streams, FIELD_streaming_include_partial_usage),
+        .drains = get(&streams, FIELD_streaming_on_client_gone)->number == 0,
+        .drain_ms = get(&streams, FIELD_streaming_drain_seconds)->number * 1000,
+    };
+}
+
 /* ---- token_bucket ---------------------------------------------------------------------------------------------- */
 
 static void read_token_bucket(struct load *load, const struct load_record *record, struct rule *rule)
@@ -165,6 +200,8 @@ static void read_cost_based(struct load *load, const struct load_record *record,
         .unpriced = (enum unpriced)get(record, FIELD_cost_based_unpriced)->number,
     };
     load->bundle->uses_body |= budget->cost.source == COST_SOURCE_USAGE;
+    budget->metering = read_metering(load, get(record, FIELD_cost_based_token_source),
+                                     get(record, FIELD_cost_based_streaming));
     if (actions->is_valid)
         read_staged_actions(load, actions->token, budget);
 }
@@ -181,10 +218,7 @@ static void read_token_bucket_llm(struct load *load, const struct load_record *r
     const struct load_value *minute = get(record, FIELD_token_bucket_llm_tokens_per_minute);
     const struct load_value *day = get(record, FIELD_token_bucket_llm_tokens_per_day);
     const struct load_value *burst = get(record, FIELD_token_bucket_llm_burst_tokens);
-    const struct load_value *source = get(record, FIELD_token_bucket_llm_token_source);
-    const struct load_value *streaming = get(record, FIELD_token_bucket_llm_streaming);
     struct token_budget *budget = &rule->config.token_budget;
-    struct load_record inner;
 
     if (!minute->is_given && !day->is_given)
         load_complain(load, record->token, "missing_field",
@@ -202,12 +236,12 @@ static void read_token_bucket_llm(struct load *load, const struct load_record *r
         .max_prompt = number_of(get(record, FIELD_token_bucket_llm_max_prompt_tokens)),
         .max_completion = number_of(get(record, FIELD_token_bucket_llm_max_completion_tokens)),
         .default_completion = number_of(get(record, FIELD_token_bucket_llm_default_max_completion)),
+        .clamps = is_true(record, FIELD_token_bucket_llm_clamp_completion),
+        .metering = read_metering(load, get(record, FIELD_token_bucket_llm_token_source),
+                                  get(record, FIELD_token_bucket_llm_streaming)),
     };
     load->bundle->uses_body = true;
-    if (source->is_valid && load_object_read(load, OBJECT_token_source, source->token, &inner))
-        budget->takes_hint = get(&inner, FIELD_token_source_estimator)->number == 1;
-    if (streaming->is_valid)
-        load_object_read(load, OBJECT_streaming, streaming->token, &inner);
+    load->bundle->clamps |= budget->clamps;
 }
 
 /* ---- concurrency ------------------------------------------------------------------------------------------------- */

@@ -98,6 +98,17 @@ static void finish_value(struct load *load, struct load_record *record, enum fie
                       fields_objects[record->object].title, row->key);
 }
 
+void load_object_leave_out(enum object object, struct load_record *record)
+{
+    *record = (struct load_record){.object = object, .token = JSON_NONE};
+    for (enum field field = fields_first(object); field < fields_first(object + 1); field++) {
+        struct load_value *value = &record->values[field - fields_first(object)];
+
+        value->name = value->token = JSON_NONE;
+        value->is_valid = load_value_set_standard(&fields_table[field], value);
+    }
+}
+
 bool load_object_read(struct load *load, enum object object, uint32_t token, struct load_record *record)
 {
     *record = (struct load_record){.object = object, .token = token};

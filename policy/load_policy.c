@@ -76,6 +76,7 @@ static void read_spec(struct load *load, uint32_t token, struct policy *policy)
     if (!load_object_read(load, OBJECT_spec, token, &record))
         return;
     policy->is_shadow = load_object_get(&record, FIELD_spec_mode)->number == 1;
+    policy->has_provider_headers = load_object_get(&record, FIELD_spec_provider_rate_headers)->number == 1;
     policy->error_format = (enum error_format)load_object_get(&record, FIELD_spec_error_format)->number;
     selector = load_object_get(&record, FIELD_spec_selector);
     if (selector->is_valid)

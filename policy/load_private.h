@@ -75,6 +75,9 @@ bool load_text(struct load *load, uint32_t token, struct slice *text);
  * it is no object. */
 bool load_object_read(struct load *load, enum object object, uint32_t token, struct load_record *record);
 
+/* The record of an object that is not given: the standard value of every field that has one. */
+void load_object_leave_out(enum object object, struct load_record *record);
+
 const struct load_value *load_object_get(const struct load_record *record, enum field field);
 
 /* ---- load_value.c ---------------------------------------------------------------------------------------------- */

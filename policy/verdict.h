@@ -39,6 +39,18 @@ struct limit_state {
 
 enum verdict_warning { VERDICT_BUDGET_WARN = 1, VERDICT_BUDGET_THROTTLE = 2, VERDICT_LOOP_WARN = 4 };
 
+/* What the rules that applied ask of whoever carries the request to a model and its answer back. */
+struct verdict_metering {
+    bool is_metered;                /* some limit counts tokens or money */
+    int64_t prompt, completion;     /* tokens that were reserved, each for the rule that took most */
+    int64_t clamp;                  /* a completion must be no longer; 0 = as it was asked for */
+    bool requests_usage, counts_streams, cuts_streams, shows_partial_usage, drains;
+    int64_t buffer_tokens, drain_ms;
+    int64_t most_completion;        /* tokens of all completions together; 0 = no such limit */
+    enum stream_end stream_end;
+    bool has_provider_headers;      /* the policy of the limit that is told wants them */
+};
+
 /* Room for a reservation of RESERVATION_MAX_ENTRIES limits: see reservation.h. */
 #define VERDICT_RESERVATION_SIZE 1952
 
@@ -58,6 +70,7 @@ struct verdict {
     int64_t delay_ms;              /* hold the answer back for so long */
     int64_t loop_count;            /* this request is the so many-th of its kind; 0 = nobody counts */
     uint32_t matched_policies;
+    struct verdict_metering metering; /* allowed only */
     size_t reservation_size;       /* 0 = nothing to settle */
     char reservation[VERDICT_RESERVATION_SIZE]; /* for POST /v1/settle; base64url, not terminated */
 };

@@ -255,3 +255,11 @@ tests_policy_test_usage_reader_SOURCES = tests/policy/test_usage_reader.c policy
 	policy/usage.c policy/usage_reader.c
 tests_policy_test_usage_reader_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_usage_reader_LDADD = $(CHECK_LIBS)
+
+# What is changed in request bodies on their way to a model.
+check_PROGRAMS += tests/policy/test_body_edit
+TESTS += tests/policy/test_body_edit
+tests_policy_test_body_edit_SOURCES = tests/policy/test_body_edit.c policy/body_edit.c policy/json.c policy/json_gate.c \
+	policy/region.c
+tests_policy_test_body_edit_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_body_edit_LDADD = libshm.a $(CHECK_LIBS)

@@ -11,7 +11,7 @@
  *
  * with "-" for an unknown client, "~" for a space in a value, xN for N equal requests. The expectation is `allow` or
  * `reject`, then any of: a reason, policy/rule, r=remaining, t=reset seconds, wait=shortest retry, noretry, would,
- * matched=policies.
+ * matched=policies, clamp=tokens. A request that is `clampable` can be made to ask for less.
  */
 #include <check.h>
 #include <dirent.h>
@@ -149,6 +149,8 @@ static void parse_request(const struct run *run, struct request *request, char *
     for (char *token; (token = strtok_r(NULL, " \t", &rest));) {
         if (token[0] == '{')
             request->facts.body = slice_of(token);
+        else if (!strcmp(token, "clampable"))
+            request->facts.body_can_be_clamped = true;
         else if (strchr(token, ':'))
             parse_field(request, token);
         else if (token[0] == 'x')
@@ -201,6 +203,8 @@ static bool holds(const struct verdict *verdict, const char *word)
         return verdict->delay_ms == strtol(word + 6, NULL, 10);
     if (!strncmp(word, "loop=", 5))
         return verdict->loop_count == strtol(word + 5, NULL, 10);
+    if (!strncmp(word, "clamp=", 6))
+        return verdict->metering.clamp == strtol(word + 6, NULL, 10);
     if (!strcmp(word, "warn"))
         return verdict->warnings & VERDICT_BUDGET_WARN;
     if (!strcmp(word, "throttle"))
