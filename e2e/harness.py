@@ -557,6 +557,7 @@ class Edge:
 # ---- nginx -----------------------------------------------------------------------------------------------------------
 
 NGINX_MAIN = """
+{main}
 daemon off;
 worker_processes {workers};
 {user}
@@ -577,13 +578,13 @@ http {{
 
 
 class Nginx:
-    """A real nginx with a prefix of its own; HTTP is the text of its http block."""
+    """A real nginx with a prefix of its own; HTTP is the text of its http block, MAIN stands before everything."""
 
-    def __init__(self, http, port, workers=1):
+    def __init__(self, http, port, workers=1, main=""):
         self.directory = tempfile.mkdtemp(prefix="fairvisor-e2e-nginx-")
         os.chmod(self.directory, 0o755)
         self.port, self.address, self.process = port, ("127.0.0.1", port), None
-        text = NGINX_MAIN.format(directory=self.directory, workers=workers, http=http,
+        text = NGINX_MAIN.format(main=main, directory=self.directory, workers=workers, http=http,
                                  user="user nobody nogroup;" if IS_ROOT else "")
         self.config_file = os.path.join(self.directory, "nginx.conf")
         with open(self.config_file, "w", encoding="utf-8") as file:

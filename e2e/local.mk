@@ -5,9 +5,16 @@ noinst_PROGRAMS += e2e/fairvisor-load
 e2e_fairvisor_load_SOURCES = e2e/load/main.c e2e/load/options.c e2e/load/options.h e2e/load/runner.c e2e/load/runner.h \
 	e2e/load/request.c e2e/load/request.h e2e/load/answer.c e2e/load/answer.h e2e/load/tally.c e2e/load/tally.h
 
+noinst_PROGRAMS += e2e/fairvisor-engine
+e2e_fairvisor_engine_SOURCES = e2e/engine.c
+e2e_fairvisor_engine_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(JWT_LIBS)
+
+EXTRA_DIST += e2e/bench e2e/bench_instructions.py e2e/bench_lua.py e2e/bench_measure.py e2e/bench_proof.py \
+	e2e/bench_scenarios.py e2e/bench_servers.py
+
 EXTRA_DIST += e2e/run e2e/harness.py e2e/gateways.py e2e/test_gateways.py e2e/jose.py e2e/mmdb.py e2e/test_load_client.py e2e/test_quickstart.py \
 	e2e/test_exactness.py e2e/test_jwt.py \
 	e2e/test_descriptors.py e2e/test_door.py e2e/test_limits.py \
-	e2e/test_reload.py e2e/test_death.py e2e/test_nginx.py e2e/test_bundles.py e2e/test_http.py e2e/bench \
+	e2e/test_reload.py e2e/test_death.py e2e/test_nginx.py e2e/test_bundles.py e2e/test_http.py \
 	e2e/test_master_start.py e2e/test_master_control.py e2e/test_master_counters.py e2e/test_master_privileges.py \
 	e2e/test_master_upgrade.py

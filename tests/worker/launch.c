@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -82,6 +84,23 @@ static int seal_bundle(const char *path)
     return sealed_create(1, moment_now().wall_ns, DIGEST, (struct slice){bytes, size});
 }
 
+/* A file that keys are looked up in, or the key set; /dev/null when there is none. */
+static int seal_reference(const struct settings *settings, int reference)
+{
+    int file, sealed;
+
+    if (settings->references[reference][0] == '\0')
+        return open("/dev/null", O_RDWR | O_CLOEXEC);
+    file = open(settings->references[reference], O_RDONLY | O_CLOEXEC);
+    sealed = file < 0 ? -1 : memfd_create("reference", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (sealed < 0)
+        die(settings->references[reference]);
+    while (sendfile(sealed, file, NULL, 1 << 20) > 0)
+        continue;
+    close(file);
+    return sealed;
+}
+
 static void fill_handoff(struct handoff *handoff, const struct settings *settings)
 {
     handoff->magic = HANDOFF_MAGIC;
@@ -89,6 +108,9 @@ static void fill_handoff(struct handoff *handoff, const struct settings *setting
     handoff->generation = 1;
     handoff->settings = *settings;
     handoff->listener_count = settings->listen_count;
+    for (int i = 0; i < SETTINGS_REFERENCES; i++)
+        if (settings->references[i][0] != '\0')
+            handoff->references |= UINT32_C(1) << i;
     for (uint32_t i = 0; i < settings->listen_count; i++) {
         handoff->listeners[i].is_ops = settings->listen[i].is_ops;
         handoff->listeners[i].is_unix = settings->listen[i].is_unix;
@@ -163,8 +185,8 @@ static int prepare(const struct settings *settings, const char *bundle, int stat
     count++;
     fds[count++] = lift(seal_bundle(bundle));
     fds[count++] = lift(handoff_seal(&handoff));
-    while (HANDOFF_FD_STATUS + count < HANDOFF_FD_LISTENERS)
-        fds[count++] = lift(open("/dev/null", O_RDWR | O_CLOEXEC));
+    for (int i = 0; i < SETTINGS_REFERENCES; i++)
+        fds[count++] = lift(seal_reference(settings, i));
     for (uint32_t i = 0; i < settings->listen_count; i++)
         fds[count++] =
             lift(settings->listen[i].is_unix ? listen_unix(&settings->listen[i]) : listen_tcp(&settings->listen[i]));
