@@ -68,6 +68,7 @@ void finish_service(struct master *master)
         notify_stopping();
     admin_close(&master->admin, is_handed_over);
     end_workers(master);
+    decisions_finish(&master->decisions);
     if (!is_handed_over) {
         keep_counters(master);
         pidfile_remove(settings->pidfile, getpid());

@@ -16,6 +16,7 @@ fairvisord_SOURCES = \
 	master/letter.c master/letter.h \
 	master/limits.c master/limits.h \
 	master/listeners.c master/listeners.h \
+	master/decisions.c master/decisions_reader.c master/decisions.h \
 	master/logsink.c master/logsink.h \
 	master/loop.c master/loop.h \
 	master/main.c \

@@ -30,6 +30,7 @@ void master_on_signal(void *context, int signal)
         break;
     case SIGUSR1:
         logsink_reopen(&master->logsink);
+        decisions_use(&master->decisions, &master->serving.settings);
         break;
     case SIGUSR2:
         master->wants_upgrade = true;

@@ -22,6 +22,7 @@
 
 #include "master/admin.h"
 #include "master/crew.h"
+#include "master/decisions.h"
 #include "master/generation.h"
 #include "master/listeners.h"
 #include "master/logsink.h"
@@ -56,6 +57,7 @@ struct master {
     uint32_t next_generation; /* number of the next one; never used twice, also when it fails */
     struct crew crew;
     struct snapshots snapshots;
+    struct decisions decisions;
     struct admin admin;
     struct upgrade upgrade;
     struct arena_status status;

@@ -70,6 +70,7 @@ static void commit(struct master *master, struct reload *reload)
     master->serving = reload->next;
     logsink_use(&master->logsink, &reload->settings, reload->log_fd);
     snapshots_schedule(&master->snapshots, &reload->settings);
+    decisions_use(&master->decisions, &reload->settings);
     crew_leave_others(&master->crew, master->serving.number, SIGQUIT);
     master->status.last_reload_failed = 0;
     master->status.last_reload_ns = moment_now().wall_ns;

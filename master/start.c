@@ -153,6 +153,7 @@ static bool open_arena(struct master *master, const struct settings *settings, c
         return false;
     master->arena_is_new = origin != RESTORE_ADOPTED;
     snapshots_init(&master->snapshots, &master->loop, &master->arena, settings);
+    decisions_init(&master->decisions, &master->loop, &master->arena, master->arena_fd, &master->privileges);
     continue_status(master, origin);
     return true;
 }
@@ -228,6 +229,7 @@ static bool announce(struct master *master, const struct letter *letter, struct 
     master_publish(master);
     master_keep_bundle(master);
     snapshots_schedule(&master->snapshots, settings);
+    decisions_use(&master->decisions, settings);
     say_started(master, letter);
     master_print_state(master, state, sizeof(state));
     notify_ready(state);

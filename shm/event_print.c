@@ -68,15 +68,25 @@ size_t event_print_number(int64_t millionths, char text[EVENT_PRINT_NUMBER_SIZE]
     return (size_t)length;
 }
 
+void event_print_time(int64_t wall_ns, char text[EVENT_PRINT_TIME_SIZE])
+{
+    int64_t at_ns = wall_ns < 0 ? 0 : wall_ns;
+    time_t seconds = (time_t)(at_ns / NANOSECONDS_PER_SECOND);
+    struct tm when;
+    size_t size;
+
+    gmtime_r(&seconds, &when); /* 63 bits of nanoseconds end in the year 2262 */
+    size = strftime(text, EVENT_PRINT_TIME_SIZE, "%Y-%m-%dT%H:%M:%S", &when);
+    snprintf(text + size, EVENT_PRINT_TIME_SIZE - size, ".%03dZ",
+             (int)(at_ns % NANOSECONDS_PER_SECOND / NANOSECONDS_PER_MILLISECOND));
+}
+
 static void put_time(struct line *line, int64_t wall_ns)
 {
-    time_t seconds = (time_t)(wall_ns / NANOSECONDS_PER_SECOND);
-    struct tm when;
+    char text[EVENT_PRINT_TIME_SIZE];
 
-    if (wall_ns < 0 || !gmtime_r(&seconds, &when))
-        seconds = 0, gmtime_r(&seconds, &when);
-    put(line, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", when.tm_year + 1900, when.tm_mon + 1, when.tm_mday, when.tm_hour,
-        when.tm_min, when.tm_sec, (int)(wall_ns < 0 ? 0 : wall_ns % NANOSECONDS_PER_SECOND / NANOSECONDS_PER_MILLISECOND));
+    event_print_time(wall_ns, text);
+    put(line, "%s", text);
 }
 
 /* One character of a stranger, in the inside of a JSON string or in a plain line. */

@@ -18,6 +18,11 @@
 size_t event_print_json(const struct event *event, char out[EVENT_PRINT_SIZE]);
 size_t event_print_text(const struct event *event, char out[EVENT_PRINT_SIZE]);
 
+#define EVENT_PRINT_TIME_SIZE 40
+
+/* UTC with milliseconds, "2026-01-31T08:00:00.123Z", and a NUL. */
+void event_print_time(int64_t wall_ns, char text[EVENT_PRINT_TIME_SIZE]);
+
 /* Millionths as the shortest decimal number and a NUL: "1000", "0.25", "-2". Returns its length. */
 size_t event_print_number(int64_t millionths, char text[EVENT_PRINT_NUMBER_SIZE]);
 

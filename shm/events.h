@@ -49,8 +49,12 @@ struct events_head {
     _Atomic uint64_t next __attribute__((aligned(128)));         /* serial number of the next event */
     _Atomic uint64_t log_position __attribute__((aligned(128))); /* serial number of the next one to be logged; so that
                                                                   * a new process goes on where the last one stopped */
-    _Atomic uint64_t log_written, log_lost, log_withheld; /* lines; events not logged: lost in the ring, above the rate */
+    _Atomic uint64_t log_written; /* lines */
+    _Atomic uint64_t log_lost, log_withheld, log_failed; /* events without a line: written over in the ring, above the
+                                                          * rate, not taken by the target */
 } __attribute__((aligned(128)));
+
+#define EVENTS_LOG_OFF UINT64_MAX /* log_position while nothing is logged */
 
 /* One process's right to write. */
 struct events_writer {

@@ -95,6 +95,7 @@ struct settings {
     enum log_level log_level;
     bool log_json;
     enum settings_decision_log decision_log;
+    uint64_t decision_log_rate; /* lines in a second; 0 = no limit */
     enum settings_redact redact;
 };
 

@@ -10,6 +10,7 @@
 
 #include "config.h"
 #include "policy/verdict.h"
+#include "shm/events.h"
 #include "shm/series.h"
 #include "worker/judge.h"
 
@@ -340,6 +341,28 @@ static void write_cells(struct worker *worker, struct outbox *out)
            (int64_t)series_overflow(&worker->arena));
 }
 
+static void write_dropped(struct outbox *out, const char *cause, uint64_t count)
+{
+    text(out, "fairvisor_decision_log_dropped_total");
+    label(out, "{", "cause", slice_of(cause));
+    text(out, "} ");
+    integer(out, (int64_t)count);
+}
+
+static void write_decision_log(const struct arena *arena, struct outbox *out)
+{
+    struct events_head *head = arena->events_head;
+
+    single(out, "fairvisor_decision_log_lines_total", "counter", "Lines of the decision log.",
+           (int64_t)atomic_load_explicit(&head->log_written, memory_order_relaxed));
+    describe(out, "fairvisor_decision_log_dropped_total", "counter",
+             "Events without a line in the decision log: written over before they could be read (lost), above "
+             "decision_log_rate (rate), or not taken by the log (write).");
+    write_dropped(out, "lost", atomic_load_explicit(&head->log_lost, memory_order_relaxed));
+    write_dropped(out, "rate", atomic_load_explicit(&head->log_withheld, memory_order_relaxed));
+    write_dropped(out, "write", atomic_load_explicit(&head->log_failed, memory_order_relaxed));
+}
+
 static void write_config(const struct worker *worker, const struct arena_status *status, struct outbox *out)
 {
     describe(out, "fairvisor_build_info", "gauge", "The version of this program.");
@@ -388,6 +411,7 @@ void metrics_write(struct worker *worker, struct outbox *out)
     write_tokens_consumed(&worker->arena, worker->bundle, out);
     write_circuits(worker, out);
     write_cells(worker, out);
+    write_decision_log(&worker->arena, out);
     if (arena_read_status(&worker->arena, &status)) {
         write_config(worker, &status, out);
         write_processes(&status, out);

@@ -100,7 +100,7 @@ static const struct {
     {"log = syslog", "log = syslog\n"},
     {"log_level = debug\nlog_format = json", "log_level = debug\nlog_format = json\n"},
     {"", "decision_log = off\n"},
-    {"decision_log = off", "decision_log = off\n"},
+    {"decision_log = all\ndecision_log_rate = 0", "decision_log = all\ndecision_log_rate = 0\n"},
     {"", "redact = credentials\n"},
     {"redact = none", "redact = none\n"},
     {"user = www-data\ngroup = www-data", "user = www-data\ngroup = www-data\n"},
@@ -163,8 +163,7 @@ static const struct {
      "1: mode = \"decision_service\": allowed is decision_service; values stand without quotes"},
     {"log_level = info # quiet", "1: log_level = info # quiet: allowed is error, warning, notice, info or debug; a "
                                  "comment needs a line of its own"},
-    {"decision_log = reject", "1: decision_log = reject: this release does not enforce it yet; allowed is off"},
-    {"decision_log = all", "1: decision_log = all: this release does not enforce it yet; allowed is off"},
+    {"decision_log = some", "1: decision_log = some: allowed is reject, all or off"},
     {"listen = 127.0.0.1:1\nmode = decision_service\nlisten = 127.0.0.1:2",
      "3: listen is given again; line 1 gave listen already"},
     {"shared_dict_size = 8m\nshm_size = 8m", "2: shm_size is given again; line 1 gave shared_dict_size already"},

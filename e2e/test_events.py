@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What an operator sees of decisions: `fairvisor logs`, the decision log and its process."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+
+import harness
+
+KEYED = {"bundle_version": 1, "policies": [
+    {"id": "p", "spec": {"selector": {"pathPrefix": "/"}, "rules": [
+        harness.token_bucket("r", 1, 2, ("header:x-api-key",)),
+        harness.token_bucket("ip", 1000, 1000, ("ip:address",))]}},
+    {"id": "shadow", "spec": {"selector": {"pathPrefix": "/"}, "mode": "shadow", "rules": [
+        harness.token_bucket("s", 0.001, 1, ("ip:address",))]}}]}
+
+
+def lines_of(text):
+    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+
+class EventsTest(harness.TestCase):
+    def logs(self, edge, *words):
+        done = edge.cli("logs", "-c", edge.config_file, "--format", "json", *words)
+        self.assertEqual(done.returncode, 0, done)
+        return lines_of(done.stdout)
+
+    def spend(self, edge, count=4, key="sk-secret"):
+        for _ in range(count):
+            edge.decide(uri="/v1/chat?key=hidden", client="10.0.0.1", headers=[("X-Api-Key", key)])
+
+    def readers(self, edge):
+        return [pid for pid in harness.children_of(edge.pid) if harness.command_name(pid) == "fv-decisions"]
+
+
+class TestLogs(EventsTest):
+    def test_what_is_told(self):
+        edge = self.start_edge(KEYED)
+        self.spend(edge)
+        rejects = self.logs(edge, "--no-follow", "--action", "reject")
+        self.assertEqual(len(rejects), 2)
+        event = rejects[0]
+        self.assertRegex(event["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+        self.assertRegex(event["keys"]["header:x-api-key"], r"^#[0-9a-f]{16}$")
+        self.assertEqual({name: event[name] for name in ("reason", "policy", "rule", "method", "path", "client", "limit",
+                                                         "cost", "status", "hashed", "generation")},
+                         {"reason": "rate_limit_exceeded", "policy": "p", "rule": "r", "method": "GET",
+                          "path": "/v1/chat", "client": "10.0.0.1", "limit": 2, "cost": 1, "status": 429, "hashed": True,
+                          "generation": 1})
+        self.assertEqual(event["other_keys"], {"ip:address": "10.0.0.1"})
+        self.assertLess(event["remaining"], 1)
+        self.assertTrue(0 < event["wait_ms"] <= 1000, event)
+        self.assertEqual(rejects[0]["keys"], rejects[1]["keys"])
+        self.assertEqual(len(self.logs(edge, "--no-follow", "--action", "would_reject", "--policy", "shadow")), 3)
+        self.assertEqual(len(self.logs(edge, "--no-follow", "--action", "allow")), 2)
+        self.assertEqual(len(self.logs(edge, "--no-follow", "--lines", "1")), 1)
+        self.assertEqual(self.logs(edge, "--no-follow", "--key", "ip:address=10.0.0.2"), [])
+        everything = edge.cli("logs", "-c", edge.config_file, "--no-follow", "--lines", "100", "--action",
+                              "allow,reject,would_reject,charge").stdout
+        self.assertNotIn("sk-secret", everything)
+        self.assertNotIn("hidden", everything)
+        self.assertEqual(edge.metric("fairvisor_events_dropped_total"), 0)
+        self.assertGreaterEqual(edge.metric("fairvisor_events_written_total"), 7)
+
+    def test_redact(self):
+        edge = self.start_edge(KEYED, settings={"redact": "none"})
+        self.spend(edge)
+        self.assertEqual(self.logs(edge, "--no-follow", "--key", "header:x-api-key=sk-secret")[0]["keys"],
+                         {"header:x-api-key": "sk-secret"})
+        edge.write_settings(redact="all")
+        edge.reload()
+        self.spend(edge)
+        event = self.logs(edge, "--no-follow", "--action", "reject", "--lines", "1")[0]
+        self.assertNotIn("client", event)
+        self.assertNotIn("10.0.0.1", json.dumps(event))
+
+    def test_follow_over_a_restart(self):
+        edge = self.start_edge(KEYED)
+        watcher = subprocess.Popen([harness.program("fairvisor"), "logs", "-c", edge.config_file, "--action", "reject",
+                                    "--format", "json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   env=harness.clean_environment())
+        self.addCleanup(watcher.wait)
+        self.addCleanup(watcher.kill)
+        self.spend(edge, 3)
+        self.assertEqual(json.loads(watcher.stdout.readline())["reason"], "rate_limit_exceeded")
+        edge.stop()
+        edge.start()
+        self.spend(edge, 3, key="another")
+        self.assertEqual(json.loads(watcher.stdout.readline())["reason"], "rate_limit_exceeded")
+        watcher.send_signal(signal.SIGINT)
+        watcher.communicate(timeout=10)
+
+    def test_a_jwt_that_does_not_verify(self):
+        """Refused before any policy is asked: told as well."""
+        bundle = {"bundle_version": 1, "policies": [{"id": "p", "spec": {"selector": {"pathPrefix": "/"}, "rules": [
+            harness.token_bucket("r", 1, 2, ("jwt:sub",))]}}]}
+        directory = self.new_edge(bundle)
+        keys = os.path.join(directory.directory, "keys.json")
+        with open(keys, "w", encoding="ascii") as file:
+            json.dump({"keys": [{"kty": "oct", "alg": "HS256", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA"}]}, file)
+        directory.write_settings(jwt_keys_file=keys)
+        directory.start()
+        answer = directory.decide(uri="/x", client="10.0.0.9", headers=[("Authorization", "Bearer a.b.c")])
+        self.assertEqual(answer.status, 401)
+        event = self.logs(directory, "--no-follow")[-1]
+        self.assertEqual((event["action"], event["reason"], event["status"], event["path"], event["client"]),
+                         ("reject", "jwt_invalid", 401, "/x", "10.0.0.9"))
+
+
+class TestDecisionLog(EventsTest):
+    def start(self, **settings):
+        edge = self.new_edge(KEYED, settings={"decision_log": "reject", **settings})
+        edge.path = os.path.join(edge.directory, "decisions")
+        edge.write_settings(log=edge.path)
+        return edge.start()
+
+    def decisions(self, edge, path=None):
+        try:
+            with open(path or edge.path, encoding="utf-8") as file:
+                return [line for line in lines_of(file.read()) if "action" in line]
+        except FileNotFoundError:
+            return []
+
+    def wait_for(self, edge, count, path=None):
+        return harness.wait_until(lambda: len(found := self.decisions(edge, path)) >= count and found, f"{count} decisions")
+
+    def test_rejects(self):
+        edge = self.start()
+        self.spend(edge)
+        found = self.wait_for(edge, 5)
+        self.assertEqual(sorted(line["action"] for line in found), ["reject"] * 2 + ["would_reject"] * 3)
+        shown = edge.cli("logs", "--action", "reject", "--format", "json", edge.path)
+        self.assertEqual(len(lines_of(shown.stdout)), 2, shown)
+        self.assertEqual(edge.metric("fairvisor_decision_log_lines_total"), 5)
+
+    def test_all_are_there_to_the_last(self):
+        """Also what was decided just before the end; and the reader has no more rights than a worker."""
+        edge = self.start(decision_log="all")
+        reader = self.readers(edge)[0]
+        with open(f"/proc/{reader}/status", encoding="ascii") as file:
+            status = file.read()
+        self.assertEqual(re.search(r"CapEff:\s*(\w+)", status)[1], "0000000000000000")
+        self.assertEqual(re.search(r"NoNewPrivs:\s*(\d)", status)[1], "1")
+        with open(f"/proc/{edge.workers()[0]}/status", encoding="ascii") as file:
+            self.assertEqual(re.search(r"Uid:.*", status)[0], re.search(r"Uid:.*", file.read())[0])
+        self.assertEqual(sorted(map(int, os.listdir(f"/proc/{reader}/fd"))), [0, 1, 2])
+        harness.Load(edge.address, "--connections", 4, "--requests", 5000).result()
+        answered = edge.metric("fairvisor_decisions_total")
+        edge.stop()
+        found = self.decisions(edge)
+        self.assertEqual(sum(line["action"] in ("allow", "reject") for line in found) +
+                         sum(line["count"] for line in found if line["action"] in ("lost", "withheld")), answered)
+
+    def test_reopen_and_reload_lose_nothing(self):
+        edge = self.start()
+        total, files = 0, []
+        for number in range(4):
+            self.spend(edge, 3, key=f"k{number}")
+            total += 1
+            files.append(f"{edge.path}.{number}")
+            os.rename(edge.path, files[-1])
+            edge.send_signal(signal.SIGUSR1)
+            harness.wait_until(lambda: os.path.exists(edge.path), "the new file")
+            self.spend(edge, 3, key=f"l{number}")
+            total += 1
+            edge.send_signal(signal.SIGHUP)
+            harness.wait_until(lambda: edge.ready().get("generation") == number + 2, "the reload")
+
+        def rejects():
+            return [line for path in files + [edge.path] for line in self.decisions(edge, path)
+                    if line["action"] == "reject"]
+
+        harness.wait_until(lambda: len(rejects()) >= total, "all rejects")
+        self.assertEqual(len(rejects()), total)
+        harness.wait_until(lambda: len(self.readers(edge)) == 1, "the old readers to leave")
+
+    def test_reader_that_is_killed(self):
+        edge = self.start()
+        self.spend(edge, 3, key="a")
+        self.wait_for(edge, 1)
+        victim = self.readers(edge)[0]
+        harness.kill(victim)
+        self.spend(edge, 3, key="b")
+        harness.wait_until(lambda: self.readers(edge) not in ([], [victim]), "another reader")
+        harness.wait_until(lambda: sum(line["action"] == "reject" for line in self.decisions(edge)) == 2, "both rejects")
+        with open(edge.path, encoding="utf-8") as file:
+            self.assertIn("the process of the decision log ended with signal 9", file.read())
+
+    def test_rate(self):
+        edge = self.start(decision_log_rate=3, decision_log="all")
+        self.spend(edge, 40)
+        harness.wait_until(lambda: any(line["action"] == "withheld" for line in self.decisions(edge)), "a line about it")
+        self.spend(edge, 1)
+
+        def told():
+            found = self.decisions(edge)
+            return (sum(line["action"] not in ("withheld", "lost") for line in found) +
+                    sum(line["count"] for line in found if line["action"] == "withheld"))
+
+        # 41 verdicts, and 40 of the shadow rule.
+        self.assertGreater(edge.metrics()['fairvisor_decision_log_dropped_total{cause="rate"}'], 0)
+        harness.wait_until(lambda: told() == 81, "every event in a line or a count")
+
+    def test_full_disk(self):
+        """What cannot be written is counted, and decisions go on."""
+        edge = self.start_edge(KEYED, settings={"decision_log": "reject", "log": "/dev/full"})
+        self.spend(edge)
+        harness.wait_until(lambda: edge.metrics()['fairvisor_decision_log_dropped_total{cause="write"}'] >= 5,
+                           "the count of lines that are missing")
+        self.assertEqual(edge.decide(client="10.0.0.2").status, 200)
+
+    def test_off_and_on(self):
+        edge = self.start_edge(KEYED, settings={"decision_log": "off"})
+        self.assertEqual(self.readers(edge), [])
+        self.spend(edge)
+        edge.write_settings(decision_log="all")
+        edge.reload()
+        harness.wait_until(lambda: self.readers(edge), "the reader")
+        self.spend(edge, 1, key="new")
+        harness.wait_until(lambda: [line for line in lines_of(edge.log()) if line.get("action") == "allow"], "the allow")
+        # What happened while nobody logged is not dug out.
+        self.assertFalse([line for line in lines_of(edge.log()) if line.get("action") == "reject"])
+        self.assertFalse([line for line in lines_of(edge.log()) if line.get("action") == "lost"])
