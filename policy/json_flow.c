@@ -217,3 +217,10 @@ void json_flow_end(struct json_flow *flow, json_flow_listener *listener, void *c
     flow->state = BETWEEN;
     tell(&reading, JSON_FLOW_SCALAR);
 }
+
+size_t json_flow_begun(const struct json_flow *flow)
+{
+    bool is_string = flow->state == IN_STRING || flow->state == IN_ESCAPE || flow->state == IN_UNIT;
+
+    return is_string && !flow->is_name ? flow->length : 0;
+}

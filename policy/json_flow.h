@@ -47,6 +47,9 @@ void json_flow_init(struct json_flow *flow);
 /* Reads on. Several values one after the other are fine. */
 void json_flow_feed(struct json_flow *flow, struct slice bytes, json_flow_listener *listener, void *context);
 
+/* Bytes of a string, not of a name, that has begun and not ended yet. */
+size_t json_flow_begun(const struct json_flow *flow);
+
 /* There is nothing more: a number at the very end is told. */
 void json_flow_end(struct json_flow *flow, json_flow_listener *listener, void *context);
 

@@ -333,7 +333,8 @@ void usage_reader_end(struct usage_reader *reader)
 
 int64_t usage_reader_counted(const struct usage_reader *reader)
 {
-    uint64_t tokens = (reader->text_bytes + ESTIMATE_BYTES_PER_TOKEN - 1) / ESTIMATE_BYTES_PER_TOKEN;
+    uint64_t bytes = reader->text_bytes + (reader->next == TEXT ? json_flow_begun(&reader->flow) : 0);
+    uint64_t tokens = (bytes + ESTIMATE_BYTES_PER_TOKEN - 1) / ESTIMATE_BYTES_PER_TOKEN;
 
     return tokens > (uint64_t)ESTIMATE_MOST ? ESTIMATE_MOST : (int64_t)tokens;
 }

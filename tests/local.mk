@@ -112,10 +112,12 @@ tests_worker_test_hold_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(UV_CFLAGS)
 tests_worker_test_hold_LDADD = libworker.a $(UV_LIBS) $(CHECK_LIBS)
 
 if FUZZ
-noinst_PROGRAMS += tests/fuzz/fuzz_http
+noinst_PROGRAMS += tests/fuzz/fuzz_http tests/fuzz/fuzz_meter
 endif
 tests_fuzz_fuzz_http_LDADD = libworker.a $(HTTP_PARSER_LIBS)
 tests_fuzz_fuzz_http_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_meter_LDADD = libworker.a libpolicy.a libshm.a
+tests_fuzz_fuzz_meter_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 
 # Verdicts, written as rules on one side and requests on the other.
 check_PROGRAMS += tests/policy/test_decide
@@ -263,3 +265,10 @@ tests_policy_test_body_edit_SOURCES = tests/policy/test_body_edit.c policy/body_
 	policy/region.c
 tests_policy_test_body_edit_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_body_edit_LDADD = libshm.a $(CHECK_LIBS)
+
+# Exchanges with models, recorded.
+check_PROGRAMS += tests/worker/test_meter
+TESTS += tests/worker/test_meter
+EXTRA_DIST += tests/worker/streams
+tests_worker_test_meter_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_worker_test_meter_LDADD = libworker.a libpolicy.a libshm.a $(CHECK_LIBS)

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Metering of one exchange: see meter.h.
+ */
+#include "worker/meter.h"
+
+#include <string.h>
+
+#define HELD_REST     4096 /* bytes that are kept between events */
+#define FIRST_REFUSAL 300 /* from this status on an answer is none of a model */
+
+void meter_init(struct meter *meter, const struct verdict_metering *wants, meter_fits *fits, void *context)
+{
+    *meter = (struct meter){.wants = *wants, .fits = fits, .context = context, .next_look = wants->completion + 1};
+    meter->held.rest_size = HELD_REST;
+    usage_reader_init(&meter->reader);
+    sse_init(&meter->sse);
+}
+
+void meter_fini(struct meter *meter)
+{
+    outbox_fini(&meter->held);
+}
+
+/* ---- the request ------------------------------------------------------------------------------------------------ */
+
+static void apply(struct slice body, const struct body_edit *edit, struct outbox *out)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < edit->count; i++) {
+        const struct body_splice *splice = &edit->splices[i];
+
+        outbox_add(out, (struct slice){body.data + at, splice->offset - at});
+        outbox_add(out, (struct slice){splice->text, splice->size});
+        at = splice->offset + splice->removed;
+    }
+    outbox_add(out, (struct slice){body.data + at, body.size - at});
+}
+
+bool meter_request(struct meter *meter, struct slice path, struct slice body, struct outbox *out, bool *is_clamped)
+{
+    struct body_edit edit;
+
+    *is_clamped = true;
+    if (!meter->wants.requests_usage && meter->wants.clamp == 0)
+        return false;
+    if (!body_edit_plan(path, body, meter->wants.requests_usage, meter->wants.clamp, &edit)) {
+        *is_clamped = meter->wants.clamp == 0;
+        return false;
+    }
+    meter->hides_usage = edit.asks_usage;
+    meter->told_usage = edit.told_usage;
+    if (edit.count > 0)
+        apply(body, &edit, out);
+    return edit.count > 0;
+}
+
+/* ---- the response ----------------------------------------------------------------------------------------------- */
+
+static enum meter_body body_of(struct slice type)
+{
+    const char *semicolon = type.size > 0 ? memchr(type.data, ';', type.size) : NULL;
+
+    if (semicolon)
+        type.size = (size_t)(semicolon - type.data);
+    type = slice_trim(type);
+    if (slice_equal_nocase(type, SLICE("text/event-stream")))
+        return METER_EVENTS;
+    if (slice_equal_nocase(type, SLICE("application/json")) || slice_equal_nocase(type, SLICE("application/x-ndjson")))
+        return METER_JSON;
+    return METER_OPAQUE;
+}
+
+static bool changes_events(const struct meter *meter)
+{
+    return meter->hides_usage || meter->wants.cuts_streams;
+}
+
+bool meter_head(struct meter *meter, unsigned status, struct slice content_type)
+{
+    meter->has_head = true;
+    meter->status = status;
+    meter->body = body_of(content_type);
+    return meter->body == METER_EVENTS && status < FIRST_REFUSAL && changes_events(meter);
+}
+
+/* ---- events ----------------------------------------------------------------------------------------------------- */
+
+static void begin_event(struct meter *meter)
+{
+    usage_reader_begin(&meter->reader);
+    outbox_clear(&meter->held);
+    meter->is_passing = false;
+    meter->start_size = 0;
+    meter->text_before = meter->reader.text_bytes;
+    meter->ended_before = meter->reader.ended_choices;
+}
+
+static void take_data(struct meter *meter, struct slice data)
+{
+    size_t room = sizeof(meter->start) - meter->start_size;
+    size_t kept = data.size < room ? data.size : room;
+
+    memcpy(meter->start + meter->start_size, data.data, kept);
+    meter->start_size += kept;
+    usage_reader_feed(&meter->reader, data);
+}
+
+/* Lets go what was held. */
+static void pass(struct meter *meter, struct outbox *out)
+{
+    if (meter->held.is_short)
+        out->is_short = true;
+    if (meter->held.used > 0)
+        outbox_add(out, (struct slice){meter->held.data, meter->held.used});
+    outbox_clear(&meter->held);
+}
+
+/* The chunk with nothing but the usage, which comes only because we asked for it. */
+static bool is_usage_alone(const struct meter *meter)
+{
+    return meter->reader.has_usage && meter->reader.has_choices && !meter->reader.has_choice;
+}
+
+/* Does the completion go beyond what its limits have left? Looked at when what was reserved is used up, and then every so many
+ * tokens. */
+static bool is_over(struct meter *meter)
+{
+    struct usage usage;
+    bool clamped;
+
+    usage_reader_sum(&meter->reader, meter->wants.prompt, &usage, &clamped);
+    if (meter->wants.most_completion > 0 && usage.out_total > meter->wants.most_completion)
+        return true;
+    if (usage.out_total < meter->next_look)
+        return false;
+    meter->next_look = usage.out_total + meter->wants.buffer_tokens;
+    return !meter->fits(meter->context, &usage,
+                        (struct slice){meter->reader.model.data, meter->reader.model.size});
+}
+
+/* An event that brings text and ends nothing is where a stream can be cut. */
+static bool must_cut(struct meter *meter)
+{
+    if (!meter->wants.cuts_streams || meter->is_done || meter->reader.text_bytes == meter->text_before ||
+        meter->reader.ended_choices != meter->ended_before)
+        return false;
+    return is_over(meter);
+}
+
+/* The event is complete. Returns whether it was the last the client gets. */
+static bool end_event(struct meter *meter, struct outbox *out)
+{
+    bool is_marker = meter->start_size == 6 && memcmp(meter->start, "[DONE]", 6) == 0;
+
+    usage_reader_end(&meter->reader);
+    meter->is_done |= is_marker;
+    if (!meter->is_passing && must_cut(meter)) {
+        meter->is_cut = true;
+        meter_close_stream(meter, out);
+    } else if (!(meter->hides_usage && !is_marker && is_usage_alone(meter))) {
+        pass(meter, out);
+    }
+    begin_event(meter);
+    return meter->is_cut;
+}
+
+static void hold(struct meter *meter, struct slice raw, struct outbox *out)
+{
+    if (!meter->is_passing && meter->held.used + raw.size > METER_EVENT_MAX) {
+        pass(meter, out);
+        meter->is_passing = true;
+    }
+    outbox_add(meter->is_passing ? out : &meter->held, raw);
+}
+
+static enum meter_pass take_events(struct meter *meter, struct slice piece, struct outbox *out)
+{
+    bool changes = changes_events(meter);
+    struct slice data;
+    enum sse_kind kind;
+
+    while (piece.size > 0 && !meter->is_cut) {
+        size_t used = sse_next(&meter->sse, piece, &kind, &data);
+
+        if (changes)
+            hold(meter, (struct slice){piece.data, used}, out);
+        if (kind == SSE_DATA)
+            take_data(meter, data);
+        if (kind == SSE_END && changes)
+            end_event(meter, out);
+        else if (kind == SSE_END) {
+            usage_reader_end(&meter->reader);
+            begin_event(meter);
+        }
+        piece = (struct slice){piece.data + used, piece.size - used};
+    }
+    if (meter->is_cut)
+        return METER_CUT;
+    return changes ? METER_CHANGED : METER_SAME;
+}
+
+enum meter_pass meter_take(struct meter *meter, struct slice piece, struct outbox *out)
+{
+    if (meter->is_cut)
+        return METER_CUT;
+    if (meter->status >= FIRST_REFUSAL)
+        return METER_SAME;
+    if (meter->body == METER_EVENTS)
+        return take_events(meter, piece, out);
+    if (meter->body == METER_JSON)
+        usage_reader_feed(&meter->reader, piece);
+    return METER_SAME;
+}
+
+void meter_finish(struct meter *meter, struct outbox *out)
+{
+    usage_reader_end(&meter->reader);
+    if (!meter->is_cut)
+        pass(meter, out);
+}
+
+/* ---- the sum ---------------------------------------------------------------------------------------------------- */
+
+bool meter_usage(const struct meter *meter, struct usage *usage, bool *is_told, bool *clamped)
+{
+    *is_told = usage_reader_sum(&meter->reader, meter->wants.prompt, usage, clamped);
+    if (*is_told)
+        return true;
+    if (meter->has_head && meter->status >= FIRST_REFUSAL) {
+        *usage = (struct usage){.in_total = 0};
+        return true;
+    }
+    return (meter->body == METER_JSON || meter->body == METER_EVENTS) &&
+           (meter->body == METER_JSON || meter->wants.counts_streams);
+}
