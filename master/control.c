@@ -20,7 +20,7 @@
 #include "shm/moment.h"
 #include "shm/setting.h"
 
-#define CONTROL_STOP_MS   70000 /* draining, its harder signals, and the last snapshot */
+#define CONTROL_STOP_MS   35000 /* behind drain_timeout: harder signals, and the last snapshot */
 #define CONTROL_RELOAD_MS 60000
 #define CONTROL_LOOK_MS   50 /* between two looks at the status */
 
@@ -119,14 +119,15 @@ static int open_master(const struct settings *settings, pid_t *pid, struct failu
     return not_running(settings, failure);
 }
 
-static bool wait_for_end(int pidfd, pid_t pid, struct failure *failure)
+static bool wait_for_end(const struct settings *settings, int pidfd, pid_t pid, struct failure *failure)
 {
+    int patience_ms = CONTROL_STOP_MS + (int)settings->drain_timeout_ms;
     struct pollfd process = {.fd = pidfd, .events = POLLIN};
 
-    if (poll(&process, 1, CONTROL_STOP_MS) == 1)
+    if (poll(&process, 1, patience_ms) == 1)
         return true;
     return failure_set(failure, EXIT_CODE_OS, "process %d still runs after %d s: see its log", (int)pid,
-                       CONTROL_STOP_MS / 1000);
+                       patience_ms / 1000);
 }
 
 static bool explain_refusal(const struct settings *settings, struct failure *failure)
@@ -200,7 +201,7 @@ bool control_run(const struct settings *settings, enum options_order order, stru
         is_done = reload(settings, pidfd, pid, failure);
     else
         is_done = send_order(pidfd, pid, control_rows[order].signal, failure) &&
-                  (!control_rows[order].waits_for_end || wait_for_end(pidfd, pid, failure));
+                  (!control_rows[order].waits_for_end || wait_for_end(settings, pidfd, pid, failure));
     close(pidfd);
     return is_done;
 }

@@ -17,6 +17,8 @@
 #include "shm/log.h"
 #include "shm/moment.h"
 
+#define NANOSECONDS_PER_MILLISECOND INT64_C(1000000)
+
 static int64_t now_ns(void)
 {
     return moment_now().boot_ns;
@@ -155,6 +157,7 @@ static bool start_worker(struct crew *crew, struct crew_worker *worker, const st
 
     worker->generation = generation->number;
     worker->started_at_ns = now_ns();
+    worker->drain_ns = (int64_t)generation->settings.drain_timeout_ms * NANOSECONDS_PER_MILLISECOND + CREW_GRACE_NS;
     worker->deadline_ns = worker->started_at_ns + CREW_READY_NS;
     worker->pid = spawn_worker(crew->loop, &order, on_worker_exit, crew, &worker->status_fd, failure);
     if (worker->pid < 0)
@@ -308,7 +311,7 @@ static void leave(struct crew_worker *worker, int signal)
         return;
     worker->state = CREW_LEAVING;
     worker->last_signal = signal;
-    worker->deadline_ns = now_ns() + (drains ? CREW_DRAIN_NS : CREW_TERM_NS);
+    worker->deadline_ns = now_ns() + (drains ? worker->drain_ns : CREW_TERM_NS);
     kill(worker->pid, signal);
 }
 

@@ -26,7 +26,7 @@
 #include "shm/moment.h"
 
 #define CREW_READY_NS (30 * NANOSECONDS_PER_SECOND) /* from start to HANDOFF_READY */
-#define CREW_DRAIN_NS (35 * NANOSECONDS_PER_SECOND) /* from SIGQUIT to SIGTERM */
+#define CREW_GRACE_NS (1 * NANOSECONDS_PER_SECOND)  /* from the end of drain_timeout to SIGTERM */
 #define CREW_TERM_NS  (5 * NANOSECONDS_PER_SECOND)  /* from SIGTERM to SIGKILL */
 
 enum crew_state { CREW_FREE, CREW_WAITING, CREW_STARTING, CREW_READY, CREW_LEAVING };
@@ -37,6 +37,7 @@ struct crew_worker {
     int status_fd; /* -1 after its end */
     uint32_t generation;
     uint32_t place;
+    int64_t drain_ns;      /* from SIGQUIT to SIGTERM */
     int64_t started_at_ns; /* boot clock, as below */
     int64_t deadline_ns;   /* WAITING: start then; STARTING: kill then; LEAVING: the next, harder signal */
     int last_signal;       /* LEAVING: the last one sent */

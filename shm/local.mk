@@ -12,6 +12,7 @@ libshm_a_SOURCES += \
 	shm/utf8.c shm/utf8.h \
 	shm/address.c shm/address.h \
 	shm/quantity.c shm/quantity.h \
+	shm/backend.c shm/backend.h \
 	shm/setting.c shm/setting.h shm/settings.def \
 	shm/setting_value.c shm/setting_value.h \
 	shm/setting_list.c shm/setting_list.h \

@@ -79,6 +79,7 @@ static const struct kind kinds[SETTING_KIND_COUNT_OF_KINDS] = {
     [SETTING_KIND_NETWORKS] = {setting_list_parse_networks, setting_list_print_networks},
     [SETTING_KIND_LOG] = {setting_value_parse_log, setting_value_print_log},
     [SETTING_KIND_TEXT] = {setting_value_parse_text, setting_value_print_text},
+    [SETTING_KIND_BACKEND] = {setting_value_parse_backend, setting_value_print_text},
 };
 
 const struct setting_row *setting_find(struct slice name)
@@ -111,7 +112,8 @@ bool setting_parse(struct settings *settings, const struct setting_row *row, str
 /* Is the field a text that is unset when it is empty? */
 static bool is_text(const struct setting_row *row)
 {
-    return row->kind == SETTING_KIND_PATH || row->kind == SETTING_KIND_ACCOUNT || row->kind == SETTING_KIND_TEXT;
+    return row->kind == SETTING_KIND_PATH || row->kind == SETTING_KIND_ACCOUNT || row->kind == SETTING_KIND_TEXT ||
+           row->kind == SETTING_KIND_BACKEND;
 }
 
 void setting_clear(struct settings *settings, const struct setting_row *row)
@@ -223,6 +225,9 @@ void setting_describe(const struct setting_row *row, char *text, size_t size)
         break;
     case SETTING_KIND_TEXT:
         snprintf(text, size, "a text of at most %" PRIu64 " bytes, without control bytes", row->high);
+        break;
+    case SETTING_KIND_BACKEND:
+        snprintf(text, size, "http://HOST, https://HOST, or one of them with :PORT");
         break;
     case SETTING_KIND_COUNT_OF_KINDS:
         snprintf(text, size, "text");

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "shm/backend.h"
 #include "shm/must.h"
 #include "shm/quantity.h"
 #include "shm/setting_list.h"
@@ -248,6 +249,20 @@ bool setting_value_parse_text(struct settings *settings, const struct setting_ro
     for (size_t i = 0; i < value.size; i++)
         if ((unsigned char)value.data[i] < 0x20 || value.data[i] == 0x7f)
             return setting_refuse_value(why, row);
+    setting_value_copy(field(settings, row), value);
+    return true;
+}
+
+bool setting_value_parse_backend(struct settings *settings, const struct setting_row *row, struct slice value,
+                                 char *why)
+{
+    struct backend backend;
+    const char *clause;
+
+    if (!is_in_range(row, value.size))
+        return setting_refuse(why, "allowed is a URL of at most %" PRIu64 " bytes", row->high);
+    if (!backend_parse(value, &backend, &clause))
+        return setting_refuse(why, "%s", clause);
     setting_value_copy(field(settings, row), value);
     return true;
 }

@@ -34,6 +34,8 @@ bool setting_value_parse_file_mode(struct settings *settings, const struct setti
 void setting_value_print_file_mode(const struct settings *settings, const struct setting_row *row, FILE *out);
 void setting_value_print_text(const struct settings *settings, const struct setting_row *row, FILE *out);
 bool setting_value_parse_path(struct settings *settings, const struct setting_row *row, struct slice value, char *why);
+bool setting_value_parse_backend(struct settings *settings, const struct setting_row *row, struct slice value,
+                                 char *why);
 bool setting_value_parse_text(struct settings *settings, const struct setting_row *row, struct slice value, char *why);
 bool setting_value_parse_instance(struct settings *settings, const struct setting_row *row, struct slice value,
                                   char *why);

@@ -376,6 +376,20 @@ static bool check_tokens(const struct settings *settings, struct failure *failur
     return true;
 }
 
+static bool check_mode(const struct settings *settings, struct failure *failure)
+{
+    bool is_proxy = settings->mode == SETTINGS_MODE_REVERSE_PROXY, has_backend = settings->backend_url[0] != '\0';
+
+    if (is_proxy && !has_backend)
+        return failure_set(failure, EXIT_CODE_BAD_CONFIG,
+                           "mode = reverse_proxy needs an upstream: name it in backend_url (backend_url = "
+                           "http://127.0.0.1:9000)");
+    if (!is_proxy && has_backend)
+        return failure_set(failure, EXIT_CODE_BAD_CONFIG,
+                           "backend_url has no effect without mode = reverse_proxy: set the mode, or remove it");
+    return true;
+}
+
 bool settings_finish(struct settings *settings, struct failure *failure)
 {
     int length;
@@ -384,7 +398,7 @@ bool settings_finish(struct settings *settings, struct failure *failure)
         return failure_set(failure, EXIT_CODE_BAD_CONFIG,
                            "config_file is not set: name the policy bundle in the configuration file (config_file = "
                            "/etc/fairvisor/policy.json) or in the environment variable FAIRVISOR_CONFIG_FILE");
-    if (!check_listen(settings, failure) || !check_tokens(settings, failure))
+    if (!check_listen(settings, failure) || !check_tokens(settings, failure) || !check_mode(settings, failure))
         return false;
     if (settings->pidfile[0] != '\0')
         return true;

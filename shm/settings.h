@@ -17,7 +17,7 @@
 
 #define SETTINGS_PATH_SIZE   1024 /* of a file name, with its NUL */
 #define SETTINGS_NAME_SIZE   64   /* of instance, user, group */
-#define SETTINGS_TEXT_SIZE   256  /* of jwt_issuer and jwt_audience */
+#define SETTINGS_TEXT_SIZE   256  /* of jwt_issuer, jwt_audience and backend_url */
 #define SETTINGS_UNIX_SIZE   108  /* sizeof(sun_path) */
 #define SETTINGS_MAX_LISTEN  16   /* addresses of listen and ops_listen together */
 #define SETTINGS_MAX_TRUSTED 64
@@ -90,6 +90,11 @@ struct settings {
     uint64_t body_timeout_ms;
     uint64_t idle_timeout_ms;
     uint64_t max_connections;
+    uint64_t drain_timeout_ms;
+    char backend_url[SETTINGS_TEXT_SIZE]; /* empty in decision service mode */
+    uint64_t backend_connect_timeout_ms;
+    uint64_t backend_timeout_ms;
+    uint64_t backend_keepalive;
     enum settings_log log;
     char log_file[SETTINGS_PATH_SIZE];
     enum log_level log_level;

@@ -3,6 +3,7 @@
  * The life of a connection:
  *
  *   READING_HEAD <-> READING_BODY -> ENDING (the last answer is on its way) -> LINGERING -> CLOSED
+ *        ^ \--> PROXYING --^
  *
  * Lingering: our side is shut down and what still comes is discarded for a while, so that no reset overtakes the
  * answer. All answers to one read are sent with one write. Parsing is request.c's, accepting listener.c's.
@@ -16,15 +17,17 @@
 #include <string.h>
 
 #include "worker/hold.h"
+#include "worker/proxy.h"
 #include "worker/reply.h"
 #include "worker/request.h"
 
 #define FLUSH_SIZE       32768               /* answers to pipelined requests are sent when they are this many bytes */
 #define LINGER_MAX_BYTES (UINT32_C(4) << 20) /* discarded at most while lingering */
 #define KEEP_STEP        1024
+#define CONN_MAX_PIECES  6
 #define HELD_MAX_BYTES   WORKER_READ_SIZE /* behind a held answer nothing more is read when so many bytes wait */
 
-enum conn_state { READING_HEAD, READING_BODY, ENDING, LINGERING, CLOSED };
+enum conn_state { READING_HEAD, READING_BODY, PROXYING, ENDING, LINGERING, CLOSED };
 
 struct conn {
     union {
@@ -38,7 +41,8 @@ struct conn {
     struct request_state request;
     struct request_origin origin;
     struct hold *held; /* the answer that is held back, or NULL */
-    char *kept;        /* READING_HEAD: bytes not yet consumed; READING_BODY: the head */
+    struct proxy *proxy; /* PROXYING: of the request that is on its way */
+    char *kept;        /* READING_HEAD, PROXYING: bytes not yet consumed; READING_BODY: the head */
     uint32_t kept_size;
     uint32_t kept_room;
     uint32_t lingered; /* bytes discarded */
@@ -46,6 +50,7 @@ struct conn {
     bool is_reading;
     bool is_writing; /* an answer is queued: nothing is read */
     bool has_ended;  /* the client has closed its side */
+    bool is_consuming;
 };
 
 /* An answer that the socket did not take at once. */
@@ -58,6 +63,7 @@ _Static_assert(sizeof(struct conn) <= 500, "an idle connection is to cost 500 by
 
 static void finish(struct conn *conn);
 static void resume(struct conn *conn);
+static void consume_kept(struct conn *conn);
 
 /* ---- closing ---------------------------------------------------------------------------------------------------- */
 
@@ -73,10 +79,21 @@ static void forget_kept(struct conn *conn)
     conn->kept_size = conn->kept_room = 0;
 }
 
+/* The proxy of a request that cannot go on. */
+static void leave_proxy(struct conn *conn, enum proxy_leave why)
+{
+    struct proxy *proxy = conn->proxy;
+
+    conn->proxy = NULL;
+    if (proxy)
+        proxy_leave(proxy, conn->worker->is_leaving ? PROXY_WORKER_LEAVES : why);
+}
+
 static void close_conn(struct conn *conn)
 {
     if (conn->state == CLOSED)
         return;
+    leave_proxy(conn, PROXY_CLIENT_LEFT);
     conn->state = CLOSED;
     timeouts_stop(&conn->timeout);
     forget_kept(conn);
@@ -85,6 +102,17 @@ static void close_conn(struct conn *conn)
     conn->held = NULL;
     uv_close(&conn->handle, on_closed);
     worker_count_connection(conn->worker, -1);
+}
+
+/* The same with a reset, which no client can take for the end of a message. */
+static void reset(struct conn *conn)
+{
+    uv_os_fd_t fd;
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+
+    if (uv_fileno(&conn->handle, &fd) == 0)
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    close_conn(conn);
 }
 
 /* ---- keeping ---------------------------------------------------------------------------------------------------- */
@@ -116,24 +144,31 @@ static void on_written(uv_write_t *write, int status)
     struct conn *conn = write->handle->data;
 
     free(write->data);
-    conn->is_writing = false;
+    conn->is_writing = uv_stream_get_write_queue_size(&conn->stream) > 0;
     if (conn->state == CLOSED)
         return;
     if (status < 0)
         close_conn(conn);
-    else
+    else if (!conn->is_writing)
         resume(conn);
 }
 
-/* Copies what the socket did not take; the client has to take it before anything more is read. */
-static bool write_rest(struct conn *conn, const char *data, size_t size)
+/* Copies the pieces but for their first TAKEN bytes, which the socket took, of TOTAL. */
+static bool write_rest(struct conn *conn, const uv_buf_t *pieces, size_t count, size_t taken, size_t total)
 {
-    struct rest *rest = malloc(sizeof(*rest) + size);
+    struct rest *rest = malloc(sizeof(*rest) + total - taken);
+    size_t size = 0;
     uv_buf_t buffer;
 
     if (!rest)
         return false;
-    memcpy(rest->data, data, size);
+    for (size_t i = 0; i < count; i++) {
+        size_t skipped = taken < pieces[i].len ? taken : pieces[i].len;
+
+        taken -= skipped;
+        memcpy(rest->data + size, pieces[i].base + skipped, pieces[i].len - skipped);
+        size += pieces[i].len - skipped;
+    }
     rest->write.data = rest;
     buffer = uv_buf_init(rest->data, (unsigned)size);
     if (uv_write(&rest->write, &conn->stream, &buffer, 1, on_written) != 0) {
@@ -145,22 +180,28 @@ static bool write_rest(struct conn *conn, const char *data, size_t size)
     return true;
 }
 
+/* What the socket does not take at once has to be taken before anything more is read. */
+static bool write_now(struct conn *conn, const uv_buf_t *pieces, size_t count, size_t total)
+{
+    int taken = uv_try_write(&conn->stream, pieces, (unsigned)count);
+
+    if (taken == UV_EAGAIN)
+        taken = 0;
+    return taken >= 0 && ((size_t)taken == total || write_rest(conn, pieces, count, (size_t)taken, total));
+}
+
 /* Sends and empties the worker's outbox. The connection may be writing afterwards, or closed if that cannot be done. */
 static void flush(struct conn *conn)
 {
     struct outbox *out = &conn->worker->out;
     uv_buf_t buffer = uv_buf_init(out->data, (unsigned)out->used);
-    int written = 0;
+    bool is_broken = out->is_short || conn->state == CLOSED;
 
-    if (conn->state != CLOSED && out->used > 0 && !out->is_short)
-        written = uv_try_write(&conn->stream, &buffer, 1);
-    if (written == UV_EAGAIN)
-        written = 0;
-    if (written < 0 || out->is_short || conn->state == CLOSED)
-        close_conn(conn);
-    else if ((size_t)written < out->used && !write_rest(conn, out->data + written, out->used - (size_t)written))
-        close_conn(conn);
+    if (!is_broken && out->used > 0)
+        is_broken = !write_now(conn, &buffer, 1, out->used);
     outbox_clear(out);
+    if (is_broken)
+        close_conn(conn);
 }
 
 /* ---- reading ---------------------------------------------------------------------------------------------------- */
@@ -186,10 +227,33 @@ static void set_reading(struct conn *conn, bool is_wanted)
         close_conn(conn);
 }
 
-/* Nothing is read from a client that has to take an answer first, or that has sent enough behind a held one. */
+/* Whether the body of the proxied request is still on its way. */
+static bool has_body_to_come(const struct conn *conn)
+{
+    return conn->state == PROXYING && !conn->request.http.is_complete && !proxy_is_tunnel(conn->proxy);
+}
+
+/* Whether bytes of the client can be used now, not only kept. */
+static bool is_ready(const struct conn *conn)
+{
+    if (conn->state == PROXYING)
+        return (has_body_to_come(conn) || proxy_is_tunnel(conn->proxy)) && proxy_wants_body(conn->proxy);
+    return conn->state <= READING_BODY && !conn->is_writing && !conn->held;
+}
+
+/* Nothing is read from a client that has to take an answer first, that has sent enough behind a held or proxied one, or
+ * whose body the upstream does not take. */
 static void update_reading(struct conn *conn)
 {
-    set_reading(conn, !conn->is_writing && !(conn->held && conn->kept_size + conn->lingered >= HELD_MAX_BYTES));
+    bool is_behind = conn->held || (conn->state == PROXYING && !is_ready(conn));
+    size_t most = has_body_to_come(conn) ? 1 : HELD_MAX_BYTES;
+
+    if (conn->state == CLOSED)
+        return;
+    if (conn->state == PROXYING)
+        set_reading(conn, !is_behind || conn->kept_size < most);
+    else
+        set_reading(conn, !conn->is_writing && !(is_behind && conn->kept_size + conn->lingered >= most));
 }
 
 /* Says what the connection waits for now. HAS_ANSWERED: the wait began just now, whatever it was before. */
@@ -197,9 +261,9 @@ static void wait_on(struct conn *conn, bool has_answered)
 {
     enum timeout_kind kind = TIMEOUT_IDLE;
 
-    if (conn->held)
+    if (conn->held || (conn->state == PROXYING && !(has_body_to_come(conn) && proxy_wants_body(conn->proxy))))
         kind = TIMEOUT_HELD;
-    else if (conn->state == READING_BODY)
+    else if (conn->state == READING_BODY || conn->state == PROXYING)
         kind = TIMEOUT_BODY;
     else if (conn->kept_size > 0)
         kind = TIMEOUT_HEAD;
@@ -232,6 +296,58 @@ static void hold_back(struct conn *conn, size_t answered, uint64_t delay_ms)
         out->is_short = true;
 }
 
+/* The answers before it go out first: the outbox is the proxy's then. */
+static void start_proxy(struct conn *conn, struct proxy *proxy)
+{
+    conn->proxy = proxy;
+    conn->state = PROXYING;
+    flush(conn);
+    if (conn->state == PROXYING)
+        proxy_start(proxy, conn);
+}
+
+/* Ends a proxied request with STATUS, or, when an answer was begun, with the connection. */
+static void give_up_proxy(struct conn *conn, unsigned status)
+{
+    bool was_answered = proxy_has_answered(conn->proxy);
+
+    leave_proxy(conn, PROXY_CLIENT_SLOW);
+    if (was_answered) {
+        close_conn(conn);
+        return;
+    }
+    request_give_up(conn->worker, status);
+    forget_kept(conn);
+    conn->state = ENDING;
+}
+
+/* Gives DATA to the proxy, as far as it is the request's body. Returns how many bytes that were. */
+static size_t step_proxy(struct conn *conn, char *data, size_t size)
+{
+    struct http *http = &conn->request.http;
+    struct slice piece = {data, size};
+    size_t used = size;
+
+    if (proxy_is_tunnel(conn->proxy)) {
+        proxy_tunnel(conn->proxy, piece);
+        return used;
+    }
+    switch (http_piece(http, data, size, conn->worker->handoff.settings.max_body_bytes, &piece, &used)) {
+    case HTTP_MORE:
+    case HTTP_DONE:
+        timeouts_start(&conn->worker->timeouts, &conn->timeout, TIMEOUT_BODY);
+        proxy_body(conn->proxy, piece, http->is_complete);
+        return used;
+    case HTTP_TOO_LARGE:
+        give_up_proxy(conn, 413);
+        return size;
+    case HTTP_BAD:
+        break;
+    }
+    give_up_proxy(conn, 400);
+    return size;
+}
+
 /* Takes one step of one request. Returns how many of the bytes it consumed; *IS_STARVED: it needs more than there are.
  */
 static size_t step(struct conn *conn, struct slice data, bool *is_starved)
@@ -254,6 +370,10 @@ static size_t step(struct conn *conn, struct slice data, bool *is_starved)
             close_conn(conn);
         else
             conn->state = READING_BODY;
+        return outcome.used;
+    case REQUEST_PROXIED:
+        forget_kept(conn);
+        start_proxy(conn, outcome.proxy);
         return outcome.used;
     case REQUEST_ANSWERED:
         conn->state = READING_HEAD;
@@ -283,19 +403,26 @@ static void settle_down(struct conn *conn, bool has_answered)
     update_reading(conn);
 }
 
-/* Goes through DATA request by request, then sends the answers. DATA is not the kept buffer. */
-static void consume(struct conn *conn, const char *data, size_t size)
+/* Goes through DATA request by request, then sends the answers. DATA is not the kept buffer, and may be changed. */
+static void consume(struct conn *conn, char *data, size_t size)
 {
     bool has_answered = false, is_starved = false;
     size_t at = 0;
 
-    while (at < size && conn->state <= READING_BODY && !conn->is_writing && !conn->held && !is_starved) {
-        at += step(conn, (struct slice){data + at, size - at}, &is_starved);
+    conn->is_consuming = true;
+    while (at < size && is_ready(conn) && !is_starved) {
+        if (conn->state == PROXYING)
+            at += step_proxy(conn, data + at, size - at);
+        else
+            at += step(conn, (struct slice){data + at, size - at}, &is_starved);
         has_answered |= !is_starved;
         if (conn->worker->out.used >= FLUSH_SIZE)
             flush(conn);
     }
-    if (conn->state == READING_HEAD && at < size && !keep(conn, data + at, size - at))
+    if (conn->state == PROXYING)
+        proxy_flush(conn->proxy);
+    conn->is_consuming = false;
+    if ((conn->state == READING_HEAD || conn->state == PROXYING) && at < size && !keep(conn, data + at, size - at))
         close_conn(conn);
     settle_down(conn, has_answered);
 }
@@ -323,9 +450,9 @@ static void keep_behind_held(struct conn *conn, const char *data, size_t size)
 
 /* A head that lacked its end cannot be complete before another line feed has come; not looking at it until then keeps
  * the work linear for a client that sends byte by byte. */
-static void on_bytes(struct conn *conn, const char *data, size_t size)
+static void on_bytes(struct conn *conn, char *data, size_t size)
 {
-    if (conn->held) {
+    if (conn->held || (conn->state == PROXYING && !is_ready(conn))) {
         keep_behind_held(conn, data, size);
         return;
     }
@@ -344,6 +471,11 @@ static void on_bytes(struct conn *conn, const char *data, size_t size)
 /* Answers a request that will not come to its end. */
 static void give_up(struct conn *conn, unsigned status)
 {
+    if (conn->state == PROXYING) {
+        give_up_proxy(conn, status);
+        settle_down(conn, true);
+        return;
+    }
     request_give_up(conn->worker, status);
     forget_kept(conn);
     request_fini(&conn->request);
@@ -354,7 +486,8 @@ static void give_up(struct conn *conn, unsigned status)
 /* The client's side is at its end. Whoever waits for an answer that is held back is taken to have left. */
 static void on_end(struct conn *conn, bool is_orderly)
 {
-    bool is_cut_off = conn->state == READING_BODY || (conn->state == READING_HEAD && conn->kept_size > 0);
+    bool is_cut_off = conn->state == READING_BODY || (conn->state == READING_HEAD && conn->kept_size > 0) ||
+                      has_body_to_come(conn);
 
     conn->has_ended = true;
     if (is_orderly && is_cut_off && !conn->held)
@@ -410,17 +543,32 @@ static void resume(struct conn *conn)
 {
     if (conn->held && hold_is_over(conn->held))
         release(conn);
-    if (!conn->held && conn->state == READING_HEAD && conn->kept_size > 0)
+    if (conn->state == PROXYING)
+        proxy_on_client_drained(conn->proxy);
+    if (conn->state != CLOSED && conn->state != ENDING && conn->kept_size > 0 && is_ready(conn))
         consume_kept(conn);
     else
         settle_down(conn, true);
+}
+
+/* A client that takes a proxied response slowly may go on, as long as it takes something. */
+static bool is_progressing(struct conn *conn)
+{
+    uint32_t left = (uint32_t)uv_stream_get_write_queue_size(&conn->stream);
+    bool is_less = conn->state == PROXYING && left != conn->lingered;
+
+    if (conn->state == PROXYING)
+        conn->lingered = left;
+    return is_less;
 }
 
 void conn_on_timeout(struct timeout *timeout)
 {
     struct conn *conn = (struct conn *)((char *)timeout - offsetof(struct conn, timeout));
 
-    if (timeout->kind == TIMEOUT_BODY || (timeout->kind == TIMEOUT_HEAD && conn->kept_size > 0))
+    if (timeout->kind == TIMEOUT_WRITE && is_progressing(conn))
+        timeouts_start(&conn->worker->timeouts, timeout, TIMEOUT_WRITE);
+    else if (timeout->kind == TIMEOUT_BODY || (timeout->kind == TIMEOUT_HEAD && conn->kept_size > 0))
         give_up(conn, 408);
     else
         close_conn(conn);
@@ -429,6 +577,86 @@ void conn_on_timeout(struct timeout *timeout)
 void conn_abort(struct timeout *timeout)
 {
     close_conn((struct conn *)((char *)timeout - offsetof(struct conn, timeout)));
+}
+
+/* ---- proxying --------------------------------------------------------------------------------------------------- */
+
+bool conn_send(struct conn *conn, const struct slice *pieces, size_t count)
+{
+    uv_buf_t buffers[CONN_MAX_PIECES];
+    size_t total = 0, used = 0;
+
+    for (size_t i = 0; i < count && used < CONN_MAX_PIECES; i++) {
+        if (pieces[i].size == 0)
+            continue;
+        buffers[used].base = (char *)(uintptr_t)pieces[i].data;
+        buffers[used++].len = pieces[i].size;
+        total += pieces[i].size;
+    }
+    return total == 0 || write_now(conn, buffers, used, total);
+}
+
+bool conn_is_full(const struct conn *conn)
+{
+    return conn->is_writing;
+}
+
+void conn_want_body(struct conn *conn)
+{
+    if (conn->is_consuming || conn->state != PROXYING)
+        return;
+    if (conn->kept_size > 0 && is_ready(conn)) {
+        consume_kept(conn);
+        return;
+    }
+    proxy_flush(conn->proxy);
+    if (conn->state == PROXYING)
+        settle_down(conn, false);
+}
+
+/* Inside of consume, its loop goes on; otherwise what has come meanwhile is next. */
+static void go_on(struct conn *conn)
+{
+    if (conn->is_consuming)
+        return;
+    if (conn->state == READING_HEAD && conn->kept_size > 0 && !conn->is_writing) {
+        flush(conn);
+        if (conn->state == READING_HEAD && !conn->is_writing) {
+            consume_kept(conn);
+            return;
+        }
+    }
+    settle_down(conn, true);
+}
+
+void conn_proxy_over(struct conn *conn, bool keeps_alive)
+{
+    conn->proxy = NULL;
+    conn->lingered = 0;
+    conn->state = keeps_alive ? READING_HEAD : ENDING;
+    if (!keeps_alive)
+        forget_kept(conn);
+    go_on(conn);
+}
+
+void conn_proxy_cut(struct conn *conn, bool is_unframed)
+{
+    conn->proxy = NULL;
+    if (is_unframed && !conn->origin.peer.is_unix) {
+        reset(conn);
+        return;
+    }
+    conn->lingered = 0;
+    conn->state = ENDING;
+    conn->request.http.is_complete = false;
+    forget_kept(conn);
+    go_on(conn);
+}
+
+void conn_proxy_gone(struct conn *conn)
+{
+    conn->proxy = NULL;
+    close_conn(conn);
 }
 
 /* ---- opening ---------------------------------------------------------------------------------------------------- */

@@ -179,8 +179,8 @@ static void write_reservation(const struct verdict *verdict, struct outbox *out)
     outbox_add(out, SLICE("\r\n"));
 }
 
-void headers_write(struct headers *headers, const struct verdict *verdict, unsigned true_status, bool with_reason,
-                   struct outbox *out)
+static void write_verdict(struct headers *headers, const struct verdict *verdict, unsigned true_status,
+                          bool with_reason, struct outbox *out)
 {
     outbox_add(out, SLICE("X-Fairvisor-Status: "));
     outbox_number(out, true_status);
@@ -199,6 +199,17 @@ void headers_write(struct headers *headers, const struct verdict *verdict, unsig
         write_loop_count(verdict->loop_count, out);
     if (verdict->has_limit)
         write_limit(headers, &verdict->limit, out);
+}
+
+void headers_write(struct headers *headers, const struct verdict *verdict, unsigned true_status, bool with_reason,
+                   struct outbox *out)
+{
+    write_verdict(headers, verdict, true_status, with_reason, out);
     if (verdict->is_allowed && verdict->reservation_size > 0)
         write_reservation(verdict, out);
+}
+
+void headers_write_passed(struct headers *headers, const struct verdict *verdict, struct outbox *out)
+{
+    write_verdict(headers, verdict, 200, false, out);
 }

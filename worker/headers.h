@@ -33,6 +33,9 @@ void headers_fini(struct headers *headers);
 void headers_write(struct headers *headers, const struct verdict *verdict, unsigned true_status, bool with_reason,
                    struct outbox *out);
 
+/* The same for a request that is let through to the upstream here, and settled here: there is no reservation to tell. */
+void headers_write_passed(struct headers *headers, const struct verdict *verdict, struct outbox *out);
+
 /* Whole seconds until a limit is whole again, or a refused request would fit: `t` and RateLimit-Reset, rounded up. */
 uint64_t headers_reset_seconds(const struct limit_state *limit);
 

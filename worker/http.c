@@ -10,22 +10,46 @@
 #define LIBRARY_SLACK     4096
 #define TRAILER_MAX_BYTES 8192
 
+/* One call of the library. */
+struct feeding {
+    struct http *http;
+    char *data;         /* the bytes it is given, where they may be changed; or NULL */
+    const char *given;  /* the same, where they may not */
+    struct slice *body; /* what there is of the body, moved together in `data`; or NULL */
+};
+
 static int on_headers_complete(http_parser *parser)
 {
     parser->upgrade = 0;
     return 0;
 }
 
+/* Moves only towards the front: what the library has still to read stays as it is. */
+static int on_body(http_parser *parser, const char *at, size_t size)
+{
+    const struct feeding *feeding = parser->data;
+
+    if (!feeding->body)
+        return 0;
+    if (feeding->body->size == 0)
+        feeding->body->data = at;
+    else
+        memmove(feeding->data + (feeding->body->data - feeding->given) + feeding->body->size, at, size);
+    feeding->body->size += size;
+    return 0;
+}
+
 static int on_message_complete(http_parser *parser)
 {
-    struct http *http = parser->data;
+    const struct feeding *feeding = parser->data;
 
-    http->is_complete = true;
+    feeding->http->is_complete = true;
     return 0;
 }
 
 static const http_parser_settings callbacks = {
     .on_headers_complete = on_headers_complete,
+    .on_body = on_body,
     .on_message_complete = on_message_complete,
 };
 
@@ -39,16 +63,18 @@ void http_init(struct http *http)
 {
     memset(http, 0, sizeof(*http));
     http_parser_init(&http->parser, HTTP_REQUEST);
-    http->parser.data = http;
 }
 
-/* Feeds SIZE bytes, all of which must belong to the current request. None at all would mean the end of the stream to
+/* Feeds SIZE bytes, all of which must belong to the current message. None at all would mean the end of the stream to
  * the library. */
-static bool feed(struct http *http, const char *data, size_t size)
+static bool feed(struct http *http, const char *given, size_t size, char *data, struct slice *body)
 {
+    struct feeding feeding = {http, data, given, body};
+
     if (size == 0)
         return true;
-    return http_parser_execute(&http->parser, &callbacks, data, size) == size &&
+    http->parser.data = &feeding;
+    return http_parser_execute(&http->parser, &callbacks, given, size) == size &&
            HTTP_PARSER_ERRNO(&http->parser) == HPE_OK;
 }
 
@@ -79,7 +105,7 @@ enum http_result http_begin(struct http *http, const struct head *head, const ch
     http->content_left = head->content_length;
     if (head->is_chunked)
         chunk_init(&http->chunk);
-    if (!feed(http, bytes, head->size) || http->is_complete)
+    if (!feed(http, bytes, head->size, NULL, NULL) || http->is_complete)
         return HTTP_BAD;
     return HTTP_MORE;
 }
@@ -91,7 +117,7 @@ static enum http_result chunked_body(struct http *http, const char *data, size_t
 
     if (result == CHUNK_TOO_LARGE || result == CHUNK_TRAILER_TOO_LARGE)
         return HTTP_TOO_LARGE;
-    if (result == CHUNK_BAD || !feed(http, data, *used) || http->is_complete != (result == CHUNK_DONE))
+    if (result == CHUNK_BAD || !feed(http, data, *used, NULL, NULL) || http->is_complete != (result == CHUNK_DONE))
         return HTTP_BAD;
     return http->is_complete ? HTTP_DONE : HTTP_MORE;
 }
@@ -106,7 +132,61 @@ enum http_result http_body(struct http *http, const char *data, size_t size, uin
     *used = size < http->content_left ? size : (size_t)http->content_left;
     http->content_left -= *used;
     body_add(body, data, *used);
-    if (!feed(http, data, *used) || http->is_complete != (http->content_left == 0))
+    if (!feed(http, data, *used, NULL, NULL) || http->is_complete != (http->content_left == 0))
         return HTTP_BAD;
     return http->is_complete ? HTTP_DONE : HTTP_MORE;
+}
+
+/* ---- messages that are passed on ---------------------------------------------------------------------------------- */
+
+enum http_result http_begin_response(struct http *http, const struct response *response, const char *bytes)
+{
+    memset(http, 0, sizeof(*http));
+    http_parser_init(&http->parser, HTTP_RESPONSE);
+    http->is_complete = response->framing == RESPONSE_BODYLESS;
+    if (http->is_complete)
+        return HTTP_DONE;
+    http->is_chunked = response->framing == RESPONSE_CHUNKED;
+    http->is_endless = response->framing == RESPONSE_CONNECTION;
+    http->content_left = response->content_length;
+    if (http->is_chunked)
+        chunk_init(&http->chunk);
+    if (!feed(http, bytes, response->size, NULL, NULL) || http->is_complete)
+        return HTTP_BAD;
+    return HTTP_MORE;
+}
+
+/* How many of the bytes belong to the message, by our own reading. */
+static enum chunk_result measure(struct http *http, const char *data, size_t size, uint64_t max_body, size_t *used)
+{
+    struct body nobody = {.store = NULL};
+
+    *used = size;
+    if (http->is_chunked)
+        return chunk_feed(&http->chunk, data, size, max_body, TRAILER_MAX_BYTES, &nobody, used);
+    if (http->is_endless)
+        return CHUNK_MORE;
+    if (http->content_left > max_body)
+        return CHUNK_TOO_LARGE;
+    *used = size < http->content_left ? size : (size_t)http->content_left;
+    http->content_left -= *used;
+    return http->content_left == 0 ? CHUNK_DONE : CHUNK_MORE;
+}
+
+enum http_result http_piece(struct http *http, char *data, size_t size, uint64_t max_body, struct slice *piece,
+                            size_t *used)
+{
+    enum chunk_result result = measure(http, data, size, max_body, used);
+
+    *piece = (struct slice){data, 0};
+    if (result == CHUNK_TOO_LARGE || result == CHUNK_TRAILER_TOO_LARGE)
+        return HTTP_TOO_LARGE;
+    if (result == CHUNK_BAD || !feed(http, data, *used, data, piece) || http->is_complete != (result == CHUNK_DONE))
+        return HTTP_BAD;
+    return http->is_complete ? HTTP_DONE : HTTP_MORE;
+}
+
+bool http_ends_with_connection(const struct http *http)
+{
+    return http->is_endless;
 }

@@ -15,12 +15,14 @@
 
 #include "worker/chunk.h"
 #include "worker/head.h"
+#include "worker/response.h"
 
 struct http {
     http_parser parser;
     struct chunk chunk;
     uint64_t content_left; /* of a Content-Length body */
     bool is_chunked;
+    bool is_endless; /* a response whose body ends with the connection */
     bool is_complete; /* the current request, body included, has been seen whole */
     bool keeps_alive; /* by version and Connection field */
 };
@@ -40,5 +42,17 @@ enum http_result http_begin(struct http *http, const struct head *head, const ch
  * HTTP_TOO_LARGE: more than MAX_BODY. */
 enum http_result http_body(struct http *http, const char *data, size_t size, uint64_t max_body, struct body *body,
                            size_t *used);
+
+/* Takes the head of a response that response_parse accepted, BYTES being its response->size bytes; HTTP is made for it
+ * here. Otherwise like http_begin. */
+enum http_result http_begin_response(struct http *http, const struct response *response, const char *bytes);
+
+/* Takes SIZE bytes behind a head, *USED of which belong to this message, and moves the body among them together: it is
+ * PIECE then, which lies in DATA. HTTP_TOO_LARGE: more than MAX_BODY in all. */
+enum http_result http_piece(struct http *http, char *data, size_t size, uint64_t max_body, struct slice *piece,
+                            size_t *used);
+
+/* Whether the end of the connection is the end of the message. */
+bool http_ends_with_connection(const struct http *http);
 
 #endif

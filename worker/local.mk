@@ -18,6 +18,10 @@ libworker_a_SOURCES = \
 	worker/exchange.c worker/exchange.h \
 	worker/meter.c worker/meter.h worker/meter_close.c \
 	worker/sse.c worker/sse.h \
+	worker/forward.c worker/forward.h \
+	worker/resolve.c worker/resolve.h \
+	worker/upstream.c worker/upstream.h worker/upstream_ends.def \
+	worker/proxy.c worker/proxy.h \
 	worker/route.c worker/route.h \
 	worker/client.c worker/client.h \
 	worker/extract.c worker/extract.h \

@@ -39,7 +39,9 @@ static const struct {
     LINE(417, "Expectation Failed"),
     LINE(431, "Request Header Fields Too Large"),
     LINE(501, "Not Implemented"),
+    LINE(502, "Bad Gateway"),
     LINE(503, "Service Unavailable"),
+    LINE(504, "Gateway Timeout"),
     LINE(505, "HTTP Version Not Supported"),
     LINE(500, "Internal Server Error"),
 #undef LINE
@@ -54,20 +56,28 @@ static struct slice status_line(unsigned status)
     return status_lines[STATUS_LINES - 1].line;
 }
 
-void reply_init(struct worker *worker)
+/* Fills TABLE with the counters of METRIC, by the status in their label. */
+static void fill(uint16_t table[WORKER_CODES], const char *metric, enum counter other)
 {
     for (size_t code = 0; code < WORKER_CODES; code++)
-        worker->code_counters[code] = COUNTER_http_other;
+        table[code] = (uint16_t)other;
     for (size_t counter = 0; counter < COUNTER_COUNT; counter++) {
         const char *labels = counters_table[counter].labels;
         unsigned long code;
 
-        if (strncmp(labels, CODE_LABEL, sizeof(CODE_LABEL) - 1) != 0)
+        if (strcmp(counters_table[counter].name, metric) != 0 ||
+            strncmp(labels, CODE_LABEL, sizeof(CODE_LABEL) - 1) != 0)
             continue;
         code = strtoul(labels + sizeof(CODE_LABEL) - 1, NULL, 10);
         if (code > 0 && code < WORKER_CODES)
-            worker->code_counters[code] = (uint16_t)counter;
+            table[code] = (uint16_t)counter;
     }
+}
+
+void reply_init(struct worker *worker)
+{
+    fill(worker->code_counters, "fairvisor_http_requests_total", COUNTER_http_other);
+    fill(worker->upstream_counters, "fairvisor_upstream_requests_total", COUNTER_upstream_other);
 }
 
 void reply_set_date(struct worker *worker, int64_t second)

@@ -7,7 +7,9 @@
 
 #include "worker/endpoints.h"
 #include "worker/extract.h"
+#include "worker/forward.h"
 #include "worker/judge.h"
+#include "worker/proxy.h"
 #include "worker/reject.h"
 #include "worker/reply.h"
 #include "worker/route.h"
@@ -21,8 +23,13 @@ struct request {
     const struct head *head;
     const struct route *route; /* NULL: no such endpoint */
     struct slice suffix;
+    struct proxy *proxy; /* made: the request goes on there */
+    bool keeps_alive_proxied; /* the connection, if the request goes on there */
     uint64_t delay_ms;
 };
+
+/* What is no endpoint, in reverse proxy mode. */
+static const struct route proxied = {.kind = ROUTE_DECISION, .source = ROUTE_SOURCE_SUFFIX};
 
 static const struct settings *settings_of(const struct request *request)
 {
@@ -90,17 +97,52 @@ static void reply_reject(const struct request *request, const struct verdict *ve
     reply_end(&request->reply, status, type, (struct slice){worker->body.data, worker->body.used});
 }
 
+static bool is_proxied(const struct request *request)
+{
+    return request->route == &proxied;
+}
+
+/* Hands an allowed request to the proxy. */
+static void pass(struct request *request, const struct facts *facts, const struct verdict *verdict)
+{
+    struct worker *worker = request->reply.worker;
+    struct request_state *state = request->state;
+    const struct proxy_request about = {.head = request->head,
+                                        .facts = facts,
+                                        .peer = &request->origin->peer,
+                                        .verdict = verdict,
+                                        .keeps_alive = request->keeps_alive_proxied,
+                                        .has_gathered = state->body.store != NULL};
+
+    request->proxy = proxy_new(worker, &about, &state->body);
+    if (request->proxy)
+        return;
+    request->reply.keeps_alive = false;
+    reply_sentence(&request->reply, 503, SLICE("Retry-After: 1\r\n"), "There is no memory for this request.");
+}
+
+/* Fills FACTS. false: *CAUSE says why the request cannot be judged. */
+static bool extract(const struct request *request, struct facts *facts, const char **cause)
+{
+    struct worker *worker = request->reply.worker;
+    const struct extract_room room = {worker->path_buffer, worker->host_buffer};
+
+    if (!extract_facts(settings_of(request), request->head, &request->origin->peer, request->route, request->suffix,
+                       &room, facts, cause))
+        return false;
+    *cause = "An encoded slash, backslash or NUL in the path is not passed on.";
+    return !is_proxied(request) || forward_is_plain(facts->path);
+}
+
 static void decide(struct request *request)
 {
     struct worker *worker = request->reply.worker;
-    struct extract_room room = {worker->path_buffer, worker->host_buffer};
     struct judge_bearer bearer;
     struct facts facts;
     struct verdict verdict;
     const char *cause;
 
-    if (!extract_facts(settings_of(request), request->head, &request->origin->peer, request->route, request->suffix,
-                       &room, &facts, &cause)) {
+    if (!extract(request, &facts, &cause)) {
         reply_refresh_date(worker);
         reply_sentence(&request->reply, 400, SLICE(""), cause);
         return;
@@ -109,6 +151,10 @@ static void decide(struct request *request)
     bearer.authorization = head_value(request->head, HEAD_FIELD_authorization);
     bearer.is_repeated = head_is_repeated(request->head, HEAD_FIELD_authorization);
     reply_set_date(worker, judge_request(worker, &facts, &bearer, &verdict).wall_ns / NANOSECONDS_PER_SECOND);
+    if (verdict.is_allowed && is_proxied(request)) {
+        pass(request, &facts, &verdict);
+        return;
+    }
     request->delay_ms = (uint64_t)verdict.delay_ms;
     if (verdict.is_allowed)
         reply_allow(request, &verdict);
@@ -122,6 +168,7 @@ static enum request_progress answer(struct request *request)
 {
     struct worker *worker = request->reply.worker;
 
+    request->keeps_alive_proxied |= request->reply.keeps_alive;
     if (request->route && request->route->kind == ROUTE_DECISION)
         decide(request);
     else
@@ -129,6 +176,8 @@ static enum request_progress answer(struct request *request)
     if (worker->body.is_short)
         worker->out.is_short = true;
     outbox_clear(&worker->body);
+    if (request->proxy)
+        return REQUEST_PROXIED;
     return request->reply.keeps_alive ? REQUEST_ANSWERED : REQUEST_LAST;
 }
 
@@ -161,7 +210,29 @@ static enum request_progress read_body(struct request *request, struct slice dat
 /* Whether somebody will look into the body that follows. */
 static bool wants_body(const struct request *request)
 {
+    struct facts facts;
+    const char *cause;
+
+    if (is_proxied(request))
+        return extract(request, &facts, &cause) && judge_wants_body(request->reply.worker, &facts);
     return request->route->kind == ROUTE_SETTLE || request->reply.worker->bundle->uses_body;
+}
+
+/* A body that nobody looks into is passed on as it comes, once the request is allowed. A refused one is not read. */
+static enum request_progress stream_body(struct request *request, size_t already)
+{
+    const struct head *head = request->head;
+    bool keeps_alive = request->reply.keeps_alive;
+    enum request_progress progress;
+
+    if (head->content_length > settings_of(request)->max_body_bytes)
+        return refuse(request, 413, "The request's body is larger than max_body_bytes allows.");
+    request->reply.keeps_alive = false;
+    request->keeps_alive_proxied = keeps_alive;
+    progress = answer(request);
+    if (progress == REQUEST_PROXIED && head->expects_continue && already == 0)
+        reply_continue(request->reply.worker);
+    return progress;
 }
 
 static enum request_progress begin_body(struct request *request, struct slice data, size_t *used)
@@ -175,6 +246,8 @@ static enum request_progress begin_body(struct request *request, struct slice da
         request->reply.keeps_alive = false;
         return answer(request);
     }
+    if (is_proxied(request) && !wants_body(request))
+        return stream_body(request, data.size - head->size);
     body_begin(&request->state->body, wants_body(request) ? &worker->bodies : NULL);
     progress = read_body(request, (struct slice){data.data + head->size, data.size - head->size}, &taken);
     *used = head->size + taken;
@@ -195,6 +268,34 @@ static void prepare(struct request *request, struct worker *worker, const struct
                                 .head = head};
 }
 
+/* Endpoints but for those of health are not for the public: whoever asks must be trusted himself, not only the proxy
+ * that asks for him. */
+static bool may_ask(const struct request *request)
+{
+    const struct settings *settings = settings_of(request);
+    const struct client_peer *peer = &request->origin->peer;
+    struct client_peer client = {.address = client_find(settings, peer, request->head)};
+
+    client.is_unix = peer->is_unix && client.address.family == ADDRESS_NONE;
+    return client_is_trusted(settings, peer) && client_is_trusted(settings, &client);
+}
+
+static void find_route(struct request *request)
+{
+    const struct request_origin *origin = request->origin;
+    const struct worker *worker = request->reply.worker;
+    const struct route *route =
+        route_find(request->head->target, origin->is_ops, worker->has_ops_listener, &request->suffix);
+
+    request->route = route;
+    if (settings_of(request)->mode != SETTINGS_MODE_REVERSE_PROXY || origin->is_ops ||
+        (route && (route->kind == ROUTE_LIVE || route->kind == ROUTE_READY)) ||
+        (route && !worker->has_ops_listener && may_ask(request)))
+        return;
+    request->route = &proxied;
+    request->suffix = request->head->target;
+}
+
 static enum request_progress begin(struct request *request, struct slice data, size_t *used)
 {
     const struct head *head = request->head;
@@ -206,8 +307,7 @@ static enum request_progress begin(struct request *request, struct slice data, s
         return refuse(request, 400, "The request's head is not what HTTP/1.1 allows.");
     if (head->is_expectation_unknown)
         return refuse(request, 417, "The only expectation known here is 100-continue.");
-    request->route =
-        route_find(head->target, request->origin->is_ops, request->reply.worker->has_ops_listener, &request->suffix);
+    find_route(request);
     return framing == HTTP_MORE ? begin_body(request, data, used) : answer(request);
 }
 
@@ -239,6 +339,7 @@ struct request_outcome request_begin(struct worker *worker, const struct request
     else
         outcome.progress = begin(&request, data, &outcome.used);
     outcome.delay_ms = request.delay_ms;
+    outcome.proxy = request.proxy;
     if (outcome.progress != REQUEST_NEEDS_BODY)
         request_fini(state);
     return outcome;
@@ -255,9 +356,10 @@ struct request_outcome request_continue(struct worker *worker, const struct requ
         request_give_up(worker, 400);
     } else {
         prepare(&request, worker, origin, state, &head, state->http.keeps_alive);
-        request.route = route_find(head.target, origin->is_ops, worker->has_ops_listener, &request.suffix);
+        find_route(&request);
         outcome.progress = read_body(&request, data, &outcome.used);
         outcome.delay_ms = request.delay_ms;
+        outcome.proxy = request.proxy;
     }
     if (outcome.progress != REQUEST_NEEDS_BODY)
         request_fini(state);
@@ -267,9 +369,12 @@ struct request_outcome request_continue(struct worker *worker, const struct requ
 void request_give_up(struct worker *worker, unsigned status)
 {
     struct reply reply = {.worker = worker};
+    const char *cause = "The request ended before it was complete.";
 
+    if (status == 408)
+        cause = "The request took too long to arrive.";
+    else if (status == 413)
+        cause = "The request's body is larger than max_body_bytes allows.";
     reply_refresh_date(worker);
-    reply_sentence(&reply, status, SLICE(""),
-                   status == 408 ? "The request took too long to arrive."
-                                 : "The request ended before it was complete.");
+    reply_sentence(&reply, status, SLICE(""), cause);
 }

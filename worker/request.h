@@ -14,6 +14,10 @@
  *   reject    reject_write          verdict -> body of a refusal
  *   reply     reply_begin, _end     status line, frame, outbox                    200 204 401 403 429 503
  *
+ * In reverse proxy mode everything that is no endpoint is judged and, when it is allowed, goes on in proxy.c: its body is
+ * read before only if a policy that matches looks into bodies. It may be answered 400 (a path that could be read in two
+ * ways), 502, 503 and 504, too.
+ *
  * A settlement goes from its body to settle_answer, which may answer 200 400 404 409 410 503. An endpoint that wants no
  * body answers before a body is read, and then closes the connection.
  */
@@ -26,6 +30,8 @@
 #include "worker/client.h"
 #include "worker/http.h"
 #include "worker/worker.h"
+
+struct proxy;
 
 /* What a connection knows of the request it is reading. */
 struct request_state {
@@ -42,6 +48,7 @@ struct request_origin {
 enum request_progress {
     REQUEST_NEEDS_HEAD, /* the head is incomplete: call request_begin again with these bytes and more */
     REQUEST_NEEDS_BODY, /* call request_continue with the head's bytes and what comes behind the used ones */
+    REQUEST_PROXIED,    /* `proxy` was made and is the caller's; its body may follow, see proxy_body */
     REQUEST_ANSWERED,   /* the answer is in the outbox; another request may follow */
     REQUEST_LAST,       /* the answer is in the outbox; send it and close */
 };
@@ -52,6 +59,7 @@ struct request_outcome {
     size_t used; /* so many bytes belong to this request; 0 for REQUEST_NEEDS_HEAD */
     size_t
         head_size; /* REQUEST_NEEDS_BODY of request_begin: the first so many are the head, to be kept by the caller */
+    struct proxy *proxy;
     uint64_t delay_ms; /* hold the answer back for so long; what is in the outbox before it is not meant */
 };
 
@@ -68,8 +76,8 @@ struct request_outcome request_begin(struct worker *worker, const struct request
 struct request_outcome request_continue(struct worker *worker, const struct request_origin *origin,
                                         struct request_state *state, struct slice head_bytes, struct slice data);
 
-/* Puts the answer to a request that never came to its end into the outbox: 408 for one too slow, 400 for one cut off.
- */
+/* Puts the answer to a request that never came to its end into the outbox: 408 for one too slow, 400 for one cut off or
+ * badly framed, 413 for one too large. */
 void request_give_up(struct worker *worker, unsigned status);
 
 #endif

@@ -16,7 +16,11 @@ enum timeout_kind {
     TIMEOUT_IDLE,   /* for the next request */
     TIMEOUT_WRITE,  /* for the client to take an answer */
     TIMEOUT_LINGER, /* for the client to close after our last answer */
-    TIMEOUT_HELD,   /* for the end of a throttle's delay, which has a timer of its own */
+    TIMEOUT_HELD,   /* for something that has a timer of its own: a throttle's delay, an upstream */
+    TIMEOUT_UPSTREAM_CONNECT,
+    TIMEOUT_UPSTREAM_SILENT, /* for the upstream to say or to take something */
+    TIMEOUT_UPSTREAM_BUSY,   /* for the client of its request, which has timers of its own */
+    TIMEOUT_UPSTREAM_IDLE,   /* for another request */
     TIMEOUT_KINDS,
     TIMEOUT_NONE = TIMEOUT_KINDS,
 };

@@ -16,8 +16,8 @@
 #include "worker/http.h"
 #include "worker/listener.h"
 #include "worker/reply.h"
+#include "worker/response.h"
 
-#define DRAIN_MS                     35000 /* after which the worker leaves, whoever is still connected */
 #define DRAIN_IDLE_MS                10000 /* after which a draining worker closes connections that stay idle */
 #define LINGER_MS                    2000
 #define MICROSECONDS_PER_MILLISECOND 1000
@@ -109,6 +109,11 @@ static bool allocate(struct worker *worker, struct failure *failure)
     decide_use_references(worker->decider, &worker->references);
     if (!record_events(worker))
         return failure_set(failure, EXIT_CODE_OS, "memory is out");
+    if (settings->mode == SETTINGS_MODE_REVERSE_PROXY) {
+        worker->response_room = malloc(sizeof(*worker->response_room));
+        if (!worker->response_room)
+            return failure_set(failure, EXIT_CODE_OS, "memory is out");
+    }
     return true;
 }
 
@@ -119,15 +124,37 @@ bool worker_init(struct worker *worker, struct failure *failure)
     http_set_limit(worker->handoff.settings.max_header_bytes);
     reply_init(worker);
     return map(worker, failure) && load(worker, failure) && open_references(worker, failure) &&
-           allocate(worker, failure);
+           allocate(worker, failure) && upstream_init(worker, failure);
 }
 
 /* ---- the coarse timer ------------------------------------------------------------------------------------------- */
 
-static void leave_when_empty(struct worker *worker)
+static bool is_empty(const struct worker *worker)
 {
-    if (worker->is_draining && worker->connection_count == 0)
+    return worker->connection_count == 0 && worker->upstreams.busy_count == 0;
+}
+
+void worker_leave_when_empty(struct worker *worker)
+{
+    if (worker->is_draining && is_empty(worker))
         uv_stop(&worker->loop);
+}
+
+static void on_timeout(struct timeout *timeout)
+{
+    if (timeout->kind >= TIMEOUT_UPSTREAM_CONNECT)
+        upstream_on_timeout(timeout);
+    else
+        conn_on_timeout(timeout);
+}
+
+/* Clients first: whoever they asked is closed with them. */
+static void on_leaving(struct timeout *timeout)
+{
+    if (timeout->kind >= TIMEOUT_UPSTREAM_CONNECT)
+        upstream_abort(timeout);
+    else
+        conn_abort(timeout);
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -135,14 +162,14 @@ static void on_tick(uv_timer_t *timer)
     struct worker *worker = timer->data;
     uint64_t now = uv_now(&worker->loop);
 
-    timeouts_tick(&worker->timeouts, now, conn_on_timeout);
+    timeouts_tick(&worker->timeouts, now, on_timeout);
     listener_resume_all(worker);
-    if (worker->is_draining && now - worker->drain_since_ms >= DRAIN_MS) {
+    if (worker->is_draining && now - worker->drain_since_ms >= worker->handoff.settings.drain_timeout_ms) {
         log_line(LOG_LEVEL_NOTICE, "leaving with %llu connections still open: draining took too long",
                  (unsigned long long)worker->connection_count);
         uv_stop(&worker->loop);
     }
-    if (!worker->is_draining && worker->connection_count == 0) {
+    if (!worker->is_draining && is_empty(worker) && worker->upstreams.idle_count == 0) {
         worker->is_ticking = false;
         uv_timer_stop(timer);
     }
@@ -166,7 +193,7 @@ void worker_count_connection(struct worker *worker, int change)
     if (change > 0)
         worker_start_tick(worker);
     else
-        leave_when_empty(worker);
+        worker_leave_when_empty(worker);
 }
 
 /* ---- draining and leaving --------------------------------------------------------------------------------------- */
@@ -177,11 +204,12 @@ void worker_drain(struct worker *worker)
         return;
     listener_close_all(worker);
     worker->is_draining = true;
+    upstream_close_idle(worker);
     worker_start_tick(worker);
     worker->drain_since_ms = uv_now(&worker->loop);
     worker->timeouts.now_ms = worker->drain_since_ms;
     timeouts_shorten(&worker->timeouts, TIMEOUT_IDLE, DRAIN_IDLE_MS);
-    leave_when_empty(worker);
+    worker_leave_when_empty(worker);
 }
 
 static void on_quit(uv_signal_t *signal, int number)
@@ -254,7 +282,11 @@ bool worker_open(struct worker *worker, struct failure *failure)
                                             [TIMEOUT_IDLE] = settings->idle_timeout_ms,
                                             [TIMEOUT_WRITE] = settings->body_timeout_ms,
                                             [TIMEOUT_LINGER] = LINGER_MS,
-                                            [TIMEOUT_HELD] = TIMEOUTS_NEVER};
+                                            [TIMEOUT_HELD] = TIMEOUTS_NEVER,
+                                            [TIMEOUT_UPSTREAM_CONNECT] = settings->backend_connect_timeout_ms,
+                                            [TIMEOUT_UPSTREAM_SILENT] = settings->backend_timeout_ms,
+                                            [TIMEOUT_UPSTREAM_BUSY] = TIMEOUTS_NEVER,
+                                            [TIMEOUT_UPSTREAM_IDLE] = UPSTREAM_IDLE_MS};
     int error = uv_loop_init(&worker->loop);
 
     if (error != 0)
@@ -278,7 +310,9 @@ void worker_fini(struct worker *worker)
                               (uv_handle_t *)&worker->quit, (uv_handle_t *)&worker->term};
 
     listener_close_all(worker);
-    timeouts_expire_all(&worker->timeouts, conn_abort);
+    worker->is_leaving = true;
+    timeouts_expire_all(&worker->timeouts, on_leaving);
+    upstream_fini(worker);
     for (size_t i = 0; i < sizeof(handles) / sizeof(handles[0]); i++)
         uv_close(handles[i], NULL);
     uv_run(&worker->loop, UV_RUN_DEFAULT);
@@ -291,6 +325,7 @@ void worker_fini(struct worker *worker)
     outbox_fini(&worker->body);
     bundle_free(worker->bundle);
     references_close(&worker->references);
+    free(worker->response_room);
     free(worker->fields);
     free(worker->read_buffer);
     free(worker->path_buffer);

@@ -22,12 +22,15 @@
 #include "worker/outbox.h"
 #include "worker/timeouts.h"
 #include "worker/tokens.h"
+#include "worker/upstream.h"
 
 #define WORKER_READ_SIZE 65536 /* what one read takes at most */
+#define WORKER_UPSTREAM_READ_SIZE 32768
 #define WORKER_CODES     600   /* HTTP status codes below this are counted by number */
 #define WORKER_DATE_SIZE 64
 
 struct listener;
+struct response_room;
 
 struct worker {
     /* who we are: from the master, constant */
@@ -57,6 +60,11 @@ struct worker {
     size_t date_size;
     int64_t date_second;
     uint16_t code_counters[WORKER_CODES]; /* enum counter of each status code */
+    uint16_t upstream_counters[WORKER_CODES]; /* the same for the upstream's */
+
+    /* proxying */
+    struct upstreams upstreams;
+    struct response_room *response_room; /* NULL in decision service mode */
 
     /* metrics */
     struct arena_usage usage; /* as measured at usage_at_ns (boot time) */
@@ -76,6 +84,7 @@ struct worker {
     bool is_ticking;
     bool is_accepting;
     bool is_draining;
+    bool is_leaving; /* at once, whoever is still connected */
 };
 
 /* Maps the arena and the bundle, claims the slot, makes everything but sockets. HANDOFF has been read. */
@@ -90,11 +99,14 @@ void worker_run(struct worker *worker);
 /* Closes and frees everything. The arena stays mapped. */
 void worker_fini(struct worker *worker);
 
-/* Stops accepting, closes connections as they become idle, leaves when none is left, or after 35 s. */
+/* Stops accepting, closes connections as they become idle, leaves when none is left, or after drain_timeout. */
 void worker_drain(struct worker *worker);
 
 /* A connection came (CHANGE 1) or went (-1). */
 void worker_count_connection(struct worker *worker, int change);
+
+/* Leaves if it is draining and nothing is on its way any more. */
+void worker_leave_when_empty(struct worker *worker);
 
 /* Makes sure that the coarse timer runs. */
 void worker_start_tick(struct worker *worker);

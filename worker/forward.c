@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Writes heads. Takes what head.c and response.c understood, gives bytes; keeps nothing.
+ */
+#include "worker/forward.h"
+
+#include <string.h>
+
+#include "shm/address.h"
+
+/* Fields of a request that are ours to write, or that concern one connection only. Lower case. */
+static const struct slice dropped_names[] = {
+    SLICE("host"),       SLICE("connection"), SLICE("content-length"),    SLICE("transfer-encoding"),
+    SLICE("expect"),     SLICE("keep-alive"), SLICE("proxy-connection"),  SLICE("proxy-authorization"),
+    SLICE("te"),         SLICE("trailer"),    SLICE("upgrade"),           SLICE("x-forwarded-for"),
+    SLICE("http2-settings"), SLICE("x-forwarded-proto"), SLICE("x-forwarded-host"), SLICE("forwarded"),
+};
+
+static void add_field(struct outbox *out, struct slice name, struct slice value)
+{
+    outbox_add(out, name);
+    outbox_add(out, SLICE(": "));
+    outbox_add(out, value);
+    outbox_add(out, SLICE("\r\n"));
+}
+
+static bool is_own(struct slice name)
+{
+    const struct slice prefix = SLICE("x-fairvisor-");
+
+    return name.size > prefix.size && slice_equal_nocase((struct slice){name.data, prefix.size}, prefix);
+}
+
+/* ---- request ---------------------------------------------------------------------------------------------------- */
+
+static bool is_escape(const char *text, const char *digits)
+{
+    return text[0] == '%' && text[1] == digits[0] && (text[2] & ~0x20) == (digits[1] & ~0x20);
+}
+
+bool forward_is_plain(struct slice path)
+{
+    if (memchr(path.data, '\\', path.size))
+        return false;
+    for (size_t i = 0; i + 2 < path.size; i++) {
+        const char *text = path.data + i;
+
+        if (is_escape(text, "2F") || is_escape(text, "5C") || (text[0] == '%' && text[1] == '0' && text[2] == '0'))
+            return false;
+    }
+    return true;
+}
+
+static bool is_listed(const struct head *head, struct slice name)
+{
+    for (size_t i = head->first[HEAD_FIELD_connection]; i > 0 && i <= head->field_count; i++)
+        if (head_is_named(head->fields[i - 1].name, HEAD_FIELD_connection) &&
+            head_has_token(head->fields[i - 1].value, name))
+            return true;
+    return false;
+}
+
+/* The value of the only field with NAME; NULL data when there is none, or more. */
+static struct slice only_value(const struct head *head, struct slice name)
+{
+    struct slice value = {0};
+
+    for (size_t i = 0; i < head->field_count; i++) {
+        if (!slice_equal_nocase(head->fields[i].name, name))
+            continue;
+        if (value.data)
+            return (struct slice){0};
+        value = head->fields[i].value;
+    }
+    return value;
+}
+
+bool forward_is_upgrade(const struct head *head)
+{
+    return head->minor == 1 && !head->is_chunked && head->content_length == 0 &&
+           slice_equal_nocase(only_value(head, SLICE("upgrade")), SLICE("websocket")) &&
+           is_listed(head, SLICE("upgrade"));
+}
+
+static bool is_dropped(const struct forward_request *request, struct slice name)
+{
+    for (size_t i = 0; i < sizeof(dropped_names) / sizeof(dropped_names[0]); i++)
+        if (slice_equal_nocase(name, dropped_names[i]))
+            /* What a proxy of ours says in Forwarded stays; a client could say anything. */
+            return !(request->peer_is_trusted && slice_equal(dropped_names[i], SLICE("forwarded")));
+    if (request->wants_identity && slice_equal_nocase(name, SLICE("accept-encoding")))
+        return true;
+    return is_own(name) || (head_has(request->head, HEAD_FIELD_connection) && is_listed(request->head, name));
+}
+
+static void add_target(const struct facts *facts, struct outbox *out)
+{
+    outbox_add(out, facts->path.size > 0 ? facts->path : SLICE("/"));
+    if (!facts->query.data)
+        return;
+    outbox_add(out, SLICE("?"));
+    outbox_add(out, facts->query);
+}
+
+/* X-Forwarded-For: what a trusted proxy said, and who it is. From anybody else, only who that is. */
+static void add_clients(const struct forward_request *request, struct outbox *out)
+{
+    const struct head *head = request->head;
+    struct slice separator = SLICE("X-Forwarded-For: ");
+    char text[ADDRESS_TEXT_SIZE];
+    size_t size = address_print(&request->peer->address, text);
+    size_t first = request->peer_is_trusted ? head->first[HEAD_FIELD_forwarded_for] : 0;
+
+    for (size_t i = first; i > 0 && i <= head->field_count; i++) {
+        if (!head_is_named(head->fields[i - 1].name, HEAD_FIELD_forwarded_for))
+            continue;
+        outbox_add(out, separator);
+        outbox_add(out, head->fields[i - 1].value);
+        separator = SLICE(", ");
+    }
+    if (size > 0) {
+        outbox_add(out, separator);
+        outbox_add(out, (struct slice){text, size});
+    }
+    if (size > 0 || first > 0)
+        outbox_add(out, SLICE("\r\n"));
+}
+
+static void add_origin(const struct forward_request *request, struct outbox *out)
+{
+    struct slice none = {0};
+    struct slice scheme = request->peer_is_trusted ? only_value(request->head, SLICE("x-forwarded-proto")) : none;
+    struct slice host = request->peer_is_trusted ? only_value(request->head, SLICE("x-forwarded-host")) : none;
+
+    add_clients(request, out);
+    add_field(out, SLICE("X-Forwarded-Proto"),
+              scheme.size > 0 ? scheme : (request->is_secure ? SLICE("https") : SLICE("http")));
+    if (host.size == 0)
+        host = request->head->host;
+    if (host.size > 0)
+        add_field(out, SLICE("X-Forwarded-Host"), host);
+}
+
+static void add_framing(enum forward_framing framing, uint64_t content_length, struct outbox *out)
+{
+    if (framing == FORWARD_CHUNKED)
+        outbox_add(out, SLICE("Transfer-Encoding: chunked\r\n"));
+    if (framing != FORWARD_COUNTED)
+        return;
+    outbox_add(out, SLICE("Content-Length: "));
+    outbox_number(out, content_length);
+    outbox_add(out, SLICE("\r\n"));
+}
+
+void forward_write_request(const struct forward_request *request, struct outbox *out)
+{
+    const struct head *head = request->head;
+
+    outbox_add(out, head->method);
+    outbox_add(out, SLICE(" "));
+    add_target(request->facts, out);
+    outbox_add(out, SLICE(" HTTP/1.1\r\n"));
+    add_field(out, SLICE("Host"), request->authority);
+    for (size_t i = 0; i < head->field_count; i++)
+        if (!is_dropped(request, head->fields[i].name))
+            add_field(out, head->fields[i].name, head->fields[i].value);
+    add_origin(request, out);
+    add_field(out, SLICE("Via"), head->minor == 0 ? SLICE("1.0 fairvisor") : SLICE("1.1 fairvisor"));
+    if (request->wants_identity)
+        add_field(out, SLICE("Accept-Encoding"), SLICE("identity"));
+    add_framing(request->says_empty ? FORWARD_COUNTED : request->framing, request->content_length, out);
+    if (request->is_upgrade)
+        outbox_add(out, SLICE("Connection: upgrade\r\nUpgrade: websocket\r\n"));
+    else if (!request->keeps_alive)
+        outbox_add(out, SLICE("Connection: close\r\n"));
+    outbox_add(out, SLICE("\r\n"));
+}
+
+/* ---- response --------------------------------------------------------------------------------------------------- */
+
+static bool is_ratelimit(unsigned kind)
+{
+    return kind >= RESPONSE_FIELD_ratelimit && kind <= RESPONSE_FIELD_ratelimit_reset;
+}
+
+/* Digits at the start of TEXT. */
+static bool read_number(struct slice text, uint64_t *number)
+{
+    size_t i = 0;
+
+    *number = 0;
+    while (i < text.size && i < 18 && text.data[i] >= '0' && text.data[i] <= '9')
+        *number = *number * 10 + (uint64_t)(text.data[i++] - '0');
+    return i > 0;
+}
+
+/* What the line that begins with NAME says in TEXT, our own fields. */
+static struct slice find_line(struct slice text, struct slice name)
+{
+    const char *found = text.size > 0 ? memmem(text.data, text.size, name.data, name.size) : NULL;
+
+    if (!found)
+        return (struct slice){0};
+    return (struct slice){found + name.size, text.size - (size_t)(found + name.size - text.data)};
+}
+
+/* An upstream's own RateLimit fields are passed on when they leave the client less than ours; ours are left out then. */
+static bool is_stricter(const struct forward_response *forward)
+{
+    struct slice theirs = response_value(forward->response, RESPONSE_FIELD_ratelimit_remaining);
+    struct slice ours = find_line(forward->verdict, SLICE("\r\nRateLimit-Remaining: "));
+    uint64_t their_number, our_number;
+
+    if (!theirs.data)
+        theirs = find_line(response_value(forward->response, RESPONSE_FIELD_ratelimit), SLICE(";r="));
+    if (!read_number(ours, &our_number))
+        return true;
+    return read_number(theirs, &their_number) && their_number < our_number;
+}
+
+static bool is_passed(const struct forward_response *forward, size_t index, bool passes_ratelimit)
+{
+    const struct response *response = forward->response;
+    struct slice name = response->fields[index].name;
+    unsigned kind = response->kinds[index];
+
+    if (is_ratelimit(kind))
+        return passes_ratelimit;
+    if (kind != RESPONSE_FIELD_OTHER || is_own(name))
+        return false;
+    if (response_value(response, RESPONSE_FIELD_connection).data && response_is_listed(response, name))
+        return false;
+    return !forward->exchange || !exchange_hides(forward->exchange, name);
+}
+
+/* Our own fields; without those about the limit when the upstream's own are passed. */
+static void add_verdict(struct slice verdict, bool passes_ratelimit, struct outbox *out)
+{
+    const struct slice name = SLICE("RateLimit");
+
+    while (verdict.size > 0) {
+        const char *end = memchr(verdict.data, '\n', verdict.size);
+        size_t size = end ? (size_t)(end - verdict.data) + 1 : verdict.size;
+
+        if (!passes_ratelimit || !slice_has_prefix(verdict, name))
+            outbox_add(out, (struct slice){verdict.data, size});
+        verdict = (struct slice){verdict.data + size, verdict.size - size};
+    }
+}
+
+static bool has_ratelimit(const struct response *response)
+{
+    for (size_t i = 0; i < response->field_count; i++)
+        if (is_ratelimit(response->kinds[i]))
+            return true;
+    return false;
+}
+
+static void add_status_line(const struct response *response, struct outbox *out)
+{
+    outbox_add(out, SLICE("HTTP/1.1 "));
+    outbox_number(out, response->status);
+    outbox_add(out, SLICE(" "));
+    outbox_add(out, response->reason);
+    outbox_add(out, SLICE("\r\n"));
+}
+
+static void add_connection(const struct forward_response *forward, struct outbox *out)
+{
+    if (forward->response->is_upgrade) {
+        outbox_add(out, SLICE("Connection: upgrade\r\n"));
+        add_field(out, SLICE("Upgrade"), response_value(forward->response, RESPONSE_FIELD_upgrade));
+    } else if (!forward->keeps_alive) {
+        outbox_add(out, SLICE("Connection: close\r\n"));
+    } else if (forward->is_old) {
+        outbox_add(out, SLICE("Connection: keep-alive\r\n"));
+    }
+}
+
+void forward_write_response(const struct forward_response *forward, struct outbox *out)
+{
+    const struct response *response = forward->response;
+    bool passes_ratelimit = has_ratelimit(response) && is_stricter(forward);
+
+    add_status_line(response, out);
+    for (size_t i = 0; i < response->field_count; i++)
+        if (is_passed(forward, i, passes_ratelimit))
+            add_field(out, response->fields[i].name, response->fields[i].value);
+    if (response->status >= 200 || response->is_upgrade) {
+        add_field(out, SLICE("Via"), response->minor == 0 ? SLICE("1.0 fairvisor") : SLICE("1.1 fairvisor"));
+        if (passes_ratelimit)
+            add_verdict(forward->verdict, true, out);
+        else
+            outbox_add(out, forward->verdict);
+        add_framing(forward->framing, forward->content_length, out);
+        add_connection(forward, out);
+    }
+    outbox_add(out, SLICE("\r\n"));
+}
