@@ -14,6 +14,7 @@ fairvisor_SOURCES = \
 	cli/instance.c cli/instance.h \
 	cli/jwt.c cli/jwt.h \
 	cli/keys.c cli/keys.h \
+	cli/kill.c cli/kill.h \
 	cli/loaded.c cli/loaded.h \
 	cli/logs.c cli/logs.h \
 	cli/lookup.c cli/lookup.h \

@@ -14,6 +14,7 @@
 #include "cli/init.h"
 #include "cli/jwt.h"
 #include "cli/keys.h"
+#include "cli/kill.h"
 #include "cli/logs.h"
 #include "cli/status.h"
 #include "cli/validate.h"
@@ -48,6 +49,11 @@ static const struct command command_table[] = {
      "keys get|reset|grant [--policy ID] [--rule NAME] [--amount NUMBER]\n"
      "                      [--reason TEXT] [-c FILE] [--instance NAME] [--json] [KEY=VALUE]...",
      KEYS_DETAILS, KEYS_EXAMPLES},
+    {"kill", kill_run, "Refuse all requests of an identity, at once.",
+     "kill KEY VALUE [--route PATH] [--for TIME] [--reason TEXT] [-c FILE] [--instance NAME]\n"
+     "       fairvisor kill --list [-c FILE] [--instance NAME] [--json]\n"
+     "       fairvisor kill --remove KEY VALUE [--route PATH] [-c FILE] [--instance NAME]",
+     KILL_DETAILS, KILL_EXAMPLES},
     {"version", run_version, "Print the version.", "version", "", "  fairvisor version\n"},
     {"help", run_help, "Print this overview, or what one command does.", "help [COMMAND]", "",
      "  fairvisor help\n  fairvisor help validate\n"},

@@ -16,6 +16,7 @@
 #include "policy/load.h"
 #include "policy/verdict.h"
 #include "shm/counters.h"
+#include "shm/kills.h"
 #include "shm/moment.h"
 #include "shm/series.h"
 
@@ -38,6 +39,7 @@ struct report {
     int64_t connections;
     struct bundle *bundle;       /* the loaded one; NULL: its copy cannot be read */
     uint64_t decisions, rejects; /* known with the bundle */
+    struct kills_table kills;    /* set by hand */
     enum state state;
     char message[MESSAGE_SIZE];
 };
@@ -74,6 +76,14 @@ static void read_bundle(struct report *report)
     if (instance_bundle_path(&report->instance, path) && input_read(path, &input, &failure))
         report->bundle = load_bundle(input_slice(&input), at, &complaints);
     input_free(&input);
+}
+
+static void read_kills(struct report *report)
+{
+    uint32_t sequence;
+
+    if (!kills_read(&report->instance.arena, &report->kills, &sequence))
+        report->kills.count = 0; /* the master died while it wrote them */
 }
 
 /* Decisions are counted by policy, so their sum needs the names of the policies. */
@@ -129,6 +139,7 @@ static void gather(struct report *report)
         report->connections = counters_sum(&instance->arena, COUNTER_connections);
         read_bundle(report);
         count_decisions(report);
+        read_kills(report);
         judge(report);
     } else if (instance->failure.code == EXIT_CODE_NO_INPUT) {
         report->state = STATE_CRITICAL;
@@ -201,6 +212,18 @@ static void print_overrides(const struct report *report)
         printf("  kill switch  and %u more\n", held - shown);
 }
 
+static void print_kills(const struct report *report)
+{
+    int64_t now = report->now.wall_ns / NANOSECONDS_PER_SECOND;
+
+    for (uint32_t i = 0; i < report->kills.count; i++) {
+        const struct kills_row *row = &report->kills.rows[i];
+
+        if (now < row->expires_at)
+            print_in_force("kill by hand", slice_of(row->key), slice_of(row->reason), row->expires_at);
+    }
+}
+
 static void print_body(const struct report *report)
 {
     const struct arena_status *status = &report->instance.status;
@@ -230,6 +253,7 @@ static void print_body(const struct report *report)
            status->last_snapshot_failed ? "failed" : "did not fail", emit_time(status->last_snapshot_ns, time));
     if (report->bundle)
         print_overrides(report);
+    print_kills(report);
 }
 
 static void print_text(const struct report *report)
@@ -290,6 +314,7 @@ static void print_json_body(const struct report *report)
            report->usage.cells, report->usage.cells_used, status->reloads, status->reload_failures,
            status->last_reload_failed ? "true" : "false");
     print_time_member("last_reload_at", status->last_reload_ns);
+    printf(",\"kill_switches_by_hand\":%u", report->kills.count);
     printf(",\"snapshot_failures\":%" PRIu64 ",\"last_snapshot_failed\":%s", status->snapshot_failures,
            status->last_snapshot_failed ? "true" : "false");
     print_time_member("last_snapshot_at", status->last_snapshot_ns);

@@ -14,6 +14,7 @@
 
 #include "master/master.h"
 #include "policy/decimal.h"
+#include "policy/iso8601.h"
 #include "shm/log.h"
 
 #define ADMIN_BACKLOG 16
@@ -150,6 +151,45 @@ static void amend(struct admin_visitor *visitor)
         refuse(visitor, failure.code, failure.sentence);
 }
 
+static void say_switched(const struct admin_visitor *visitor, const char *what)
+{
+    const struct door_request *request = &visitor->request;
+    char until[ISO8601_TEXT_SIZE + 16] = "";
+
+    if (request->verb == DOOR_KILL && request->expires_at != KILLS_NEVER) {
+        snprintf(until, sizeof(until), ", until ");
+        iso8601_print(request->expires_at, until + strlen(until));
+    }
+    log_line(LOG_LEVEL_NOTICE, "kill switch %s by user %u (process %d): %s=%s%s%s%s; because: %s", what,
+             (unsigned)visitor->who.uid, (int)visitor->who.pid, request->pairs[0].key, request->pairs[0].value,
+             request->route[0] ? " on " : "", request->route, until,
+             request->reason[0] ? request->reason : "no reason given");
+}
+
+static void switch_by_hand(struct admin_visitor *visitor)
+{
+    struct switches *switches = &visitor->admin->master->switches;
+    struct door_reply answer = {.code = EXIT_CODE_OK};
+    bool is_kill = visitor->request.verb == DOOR_KILL, was_there = true, is_done;
+    struct failure failure;
+
+    /* The new master has read the file by now, or will have before we are done. */
+    if (visitor->admin->master->upgrade.pid > 0)
+        return refuse(visitor, EXIT_CODE_REFUSED, "an upgrade of the service is under way: try again in a moment");
+    is_done = is_kill ? switches_add(switches, &visitor->request, &was_there, &failure)
+                      : switches_remove(switches, &visitor->request, &failure);
+    answer.changed = was_there;
+    if (is_done || failure.code == EXIT_CODE_OS)
+        say_switched(visitor, !is_kill ? "lifted" : was_there ? "changed" : "set");
+    if (!is_done) {
+        answer.code = failure.code;
+        snprintf(answer.sentence, sizeof(answer.sentence), "%s", failure.sentence);
+        if (failure.code == EXIT_CODE_OS)
+            log_line(LOG_LEVEL_ERROR, "%s", failure.sentence);
+    }
+    reply(visitor, &answer);
+}
+
 static void serve(struct admin_visitor *visitor)
 {
     switch ((enum door_verb)visitor->request.verb) {
@@ -159,6 +199,10 @@ static void serve(struct admin_visitor *visitor)
     case DOOR_RESET:
     case DOOR_GRANT:
         amend(visitor);
+        break;
+    case DOOR_KILL:
+    case DOOR_LIFT:
+        switch_by_hand(visitor);
         break;
     case DOOR_VERBS:
         break;

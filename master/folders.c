@@ -85,8 +85,31 @@ static bool write_file(int fd, const void *bytes, size_t size)
     return true;
 }
 
-bool folders_replace_file(const char *path, const void *bytes, size_t size, unsigned mode, unsigned gid,
-                          struct failure *failure)
+static bool sync_folder(const char *path)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    int fd, error;
+
+    snprintf(folder, sizeof(folder), "%.*s", slash && slash > path ? (int)(slash - path) : 1, slash ? path : ".");
+    fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    error = fsync(fd) == 0 ? 0 : errno;
+    close(fd);
+    errno = error;
+    return error == 0;
+}
+
+/* What stands beside every file: who may read it, and whether it must survive a power cut. */
+struct facts_of_file {
+    mode_t mode;
+    gid_t group;
+    bool is_durable;
+};
+
+static bool replace(const char *path, const void *bytes, size_t size, const struct facts_of_file *facts,
+                    struct failure *failure)
 {
     char temporary[PATH_MAX];
     int fd, length = snprintf(temporary, sizeof(temporary), "%s.new", path);
@@ -100,11 +123,26 @@ bool folders_replace_file(const char *path, const void *bytes, size_t size, unsi
         return failure_set_errno(failure, code_of_errno(), "%s could not be created", temporary);
     /* The owner of files in the runtime folder may lack the right to give them away; then they stay with our own group.
      */
-    written = (fchown(fd, (uid_t)-1, (gid_t)gid) == 0 || errno == EPERM) && fchmod(fd, (mode_t)mode) == 0 &&
-              write_file(fd, bytes, size);
-    if (close(fd) == 0 && written && rename(temporary, path) == 0)
+    written = (fchown(fd, (uid_t)-1, facts->group) == 0 || errno == EPERM) && fchmod(fd, facts->mode) == 0 &&
+              write_file(fd, bytes, size) && (!facts->is_durable || fsync(fd) == 0);
+    if (close(fd) == 0 && written && rename(temporary, path) == 0 && (!facts->is_durable || sync_folder(path)))
         return true;
     failure_set_errno(failure, code_of_errno(), "%s could not be written", path);
     unlink(temporary);
     return false;
+}
+
+bool folders_replace_file(const char *path, const void *bytes, size_t size, unsigned mode, unsigned gid,
+                          struct failure *failure)
+{
+    struct facts_of_file facts = {.mode = (mode_t)mode, .group = (gid_t)gid};
+
+    return replace(path, bytes, size, &facts, failure);
+}
+
+bool folders_keep_file(const char *path, const void *bytes, size_t size, struct failure *failure)
+{
+    struct facts_of_file facts = {.mode = 0600, .group = getegid(), .is_durable = true};
+
+    return replace(path, bytes, size, &facts, failure);
 }

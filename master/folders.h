@@ -18,4 +18,7 @@ bool folders_make(const struct settings *settings, struct failure *failure);
 bool folders_replace_file(const char *path, const void *bytes, size_t size, unsigned mode, unsigned gid,
                           struct failure *failure);
 
+/* The same for a file of our own (mode 0600) that has reached the disk, with its folder, when this returns true. */
+bool folders_keep_file(const char *path, const void *bytes, size_t size, struct failure *failure);
+
 #endif

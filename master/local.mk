@@ -34,5 +34,6 @@ fairvisord_SOURCES = \
 	master/spawn.c master/spawn.h \
 	master/start.c master/start.h \
 	master/upgrade.c master/upgrade.h \
+	master/switches.c master/switches.h \
 	master/vet.c master/vet.h
 fairvisord_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(JWT_LIBS)

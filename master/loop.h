@@ -16,7 +16,7 @@
 
 #define LOOP_MAX_WATCHES  256
 #define LOOP_MAX_CHILDREN 256
-#define LOOP_MAX_CLOCKS   8
+#define LOOP_MAX_CLOCKS   16
 #define LOOP_NEVER        INT64_MAX
 
 typedef void loop_on_readable(void *context, int fd);

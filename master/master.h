@@ -30,6 +30,7 @@
 #include "master/options.h"
 #include "master/privileges.h"
 #include "master/snapshots.h"
+#include "master/switches.h"
 #include "master/upgrade.h"
 #include "shm/arena.h"
 #include "shm/settings.h"
@@ -58,6 +59,7 @@ struct master {
     struct crew crew;
     struct snapshots snapshots;
     struct decisions decisions;
+    struct switches switches;
     struct admin admin;
     struct upgrade upgrade;
     struct arena_status status;

@@ -155,6 +155,7 @@ static bool open_arena(struct master *master, const struct settings *settings, c
     snapshots_init(&master->snapshots, &master->loop, &master->arena, settings);
     decisions_init(&master->decisions, &master->loop, &master->arena, master->arena_fd, &master->privileges);
     continue_status(master, origin);
+    switches_init(&master->switches, &master->loop, &master->arena, settings);
     return true;
 }
 

@@ -24,21 +24,6 @@
 /* ---- making a decider ---------------------------------------------------------------------------------------------
  */
 
-static int compare_kill_switches(const void *left, const void *right)
-{
-    const struct kill_switch *a = *(const struct kill_switch *const *)left;
-    const struct kill_switch *b = *(const struct kill_switch *const *)right;
-    size_t shorter = a->value.size < b->value.size ? a->value.size : b->value.size;
-    int order;
-
-    if (a->descriptor != b->descriptor)
-        return a->descriptor < b->descriptor ? -1 : 1;
-    order = shorter ? memcmp(a->value.data, b->value.data, shorter) : 0;
-    if (order == 0)
-        order = (a->value.size > b->value.size) - (a->value.size < b->value.size);
-    return order ? order : (a > b) - (a < b);
-}
-
 static bool allocate(struct decider *decider)
 {
     const struct bundle *bundle = decider->bundle;
@@ -51,9 +36,8 @@ static bool allocate(struct decider *decider)
     decider->charges = calloc(most, sizeof(*decider->charges));
     decider->sources = calloc(most, sizeof(*decider->sources));
     decider->order = calloc(most, sizeof(*decider->order));
-    decider->kill_switches = calloc(bundle->kill_switch_count + 1, sizeof(const struct kill_switch *));
     return decider->rules && decider->policies && decider->by_mark && decider->matched && decider->charges && decider->sources &&
-           decider->order && decider->kill_switches && decide_counts_init(decider);
+           decider->order && decide_kills_init(decider) && decide_counts_init(decider);
 }
 
 struct decider *decide_new(const struct bundle *bundle, const struct arena *arena, struct counter_slot *slot,
@@ -76,9 +60,7 @@ struct decider *decide_new(const struct bundle *bundle, const struct arena *aren
         return NULL;
     }
     decider->descriptors.origin.slot = slot;
-    for (uint32_t i = 0; i < bundle->kill_switch_count; i++)
-        decider->kill_switches[i] = &bundle->kill_switches[i];
-    qsort(decider->kill_switches, bundle->kill_switch_count, sizeof(const struct kill_switch *), compare_kill_switches);
+    decide_kills_begin(decider);
     return decider;
 }
 
@@ -102,71 +84,13 @@ void decide_free(struct decider *decider)
     free(decider->charges);
     free(decider->sources);
     free(decider->order);
-    free(decider->kill_switches);
+    decide_kills_fini(decider);
     free(decider);
 }
-
-/* ---- kill switches ------------------------------------------------------------------------------------------------
- */
 
 bool decide_override_holds(const struct override *override, struct moment now)
 {
     return override->is_enabled && now.wall_ns / NANOSECONDS_PER_SECOND < override->expires_at;
-}
-
-static bool kill_switch_holds(const struct kill_switch *kill, const struct facts *facts, struct moment now)
-{
-    return now.wall_ns / NANOSECONDS_PER_SECOND < kill->expires_at &&
-           (kill->route.size == 0 || slice_equal(kill->route, facts->path));
-}
-
-/* First of the sorted switches that is not before (descriptor, value). */
-static uint32_t first_candidate(const struct decider *decider, uint32_t descriptor, struct slice value)
-{
-    struct kill_switch wanted = {.descriptor = descriptor, .value = value};
-    const struct kill_switch *pointer = &wanted;
-    uint32_t low = 0, high = decider->bundle->kill_switch_count;
-
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        const struct kill_switch *candidate = decider->kill_switches[middle];
-        bool is_before = !(candidate->descriptor == descriptor && slice_equal(candidate->value, value)) &&
-                         compare_kill_switches(&candidate, &pointer) < 0;
-
-        if (is_before)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-/* The switch that blocks this request, or NULL. Each key in use is looked up once, whatever the number of switches. */
-static const struct kill_switch *find_kill_switch(struct decision *decision)
-{
-    struct decider *decider = decision->decider;
-    uint32_t count = decider->bundle->kill_switch_count;
-
-    for (uint32_t i = 0; i < count;) {
-        uint32_t descriptor = decider->kill_switches[i]->descriptor;
-        struct slice value;
-
-        if (descriptor_value(&decider->descriptors, descriptor, &value)) {
-            for (uint32_t j = first_candidate(decider, descriptor, value); j < count; j++) {
-                const struct kill_switch *kill = decider->kill_switches[j];
-
-                if (kill->descriptor != descriptor || !slice_equal(kill->value, value))
-                    break;
-                if (kill_switch_holds(kill, decider->descriptors.facts, decision->now)) {
-                    decide_notes_key(decision, DECIDE_KILL_SWITCH, NULL, NULL, descriptor, value);
-                    return kill;
-                }
-            }
-        }
-        while (i < count && decider->kill_switches[i]->descriptor == descriptor)
-            i++;
-    }
-    return NULL;
 }
 
 /* ---- the verdict --------------------------------------------------------------------------------------------------
@@ -342,7 +266,7 @@ static void run(struct decision *decision, const struct facts *facts, struct ver
 {
     struct decider *decider = decision->decider;
     const struct bundle *bundle = decider->bundle;
-    const struct kill_switch *kill = find_kill_switch(decision);
+    const struct kill_switch *kill = decide_kills_find(decision);
     bool shadows_all = decide_override_holds(&bundle->global_shadow, decision->now);
 
     if (kill && decide_override_holds(&bundle->kill_switch_override, decision->now)) {
@@ -378,6 +302,7 @@ static void clear(struct verdict *verdict)
 static void begin(struct decision *decision, const struct facts *facts, const struct claims *claims,
                   struct verdict *verdict)
 {
+    decide_kills_refresh(decision->decider);
     descriptor_cache_begin(&decision->decider->descriptors, facts, claims);
     decision->facts = facts;
     clear(verdict);

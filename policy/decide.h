@@ -67,6 +67,8 @@ struct decide_recording {
 /* From now on refusals, would-be refusals, warnings and allows become events of the decider's arena. Not for a decider without
  * arena or slot. false when memory is out. */
 bool decide_events_open(struct decider *decider, const struct decide_recording *recording);
+/* Whether a decision looks at claims: the bundle has keys of tokens, or a kill switch that was set by hand. */
+bool decide_kills_use_claims(struct decider *decider);
 
 /* Judges and, when it is allowed, charges. Does not allocate. Fills VERDICT entirely. */
 void decide_request(struct decider *decider, const struct facts *facts, const struct claims *claims, struct moment now,

@@ -20,7 +20,7 @@ void decide_notes_key(const struct decision *decision, enum decide_step step, co
 
     if (!decision->observer)
         return;
-    note.detail = decision->decider->bundle->descriptors[descriptor].text;
+    note.detail = descriptor_cache_at(&decision->decider->descriptors, descriptor)->text;
     decision->observer(decision->context, &note);
 }
 

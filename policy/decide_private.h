@@ -10,6 +10,7 @@
 #include "policy/estimate.h"
 #include "shm/admission.h"
 #include "shm/events.h"
+#include "shm/kills.h"
 #include "shm/series.h"
 #include "shm/siphash.h"
 
@@ -73,6 +74,16 @@ struct decide_events {
     struct event event; /* scratch */
 };
 
+/* What decide_kills.c makes of the kill switches in the arena. */
+struct live_kills {
+    struct kills_table table; /* what the slices below point into */
+    struct kills_table incoming;
+    struct kill_switch switches[KILLS_MAX];
+    struct descriptor descriptors[DESCRIPTOR_MAX_MORE]; /* of keys that the bundle does not have */
+    uint32_t descriptor_count;
+    bool uses_jwt;
+};
+
 struct decider {
     const struct bundle *bundle;
     const struct arena *arena; /* NULL: every cell is fresh */
@@ -82,7 +93,10 @@ struct decider {
     struct prepared_policy *policies;  /* one per policy */
     uint32_t *policy_keys;             /* what policies[].keys point into */
     uint32_t *by_mark;                 /* indexes of rules, sorted by mark */
-    const struct kill_switch **kill_switches; /* sorted by key and value */
+    const struct kill_switch **kill_switches; /* of the bundle and set by hand, sorted by key and value */
+    uint32_t kill_switch_count;
+    struct live_kills *live_kills;
+    uint32_t live_sequence; /* of the table in the arena that they were made from */
     uint64_t nonce; /* of the last reservation; begins at random, so that no two deciders ever make the same */
     /* scratch of one decision */
     uint32_t *matched;
@@ -127,6 +141,20 @@ struct decision {
 /* ---- decide.c ------------------------------------------------------------------------------------------------------ */
 
 bool decide_override_holds(const struct override *override, struct moment now);
+
+/* ---- decide_kills.c ------------------------------------------------------------------------------------------------ */
+
+bool decide_kills_init(struct decider *decider);
+void decide_kills_fini(struct decider *decider);
+
+/* Takes up the bundle's, once its descriptors can be asked for, and those in the arena. */
+void decide_kills_begin(struct decider *decider);
+
+/* Takes up those in the arena when they have changed. */
+void decide_kills_refresh(struct decider *decider);
+
+/* The switch that blocks this request, or NULL. Each key in use is looked up once, whatever the number of switches. */
+const struct kill_switch *decide_kills_find(struct decision *decision);
 
 /* ---- decide_prepare.c --------------------------------------------------------------------------------------------- */
 

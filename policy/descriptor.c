@@ -12,7 +12,7 @@
 bool descriptor_cache_init(struct descriptor_cache *cache, const struct bundle *bundle, size_t scratch_size)
 {
     *cache = (struct descriptor_cache){.bundle = bundle, .scratch_size = scratch_size};
-    cache->entries = calloc((size_t)bundle->descriptor_count + 1, sizeof(*cache->entries));
+    cache->entries = calloc((size_t)bundle->descriptor_count + DESCRIPTOR_MAX_MORE, sizeof(*cache->entries));
     cache->scratch = malloc(scratch_size > 0 ? scratch_size : 1);
     if (cache->entries && cache->scratch)
         return true;
@@ -27,6 +27,19 @@ void descriptor_cache_fini(struct descriptor_cache *cache)
     *cache = (struct descriptor_cache){.bundle = NULL};
 }
 
+void descriptor_cache_add(struct descriptor_cache *cache, const struct descriptor *more)
+{
+    cache->more = more;
+    memset(cache->entries + cache->bundle->descriptor_count, 0, DESCRIPTOR_MAX_MORE * sizeof(*cache->entries));
+}
+
+const struct descriptor *descriptor_cache_at(const struct descriptor_cache *cache, uint32_t descriptor)
+{
+    uint32_t own = cache->bundle->descriptor_count;
+
+    return descriptor < own ? &cache->bundle->descriptors[descriptor] : &cache->more[descriptor - own];
+}
+
 void descriptor_cache_begin(struct descriptor_cache *cache, const struct facts *facts, const struct claims *claims)
 {
     cache->facts = facts;
@@ -36,7 +49,7 @@ void descriptor_cache_begin(struct descriptor_cache *cache, const struct facts *
     if (++cache->request != 0)
         return;
     /* The number of the request came round: entries of long ago must not look like this one's. */
-    memset(cache->entries, 0, cache->bundle->descriptor_count * sizeof(*cache->entries));
+    memset(cache->entries, 0, (cache->bundle->descriptor_count + DESCRIPTOR_MAX_MORE) * sizeof(*cache->entries));
     cache->request = 1;
 }
 
@@ -241,7 +254,7 @@ bool descriptor_value(struct descriptor_cache *cache, uint32_t descriptor, struc
     if (entry->request != cache->request) {
         entry->value = (struct slice){NULL, 0};
         entry->is_present =
-            find_value(cache, &cache->bundle->descriptors[descriptor], &entry->value) && entry->value.size > 0;
+            find_value(cache, descriptor_cache_at(cache, descriptor), &entry->value) && entry->value.size > 0;
         entry->request = cache->request;
     }
     *value = entry->value;

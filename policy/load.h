@@ -22,4 +22,8 @@
  * Initializes COMPLAINTS. */
 struct bundle *load_bundle(struct slice text, int64_t now, struct complaint_list *complaints);
 
+/* Reads the key TEXT, as a descriptor's text spells it, into DESCRIPTOR, whose slices point into TEXT. false when it is
+ * none. Allocates nothing and complains to nobody. */
+bool load_key_parse(struct slice text, struct descriptor *descriptor);
+
 #endif

@@ -9,6 +9,7 @@
 
 #include "policy/facts.h"
 #include "policy/lines.h"
+#include "policy/load.h"
 #include "policy/origin.h"
 #include "shm/address.h"
 #include "shm/near.h"
@@ -134,6 +135,20 @@ static bool make_descriptor(struct load *load, const struct key_form *form, stru
         .name = {text + head.size, name.size},
         .text = {text, head.size + name.size},
     };
+    return true;
+}
+
+bool load_key_parse(struct slice text, struct descriptor *descriptor)
+{
+    const struct key_form *form = find_form(text);
+    size_t head = form ? strlen(form->text) : 0;
+    bool has_name = form && takes_name(form);
+
+    if (!form || strcmp(form->text, form->canonical) != 0 || (has_name && text.size == head))
+        return false;
+    *descriptor = (struct descriptor){.source = form->source, .text = text};
+    if (has_name)
+        descriptor->name = (struct slice){text.data + head, text.size - head};
     return true;
 }
 

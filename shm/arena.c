@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "shm/arena_layout.h"
+#include "shm/kills.h"
 #include "shm/siphash.h"
 
 #define ARENA_MAGIC        UINT64_C(0x31616e6572617666) /* "fvarena1" */
@@ -28,7 +29,7 @@ static uint64_t layout_hash(void)
     static const uint64_t key[2] = {ARENA_MAGIC, 1};
     const uint64_t facts[] = {ARENA_HEADER_SIZE,   sizeof(struct arena_header), sizeof(struct arena_status),
                               ARENA_WORKER_SLOTS,  sizeof(struct counter_slot), COUNTER_COUNT,
-                              sizeof(struct series), sizeof(struct stripe),     STRIPE_CELLS,
+                              sizeof(struct series), sizeof(struct kills),  sizeof(struct stripe),     STRIPE_CELLS,
                               sizeof(struct cell), CELL_KINDS,                  sizeof(pthread_mutex_t),
                               EVENTS_SHARE,        sizeof(struct events_head),  sizeof(struct events_record),
                               EVENT_ACTIONS,       EVENT_TEXTS,                 EVENT_ROOM};
@@ -74,12 +75,14 @@ static uint32_t events_for(uint64_t size)
 static void divide(struct arena *arena, unsigned char *base, uint64_t size)
 {
     uint64_t slots_at = ARENA_HEADER_SIZE;
-    uint64_t series_at = aligned(slots_at + ARENA_WORKER_SLOTS * sizeof(struct counter_slot));
+    uint64_t kills_at = aligned(slots_at + ARENA_WORKER_SLOTS * sizeof(struct counter_slot));
+    uint64_t series_at = aligned(kills_at + sizeof(struct kills));
     uint64_t events_at, stripes_at;
 
     arena->header = (struct arena_header *)(void *)base;
     arena->size = size;
     arena->slots = (struct counter_slot *)(void *)(base + slots_at);
+    arena->kills = (struct kills *)(void *)(base + kills_at);
     arena->series = (struct series *)(void *)(base + series_at);
     arena->series_count = series_for(size);
     events_at = aligned(series_at + arena->series_count * sizeof(struct series));

@@ -6,12 +6,13 @@
  * corrupted.
  *
  *   +--------+------------------+---------------+---------------+----------------------------------+
- *   | header | worker slots     | series        | events        | stripes                          |
+ *   | header | worker slots     | kills, series | events        | stripes                          |
  *   | 4 KiB  | 128 x counters   | key -> value  | head, ring    | each: mutex, undo, tags, cells   |
  *   +--------+------------------+---------------+---------------+----------------------------------+
  *
  * Header: written before `magic`, constant afterwards but for the fields marked live.
- * Worker slots: one writer each, see counters.h. Series: see series.h. Events: see events.h. Stripes: see stripe.h, cell.h, admission.h.
+ * Worker slots: one writer each, see counters.h. Kills: see kills.h. Series: see series.h. Events: see events.h. Stripes:
+ * see stripe.h, cell.h, admission.h.
  */
 #ifndef FAIRVISOR_SHM_ARENA_H
 #define FAIRVISOR_SHM_ARENA_H
@@ -33,11 +34,13 @@ struct counter_slot;
 struct series;
 struct events_head;
 struct events_record;
+struct kills;
 
 /* One process's view. Plain data: the caller owns the struct, the mapping lives until exit. */
 struct arena {
     struct arena_header *header;
     struct counter_slot *slots;
+    struct kills *kills;
     struct series *series;
     uint32_t series_count; /* a power of two */
     struct events_head *events_head;

@@ -24,7 +24,7 @@ bool door_is_sane(const struct door_request *request, size_t size)
     if (size != sizeof(*request) || request->size != size || request->verb >= DOOR_VERBS ||
         request->pair_count > DOOR_MAX_PAIRS || request->amount < 0 ||
         !is_text(request->policy, sizeof(request->policy)) || !is_text(request->rule, sizeof(request->rule)) ||
-        !is_text(request->reason, sizeof(request->reason)))
+        !is_text(request->reason, sizeof(request->reason)) || !is_text(request->route, sizeof(request->route)))
         return false;
     for (uint32_t i = 0; i < request->pair_count; i++)
         if (!is_text(request->pairs[i].key, sizeof(request->pairs[i].key)) ||

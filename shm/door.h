@@ -33,6 +33,8 @@ enum door_verb {
     DOOR_CHECK,
     DOOR_RESET, /* set the budgets of one identity back to unspent */
     DOOR_GRANT, /* give back a part of what it has spent */
+    DOOR_KILL,  /* refuse all requests of pairs[0], see kills.h */
+    DOOR_LIFT,  /* no longer */
     DOOR_VERBS
 };
 
@@ -50,6 +52,8 @@ struct door_request {
     char policy[DOOR_NAME_SIZE]; /* RESET, GRANT: only this one; empty: any */
     char rule[DOOR_NAME_SIZE];   /* likewise */
     char reason[DOOR_REASON_SIZE];
+    char route[DOOR_ROUTE_SIZE]; /* KILL, LIFT: exactly this path; empty: every path */
+    int64_t expires_at;          /* KILL: seconds since 1970; INT64_MAX: never */
     uint32_t pair_count;
     struct door_pair pairs[DOOR_MAX_PAIRS]; /* who is meant */
 };
@@ -58,7 +62,7 @@ struct door_reply {
     uint32_t magic, version, size;
     uint32_t code;       /* enum exit_code */
     char sentence[1024]; /* what was done, or why not */
-    uint64_t changed;    /* RESET, GRANT: limits that were changed */
+    uint64_t changed;    /* RESET, GRANT: limits that were changed; KILL, LIFT: kill switches that were there before */
     int64_t amount;      /* GRANT: what was really given back, of the limit that got least; millionths */
 };
 

@@ -35,7 +35,8 @@ libshm_a_SOURCES += \
 	shm/counters.c shm/counters.h shm/counters.def \
 	shm/series.c shm/series.h \
 	shm/snapshot.c shm/snapshot.h \
-	shm/correction.c shm/correction.h
+	shm/correction.c shm/correction.h \
+	shm/kills.c shm/kills.h
 
 # The ring of events.
 libshm_a_SOURCES += shm/event.c shm/event.h shm/events.c shm/events.h shm/event_print.c shm/event_print.h

@@ -34,7 +34,7 @@ static struct tokens_answer ask(struct worker *worker, const struct judge_bearer
 {
     struct tokens_answer answer = {.claims = NULL};
 
-    if (!worker->bundle->uses_jwt)
+    if (!decide_kills_use_claims(worker->decider))
         return answer;
     if (bearer->is_repeated)
         answer = (struct tokens_answer){.is_token = true, .fault = worker->tokens.keys ? JWT_repeated : JWT_GOOD};
@@ -51,7 +51,9 @@ struct moment judge_request(struct worker *worker, const struct facts *facts, co
     struct moment now = moment_now();
     struct tokens_answer answer = ask(worker, bearer, now);
 
-    if (answer.fault != JWT_GOOD && worker->handoff.settings.jwt_on_invalid == SETTINGS_JWT_REJECT) {
+    /* A kill switch that looks at tokens does not make a bundle strict that has no business with them. */
+    if (answer.fault != JWT_GOOD && worker->bundle->uses_jwt &&
+        worker->handoff.settings.jwt_on_invalid == SETTINGS_JWT_REJECT) {
         decide_refuse(worker->decider, facts, REASON_jwt_invalid, now, verdict);
         verdict->token_fault = jwt_faults[answer.fault].cause;
     } else {

@@ -1,0 +1,1 @@
+fairvisor kill --list --for 1h
