@@ -15,9 +15,9 @@
     "                   policy_version, policy_hash, generation, loaded_at, workers, worker_restarts, connections,\n"  \
     "                   decisions, rejects (null when the loaded policy cannot be read), cells, cells_used, "          \
     "reloads,\n"                                                                                                       \
-    "                   reload_failures, last_reload_failed, last_reload_at, snapshot_failures,\n"                     \
-    "                   last_snapshot_failed, last_snapshot_at,\n"\
-    "                   kill_switches_by_hand; without shared memory only the first three,\n"         \
+    "                   reload_failures, last_reload_failed, last_reload_at, kill_switches_by_hand,\n"                 \
+    "                   snapshot_failures, last_snapshot_failed, last_snapshot_at; without shared memory only the\n"   \
+    "                   first three,\n"                                                                               \
     "                   and running as false when that means a stopped instance\n"                                     \
     "\n"                                                                                                               \
     "Exit code, as monitoring plugins have it: 0 OK; 1 WARNING, the last reload or snapshot failed or more than 90 % " \

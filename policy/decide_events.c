@@ -94,12 +94,16 @@ static void add_hashed(struct decision *decision, const struct descriptor *descr
 
 static void add_key(struct decision *decision, uint32_t index)
 {
-    const struct descriptor *descriptor = &decision->decider->bundle->descriptors[index];
+    const struct decider *decider = decision->decider;
+    const struct descriptor *descriptor = descriptor_cache_at(&decider->descriptors, index);
+    /* A key behind those of the bundle is of a kill switch that was set by hand. */
+    bool hides = index < decider->bundle->descriptor_count ? decider->events.hidden[index]
+                                                           : is_hidden(&decider->events, descriptor);
     struct slice value;
 
     if (!descriptor_value(&decision->decider->descriptors, index, &value))
         return;
-    if (decision->decider->events.hidden[index])
+    if (hides)
         add_hashed(decision, descriptor, value);
     else
         event_add_key(&decision->decider->events.event, descriptor->text, value);
