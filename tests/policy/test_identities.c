@@ -30,7 +30,7 @@
 #define BOOT_NS          INT64_C(1000000000000)
 #define EPOCH            INT64_C(1767225600)
 
-static const char *const names[] = {"a", "b", "a/b", "a|b", "ab", "a,b", "rule", "fallback", "enforce", "shadow"};
+static const char *const names[] = {"a", "rulea", "a/b", "a|b", "ab", "a,b", "rule", "b", "enforce", "shadow", "arule"};
 static const char *const key_names[KEYS] = {"header:x-a", "header:x-b", "query:a", "query:b", "jwt:sub"};
 static const char *const addresses[] = {"10.0.0.1", "::ffff:10.0.0.1", "10.0.0.2", "2001:db8::1", "::a00:1"};
 
