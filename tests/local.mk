@@ -226,8 +226,8 @@ oracle_sources = \
 	tests/policy/oracle/replay.c tests/policy/oracle/replay.h tests/policy/oracle/world.c tests/policy/oracle/world.h
 processes_sources = tests/policy/processes/ledger.c tests/policy/processes/ledger.h tests/policy/processes/scene.c \
 	tests/policy/processes/scene.h
-limit_tests = tests/policy/test_calendar tests/policy/test_estimate tests/policy/test_identities \
-	tests/policy/test_oracle tests/policy/test_processes tests/policy/test_reservation
+limit_tests = tests/policy/test_calendar tests/policy/test_estimate tests/policy/test_flood \
+	tests/policy/test_identities tests/policy/test_oracle tests/policy/test_processes tests/policy/test_reservation
 check_PROGRAMS += $(limit_tests)
 TESTS += $(limit_tests)
 tests_policy_test_calendar_SOURCES = tests/policy/test_calendar.c policy/calendar.c
@@ -236,6 +236,8 @@ tests_policy_test_calendar_LDADD = $(CHECK_LIBS)
 tests_policy_test_estimate_SOURCES = tests/policy/test_estimate.c policy/estimate.c
 tests_policy_test_estimate_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_estimate_LDADD = $(CHECK_LIBS)
+tests_policy_test_flood_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_flood_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(JWT_LIBS) $(CHECK_LIBS)
 tests_policy_test_identities_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(CRYPTO_CFLAGS)
 tests_policy_test_identities_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(JWT_LIBS) $(CHECK_LIBS)
 tests_policy_test_processes_SOURCES = tests/policy/test_processes.c $(processes_sources)
