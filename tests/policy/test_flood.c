@@ -19,8 +19,8 @@
 #include "shm/counters.h"
 #include "tests/shm/arena_fixture.h"
 
-#define SMALL_FLOOD 400000
-#define LINGERERS   2000000 /* at least: twenty seconds of them */
+#define SMALL_FLOOD 300000
+#define LINGERERS   1300000 /* at least: thirteen seconds of them */
 #define SMALL_ARENA (UINT64_C(8) << 20)
 #define FULL_ARENA  (UINT64_C(128) << 20)
 #define TENANTS     1000

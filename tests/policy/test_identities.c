@@ -17,7 +17,7 @@
 #include "policy/load.h"
 #include "tests/shm/arena_fixture.h"
 
-#define REQUESTS         20000
+#define REQUESTS         10000
 #define REQUESTS_EACH    400 /* of one bundle */
 #define POLICIES         4
 #define RULES            3
