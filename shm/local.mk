@@ -38,5 +38,8 @@ libshm_a_SOURCES += \
 	shm/correction.c shm/correction.h \
 	shm/kills.c shm/kills.h
 
+# Secrets among the settings.
+libshm_a_SOURCES += shm/setting_secret.c shm/setting_secret.h
+
 # The ring of events.
 libshm_a_SOURCES += shm/event.c shm/event.h shm/events.c shm/events.h shm/event_print.c shm/event_print.h

@@ -12,6 +12,7 @@
 #include "shm/near.h"
 #include "shm/quantity.h"
 #include "shm/setting_list.h"
+#include "shm/setting_secret.h"
 #include "shm/setting_value.h"
 
 const struct setting_row setting_table[SETTING_COUNT] = {
@@ -80,6 +81,7 @@ static const struct kind kinds[SETTING_KIND_COUNT_OF_KINDS] = {
     [SETTING_KIND_LOG] = {setting_value_parse_log, setting_value_print_log},
     [SETTING_KIND_TEXT] = {setting_value_parse_text, setting_value_print_text},
     [SETTING_KIND_BACKEND] = {setting_value_parse_backend, setting_value_print_text},
+    [SETTING_KIND_SECRET] = {setting_secret_parse, setting_secret_print},
 };
 
 const struct setting_row *setting_find(struct slice name)
@@ -113,7 +115,7 @@ bool setting_parse(struct settings *settings, const struct setting_row *row, str
 static bool is_text(const struct setting_row *row)
 {
     return row->kind == SETTING_KIND_PATH || row->kind == SETTING_KIND_ACCOUNT || row->kind == SETTING_KIND_TEXT ||
-           row->kind == SETTING_KIND_BACKEND;
+           row->kind == SETTING_KIND_BACKEND || row->kind == SETTING_KIND_SECRET;
 }
 
 void setting_clear(struct settings *settings, const struct setting_row *row)
@@ -228,6 +230,10 @@ void setting_describe(const struct setting_row *row, char *text, size_t size)
         break;
     case SETTING_KIND_BACKEND:
         snprintf(text, size, "http://HOST, https://HOST, or one of them with :PORT");
+        break;
+    case SETTING_KIND_SECRET:
+        snprintf(text, size, "a secret of %" PRIu64 " to %" PRIu64 " bytes, without spaces and control bytes", row->low,
+                 row->high);
         break;
     case SETTING_KIND_COUNT_OF_KINDS:
         snprintf(text, size, "text");

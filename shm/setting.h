@@ -33,6 +33,7 @@ enum setting_kind {
     SETTING_KIND_LOG,        /* settings.log and log_file */
     SETTING_KIND_TEXT,       /* char[SETTINGS_TEXT_SIZE]; high is its longest text */
     SETTING_KIND_BACKEND,    /* char[SETTINGS_TEXT_SIZE]; a URL that backend_parse takes */
+    SETTING_KIND_SECRET,     /* char[SETTINGS_TEXT_SIZE], of low to high bytes; or the same in a file */
     SETTING_KIND_COUNT_OF_KINDS
 };
 

@@ -13,6 +13,7 @@
 
 #include "shm/must.h"
 #include "shm/setting.h"
+#include "shm/setting_secret.h"
 
 #define MAX_FILE_SIZE (1u << 20)
 #define MAX_LINE_SIZE 4096
@@ -102,8 +103,11 @@ static bool take(struct source *source, const struct setting_row *row, struct sl
     if (source->seen[row - setting_table])
         return refuse_again(source, row, name);
     source->seen[row - setting_table] = source->line ? source->line : 1;
-    if (setting_parse(source->settings, row, value, why))
+    if (setting_secret_is_file(row, name) ? setting_secret_read(source->settings, row, value, why)
+                                          : setting_parse(source->settings, row, value, why))
         return true;
+    if (row->kind == SETTING_KIND_SECRET && !setting_secret_is_file(row, name))
+        return failure_set(source->failure, EXIT_CODE_BAD_CONFIG, "%s: %s: %s", source->place, row->name, why);
     return failure_set(source->failure, EXIT_CODE_BAD_CONFIG, "%s: %s = %.*s: %s%s", source->place, row->name,
                        (int)(value.size > 128 ? 128 : value.size), value.size ? value.data : "", why, hint(value));
 }
@@ -419,6 +423,10 @@ void settings_print(const struct settings *settings, FILE *out)
             continue;
         if (!setting_is_set(settings, row)) {
             fprintf(out, "# %s is not set\n", row->name);
+            continue;
+        }
+        if (row->kind == SETTING_KIND_SECRET) {
+            fprintf(out, "# %s is set, and not shown\n", row->name);
             continue;
         }
         fprintf(out, "%s = ", row->name);

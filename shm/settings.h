@@ -102,6 +102,7 @@ struct settings {
     enum settings_decision_log decision_log;
     uint64_t decision_log_rate; /* lines in a second; 0 = no limit */
     enum settings_redact redact;
+    char debug_session_secret[SETTINGS_TEXT_SIZE]; /* empty: no debug sessions */
 };
 
 /* The built-in defaults, for this user. An unprivileged one gets folders of his own: $XDG_RUNTIME_DIR/fairvisor (or
@@ -124,7 +125,7 @@ bool settings_read_environment(struct settings *settings, char *const *environme
 bool settings_finish(struct settings *settings, struct failure *failure);
 
 /* Prints every setting as a file that settings_read_file takes; and, as comments,
- * what is unset and what this release does not enforce. (No setting of this release is a secret.) */
+ * what is unset, which secrets are set, and what this release does not enforce. */
 void settings_print(const struct settings *settings, FILE *out);
 
 /* Name of the setting of a reference. */

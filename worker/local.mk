@@ -30,6 +30,7 @@ libworker_a_SOURCES = \
 	worker/headers.c worker/headers.h \
 	worker/reject.c worker/reject.h \
 	worker/settle.c worker/settle.h \
+	worker/debug.c worker/debug.h \
 	worker/endpoints.c worker/endpoints.h \
 	worker/metrics.c worker/metrics.h \
 	worker/reply.c worker/reply.h \

@@ -16,6 +16,7 @@
 #include "shm/must.h"
 #include "worker/conn.h"
 #include "worker/exchange.h"
+#include "worker/debug.h"
 #include "worker/forward.h"
 #include "worker/hold.h"
 #include "worker/http.h"
@@ -695,6 +696,8 @@ static void write_texts(struct worker *worker, const struct proxy_request *reque
 
     outbox_clear(out);
     headers_write_passed(&worker->headers, request->verdict, out);
+    if (debug_is_open(&worker->handoff.settings, request->head, worker->date_second))
+        debug_write(worker, request->verdict, out);
     *verdict_size = out->used;
     forward_write_request(forward, out);
 }

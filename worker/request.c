@@ -5,6 +5,7 @@
  */
 #include "worker/request.h"
 
+#include "worker/debug.h"
 #include "worker/endpoints.h"
 #include "worker/extract.h"
 #include "worker/forward.h"
@@ -26,6 +27,7 @@ struct request {
     struct proxy *proxy; /* made: the request goes on there */
     bool keeps_alive_proxied; /* the connection, if the request goes on there */
     uint64_t delay_ms;
+    bool has_debug_session;
 };
 
 /* What is no endpoint, in reverse proxy mode. */
@@ -65,6 +67,8 @@ static void reply_allow(const struct request *request, const struct verdict *ver
     if (request->route->is_accel)
         outbox_add(&worker->out, SLICE("X-Accel-Redirect: @backend\r\n"));
     headers_write(&worker->headers, verdict, status, false, &worker->out);
+    if (request->has_debug_session)
+        debug_write(worker, verdict, &worker->out);
     reply_end(&request->reply, status, SLICE(""), SLICE(""));
 }
 
@@ -85,7 +89,7 @@ static void reply_reject(const struct request *request, const struct verdict *ve
     struct worker *worker = request->reply.worker;
     unsigned true_status = verdict_reasons[verdict->reason].status;
     unsigned status = reject_status(request, true_status);
-    bool with_reason = settings_of(request)->expose_reason;
+    bool with_reason = settings_of(request)->expose_reason || request->has_debug_session;
     struct slice type;
 
     outbox_clear(&worker->body);
@@ -94,6 +98,8 @@ static void reply_reject(const struct request *request, const struct verdict *ve
     headers_write(&worker->headers, verdict, true_status, with_reason, &worker->out);
     if (verdict->token_fault)
         write_challenge(verdict, with_reason, &worker->out);
+    if (request->has_debug_session)
+        debug_write(worker, verdict, &worker->out);
     reply_end(&request->reply, status, type, (struct slice){worker->body.data, worker->body.used});
 }
 
@@ -151,6 +157,7 @@ static void decide(struct request *request)
     bearer.authorization = head_value(request->head, HEAD_FIELD_authorization);
     bearer.is_repeated = head_is_repeated(request->head, HEAD_FIELD_authorization);
     reply_set_date(worker, judge_request(worker, &facts, &bearer, &verdict).wall_ns / NANOSECONDS_PER_SECOND);
+    request->has_debug_session = debug_is_open(settings_of(request), request->head, worker->date_second);
     if (verdict.is_allowed && is_proxied(request)) {
         pass(request, &facts, &verdict);
         return;
@@ -171,6 +178,8 @@ static enum request_progress answer(struct request *request)
     request->keeps_alive_proxied |= request->reply.keeps_alive;
     if (request->route && request->route->kind == ROUTE_DECISION)
         decide(request);
+    else if (request->route && (request->route->kind == ROUTE_DEBUG_SESSION || request->route->kind == ROUTE_DEBUG_LOGOUT))
+        debug_answer(&request->reply, request->route, request->head, &request->origin->peer);
     else
         endpoints_answer(&request->reply, request->route, request->head->method, request->state->body.bytes);
     if (worker->body.is_short)

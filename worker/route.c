@@ -21,6 +21,8 @@ static const struct route routes[] = {
     {ROUTE_DECISION, PATH("/v1/accel"), .is_accel = true, .source = ROUTE_SOURCE_ORIGINAL},
     {ROUTE_DECISION, PATH("/v1/accel"), .is_prefix = true, .is_accel = true, .source = ROUTE_SOURCE_ORIGINAL},
     {ROUTE_SETTLE, PATH("/v1/settle"), .methods = ROUTE_POST, .is_ops = true},
+    {ROUTE_DEBUG_SESSION, PATH("/v1/debug/session"), .methods = ROUTE_POST, .is_ops = true},
+    {ROUTE_DEBUG_LOGOUT, PATH("/v1/debug/logout"), .methods = ROUTE_POST, .is_ops = true},
     {ROUTE_LIVE, PATH("/livez"), .methods = ROUTE_READS},
     {ROUTE_READY, PATH("/readyz"), .methods = ROUTE_READS},
     {ROUTE_METRICS, PATH("/metrics"), .methods = ROUTE_READS, .is_ops = true},

@@ -80,6 +80,7 @@ struct worker {
     uv_signal_t quit, term;
     uint64_t connection_count;
     uint64_t drain_since_ms; /* uv_now() at the start of the drain */
+    int64_t debug_log_ns;    /* boot clock of the last line about a wrong debug_session_secret */
     uint64_t refused_log_ms; /* uv_now() of the last line about refused connections */
     bool is_ticking;
     bool is_accepting;

@@ -180,6 +180,12 @@ static const struct {
      "1: mode = \"decision_service\": allowed is decision_service or reverse_proxy; values stand without quotes"},
     {"log_level = info # quiet", "1: log_level = info # quiet: allowed is error, warning, notice, info or debug; a "
                                  "comment needs a line of its own"},
+    {"debug_session_secret = short and wrong",
+     "1: debug_session_secret: allowed is a secret of 16 to 255 bytes, without spaces and control bytes"},
+    {"debug_session_secret_file = /nowhere/to/be/found",
+     "1: debug_session_secret = /nowhere/to/be/found: the file cannot be read: No such file or directory"},
+    {"debug_session_secret = 0123456789abcdef\ndebug_session_secret_file = /x",
+     "2: debug_session_secret_file is given again; line 1 gave debug_session_secret already"},
     {"decision_log = some", "1: decision_log = some: allowed is reject, all or off"},
     {"listen = 127.0.0.1:1\nmode = decision_service\nlisten = 127.0.0.1:2",
      "3: listen is given again; line 1 gave listen already"},
@@ -510,6 +516,22 @@ START_TEST(gives_an_unprivileged_user_folders_of_his_own)
 }
 END_TEST
 
+START_TEST(a_secret_is_not_shown)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    ck_assert_msg(read_text("debug_session_secret = 0123456789abcdef"), "%s", failure.sentence);
+    ck_assert_str_eq(settings.debug_session_secret, "0123456789abcdef");
+    settings_print(&settings, out);
+    fclose(out);
+    ck_assert_ptr_nonnull(strstr(text, "# debug_session_secret is set, and not shown\n"));
+    ck_assert_ptr_null(strstr(text, "0123456789abcdef"));
+    free(text);
+}
+END_TEST
+
 /* ---- every name of the table ------------------------------------------------------------------------------------- */
 
 START_TEST(every_later_setting_is_refused_by_name)
@@ -562,6 +584,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, takes_the_longest_text_and_no_longer);
     tcase_add_test(tests, refuses_a_pidfile_name_that_is_too_long);
     tcase_add_test(tests, gives_an_unprivileged_user_folders_of_his_own);
+    tcase_add_test(tests, a_secret_is_not_shown);
     tcase_add_loop_test(tests, every_later_setting_is_refused_by_name, 0, SETTING_COUNT);
     tcase_add_loop_test(tests, every_setting_is_described, 0, SETTING_COUNT);
 }
