@@ -42,7 +42,7 @@ static bool grow(struct input *input)
     return true;
 }
 
-static bool read_all(int fd, const char *path, struct input *input, struct failure *failure)
+static bool read_all(int fd, const char *path, size_t most, struct input *input, struct failure *failure)
 {
     ssize_t got;
 
@@ -53,14 +53,14 @@ static bool read_all(int fd, const char *path, struct input *input, struct failu
         if (got < 0 && errno != EINTR)
             return refuse(path, failure);
         input->size += got > 0 ? (size_t)got : 0;
-        if (input->size > LOAD_MAX_BYTES)
+        if (input->size > most)
             return failure_set(failure, EXIT_CODE_BAD_BUNDLE, "%s is larger than the %llu MiB that a bundle may have",
                                input_name(path), (unsigned long long)(LOAD_MAX_BYTES >> 20));
     } while (got != 0);
     return true;
 }
 
-bool input_read(const char *path, struct input *input, struct failure *failure)
+static bool read_path(const char *path, size_t most, const char *what, struct input *input, struct failure *failure)
 {
     bool is_stdin = strcmp(path, "-") == 0;
     int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
@@ -73,13 +73,23 @@ bool input_read(const char *path, struct input *input, struct failure *failure)
     if (fstat(fd, &facts) == 0 && S_ISDIR(facts.st_mode)) {
         if (!is_stdin)
             close(fd);
-        return failure_set(failure, EXIT_CODE_NO_INPUT, "%s is a folder; name the file of the bundle",
-                           input_name(path));
+        return failure_set(failure, EXIT_CODE_NO_INPUT, "%s is a folder; name the file of the %s", input_name(path),
+                           what);
     }
-    is_read = read_all(fd, path, input, failure);
+    is_read = read_all(fd, path, most, input, failure);
     if (!is_stdin)
         close(fd);
     return is_read;
+}
+
+bool input_read(const char *path, struct input *input, struct failure *failure)
+{
+    return read_path(path, LOAD_MAX_BYTES, "bundle", input, failure);
+}
+
+bool input_read_log(const char *path, struct input *input, struct failure *failure)
+{
+    return read_path(path, SIZE_MAX, "log", input, failure);
 }
 
 void input_free(struct input *input)

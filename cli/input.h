@@ -20,6 +20,8 @@ struct input {
 
 /* Reads all of PATH, or of standard input for "-", up to LOAD_MAX_BYTES. input_free also after false. */
 bool input_read(const char *path, struct input *input, struct failure *failure);
+/* The same of any size, as logs have. */
+bool input_read_log(const char *path, struct input *input, struct failure *failure);
 void input_free(struct input *input);
 
 static inline struct slice input_slice(const struct input *input)

@@ -3,7 +3,9 @@
 bin_PROGRAMS += fairvisor
 fairvisor_SOURCES = \
 	cli/main.c \
+	cli/access_log.c cli/access_log.h \
 	cli/command.c cli/command.h \
+	cli/contrast.c cli/contrast.h \
 	cli/diff.c cli/diff.h \
 	cli/emit.c cli/emit.h \
 	cli/event_line.c cli/event_line.h \
@@ -12,6 +14,7 @@ fairvisor_SOURCES = \
 	cli/init.c cli/init.h \
 	cli/input.c cli/input.h \
 	cli/instance.c cli/instance.h \
+	cli/json_log.c cli/json_log.h \
 	cli/jwt.c cli/jwt.h \
 	cli/keys.c cli/keys.h \
 	cli/kill.c cli/kill.h \
@@ -20,9 +23,16 @@ fairvisor_SOURCES = \
 	cli/lookup.c cli/lookup.h \
 	cli/narrate.c cli/narrate.h \
 	cli/order.c cli/order.h \
+	cli/page.c cli/page.h \
 	cli/question.c cli/question.h \
+	cli/record.c cli/record.h \
+	cli/replay.c cli/replay.h \
+	cli/report.c cli/report.h \
 	cli/sieve.c cli/sieve.h \
 	cli/status.c cli/status.h \
+	cli/tally.c cli/tally.h \
+	cli/test.c cli/test.h \
+	cli/traffic.c cli/traffic.h \
 	cli/validate.c cli/validate.h \
 	cli/watch.c cli/watch.h
 fairvisor_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(JWT_LIBS)

@@ -17,6 +17,7 @@
 #include "cli/kill.h"
 #include "cli/logs.h"
 #include "cli/status.h"
+#include "cli/test.h"
 #include "cli/validate.h"
 #include "shm/near.h"
 
@@ -39,6 +40,10 @@ static const struct command command_table[] = {
      "explain [-c FILE] [--bundle FILE] [--instance NAME] [--json]\n"
      "                         METHOD URI [-H 'NAME: VALUE']... [--client ADDRESS]",
      EXPLAIN_DETAILS, EXPLAIN_EXAMPLES},
+    {"test", test_run, "Replay recorded requests and tell who would have been limited.",
+     "test [BUNDLE] [--requests FILE] [--log-format FORMAT] [--dry-run]\n"
+     "                      [--compare OTHER] [--format table|json|html] [--identities N] [-c FILE]",
+     TEST_DETAILS, TEST_EXAMPLES},
     {"diff", diff_run, "Tell what a new policy bundle demands otherwise than an old one.", "diff [--json] BEFORE AFTER",
      DIFF_DETAILS, DIFF_EXAMPLES},
     {"jwt", jwt_run, "Verify a token and show what it says.",

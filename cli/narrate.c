@@ -26,6 +26,7 @@ static const struct {
     [DECIDE_RULE_SHARED] = {"rule_shared",
                             "  rule %r uses the bucket shared by all who lack a key, as its on_missing says"},
     [DECIDE_FALLBACK_USED] = {"fallback_used", "  no rule applies, so the fallback limit %r does"},
+    [DECIDE_WOULD_REJECT] = {"would_reject", "  %p / %r would have refused this request"},
     [DECIDE_LIMIT] = {"limit", "  %p / %r: "},
 };
 

@@ -4,7 +4,7 @@
 EXTRA_DIST += packaging/quickstart packaging/check packaging/install-packages packaging/install-wheels .ci/run CONTRIBUTING.md SECURITY.md \
 	CHANGELOG.md \
 	packaging/examples/quickstart.json packaging/examples/per-client.json packaging/examples/plans.json \
-	packaging/examples/shadow.json packaging/examples/kill-switch.json
+	packaging/examples/shadow.json packaging/examples/kill-switch.json packaging/examples/access.log packaging/examples/log_format
 
 nginx_recipes = packaging/gateways/nginx/README.md packaging/gateways/nginx/upstream-tcp.conf \
 	packaging/gateways/nginx/upstream-unix.conf packaging/gateways/nginx/auth-request.conf \

@@ -324,7 +324,18 @@ static void finish(const struct decision *decision, struct verdict *verdict)
 void decide_request(struct decider *decider, const struct facts *facts, const struct claims *claims, struct moment now,
                     struct verdict *verdict)
 {
-    struct decision decision = {.decider = decider, .now = now, .charges_cells = true, .counts = decider->slot != NULL};
+    decide_trace(decider, facts, claims, now, verdict, NULL, NULL);
+}
+
+void decide_trace(struct decider *decider, const struct facts *facts, const struct claims *claims, struct moment now,
+                  struct verdict *verdict, decide_observer *observer, void *context)
+{
+    struct decision decision = {.decider = decider,
+                                .now = now,
+                                .charges_cells = true,
+                                .counts = decider->slot != NULL,
+                                .observer = observer,
+                                .context = context};
 
     begin(&decision, facts, claims, verdict);
     run(&decision, facts, verdict);
@@ -343,6 +354,11 @@ bool decide_wants_body(struct decider *decider, const struct facts *facts)
         if (decider->policies[decider->matched[i]].uses_body)
             return true;
     return false;
+}
+
+bool decide_key(struct decider *decider, uint32_t descriptor, struct slice *value)
+{
+    return descriptor_value(&decider->descriptors, descriptor, value);
 }
 
 void decide_refuse(struct decider *decider, const struct facts *facts, enum reason reason, struct moment now,

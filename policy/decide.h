@@ -32,6 +32,7 @@ enum decide_step {
     DECIDE_RULE_SKIPPED,        /* on_missing: skip */
     DECIDE_RULE_SHARED,         /* on_missing: share */
     DECIDE_FALLBACK_USED,
+    DECIDE_WOULD_REJECT, /* a shadow policy's rule or, with none, its loop detection or breaker would have refused */
     DECIDE_LIMIT, /* limit is filled; fits says whether it lets the request through */
 };
 struct decide_note {
@@ -43,6 +44,8 @@ struct decide_note {
     bool is_shadow;
     const struct limit_state *limit;
     int64_t cost; /* millionths; DECIDE_LIMIT only */
+    const char *role; /* what the limit counts: "rate", "budget", "minute", "day", "flight", "loop", "loop retry",
+                       * "breaker"; DECIDE_LIMIT and DECIDE_WOULD_REJECT only */
 };
 typedef void decide_observer(void *context, const struct decide_note *note);
 
@@ -73,6 +76,13 @@ bool decide_kills_use_claims(struct decider *decider);
 /* Judges and, when it is allowed, charges. Does not allocate. Fills VERDICT entirely. */
 void decide_request(struct decider *decider, const struct facts *facts, const struct claims *claims, struct moment now,
                     struct verdict *verdict);
+
+/* The same, telling OBSERVER each step: for a replay, where somebody wants to know who was refused. */
+void decide_trace(struct decider *decider, const struct facts *facts, const struct claims *claims, struct moment now,
+                  struct verdict *verdict, decide_observer *observer, void *context);
+
+/* Value of a key, of the request that is judged or was judged last; false when it has none. */
+bool decide_key(struct decider *decider, uint32_t descriptor, struct slice *value);
 
 /* Refuses for REASON without judging; counts and records it. Fills VERDICT entirely. */
 void decide_refuse(struct decider *decider, const struct facts *facts, enum reason reason, struct moment now,

@@ -87,6 +87,7 @@ void decide_counts_would_reject(struct decision *decision, const struct charge_s
     struct series *uncached = NULL;
 
     decision->would_reject = true;
+    decide_notes_refused(decision, source);
     if (decision->counts)
         add_to_series(decision, source->rule ? &decision->decider->rule_series[source->rule_index] : &uncached,
                       SLICE("fairvisor_would_reject_total"), labels, 2);

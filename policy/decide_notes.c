@@ -24,6 +24,18 @@ void decide_notes_key(const struct decision *decision, enum decide_step step, co
     decision->observer(decision->context, &note);
 }
 
+void decide_notes_refused(const struct decision *decision, const struct charge_source *source)
+{
+    struct decide_note note = {.step = DECIDE_WOULD_REJECT,
+                               .policy = source->policy,
+                               .rule = source->rule,
+                               .is_shadow = true,
+                               .role = decide_limits_roles[source->role].name};
+
+    if (decision->observer)
+        decision->observer(decision->context, &note);
+}
+
 void decide_notes_limit(const struct decision *decision, const struct charge *charge, const struct charge_source *source,
                        const struct limit_state *state)
 {
@@ -33,7 +45,8 @@ void decide_notes_limit(const struct decision *decision, const struct charge *ch
                                .fits = charge->view.fits,
                                .is_shadow = charge->group != 0,
                                .limit = state,
-                               .cost = charge->cost};
+                               .cost = charge->cost,
+                               .role = decide_limits_roles[source->role].name};
 
     if (decision->observer)
         decision->observer(decision->context, &note);

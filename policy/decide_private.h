@@ -285,6 +285,7 @@ void decide_notes_step(const struct decision *decision, enum decide_step step, c
                  const struct rule *rule, bool is_shadow);
 void decide_notes_key(const struct decision *decision, enum decide_step step, const struct policy *policy,
                      const struct rule *rule, uint32_t descriptor, struct slice value);
+void decide_notes_refused(const struct decision *decision, const struct charge_source *source);
 void decide_notes_limit(const struct decision *decision, const struct charge *charge, const struct charge_source *source,
                        const struct limit_state *state);
 

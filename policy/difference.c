@@ -308,6 +308,76 @@ static void compare_kill_switches(struct difference_work *work)
     free(after);
 }
 
+/* ---- prices ------------------------------------------------------------------------------------------------------ */
+
+static int compare_price_rows(const struct price_row *a, const struct price_row *b)
+{
+    int order = compare_slices(a->model, b->model);
+
+    return order ? order : a->is_prefix - b->is_prefix;
+}
+
+static struct slice tell_model(struct difference_work *work, const struct price_row *row)
+{
+    struct difference_text text = {.work = work};
+
+    difference_text_add(&text, row->model);
+    if (row->is_prefix)
+        difference_text_add(&text, SLICE("*"));
+    return difference_text_take(&text);
+}
+
+static void tell_price(struct difference_text *text, const char *label, int64_t millionths)
+{
+    char digits[DECIMAL_TEXT_SIZE];
+
+    difference_text_add(text, slice_of(label));
+    difference_text_add(text, (struct slice){digits, decimal_print(millionths, digits)});
+}
+
+static struct slice tell_prices(struct difference_work *work, const struct price_row *row)
+{
+    struct difference_text text = {.work = work};
+
+    difference_text_add(&text, tell_model(work, row));
+    tell_price(&text, " input ", row->price.input);
+    tell_price(&text, " cached_input ", row->price.cached_input);
+    tell_price(&text, " output ", row->price.output);
+    return difference_text_take(&text);
+}
+
+static enum difference_effect effect_of_prices(const struct price *before, const struct price *after)
+{
+    bool is_dearer = after->input > before->input || after->cached_input > before->cached_input ||
+                     after->output > before->output;
+    bool is_cheaper = after->input < before->input || after->cached_input < before->cached_input ||
+                      after->output < before->output;
+
+    return is_dearer == is_cheaper ? DIFFERENCE_OTHER : is_dearer ? DIFFERENCE_STRICTER : DIFFERENCE_LOOSER;
+}
+
+static void compare_prices(struct difference_work *work)
+{
+    const struct prices *before = &work->before->prices, *after = &work->after->prices;
+    uint32_t i = 0, j = 0;
+
+    while (i < before->count || j < after->count) {
+        int order = i == before->count  ? 1
+                    : j == after->count ? -1
+                                        : compare_price_rows(&before->rows[i], &after->rows[j]);
+        const struct price_row *old = order <= 0 ? &before->rows[i++] : NULL;
+        const struct price_row *new = order >= 0 ? &after->rows[j++] : NULL;
+
+        if (!old)
+            difference_add(work, DIFFERENCE_ADDED, DIFFERENCE_OTHER, "price", SLICE(""), tell_prices(work, new));
+        else if (!new)
+            difference_add(work, DIFFERENCE_REMOVED, DIFFERENCE_OTHER, "price", tell_prices(work, old), SLICE(""));
+        else if (memcmp(&old->price, &new->price, sizeof(old->price)) != 0)
+            difference_add(work, DIFFERENCE_CHANGED, effect_of_prices(&old->price, &new->price), "price",
+                           tell_prices(work, old), tell_prices(work, new));
+    }
+}
+
 static void compare_head(struct difference_work *work)
 {
     const struct bundle *before = work->before, *after = work->after;
@@ -319,6 +389,7 @@ static void compare_head(struct difference_work *work)
     compare_override(work, "kill_switch_override", "kill_switch_override expires_at", &before->kill_switch_override,
                      &after->kill_switch_override);
     compare_kill_switches(work);
+    compare_prices(work);
 }
 
 static void compare_policies(struct difference_work *work)

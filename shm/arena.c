@@ -180,6 +180,22 @@ int arena_create(const char *instance, uint64_t size, unsigned uid, unsigned gid
     return -1;
 }
 
+bool arena_make_private(uint64_t size, struct arena *arena, struct failure *failure)
+{
+    void *base;
+
+    size &= ~UINT64_C(4095);
+    if (size < ARENA_MIN_SIZE)
+        return failure_set(failure, EXIT_CODE_BAD_CONFIG, "shared_dict_size is %llu bytes; at least %llu are needed",
+                           (unsigned long long)size, (unsigned long long)ARENA_MIN_SIZE);
+    base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (base == MAP_FAILED)
+        return failure_set_errno(failure, EXIT_CODE_OS, "cannot get %llu MiB of memory", (unsigned long long)(size >> 20));
+    arena->is_writable = true;
+    divide(arena, base, size);
+    return write_header(arena, NULL, failure);
+}
+
 /* ---- open --------------------------------------------------------------------------------------------------------- */
 
 /* Every field that later code relies on, compared with what this build and the object's true size say. */

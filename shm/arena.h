@@ -64,6 +64,10 @@ int arena_create(const char *instance, uint64_t size, unsigned uid, unsigned gid
  * (magic, version, layout, size) and must not be used. WRITABLE only for the master. */
 int arena_open(const char *instance, bool writable, struct arena *arena, struct failure *failure);
 
+/* Makes an arena that no other process sees, for judging apart from the service. Its pages are taken as they are used;
+ * gone with the process. */
+bool arena_make_private(uint64_t size, struct arena *arena, struct failure *failure);
+
 /* Maps an inherited descriptor (a worker's HANDOFF_FD_ARENA). */
 bool arena_map(int fd, struct arena *arena, struct failure *failure);
 

@@ -81,13 +81,13 @@ tests_shm_test_events_LDADD = libshm.a $(CHECK_LIBS)
 
 # cli: golden outputs, and the commands beside a living arena.
 check_PROGRAMS += tests/cli/test_event_line tests/cli/test_instance
-TESTS += tests/cli/test_event_line tests/cli/test_instance tests/cli/golden
+TESTS += tests/cli/test_event_line tests/cli/test_instance tests/cli/golden tests/cli/replay
 tests_cli_test_event_line_SOURCES = tests/cli/test_event_line.c cli/event_line.c
 tests_cli_test_event_line_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_cli_test_event_line_LDADD = libpolicy.a libshm.a $(CHECK_LIBS) $(CRYPTO_LIBS) $(JWT_LIBS)
 tests_cli_test_instance_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_cli_test_instance_LDADD = libpolicy.a libshm.a $(CHECK_LIBS) $(CRYPTO_LIBS) $(JWT_LIBS)
-EXTRA_DIST += tests/cli/golden tests/cli/bundles tests/cli/cases tests/cli/decisions.txt tests/cli/lists tests/cli/tokens
+EXTRA_DIST += tests/cli/golden tests/cli/replay tests/cli/bundles tests/cli/cases tests/cli/decisions.txt tests/cli/lists tests/cli/logs tests/cli/tokens
 
 # Worker: units, then a real worker under its launcher.
 worker_units = tests/worker/test_head tests/worker/test_chunk tests/worker/test_answer tests/worker/test_extract \

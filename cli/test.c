@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * fairvisor test: judges the requests of a log by one bundle or two, and reports.
+ */
+#include "cli/test.h"
+
+#include <getopt.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/input.h"
+#include "cli/instance.h"
+#include "cli/page.h"
+#include "cli/replay.h"
+#include "cli/report.h"
+#include "cli/traffic.h"
+#include "policy/decimal.h"
+
+#define EXIT_BAD_LINES   1
+#define PROGRESS_STEP    16384
+#define BAR_WIDTH        40
+#define MOST_IDENTITIES  1000000
+
+enum format { FORMAT_TABLE, FORMAT_JSON, FORMAT_HTML };
+
+struct choice {
+    const char *config, *bundle, *other, *log, *log_format;
+    enum format format;
+    bool is_dry, wants_help;
+    size_t most;
+};
+
+/* A bar on the terminal that standard error is; nothing when it is none. */
+struct bar {
+    bool is_shown;
+    const char *what;
+    size_t percent;
+};
+
+struct job {
+    struct instance instance;
+    struct traffic traffic;
+    struct replay replays[2];
+    struct report report;
+    struct bar bar;
+};
+
+/* ---- progress ---------------------------------------------------------------------------------------------------- */
+
+static void show_progress(void *context, size_t done, size_t all)
+{
+    struct bar *bar = context;
+    size_t percent = all > 0 ? (size_t)((unsigned __int128)done * 100 / all) : 100;
+    int filled = (int)(percent * BAR_WIDTH / 100);
+
+    if (!bar->is_shown || percent == bar->percent)
+        return;
+    bar->percent = percent;
+    fprintf(stderr, "\r%-8s [%.*s%*s] %3zu %%", bar->what, filled, "########################################",
+            BAR_WIDTH - filled, "", percent);
+}
+
+static void begin_progress(struct bar *bar, const char *what)
+{
+    bar->is_shown = isatty(STDERR_FILENO) == 1;
+    bar->what = what;
+    bar->percent = SIZE_MAX;
+}
+
+static void end_progress(const struct bar *bar)
+{
+    if (bar->is_shown)
+        fprintf(stderr, "\r%*s\r", BAR_WIDTH + 20, "");
+}
+
+/* ---- the job ----------------------------------------------------------------------------------------------------- */
+
+static bool is_caught(const struct choice *choice, const struct verdict *verdict)
+{
+    return !verdict->is_allowed || (choice->is_dry && verdict->would_reject);
+}
+
+static void judge(struct job *job, const struct choice *choice)
+{
+    static struct verdict verdicts[2];
+    struct traffic *traffic = &job->traffic;
+    struct facts facts;
+
+    begin_progress(&job->bar, "judging");
+    for (size_t i = 0; i < traffic->count; i++) {
+        traffic_read(traffic, i);
+        if (!record_facts(&traffic->record, &facts))
+            continue; /* it was read before */
+        for (size_t j = 0; j < job->report.replay_count; j++)
+            replay_judge(&job->replays[j], &traffic->record, &facts, &verdicts[j]);
+        if (job->report.replay_count > 1)
+            contrast_count(&job->report.contrast, is_caught(choice, &verdicts[0]), is_caught(choice, &verdicts[1]));
+        if (i % PROGRESS_STEP == 0)
+            show_progress(&job->bar, i, traffic->count);
+    }
+    end_progress(&job->bar);
+}
+
+static bool open_replay(struct job *job, const struct choice *choice, const char *path, struct failure *failure)
+{
+    const struct traffic *traffic = &job->traffic;
+    struct replay *replay = &job->replays[job->report.replay_count];
+    struct bundle *bundle;
+
+    if (!input_load(path, &bundle, failure))
+        return false;
+    job->report.paths[job->report.replay_count++] = path;
+    return replay_open(replay, bundle, choice->is_dry, &job->instance.settings, job->report.from_ns, job->report.to_ns,
+                       traffic->record.scratch_size, failure);
+}
+
+static bool open_log(struct job *job, const struct choice *choice, struct failure *failure)
+{
+    struct traffic *traffic = &job->traffic;
+    bool is_open;
+
+    begin_progress(&job->bar, "reading");
+    is_open = traffic_open(traffic, choice->log, choice->log_format, show_progress, &job->bar, failure);
+    end_progress(&job->bar);
+    if (!is_open)
+        return false;
+    if (traffic->count == 0 && traffic->bad > 0)
+        return failure_set(failure, EXIT_CODE_BAD_BUNDLE,
+                           "none of the %zu lines of %s could be read; line %zu: %s. --log-format tells how they are "
+                           "written",
+                           traffic->bad, input_name(choice->log), traffic->first_bad[0].line, traffic->first_bad[0].cause);
+    if (traffic->count == 0)
+        return failure_set(failure, EXIT_CODE_BAD_BUNDLE, "there is no request in %s", input_name(choice->log));
+    job->report.from_ns = traffic->lines[0].time_ns;
+    job->report.to_ns = traffic->lines[traffic->count - 1].time_ns;
+    return true;
+}
+
+static const char *bundle_path(const struct job *job, const struct choice *choice)
+{
+    return choice->bundle ? choice->bundle : job->instance.settings.config_file;
+}
+
+static bool prepare(struct job *job, const struct choice *choice, struct failure *failure)
+{
+    struct bundle *bundle;
+
+    job->report.traffic = &job->traffic;
+    job->report.replays = job->replays;
+    job->report.log_path = choice->log;
+    job->report.is_dry = choice->is_dry;
+    job->report.most = choice->most;
+    if (!instance_configure(&job->instance, choice->config, NULL, failure))
+        return false;
+    if (bundle_path(job, choice)[0] == '\0')
+        return failure_set(failure, EXIT_CODE_USAGE,
+                           "there is no policy to judge by: name the bundle, or settings with config_file (-c FILE)");
+    /* A mistake in a bundle is told before a long log is read. */
+    if (strcmp(bundle_path(job, choice), "-") != 0) {
+        if (!input_load(bundle_path(job, choice), &bundle, failure))
+            return false;
+        bundle_free(bundle);
+    }
+    return open_log(job, choice, failure) && open_replay(job, choice, bundle_path(job, choice), failure) &&
+           (!choice->other || open_replay(job, choice, choice->other, failure));
+}
+
+static int run(struct job *job, const struct choice *choice)
+{
+    struct failure failure;
+
+    if (!prepare(job, choice, &failure))
+        return command_fail(&failure);
+    judge(job, choice);
+    if (!report_finish(&job->report)) {
+        failure_set(&failure, EXIT_CODE_OS, "there is no memory for the report");
+        return command_fail(&failure);
+    }
+    if (choice->format == FORMAT_JSON)
+        report_print_json(&job->report, stdout);
+    else if (choice->format == FORMAT_HTML)
+        page_print(&job->report, stdout);
+    else
+        report_print(&job->report, stdout);
+    if (job->traffic.bad > 0 && choice->format != FORMAT_TABLE)
+        fprintf(stderr, "fairvisor: %zu of %zu lines could not be read; line %zu: %s\n", job->traffic.bad,
+                job->traffic.all_lines, job->traffic.first_bad[0].line, job->traffic.first_bad[0].cause);
+    return job->traffic.bad > 0 ? EXIT_BAD_LINES : EXIT_CODE_OK;
+}
+
+/* ---- the command ------------------------------------------------------------------------------------------------- */
+
+static bool set_format(struct choice *choice, const char *word)
+{
+    static const char *const names[] = {[FORMAT_TABLE] = "table", [FORMAT_JSON] = "json", [FORMAT_HTML] = "html"};
+
+    for (int i = FORMAT_TABLE; i <= FORMAT_HTML; i++)
+        if (strcmp(word, names[i]) == 0) {
+            choice->format = (enum format)i;
+            return true;
+        }
+    return false;
+}
+
+static bool set_most(struct choice *choice, const char *word)
+{
+    int64_t millionths;
+
+    if (decimal_parse(slice_of(word), &millionths) != DECIMAL_OK || millionths < 0 || millionths % BUNDLE_MILLIONTHS != 0 ||
+        millionths / BUNDLE_MILLIONTHS > MOST_IDENTITIES)
+        return false;
+    choice->most = (size_t)(millionths / BUNDLE_MILLIONTHS);
+    return true;
+}
+
+/* 0, or the exit code of a complaint. */
+static int read_words(const struct command *command, int count, char **words, struct choice *choice)
+{
+    static const struct option options[] = {
+        {"requests", required_argument, NULL, 'r'}, {"log-format", required_argument, NULL, 'l'},
+        {"dry-run", no_argument, NULL, 'd'},        {"compare", required_argument, NULL, 'o'},
+        {"format", required_argument, NULL, 'f'},   {"json", no_argument, NULL, 'j'},
+        {"identities", required_argument, NULL, 'n'}, {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0}};
+    int letter;
+
+    opterr = 0;
+    while ((letter = getopt_long(count, words, ":c:h", options, NULL)) != -1) {
+        if (letter == 'c')
+            choice->config = optarg;
+        else if (letter == 'r')
+            choice->log = optarg;
+        else if (letter == 'l')
+            choice->log_format = optarg;
+        else if (letter == 'd')
+            choice->is_dry = true;
+        else if (letter == 'o')
+            choice->other = optarg;
+        else if (letter == 'j')
+            choice->format = FORMAT_JSON;
+        else if (letter == 'h')
+            choice->wants_help = true;
+        else if (letter == 'f' && !set_format(choice, optarg))
+            return command_refuse(command, "--format takes table, json or html, not '%s'", optarg);
+        else if (letter == 'n' && !set_most(choice, optarg))
+            return command_refuse(command, "--identities takes a whole number, at most %d, not '%s'", MOST_IDENTITIES, optarg);
+        else if (letter == '?' || letter == ':')
+            return command_refuse_option(command, letter, words);
+    }
+    if (count - optind > 1)
+        return command_refuse(command, "one bundle at a time; --compare takes another");
+    choice->bundle = optind < count ? words[optind] : NULL;
+    return 0;
+}
+
+static int check_inputs(const struct command *command, const struct choice *choice)
+{
+    int inputs = (choice->bundle && strcmp(choice->bundle, "-") == 0) + (choice->other && strcmp(choice->other, "-") == 0) +
+                 (strcmp(choice->log, "-") == 0);
+
+    if (inputs > 1)
+        return command_refuse(command, "standard input can be a bundle or the log, not both; --requests FILE names the log");
+    if (strcmp(choice->log, "-") == 0 && isatty(STDIN_FILENO))
+        return command_refuse(command, "name the log with --requests FILE, or give it on standard input");
+    return 0;
+}
+
+int test_run(const struct command *command, int count, char **words)
+{
+    static struct job job;
+    struct choice choice = {.log = "-", .most = 10};
+    int code = read_words(command, count, words, &choice);
+
+    if (code == 0 && choice.wants_help) {
+        command_print_help(command, stdout);
+        return EXIT_CODE_OK;
+    }
+    if (code == 0)
+        code = check_inputs(command, &choice);
+    if (code != 0)
+        return code;
+    code = run(&job, &choice);
+    report_fini(&job.report);
+    for (size_t i = 0; i < job.report.replay_count; i++)
+        replay_close(&job.replays[i]);
+    traffic_close(&job.traffic);
+    return code;
+}

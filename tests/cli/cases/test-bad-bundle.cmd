@@ -1,0 +1,1 @@
+fairvisor test -c /dev/null bundles/misspelt.json --requests logs/requests.json

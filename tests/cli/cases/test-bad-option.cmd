@@ -1,0 +1,1 @@
+fairvisor test --requets logs/combined.log

@@ -1,0 +1,1 @@
+fairvisor test -c /nonexistent bundles/replay.json
