@@ -27,18 +27,27 @@ bool base64url_is_digit(char c)
 
 size_t base64url_encode(struct slice bytes, char *out)
 {
-    uint32_t bits = 0;
-    unsigned held = 0;
-    size_t used = 0;
+    const unsigned char *at = (const unsigned char *)bytes.data;
+    size_t left = bytes.size;
+    char *end = out;
 
-    for (size_t i = 0; i < bytes.size; i++) {
-        bits = (bits << 8 | (unsigned char)bytes.data[i]) & 0xFFFF;
-        for (held += 8; held >= 6; held -= 6)
-            out[used++] = digits[bits >> (held - 6) & 63];
+    for (; left >= 3; left -= 3, at += 3) {
+        uint32_t bits = (uint32_t)at[0] << 16 | (uint32_t)at[1] << 8 | at[2];
+
+        *end++ = digits[bits >> 18];
+        *end++ = digits[bits >> 12 & 63];
+        *end++ = digits[bits >> 6 & 63];
+        *end++ = digits[bits & 63];
     }
-    if (held > 0)
-        out[used++] = digits[bits << (6 - held) & 63];
-    return used;
+    if (left > 0) {
+        uint32_t bits = (uint32_t)at[0] << 16 | (left == 2 ? (uint32_t)at[1] << 8 : 0);
+
+        *end++ = digits[bits >> 18];
+        *end++ = digits[bits >> 12 & 63];
+        if (left == 2)
+            *end++ = digits[bits >> 6 & 63];
+    }
+    return (size_t)(end - out);
 }
 
 bool base64url_decode(struct slice text, void *out, size_t *size)

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
  * Token estimates in one pass over a JSON body: see estimate.h. It follows strings, braces and names and nothing else;
- * the text of a long prompt is passed over by memchr. What a wrong guess costs is bounded by settlement, so a malformed
+ * the text of a long prompt is passed over 32 bytes at a time. What a wrong guess costs is bounded by settlement, so a malformed
  * body needs no better answer than a rough one.
  */
 #include "policy/estimate.h"
 
 #include <string.h>
+
+#include "policy/quote.h"
 
 #define DEPTH_MAX        64
 #define NAME_MAX_SIZE    ESTIMATE_MODEL_MAX /* no known name is longer */
@@ -23,31 +25,32 @@ enum meaning {
     MEANS_MODEL,
 };
 
+/* Shorter names first. */
 static const struct known_name {
     struct slice name;
     enum meaning meaning;
     int deepest; /* nesting of the object that may hold it */
 } names[] = {
-    {SLICE("content"), MEANS_TEXT, DEPTH_MAX},
-    {SLICE("text"), MEANS_TEXT, DEPTH_MAX},
-    {SLICE("system"), MEANS_TEXT, DEPTH_MAX},
-    {SLICE("instructions"), MEANS_TEXT, DEPTH_MAX},
-    {SLICE("arguments"), MEANS_TEXT, DEPTH_MAX},
-    {SLICE("output"), MEANS_TEXT, DEPTH_MAX},
-    {SLICE("thinking"), MEANS_TEXT, DEPTH_MAX},
-    {SLICE("description"), MEANS_TEXT, DEPTH_MAX},
-    {SLICE("prompt"), MEANS_TOKENS, DEPTH_MAX},
-    {SLICE("input"), MEANS_TOKENS, DEPTH_MAX},
-    {SLICE("type"), MEANS_PART, DEPTH_MAX},
-    {SLICE("model"), MEANS_MODEL, 1},
-    {SLICE("max_tokens"), MEANS_MOST, 1},
-    {SLICE("max_completion_tokens"), MEANS_MOST, 1},
-    {SLICE("max_output_tokens"), MEANS_MOST, 2},
-    {SLICE("maxOutputTokens"), MEANS_MOST, 2},
     {SLICE("n"), MEANS_CHOICES, 1},
+    {SLICE("text"), MEANS_TEXT, DEPTH_MAX},
+    {SLICE("type"), MEANS_PART, DEPTH_MAX},
+    {SLICE("input"), MEANS_TOKENS, DEPTH_MAX},
+    {SLICE("model"), MEANS_MODEL, 1},
+    {SLICE("system"), MEANS_TEXT, DEPTH_MAX},
+    {SLICE("output"), MEANS_TEXT, DEPTH_MAX},
+    {SLICE("prompt"), MEANS_TOKENS, DEPTH_MAX},
+    {SLICE("content"), MEANS_TEXT, DEPTH_MAX},
     {SLICE("best_of"), MEANS_CHOICES, 1},
+    {SLICE("thinking"), MEANS_TEXT, DEPTH_MAX},
+    {SLICE("arguments"), MEANS_TEXT, DEPTH_MAX},
+    {SLICE("max_tokens"), MEANS_MOST, 1},
+    {SLICE("description"), MEANS_TEXT, DEPTH_MAX},
+    {SLICE("instructions"), MEANS_TEXT, DEPTH_MAX},
     {SLICE("candidateCount"), MEANS_CHOICES, 2},
+    {SLICE("maxOutputTokens"), MEANS_MOST, 2},
     {SLICE("candidate_count"), MEANS_CHOICES, 2},
+    {SLICE("max_output_tokens"), MEANS_MOST, 2},
+    {SLICE("max_completion_tokens"), MEANS_MOST, 1},
 };
 
 static const struct slice media[] = {
@@ -111,37 +114,19 @@ static struct slice unescape(struct slice name, char out[NAME_MAX_SIZE])
 
 static enum meaning meaning_of(struct slice name, int depth)
 {
-    char plain[NAME_MAX_SIZE];
-
-    if (name.size > 0 && memchr(name.data, '\\', name.size))
-        name = unescape(name, plain);
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && names[i].name.size <= name.size; i++)
         if (slice_equal(names[i].name, name))
             return depth <= names[i].deepest ? names[i].meaning : MEANS_NOTHING;
     return MEANS_NOTHING;
 }
 
-/* Reads the string that begins behind the quote at scan->at and leaves scan->at behind its end. */
-static struct slice read_string(struct scan *scan)
+/* Reads the string that begins with the quote at scan->at and leaves scan->at behind its end. */
+static struct slice read_string(struct scan *scan, bool *has_escape)
 {
-    const char *begin = scan->at + 1, *from = begin;
+    const char *begin = scan->at + 1, *end = quote_find_end(begin, scan->end, has_escape);
 
-    for (;;) {
-        const char *quote = memchr(from, '"', (size_t)(scan->end - from));
-        const char *escape = quote;
-
-        if (!quote) {
-            scan->at = scan->end;
-            return (struct slice){begin, (size_t)(scan->end - begin)};
-        }
-        while (escape > begin && escape[-1] == '\\')
-            escape--;
-        if ((quote - escape) % 2 == 0) {
-            scan->at = quote + 1;
-            return (struct slice){begin, (size_t)(quote - begin)};
-        }
-        from = quote + 1;
-    }
+    scan->at = end < scan->end ? end + 1 : end;
+    return (struct slice){begin, (size_t)(end - begin)};
 }
 
 static void take_string(struct scan *scan, struct slice text)
@@ -193,12 +178,21 @@ static void take_figure(struct scan *scan, int64_t *figure, struct slice text)
         *figure = number;
 }
 
+/* Whether BYTE cannot be part of a number or a word. */
+static bool ends_scalar(char byte)
+{
+    static const bool ends[256] = {['\0'] = true, [','] = true,  [']'] = true, ['}'] = true, [':'] = true, [' '] = true,
+                                   ['\t'] = true, ['\r'] = true, ['\n'] = true, ['"'] = true, ['['] = true, ['{'] = true};
+
+    return ends[(unsigned char)byte];
+}
+
 static void take_scalar(struct scan *scan)
 {
     const char *begin = scan->at;
     struct slice text;
 
-    while (scan->at < scan->end && !strchr(",]}: \t\r\n\"[{", *scan->at))
+    while (scan->at < scan->end && !ends_scalar(*scan->at))
         scan->at++;
     if (scan->at == begin)
         scan->at++;
@@ -215,10 +209,12 @@ static void take_scalar(struct scan *scan)
 
 static void take_quoted(struct scan *scan)
 {
-    struct slice text = read_string(scan);
+    char plain[NAME_MAX_SIZE];
+    bool has_escape = false;
+    struct slice text = read_string(scan, &has_escape);
 
     if (scan->wants_name) {
-        scan->meaning = meaning_of(text, scan->depth);
+        scan->meaning = meaning_of(has_escape ? unescape(text, plain) : text, scan->depth);
         scan->wants_name = false;
         return;
     }

@@ -5,6 +5,7 @@
 #include "policy/reservation.h"
 
 #include <openssl/crypto.h>
+#include <string.h>
 
 #include "policy/base64url.h"
 #include "shm/siphash.h"
@@ -20,9 +21,11 @@
 
 static unsigned char *put(unsigned char *at, uint64_t value)
 {
-    for (int i = 0; i < 8; i++)
-        at[i] = (unsigned char)(value >> (8 * i));
-    return at + 8;
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    value = __builtin_bswap64(value);
+#endif
+    memcpy(at, &value, sizeof(value));
+    return at + sizeof(value);
 }
 
 static const unsigned char *get(const unsigned char *at, uint64_t *value)

@@ -54,7 +54,7 @@ void siphash_init(struct siphash *hash, const uint64_t key[2])
     hash->total = 0;
 }
 
-/* Up to seven bytes as the low end of a word. */
+/* One to seven bytes as the low end of a word. */
 static inline uint64_t little_endian_part(const unsigned char *bytes, size_t size)
 {
     uint64_t word = 0;
@@ -64,33 +64,44 @@ static inline uint64_t little_endian_part(const unsigned char *bytes, size_t siz
     return word;
 }
 
-/* Appends the SIZE low bytes of WORD (at most 8; the others are 0) to the bytes that are not absorbed yet. */
+/* Appends the SIZE low bytes of WORD (1 to 8; the others are 0) to the bytes that are not absorbed yet. */
 static inline void push(struct siphash *hash, uint64_t word, unsigned size)
 {
-    unsigned held = hash->total & 7;
+    unsigned held = 8 * (unsigned)(hash->total & 7);
 
+    hash->tail |= word << held;
     hash->total += size;
-    hash->tail |= word << (8 * held);
-    if (held + size < 8)
+    if (held + 8 * size < 64)
         return;
     absorb(hash->v, hash->tail);
-    hash->tail = held > 0 ? word >> (64 - 8 * held) : 0;
+    hash->tail = word >> 1 >> (63 - held);
 }
 
-void siphash_update(struct siphash *hash, const void *data, size_t size)
+static inline void push_all(struct siphash *hash, const unsigned char *bytes, size_t size)
 {
-    const unsigned char *bytes = data;
-
     for (; size >= 8; size -= 8, bytes += 8)
         push(hash, little_endian_64(bytes), 8);
     if (size > 0)
         push(hash, little_endian_part(bytes, size), (unsigned)size);
 }
 
+/* Both work on a copy, which the compiler can keep in registers. */
+
+void siphash_update(struct siphash *hash, const void *data, size_t size)
+{
+    struct siphash copy = *hash;
+
+    push_all(&copy, data, size);
+    *hash = copy;
+}
+
 void siphash_update_value(struct siphash *hash, struct slice bytes)
 {
-    push(hash, (uint64_t)bytes.size, 8);
-    siphash_update(hash, bytes.data, bytes.size);
+    struct siphash copy = *hash;
+
+    push(&copy, (uint64_t)bytes.size, 8);
+    push_all(&copy, (const unsigned char *)bytes.data, bytes.size);
+    *hash = copy;
 }
 
 void siphash_final(const struct siphash *hash, uint64_t out[2])

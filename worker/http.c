@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * http-parser behind four functions: begin a request, take its body. The library frames bodies; upgrades are ignored. It
- * never sees a byte that head.c or chunk.c did not accept.
+ * http-parser behind four functions: begin a request, take its body. A request's body of a given length needs no
+ * parser. One in chunks is read by the library beside chunk.c, and so are responses; both must agree where it ends.
+ * Upgrades are ignored. The library never sees a byte that head.c, response.c or chunk.c did not accept.
  */
 #include "worker/http.h"
 
@@ -103,11 +104,11 @@ enum http_result http_begin(struct http *http, const struct head *head, const ch
         return HTTP_DONE;
     http->is_chunked = head->is_chunked;
     http->content_left = head->content_length;
-    if (head->is_chunked)
-        chunk_init(&http->chunk);
-    if (!feed(http, bytes, head->size, NULL, NULL) || http->is_complete)
-        return HTTP_BAD;
-    return HTTP_MORE;
+    http->is_counted = !head->is_chunked;
+    if (http->is_counted)
+        return HTTP_MORE;
+    chunk_init(&http->chunk);
+    return feed(http, bytes, head->size, NULL, NULL) && !http->is_complete ? HTTP_MORE : HTTP_BAD;
 }
 
 static enum http_result chunked_body(struct http *http, const char *data, size_t size, uint64_t max_body,
@@ -132,8 +133,7 @@ enum http_result http_body(struct http *http, const char *data, size_t size, uin
     *used = size < http->content_left ? size : (size_t)http->content_left;
     http->content_left -= *used;
     body_add(body, data, *used);
-    if (!feed(http, data, *used, NULL, NULL) || http->is_complete != (http->content_left == 0))
-        return HTTP_BAD;
+    http->is_complete = http->content_left == 0;
     return http->is_complete ? HTTP_DONE : HTTP_MORE;
 }
 
@@ -181,6 +181,11 @@ enum http_result http_piece(struct http *http, char *data, size_t size, uint64_t
     *piece = (struct slice){data, 0};
     if (result == CHUNK_TOO_LARGE || result == CHUNK_TRAILER_TOO_LARGE)
         return HTTP_TOO_LARGE;
+    if (http->is_counted) {
+        piece->size = *used;
+        http->is_complete = result == CHUNK_DONE;
+        return http->is_complete ? HTTP_DONE : HTTP_MORE;
+    }
     if (result == CHUNK_BAD || !feed(http, data, *used, data, piece) || http->is_complete != (result == CHUNK_DONE))
         return HTTP_BAD;
     return http->is_complete ? HTTP_DONE : HTTP_MORE;

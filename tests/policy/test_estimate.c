@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "policy/estimate.h"
+#include "policy/quote.h"
 
 #define MEDIA 1000
 #define DEEP  100
@@ -280,6 +281,46 @@ START_TEST(random_damage)
 }
 END_TEST
 
+/* ---- where strings end --------------------------------------------------------------------------------------------
+ */
+
+static const char *end_byte_by_byte(const char *at, const char *end, bool *has_escape)
+{
+    bool is_escaped = false;
+
+    for (; at < end; at++) {
+        if (is_escaped)
+            is_escaped = false;
+        else if (*at == '\\')
+            *has_escape = is_escaped = true;
+        else if (*at == '"')
+            break;
+    }
+    return at;
+}
+
+START_TEST(strings_end_where_they_end)
+{
+    static const char bytes[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\\\\\\\"\xa2\xdc\"z";
+    uint64_t state = (uint64_t)_i + 1;
+
+    for (int i = 0; i < 5000; i++) {
+        size_t size = roll(&state) % 150, rare = roll(&state) % 2 ? sizeof(bytes) - 1 : 31;
+        char *text = malloc(size + 1);
+        bool expected = false, found = false;
+        const char *end;
+
+        ck_assert_ptr_nonnull(text);
+        for (size_t j = 0; j < size; j++)
+            text[j] = bytes[roll(&state) % (roll(&state) % 8 ? rare : sizeof(bytes) - 1)];
+        end = end_byte_by_byte(text, text + size, &expected);
+        ck_assert_ptr_eq(quote_find_end(text, text + size, &found), end);
+        ck_assert_int_eq(found, expected);
+        free(text);
+    }
+}
+END_TEST
+
 #define ROWS (int)(sizeof(rows) / sizeof(rows[0]))
 
 int main(void)
@@ -295,6 +336,7 @@ int main(void)
     tcase_add_test(tests, depth_that_occurs_is_followed);
     tcase_add_loop_test(tests, a_megabyte_of_anything, 0, 2 * 17);
     tcase_add_loop_test(tests, random_damage, 0, ROWS);
+    tcase_add_loop_test(tests, strings_end_where_they_end, 0, 16);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
