@@ -21,3 +21,4 @@ EXTRA_DIST += e2e/run e2e/harness.py e2e/gateways.py e2e/test_gateways.py e2e/jo
 EXTRA_DIST += e2e/test_events.py
 EXTRA_DIST += e2e/test_proxy.py e2e/upstream.py
 EXTRA_DIST += e2e/test_debug.py
+EXTRA_DIST += e2e/test_monitoring.py

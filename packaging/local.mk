@@ -19,3 +19,7 @@ EXTRA_DIST += $(nginx_recipes) packaging/gateways/README.md \
 
 # The default of bot_list.
 dist_pkgdata_DATA = packaging/data/bots.txt
+
+# Dashboard and alerts.
+EXTRA_DIST += packaging/monitoring/README.md packaging/monitoring/dashboard.json packaging/monitoring/alerts.yml \
+	packaging/monitoring/alerts_test.yml
