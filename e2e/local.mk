@@ -19,6 +19,6 @@ EXTRA_DIST += e2e/run e2e/harness.py e2e/gateways.py e2e/test_gateways.py e2e/jo
 	e2e/test_master_start.py e2e/test_master_control.py e2e/test_master_counters.py e2e/test_master_privileges.py \
 	e2e/test_master_upgrade.py
 EXTRA_DIST += e2e/test_events.py
-EXTRA_DIST += e2e/test_proxy.py e2e/upstream.py
 EXTRA_DIST += e2e/test_debug.py
 EXTRA_DIST += e2e/test_monitoring.py
+EXTRA_DIST += e2e/test_proxy.py e2e/test_proxy_tls.py e2e/upstream.py

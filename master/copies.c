@@ -17,7 +17,7 @@
 #define NAME_SIZE   64
 
 /* Databases are opened anew, by the number of their descriptor, as the workers' user: so he must have the right. Nobody
- * opens a key set again. */
+ * opens a key set or a certificate again. */
 static const struct {
     uint64_t most;
     mode_t mode;
@@ -28,6 +28,9 @@ static const struct {
     [SETTINGS_REFERENCE_TOR] = {COPIES_MAX_LIST, 0444},
     [SETTINGS_REFERENCE_BOTS] = {COPIES_MAX_LIST, 0444},
     [SETTINGS_REFERENCE_TOKEN_KEYS] = {COPIES_MAX_KEYS, 0400},
+    [SETTINGS_REFERENCE_TLS_CERT] = {COPIES_MAX_KEYS, 0400},
+    [SETTINGS_REFERENCE_TLS_KEY] = {COPIES_MAX_KEYS, 0400},
+    [SETTINGS_REFERENCE_BACKEND_CA] = {COPIES_MAX_KEYS, 0400},
 };
 
 /* A file on its way. */

@@ -14,7 +14,7 @@
 
 #define COPIES_MAX_LIST     (UINT64_C(64) << 20) /* bytes of a text file */
 #define COPIES_MAX_DATABASE (UINT64_C(1) << 30)
-#define COPIES_MAX_KEYS     (UINT64_C(1) << 20) /* of a key set: JWKS_MAX_BYTES */
+#define COPIES_MAX_KEYS     (UINT64_C(1) << 20) /* of a key set (JWKS_MAX_BYTES), a certificate or a key */
 
 struct copies {
     int fds[SETTINGS_REFERENCES]; /* sealed memfds, owned; -1: not set */

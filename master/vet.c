@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "policy/certificates.h"
 #include "policy/load.h"
 #include "policy/references.h"
 #include "shm/moment.h"
@@ -62,6 +63,8 @@ static void open_references(const struct settings *settings, const struct copies
     failure->code = EXIT_CODE_OK;
     if (references_open(copies->fds, names, references, failure))
         references_check(references, names, failure);
+    if (failure->code == EXIT_CODE_OK)
+        certificates_check(copies->fds, names, failure);
 }
 
 /* Is everything there that the keys of BUNDLE are looked up in? */

@@ -3,6 +3,7 @@ noinst_LIBRARIES += libpolicy.a
 libpolicy_a_SOURCES = \
 	policy/bundle.c policy/bundle.h \
 	policy/base64url.c policy/base64url.h \
+	policy/certificates.c policy/certificates.h \
 	policy/claims.c policy/claims.h \
 	policy/complaint.c policy/complaint.h \
 	policy/decimal.c policy/decimal.h \

@@ -13,7 +13,7 @@
 
 #define FD_PATH_SIZE 32
 
-static const char *const keys[SETTINGS_REFERENCES] = {
+static const char *const keys[SETTINGS_LOOKUPS] = {
     [SETTINGS_REFERENCE_COUNTRIES] = "ip:country",
     [SETTINGS_REFERENCE_NUMBERS] = "ip:asn and ip:type",
     [SETTINGS_REFERENCE_TYPES] = "ip:type",
@@ -107,7 +107,7 @@ bool references_open(const int fds[SETTINGS_REFERENCES], const char *const names
                      struct references *references, struct failure *failure)
 {
     *references = (struct references){.bots = NULL};
-    for (int i = 0; i < SETTINGS_REFERENCES; i++)
+    for (int i = 0; i < SETTINGS_LOOKUPS; i++)
         if (fds[i] >= 0 && !open_one((enum settings_reference)i, fds[i], names[i], references, failure)) {
             references_close(references);
             return false;
@@ -141,7 +141,7 @@ void references_explain(unsigned missing, char sentence[REFERENCES_SENTENCE_SIZE
     size_t used = 0;
 
     sentence[0] = '\0';
-    for (int i = 0; i < SETTINGS_REFERENCES; i++)
+    for (int i = 0; i < SETTINGS_LOOKUPS; i++)
         if ((missing >> i & 1) != 0 && used < REFERENCES_SENTENCE_SIZE)
             used += (size_t)snprintf(sentence + used, REFERENCES_SENTENCE_SIZE - used, "%s%s need%s the setting %s",
                                      used > 0 ? ", " : "", keys[i], strstr(keys[i], " and ") ? "" : "s",

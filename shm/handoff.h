@@ -10,10 +10,10 @@
  *   fd 5    the arena, read and write
  *   fd 6    the bundle: sealed memfd (see sealed.h)
  *   fd 7    struct handoff: sealed memfd
- *   fd 8-13 the files that keys are looked up in, and last the key set that verifies tokens, one for each enum
- *           settings_reference: sealed memfds with the bytes as they are in the file; /dev/null for those that
- *           handoff.references does not have
- *   fd 14+i listening socket i, described by handoff.listeners[i]
+ *   fd 8-16 the files that keys are looked up in, the key set that verifies tokens, certificate and key for clients and
+ *           the authorities of the upstream, one for each enum settings_reference: sealed memfds with the bytes as they
+ *           are in the file; /dev/null for those that handoff.references does not have
+ *   fd 17+i listening socket i, described by handoff.listeners[i]
  *
  * Signals to a worker: SIGQUIT = stop accepting, drain, leave; SIGTERM = leave now. Others are ignored.
  */

@@ -394,6 +394,21 @@ static bool check_mode(const struct settings *settings, struct failure *failure)
     return true;
 }
 
+static bool check_tls(const struct settings *settings, struct failure *failure)
+{
+    bool has_cert = settings->references[SETTINGS_REFERENCE_TLS_CERT][0] != '\0';
+    bool has_key = settings->references[SETTINGS_REFERENCE_TLS_KEY][0] != '\0';
+
+    if (has_cert != has_key)
+        return failure_set(failure, EXIT_CODE_BAD_CONFIG, "%s is set and %s is not: TLS needs both",
+                           has_cert ? "tls_cert" : "tls_key", has_cert ? "tls_key" : "tls_cert");
+    if (settings->references[SETTINGS_REFERENCE_BACKEND_CA][0] != '\0' &&
+        strncmp(settings->backend_url, "https:", 6) != 0)
+        return failure_set(failure, EXIT_CODE_BAD_CONFIG,
+                           "backend_ca_file has no effect: backend_url is not an https:// one");
+    return true;
+}
+
 bool settings_finish(struct settings *settings, struct failure *failure)
 {
     int length;
@@ -402,7 +417,8 @@ bool settings_finish(struct settings *settings, struct failure *failure)
         return failure_set(failure, EXIT_CODE_BAD_CONFIG,
                            "config_file is not set: name the policy bundle in the configuration file (config_file = "
                            "/etc/fairvisor/policy.json) or in the environment variable FAIRVISOR_CONFIG_FILE");
-    if (!check_listen(settings, failure) || !check_tokens(settings, failure) || !check_mode(settings, failure))
+    if (!check_listen(settings, failure) || !check_tokens(settings, failure) || !check_mode(settings, failure) ||
+        !check_tls(settings, failure))
         return false;
     if (settings->pidfile[0] != '\0')
         return true;

@@ -23,20 +23,25 @@
 #define SETTINGS_MAX_TRUSTED 64
 #define SETTINGS_MAX_WORKERS 64
 
-/* The files that keys of a policy look answers up in, and the keys that verify tokens: ROW(symbol, setting). */
+/* The files that keys of a policy look answers up in, the keys that verify tokens, and what TLS needs: ROW(symbol,
+ * setting). */
 #define SETTINGS_REFERENCE_ROWS(ROW)  \
     ROW(COUNTRIES, geoip_country_db) \
     ROW(NUMBERS, geoip_asn_db)       \
     ROW(TYPES, asn_type_map)         \
     ROW(TOR, tor_exit_list)          \
     ROW(BOTS, bot_list)              \
-    ROW(TOKEN_KEYS, jwt_keys_file)
+    ROW(TOKEN_KEYS, jwt_keys_file)   \
+    ROW(TLS_CERT, tls_cert)          \
+    ROW(TLS_KEY, tls_key)            \
+    ROW(BACKEND_CA, backend_ca_file)
 
 enum settings_reference {
 #define SETTINGS_REFERENCE_SYMBOL(symbol, setting) SETTINGS_REFERENCE_##symbol,
     SETTINGS_REFERENCE_ROWS(SETTINGS_REFERENCE_SYMBOL)
 #undef SETTINGS_REFERENCE_SYMBOL
-    SETTINGS_REFERENCES
+    SETTINGS_REFERENCES,
+    SETTINGS_LOOKUPS = SETTINGS_REFERENCE_TLS_CERT /* those before it are policy/references.h's */
 };
 
 enum settings_mode { SETTINGS_MODE_DECISION_SERVICE, SETTINGS_MODE_REVERSE_PROXY };

@@ -24,7 +24,7 @@
 #define FLUSH_SIZE       32768               /* answers to pipelined requests are sent when they are this many bytes */
 #define LINGER_MAX_BYTES (UINT32_C(4) << 20) /* discarded at most while lingering */
 #define KEEP_STEP        1024
-#define CONN_MAX_PIECES  6
+#define MAX_PIECES       6
 #define HELD_MAX_BYTES   WORKER_READ_SIZE /* behind a held answer nothing more is read when so many bytes wait */
 
 enum conn_state { READING_HEAD, READING_BODY, PROXYING, ENDING, LINGERING, CLOSED };
@@ -42,6 +42,7 @@ struct conn {
     struct request_origin origin;
     struct hold *held; /* the answer that is held back, or NULL */
     struct proxy *proxy; /* PROXYING: of the request that is on its way */
+    struct tls *tls;     /* NULL: plain */
     char *kept;        /* READING_HEAD, PROXYING: bytes not yet consumed; READING_BODY: the head */
     uint32_t kept_size;
     uint32_t kept_room;
@@ -49,8 +50,8 @@ struct conn {
     uint8_t state;     /* enum conn_state */
     bool is_reading;
     bool is_writing; /* an answer is queued: nothing is read */
-    bool has_ended;  /* the client has closed its side */
-    bool is_consuming;
+    bool has_ended : 1;    /* the client has closed its side */
+    bool is_consuming : 1; /* in consume, whose loop goes on by itself */
 };
 
 /* An answer that the socket did not take at once. */
@@ -100,6 +101,8 @@ static void close_conn(struct conn *conn)
     request_fini(&conn->request);
     hold_free(conn->held);
     conn->held = NULL;
+    tls_free(conn->tls);
+    conn->tls = NULL;
     uv_close(&conn->handle, on_closed);
     worker_count_connection(conn->worker, -1);
 }
@@ -181,7 +184,7 @@ static bool write_rest(struct conn *conn, const uv_buf_t *pieces, size_t count, 
 }
 
 /* What the socket does not take at once has to be taken before anything more is read. */
-static bool write_now(struct conn *conn, const uv_buf_t *pieces, size_t count, size_t total)
+static bool write_raw(struct conn *conn, const uv_buf_t *pieces, size_t count, size_t total)
 {
     int taken = uv_try_write(&conn->stream, pieces, (unsigned)count);
 
@@ -190,15 +193,43 @@ static bool write_now(struct conn *conn, const uv_buf_t *pieces, size_t count, s
     return taken >= 0 && ((size_t)taken == total || write_rest(conn, pieces, count, (size_t)taken, total));
 }
 
+static bool flush_tls(struct conn *conn)
+{
+    struct slice pending = tls_pending(conn->tls);
+    uv_buf_t buffer = uv_buf_init((char *)(uintptr_t)pending.data, (unsigned)pending.size);
+    bool is_sent = pending.size == 0 || write_raw(conn, &buffer, 1, pending.size);
+
+    tls_sent(conn->tls);
+    return is_sent;
+}
+
+/* A client that has not shaken hands yet cannot be told anything. */
+static bool write_now(struct conn *conn, const struct slice *pieces, size_t count)
+{
+    uv_buf_t buffers[MAX_PIECES];
+    size_t total = 0, used = 0;
+
+    if (conn->tls)
+        return tls_is_open(conn->tls) && tls_write(conn->tls, pieces, count) && flush_tls(conn);
+    for (size_t i = 0; i < count && used < MAX_PIECES; i++) {
+        if (pieces[i].size == 0)
+            continue;
+        buffers[used].base = (char *)(uintptr_t)pieces[i].data;
+        buffers[used++].len = pieces[i].size;
+        total += pieces[i].size;
+    }
+    return total == 0 || write_raw(conn, buffers, used, total);
+}
+
 /* Sends and empties the worker's outbox. The connection may be writing afterwards, or closed if that cannot be done. */
 static void flush(struct conn *conn)
 {
     struct outbox *out = &conn->worker->out;
-    uv_buf_t buffer = uv_buf_init(out->data, (unsigned)out->used);
+    const struct slice answers = {out->data, out->used};
     bool is_broken = out->is_short || conn->state == CLOSED;
 
     if (!is_broken && out->used > 0)
-        is_broken = !write_now(conn, &buffer, 1, out->used);
+        is_broken = !write_now(conn, &answers, 1);
     outbox_clear(out);
     if (is_broken)
         close_conn(conn);
@@ -496,6 +527,28 @@ static void on_end(struct conn *conn, bool is_orderly)
         close_conn(conn);
 }
 
+/* DATA is the worker's buffer, which has room again once its bytes are fed. */
+static void read_tls(struct conn *conn, char *data, size_t fed)
+{
+    enum tls_result result = tls_feed(conn->tls, data, fed);
+    size_t size;
+
+    if (!flush_tls(conn) || result == TLS_BROKEN) {
+        counters_add(conn->worker->slot, COUNTER_tls_failures, 1);
+        close_conn(conn);
+        return;
+    }
+    while (result == TLS_GOOD && conn->tls && tls_is_open(conn->tls) && conn->state < LINGERING) {
+        result = tls_read(conn->tls, data, WORKER_READ_SIZE, &size);
+        if (result == TLS_GOOD && size == 0)
+            return;
+        if (result == TLS_GOOD)
+            on_bytes(conn, data, size);
+    }
+    if (result != TLS_GOOD)
+        on_end(conn, result == TLS_ENDED);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 {
     struct conn *conn = stream->data;
@@ -508,6 +561,8 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
         conn->lingered += (uint32_t)count;
         if (conn->lingered > LINGER_MAX_BYTES)
             close_conn(conn);
+    } else if (conn->tls) {
+        read_tls(conn, buffer->base, (size_t)count);
     } else {
         on_bytes(conn, buffer->base, (size_t)count);
     }
@@ -521,6 +576,10 @@ static void finish(struct conn *conn)
     bool was_wished = conn->request.http.is_complete && !conn->request.http.keeps_alive;
     uv_os_fd_t fd;
 
+    if (conn->tls && tls_is_open(conn->tls)) {
+        tls_end(conn->tls);
+        flush_tls(conn);
+    }
     if (conn->has_ended || was_wished || uv_fileno(&conn->handle, &fd) != 0 || shutdown(fd, SHUT_WR) != 0) {
         close_conn(conn);
         return;
@@ -583,17 +642,7 @@ void conn_abort(struct timeout *timeout)
 
 bool conn_send(struct conn *conn, const struct slice *pieces, size_t count)
 {
-    uv_buf_t buffers[CONN_MAX_PIECES];
-    size_t total = 0, used = 0;
-
-    for (size_t i = 0; i < count && used < CONN_MAX_PIECES; i++) {
-        if (pieces[i].size == 0)
-            continue;
-        buffers[used].base = (char *)(uintptr_t)pieces[i].data;
-        buffers[used++].len = pieces[i].size;
-        total += pieces[i].size;
-    }
-    return total == 0 || write_now(conn, buffers, used, total);
+    return write_now(conn, pieces, count);
 }
 
 bool conn_is_full(const struct conn *conn)
@@ -703,6 +752,14 @@ void conn_open(struct worker *worker, int fd, const struct sockaddr *peer, bool 
         close(fd);
         close_conn(conn);
         return;
+    }
+    if (worker->client_tls && !is_unix && !is_ops) {
+        conn->tls = tls_new(worker->client_tls, NULL);
+        if (!conn->tls) {
+            close_conn(conn);
+            return;
+        }
+        conn->origin.is_secure = true;
     }
     if (is_refused) {
         refuse(conn);

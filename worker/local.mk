@@ -20,6 +20,7 @@ libworker_a_SOURCES = \
 	worker/sse.c worker/sse.h \
 	worker/forward.c worker/forward.h \
 	worker/resolve.c worker/resolve.h \
+	worker/tls.c worker/tls.h \
 	worker/upstream.c worker/upstream.h worker/upstream_ends.def \
 	worker/proxy.c worker/proxy.h \
 	worker/route.c worker/route.h \
@@ -35,11 +36,12 @@ libworker_a_SOURCES = \
 	worker/metrics.c worker/metrics.h \
 	worker/reply.c worker/reply.h \
 	worker/outbox.c worker/outbox.h
-libworker_a_CPPFLAGS = $(AM_CPPFLAGS) $(UV_CFLAGS)
+libworker_a_CPPFLAGS = $(AM_CPPFLAGS) $(UV_CFLAGS) $(SSL_CFLAGS)
 
 pkglibexec_PROGRAMS += fairvisor-worker
 fairvisor_worker_SOURCES = worker/main.c
-fairvisor_worker_CPPFLAGS = $(AM_CPPFLAGS) $(UV_CFLAGS)
-fairvisor_worker_LDADD = libworker.a libpolicy.a libshm.a $(UV_LIBS) $(HTTP_PARSER_LIBS) $(CRYPTO_LIBS) $(JWT_LIBS)
+fairvisor_worker_CPPFLAGS = $(AM_CPPFLAGS) $(UV_CFLAGS) $(SSL_CFLAGS)
+fairvisor_worker_LDADD = libworker.a libpolicy.a libshm.a $(UV_LIBS) $(HTTP_PARSER_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS) \
+	$(JWT_LIBS)
 
 EXTRA_DIST += worker/README.md

@@ -31,7 +31,7 @@ struct proxy_request {
     const struct client_peer *peer;
     const struct verdict *verdict;
     bool keeps_alive; /* the client's connection, after this */
-    bool is_secure;
+    bool is_secure; /* the client speaks TLS */
     bool has_gathered; /* the body was read whole, into BODY of proxy_new, which takes it over; else it follows piece by
                           piece */
 };

@@ -118,6 +118,7 @@ static void pass(struct request *request, const struct facts *facts, const struc
                                         .peer = &request->origin->peer,
                                         .verdict = verdict,
                                         .keeps_alive = request->keeps_alive_proxied,
+                                        .is_secure = request->origin->is_secure,
                                         .has_gathered = state->body.store != NULL};
 
     request->proxy = proxy_new(worker, &about, &state->body);

@@ -42,7 +42,8 @@ struct request_state {
 /* Where a request comes from: a connection's constant facts. */
 struct request_origin {
     struct client_peer peer;
-    bool is_ops; /* came in on an operator's listener */
+    bool is_ops;    /* came in on an operator's listener */
+    bool is_secure; /* by TLS */
 };
 
 enum request_progress {

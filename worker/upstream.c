@@ -2,7 +2,7 @@
  *
  * The life of an upstream connection:
  *
- *   RESOLVING -> CONNECTING -> OPEN <-> IDLE -> closed
+ *   RESOLVING -> CONNECTING -> GREETING (TLS) -> OPEN <-> IDLE -> closed
  *
  * The socket is memory of its own, for libuv closes it later than we do, and an address that refuses needs a new one.
  * Idle connections are found through the ring of those that wait as TIMEOUT_UPSTREAM_IDLE: its last one is the warmest.
@@ -19,9 +19,10 @@
 #include "worker/worker.h"
 
 #define MAX_PIECES    6
+#define TLS_LOG_MS    1000
 #define SUSPICIOUS_MS 1000 /* idle for so long: it is looked at before it is used */
 
-enum upstream_state { RESOLVING, CONNECTING, OPEN, IDLE };
+enum upstream_state { RESOLVING, CONNECTING, GREETING, OPEN, IDLE };
 
 struct upstream_socket {
     union {
@@ -38,6 +39,7 @@ struct upstream {
     const struct upstream_user *user;
     void *context;
     struct upstream_socket *socket; /* NULL while resolving */
+    struct tls *tls;                /* NULL: plain */
     struct timeout timeout;
     struct resolve_waiter waiter;
     struct resolve_addresses addresses; /* to try */
@@ -64,6 +66,8 @@ static void on_closed(uv_handle_t *handle)
 
 static void drop_socket(struct upstream *upstream)
 {
+    tls_free(upstream->tls);
+    upstream->tls = NULL;
     if (!upstream->socket)
         return;
     upstream->socket->upstream = NULL;
@@ -121,7 +125,7 @@ static void on_written(uv_write_t *write, int status)
         return;
     if (status < 0)
         end(upstream, UPSTREAM_END_reset);
-    else if (upstream->queued == 0)
+    else if (upstream->queued == 0 && upstream->state == OPEN)
         upstream->user->on_drained(upstream->context);
 }
 
@@ -151,7 +155,7 @@ static bool queue(struct upstream *upstream, const uv_buf_t *pieces, size_t coun
     return true;
 }
 
-static bool send_now(struct upstream *upstream, const uv_buf_t *pieces, size_t count, size_t total)
+static bool write_now(struct upstream *upstream, const uv_buf_t *pieces, size_t count, size_t total)
 {
     int taken = uv_try_write(&upstream->socket->stream, pieces, (unsigned)count);
 
@@ -161,6 +165,16 @@ static bool send_now(struct upstream *upstream, const uv_buf_t *pieces, size_t c
         return false;
     upstream->has_sent |= taken > 0;
     return (size_t)taken == total || queue(upstream, pieces, count, (size_t)taken, total);
+}
+
+static bool flush_tls(struct upstream *upstream)
+{
+    struct slice pending = tls_pending(upstream->tls);
+    uv_buf_t buffer = uv_buf_init((char *)(uintptr_t)pending.data, (unsigned)pending.size);
+    bool is_sent = pending.size == 0 || write_now(upstream, &buffer, 1, pending.size);
+
+    tls_sent(upstream->tls);
+    return is_sent;
 }
 
 bool upstream_send(struct upstream *upstream, const struct slice *pieces, size_t count)
@@ -177,8 +191,10 @@ bool upstream_send(struct upstream *upstream, const struct slice *pieces, size_t
     }
     if (total == 0)
         return true;
+    if (upstream->state == OPEN && upstream->tls)
+        return tls_write(upstream->tls, pieces, count) && flush_tls(upstream);
     if (upstream->state == OPEN)
-        return send_now(upstream, buffers, used, total);
+        return write_now(upstream, buffers, used, total);
     for (size_t i = 0; i < used; i++)
         outbox_add(&upstream->early, (struct slice){buffers[i].base, buffers[i].len});
     return !upstream->early.is_short;
@@ -209,23 +225,81 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
     *buffer = uv_buf_init(socket->upstream->worker->read_buffer, WORKER_UPSTREAM_READ_SIZE);
 }
 
+static void give_bytes(struct upstream *upstream, char *data, size_t size)
+{
+    if (upstream->state == IDLE)
+        upstream_close(upstream); /* nobody asked */
+    else
+        upstream->user->on_bytes(upstream->context, data, size);
+}
+
+/* A line a second at most: a wrong certificate meets every request. */
+static void log_tls(const struct upstream *upstream)
+{
+    struct worker *worker = upstream->worker;
+    uint64_t now = uv_now(&worker->loop);
+
+    if (worker->tls_log_ms != 0 && now - worker->tls_log_ms < TLS_LOG_MS)
+        return;
+    worker->tls_log_ms = now;
+    log_line(LOG_LEVEL_ERROR, "no secure connection to the upstream %s: %s", worker->upstreams.backend.host,
+             tls_cause(upstream->tls));
+}
+
+static void open_now(struct upstream *upstream);
+
+/* DATA is the buffer that the bytes lay in, and has room again once they are fed. The user may close UPSTREAM meanwhile,
+ * which SOCKET knows. */
+static void read_tls(struct upstream_socket *socket, char *data, size_t fed)
+{
+    struct upstream *upstream = socket->upstream;
+    enum tls_result result = tls_feed(upstream->tls, data, fed);
+    size_t size;
+
+    if (!flush_tls(upstream))
+        result = TLS_BROKEN;
+    if (result == TLS_BROKEN && upstream->state == GREETING)
+        log_tls(upstream);
+    if (upstream->state == GREETING && result == TLS_GOOD && tls_is_open(upstream->tls))
+        open_now(upstream);
+    while (result == TLS_GOOD && socket->upstream && upstream->state >= OPEN) {
+        result = tls_read(upstream->tls, data, WORKER_UPSTREAM_READ_SIZE, &size);
+        if (result == TLS_GOOD && size == 0)
+            return;
+        if (result == TLS_GOOD)
+            give_bytes(upstream, data, size);
+    }
+    if (socket->upstream && result != TLS_GOOD)
+        end(upstream, result == TLS_ENDED ? UPSTREAM_END_closed
+                                          : (upstream->state == GREETING ? UPSTREAM_END_tls : UPSTREAM_END_reset));
+}
+
+/* The end of a socket that TLS has not announced might be anybody's doing: it completes nothing. */
+static enum upstream_end end_of(const struct upstream *upstream, ssize_t error)
+{
+    if (upstream->state == GREETING)
+        return UPSTREAM_END_tls;
+    return error == UV_EOF && !upstream->tls ? UPSTREAM_END_closed : UPSTREAM_END_reset;
+}
+
 static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 {
-    struct upstream *upstream = ((struct upstream_socket *)stream->data)->upstream;
+    struct upstream_socket *socket = stream->data;
+    struct upstream *upstream = socket->upstream;
 
     if (count == 0)
         return;
     if (count < 0)
-        end(upstream, count == UV_EOF ? UPSTREAM_END_closed : UPSTREAM_END_reset);
-    else if (upstream->state == IDLE)
-        upstream_close(upstream); /* nobody asked */
+        end(upstream, end_of(upstream, count));
+    else if (upstream->tls)
+        read_tls(socket, buffer->base, (size_t)count);
     else
-        upstream->user->on_bytes(upstream->context, buffer->base, (size_t)count);
+        give_bytes(upstream, buffer->base, (size_t)count);
 }
 
 void upstream_set_reading(struct upstream *upstream, bool is_wanted)
 {
-    if (upstream->state < OPEN || upstream->is_reading == is_wanted)
+    if (upstream->state < GREETING || upstream->is_reading == is_wanted)
         return;
     upstream->is_reading = is_wanted;
     if (is_wanted)
@@ -242,7 +316,6 @@ static void open_now(struct upstream *upstream)
     bool is_sent;
 
     upstream->state = OPEN;
-    uv_tcp_nodelay(&upstream->socket->tcp, 1);
     upstream_set_reading(upstream, true);
     upstream_set_waiting(upstream, true);
     is_sent = upstream_send(upstream, &early, 1);
@@ -251,6 +324,21 @@ static void open_now(struct upstream *upstream)
         end(upstream, UPSTREAM_END_reset);
     else if (upstream->queued == 0)
         upstream->user->on_drained(upstream->context);
+}
+
+static void greet(struct upstream *upstream)
+{
+    struct worker *worker = upstream->worker;
+
+    upstream->tls = tls_new(worker->upstream_tls, worker->upstreams.backend.host);
+    upstream->state = GREETING;
+    if (!upstream->tls) {
+        end(upstream, UPSTREAM_END_memory);
+        return;
+    }
+    upstream_set_reading(upstream, true);
+    if (tls_feed(upstream->tls, NULL, 0) == TLS_BROKEN || !flush_tls(upstream))
+        end(upstream, UPSTREAM_END_tls);
 }
 
 static bool try_next(struct upstream *upstream, enum upstream_end *why);
@@ -263,7 +351,11 @@ static void on_connected(uv_connect_t *connect, int status)
     if (!upstream)
         return;
     if (status == 0) {
-        open_now(upstream);
+        uv_tcp_nodelay(&upstream->socket->tcp, 1);
+        if (upstream->worker->upstream_tls)
+            greet(upstream);
+        else
+            open_now(upstream);
         return;
     }
     drop_socket(upstream);

@@ -57,6 +57,11 @@ static bool map(struct worker *worker, struct failure *failure)
     return true;
 }
 
+static int reference(const struct worker *worker, enum settings_reference which)
+{
+    return (worker->handoff.references >> which & 1) != 0 ? HANDOFF_FD_REFERENCES + (int)which : -1;
+}
+
 /* Of what the master has vetted. */
 static bool open_references(struct worker *worker, struct failure *failure)
 {
@@ -65,8 +70,25 @@ static bool open_references(struct worker *worker, struct failure *failure)
 
     settings_reference_names(&worker->handoff.settings, names);
     for (int i = 0; i < SETTINGS_REFERENCES; i++)
-        fds[i] = (worker->handoff.references >> i & 1) != 0 ? HANDOFF_FD_REFERENCES + i : -1;
+        fds[i] = reference(worker, (enum settings_reference)i);
     return references_open(fds, names, &worker->references, failure);
+}
+
+static bool open_tls(struct worker *worker, struct failure *failure)
+{
+    int certificate = reference(worker, SETTINGS_REFERENCE_TLS_CERT);
+    int key = reference(worker, SETTINGS_REFERENCE_TLS_KEY);
+
+    if (certificate >= 0 && key >= 0) {
+        worker->client_tls = tls_make_server(certificate, key, failure);
+        close(key);
+        if (!worker->client_tls)
+            return false;
+    }
+    if (!worker->upstreams.backend.is_tls)
+        return true;
+    worker->upstream_tls = tls_make_client(reference(worker, SETTINGS_REFERENCE_BACKEND_CA), failure);
+    return worker->upstream_tls != NULL;
 }
 
 static bool open_tokens(struct worker *worker)
@@ -124,7 +146,8 @@ bool worker_init(struct worker *worker, struct failure *failure)
     http_set_limit(worker->handoff.settings.max_header_bytes);
     reply_init(worker);
     return map(worker, failure) && load(worker, failure) && open_references(worker, failure) &&
-           allocate(worker, failure) && upstream_init(worker, failure);
+           allocate(worker, failure) && upstream_init(worker, failure) &&
+           open_tls(worker, failure);
 }
 
 /* ---- the coarse timer ------------------------------------------------------------------------------------------- */
@@ -325,6 +348,8 @@ void worker_fini(struct worker *worker)
     outbox_fini(&worker->body);
     bundle_free(worker->bundle);
     references_close(&worker->references);
+    SSL_CTX_free(worker->client_tls);
+    SSL_CTX_free(worker->upstream_tls);
     free(worker->response_room);
     free(worker->fields);
     free(worker->read_buffer);

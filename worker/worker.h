@@ -21,6 +21,7 @@
 #include "worker/headers.h"
 #include "worker/outbox.h"
 #include "worker/timeouts.h"
+#include "worker/tls.h"
 #include "worker/tokens.h"
 #include "worker/upstream.h"
 
@@ -65,6 +66,9 @@ struct worker {
     /* proxying */
     struct upstreams upstreams;
     struct response_room *response_room; /* NULL in decision service mode */
+    SSL_CTX *client_tls;                 /* for connections of clients; NULL: plain */
+    SSL_CTX *upstream_tls;               /* NULL: plain */
+    uint64_t tls_log_ms;                 /* uv_now() of the last line about TLS with the upstream */
 
     /* metrics */
     struct arena_usage usage; /* as measured at usage_at_ns (boot time) */

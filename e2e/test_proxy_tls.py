@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: MPL-2.0
+"""TLS on both sides of the reverse proxy: what clients are shown, and what of an upstream is believed."""
+
+import os
+import socket
+import ssl
+import subprocess
+
+import harness
+import test_proxy
+import upstream
+
+OK = upstream.counted()
+
+
+def make_certificate(folder, name, names="DNS:localhost, IP:127.0.0.1", signer=None, days="2"):
+    """A key and a certificate in FOLDER: NAME.key, NAME.pem; its own authority, or signed by SIGNER."""
+    key, pem = (os.path.join(folder, f"{name}.{kind}") for kind in ("key", "pem"))
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+               key, "-out", pem, "-days", days, "-subj", f"/CN={name}", "-addext", f"subjectAltName={names}"]
+    if signer:
+        command += ["-CA", os.path.join(folder, f"{signer}.pem"), "-CAkey", os.path.join(folder, f"{signer}.key")]
+    subprocess.run(command, check=True, capture_output=True)
+    return key, pem
+
+
+class SecureScripted(upstream.Scripted):
+    """A scripted upstream that speaks TLS with CONTEXT."""
+
+    def __init__(self, serve, context):
+        self.context, self.names = context, []
+        context.sni_callback = lambda _, name, __: self.names.append(name)
+        super().__init__(serve)
+        self.url = f"https://localhost:{self.port}"
+
+    def one(self, accepted):
+        try:
+            super().one(self.context.wrap_socket(accepted, server_side=True))
+        except OSError:
+            accepted.close()  # the proxy did not like the certificate
+
+
+class SecureConnection(harness.Connection):
+    def __init__(self, address, context, name="localhost"):  # pylint: disable=super-init-not-called
+        self.socket = context.wrap_socket(socket.create_connection(address, 20), server_hostname=name)
+        self.buffer = b""
+
+
+class TestUpstream(test_proxy.ProxyCase):
+    def secure(self, serve, name="server", names="DNS:localhost", trusted="ca", **settings):
+        folder = self.temporary_folder()
+        make_certificate(folder, "ca")
+        make_certificate(folder, "other")
+        key, pem = make_certificate(folder, name, names, "ca")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pem, key)
+        server = self.own(SecureScripted(serve, context))
+        settings = {"backend_ca_file": os.path.join(folder, trusted + ".pem"), **settings}
+        return server, self.proxy(settings.pop("backend_url", server.url).replace("PORT", str(server.port)), **settings)
+
+    def test_a_verified_upstream(self):
+        body = os.urandom(300_000)
+        server, edge = self.secure(upstream.answering(lambda request: upstream.counted(request.body)))
+        for _ in range(3):
+            self.assertEqual(harness.request(edge.address, "POST", body=body).body, body)
+        self.assertEqual(set(server.names), {"localhost"})
+        self.assertEqual(edge.metric("fairvisor_upstream_connections_opened_total"), 1)
+
+    def test_an_address_in_the_url(self):
+        _, edge = self.secure(upstream.answering(OK), names="IP:127.0.0.1", backend_url="https://127.0.0.1:PORT")
+        self.assertEqual(edge.get("/").status, 200)
+
+    def refused(self, cause, **more):
+        server, edge = self.secure(upstream.answering(OK), **more)
+        answer = edge.get("/")
+        self.assertEqual((answer.status, answer.json()["error"]["code"]), (502, "tls"))
+        self.assertEqual(server.requests, [])
+        edge.wait_log(f"no secure connection to the upstream .*: .*{cause}")
+        self.assertEqual(self.failures(edge), {"tls": 1})
+
+    def test_an_unknown_authority(self):
+        self.refused("unable to get local issuer", trusted="other")
+
+    def test_another_name(self):
+        self.refused("[Hh]ostname mismatch", names="DNS:elsewhere.example")
+
+    def test_another_address(self):
+        self.refused("IP address mismatch", names="DNS:localhost", backend_url="https://127.0.0.1:PORT")
+
+    def test_no_tls_there(self):
+        server = self.own(upstream.Scripted(lambda peer: (peer.more(), peer.send(OK), peer.rest())))
+        edge = self.proxy(server.url.replace("http:", "https:"))
+        self.assertEqual((edge.get("/").status, self.failures(edge)), (502, {"tls": 1}))
+
+    def test_an_end_that_nobody_announced(self):
+        """A body that ends with the connection: complete only when TLS says so."""
+        def serve(peer):
+            if peer.request().target == "/whole":
+                peer.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nabc")
+                peer.socket.unwrap()
+            else:
+                peer.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nabc")
+                peer.socket.shutdown(socket.SHUT_RDWR)
+        _, edge = self.secure(serve)
+        self.assertEqual(edge.get("/whole").body, b"abc")
+        with self.assertRaises(harness.Incomplete):
+            edge.get("/cut")
+
+
+class TestClients(test_proxy.ProxyCase):
+    def start(self, folder, key, pem, **settings):
+        self.port = harness.free_port()
+        edge = self.new_edge(harness.one_rule(1000000, 1000000, []), workers=1, settings={
+            "tls_cert": pem, "tls_key": key, "ops_listen": "PLACE", "listen": f"127.0.0.1:{self.port}", **settings})
+        edge.write_settings(ops_listen=f"127.0.0.1:{edge.port}")  # where the harness asks
+        return edge.start()
+
+    def context(self, pem):
+        return ssl.create_default_context(cafile=pem)
+
+    def test_clients_of_both_modes(self):
+        folder = self.temporary_folder()
+        key, pem = make_certificate(folder, "server")
+        os.chmod(key, 0o600)
+        body = os.urandom(500_000)
+        server = self.own(upstream.Scripted(upstream.answering(lambda request: upstream.counted(request.body))))
+        for settings in ({"mode": "reverse_proxy", "backend_url": server.url}, {}):
+            edge = self.start(folder, key, pem, **settings)
+            with SecureConnection(("127.0.0.1", self.port), self.context(pem)) as client:
+                if settings:
+                    for _ in range(3):
+                        client.send(harness.format_request("POST", body=body))
+                        self.assertEqual(client.answer().body, body)
+                    self.assertEqual(server.requests[-1].header("x-forwarded-proto"), "https")
+                else:
+                    client.send(harness.format_request(target="/v1/decision/x") * 3)
+                    self.assertEqual([client.answer().status for _ in range(3)], [200] * 3)
+            self.assertEqual(edge.metric("fairvisor_tls_failures_total"), 0)
+
+    def test_what_is_not_tls(self):
+        folder = self.temporary_folder()
+        key, pem = make_certificate(folder, "server")
+        edge = self.start(folder, key, pem)
+        with harness.Connection(("127.0.0.1", self.port)) as client:
+            client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            self.assertNotIn(b"HTTP/", client.rest())
+        old = self.context(pem)
+        old.maximum_version = ssl.TLSVersion.TLSv1_1
+        old.minimum_version = ssl.TLSVersion.TLSv1_1
+        with self.assertRaises(ssl.SSLError):
+            SecureConnection(("127.0.0.1", self.port), old)
+        h2 = self.context(pem)
+        h2.set_alpn_protocols(["h2"])
+        with self.assertRaises(ssl.SSLError):
+            SecureConnection(("127.0.0.1", self.port), h2)
+        self.assertGreaterEqual(edge.metric("fairvisor_tls_failures_total"), 2)
+
+    def test_a_new_certificate_on_reload(self):
+        folder = self.temporary_folder()
+        key, pem = make_certificate(folder, "first")
+        edge = self.start(folder, key, pem)
+        old = self.context(pem)
+        SecureConnection(("127.0.0.1", self.port), old).close()
+        new_key, new_pem = make_certificate(folder, "second")
+        os.replace(new_key, key)
+        self.assertIn("is not that of the certificate", edge.reload_refused())
+        os.replace(new_pem, pem)
+        edge.reload()
+        SecureConnection(("127.0.0.1", self.port), self.context(pem)).close()
+        with self.assertRaises(ssl.SSLCertVerificationError):
+            SecureConnection(("127.0.0.1", self.port), old)
+        self.assertNotIn("PRIVATE KEY", edge.log())
+
+    def test_settings(self):
+        folder = self.temporary_folder()
+        key, pem = make_certificate(folder, "server")
+        edge = self.new_edge(harness.one_rule(), settings={"tls_cert": pem})
+        self.assertIn("tls_cert is set and tls_key is not", edge.run("-t").stderr)
+        edge.write_settings(tls_key=pem)
+        self.assertIn("holds no private key", edge.run("-t").stderr)
+        edge.write_settings(tls_cert=key, tls_key=key)
+        self.assertIn("holds no certificate", edge.run("-t").stderr)
+        edge.write_settings(tls_cert=pem)
+        self.assertEqual(edge.run("-t").returncode, 0)
+        edge.write_settings(backend_ca_file=pem)
+        self.assertIn("backend_ca_file has no effect", edge.run("-t").stderr)
+        edge.write_settings(mode="reverse_proxy", backend_url="https://localhost", backend_ca_file=key)
+        self.assertIn("holds no certificate", edge.run("-t").stderr)

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * TLS between a socket's bytes and ours: bytes in, bytes out, no socket. For clients (tls_cert, tls_key) and for an
+ * https:// upstream, whose certificate and host name are always verified.
+ */
+#ifndef FAIRVISOR_WORKER_TLS_H
+#define FAIRVISOR_WORKER_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <openssl/ssl.h>
+
+#include "shm/failure.h"
+#include "shm/slice.h"
+
+struct tls;
+
+/* Of descriptors that hold PEM files. NULL with FAILURE filled. */
+SSL_CTX *tls_make_server(int certificate_fd, int key_fd, struct failure *failure);
+
+/* AUTHORITIES_FD -1: those of the system. */
+SSL_CTX *tls_make_client(int authorities_fd, struct failure *failure);
+
+/* HOST: the upstream's name or address, or NULL for a connection of a client. NULL when memory is out. */
+struct tls *tls_new(SSL_CTX *context, const char *host);
+void tls_free(struct tls *tls);
+
+enum tls_result {
+    TLS_GOOD,
+    TLS_ENDED,  /* the peer said, in order, that nothing more comes */
+    TLS_BROKEN, /* what came is not what it should be; what tls_pending has is still to be sent */
+};
+
+/* Takes bytes of the socket (or none, to begin), and shakes hands as far as that goes. */
+enum tls_result tls_feed(struct tls *tls, const char *data, size_t size);
+
+/* Whether the handshake is done. */
+bool tls_is_open(const struct tls *tls);
+
+/* Reads what the peer said into DATA; *SIZE 0: nothing more for now. */
+enum tls_result tls_read(struct tls *tls, char *data, size_t room, size_t *size);
+
+/* Puts the pieces into what is pending. Only when it is open. */
+bool tls_write(struct tls *tls, const struct slice *pieces, size_t count);
+
+/* Says that nothing more comes from us. */
+void tls_end(struct tls *tls);
+
+/* Bytes for the socket, until the next call of anything else; tls_sent empties them. */
+struct slice tls_pending(struct tls *tls);
+void tls_sent(struct tls *tls);
+
+/* What is wrong, a clause for the log. */
+const char *tls_cause(const struct tls *tls);
+
+#endif
