@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * The exchange that only keeps what its request reserved, passes everything as it is and releases at the end.
+ * Exchanges of the reverse proxy between its messages and the policy engine: meter.c finds out what was used, here it is
+ * settled.
  */
 #include "worker/exchange.h"
 
@@ -8,12 +9,69 @@
 #include <string.h>
 
 #include "worker/judge.h"
+#include "worker/meter.h"
+#include "worker/provider.h"
 
 struct exchange {
     struct worker *worker;
+    struct provider_limit limit; /* of ours, told in a provider's fields */
+    struct meter meter;
+    bool has_meter;
     size_t reservation_size;
     char reservation[];
 };
+
+static struct slice reservation_of(const struct exchange *exchange)
+{
+    return (struct slice){exchange->reservation, exchange->reservation_size};
+}
+
+/* Whether what was reserved may grow to USAGE. */
+static bool fits(void *context, const struct usage *usage, struct slice model)
+{
+    const struct exchange *exchange = context;
+
+    return judge_fits(exchange->worker, reservation_of(exchange), usage, model);
+}
+
+/* ---- begin ------------------------------------------------------------------------------------------------------ */
+
+static struct exchange *make(struct worker *worker, const struct verdict *verdict)
+{
+    struct exchange *exchange = malloc(sizeof(*exchange) + verdict->reservation_size);
+
+    if (!exchange)
+        return NULL;
+    *exchange = (struct exchange){.worker = worker, .reservation_size = verdict->reservation_size};
+    memcpy(exchange->reservation, verdict->reservation, verdict->reservation_size);
+    return exchange;
+}
+
+static void settle_nothing(struct worker *worker, struct slice reservation)
+{
+    const struct usage nothing = {.in_total = 0};
+
+    if (reservation.size > 0)
+        judge_settlement(worker, reservation, &nothing, (struct slice){NULL, 0});
+}
+
+static bool begin_meter(struct exchange *exchange, const struct exchange_request *request, struct outbox *body,
+                        struct exchange_wishes *wishes)
+{
+    const struct verdict_metering *metering = &request->verdict->metering;
+    bool is_clamped = true;
+
+    meter_init(&exchange->meter, metering, fits, exchange);
+    exchange->has_meter = true;
+    wishes->wants_identity = true;
+    wishes->reads_on_ms = metering->drains ? (uint64_t)metering->drain_ms : 0;
+    if (request->has_body)
+        wishes->replaces_body =
+            meter_request(&exchange->meter, request->facts->path, request->facts->body, body, &is_clamped);
+    if (metering->clamp > 0 && is_clamped)
+        counters_add(exchange->worker->slot, COUNTER_completions_clamped, 1);
+    return is_clamped;
+}
 
 bool exchange_begin(struct worker *worker, const struct exchange_request *request, struct outbox *body,
                     struct exchange_wishes *wishes, struct exchange **exchange)
@@ -21,55 +79,125 @@ bool exchange_begin(struct worker *worker, const struct exchange_request *reques
     const struct verdict *verdict = request->verdict;
     struct exchange *made;
 
-    (void)body;
     *wishes = (struct exchange_wishes){.replaces_body = false};
     *exchange = NULL;
-    if (verdict->reservation_size == 0)
+    if (verdict->reservation_size == 0 && !verdict->metering.has_provider_headers)
         return true;
-    made = malloc(sizeof(*made) + verdict->reservation_size);
+    made = make(worker, verdict);
     if (!made) {
-        judge_release(worker, (struct slice){verdict->reservation, verdict->reservation_size});
+        settle_nothing(worker, (struct slice){verdict->reservation, verdict->reservation_size});
         return false;
     }
-    *made = (struct exchange){.worker = worker, .reservation_size = verdict->reservation_size};
-    memcpy(made->reservation, verdict->reservation, verdict->reservation_size);
+    if (verdict->metering.has_provider_headers)
+        made->limit = provider_limit_of(verdict, request->facts->path);
+    if (verdict->metering.is_metered && verdict->reservation_size > 0 && !begin_meter(made, request, body, wishes)) {
+        exchange_end(made, EXCHANGE_UNSENT);
+        return false;
+    }
     *exchange = made;
     return true;
+}
+
+/* ---- the response ----------------------------------------------------------------------------------------------- */
+
+/* A body that was compressed all the same cannot be read. */
+static struct slice type_of(const struct response *response)
+{
+    struct slice type = {NULL, 0};
+
+    for (size_t i = 0; i < response->field_count; i++) {
+        const struct fact_field *field = &response->fields[i];
+
+        if (slice_equal_nocase(field->name, SLICE("content-encoding")) &&
+            !slice_equal_nocase(field->value, SLICE("identity")))
+            return (struct slice){NULL, 0};
+        if (slice_equal_nocase(field->name, SLICE("content-type")))
+            type = field->value;
+    }
+    return type;
 }
 
 void exchange_head(struct exchange *exchange, const struct response *response, struct outbox *fields,
                    struct exchange_wishes *wishes)
 {
-    (void)exchange;
-    (void)response;
-    (void)fields;
     *wishes = (struct exchange_wishes){.changes_body = false};
+    if (exchange->has_meter)
+        wishes->changes_body = meter_head(&exchange->meter, response->status, type_of(response),
+                                          response->framing == RESPONSE_BODYLESS && response->status != 101);
+    provider_write(&exchange->limit, fields);
 }
 
 bool exchange_hides(const struct exchange *exchange, struct slice name)
 {
-    (void)exchange;
-    (void)name;
-    return false;
+    return provider_hides(&exchange->limit, name);
 }
 
 enum exchange_pass exchange_body(struct exchange *exchange, struct slice piece, struct outbox *out)
 {
-    (void)exchange;
-    (void)piece;
-    (void)out;
-    return EXCHANGE_SAME;
+    static const enum exchange_pass passes[] = {
+        [METER_SAME] = EXCHANGE_SAME, [METER_CHANGED] = EXCHANGE_CHANGED, [METER_CUT] = EXCHANGE_CUT};
+
+    return exchange->has_meter ? passes[meter_take(&exchange->meter, piece, out)] : EXCHANGE_SAME;
 }
 
 void exchange_finish(struct exchange *exchange, struct outbox *out)
 {
-    (void)exchange;
-    (void)out;
+    if (exchange->has_meter)
+        meter_finish(&exchange->meter, out);
+}
+
+/* ---- the end ---------------------------------------------------------------------------------------------------- */
+
+static void count(const struct exchange *exchange, bool is_told, bool clamped)
+{
+    const struct meter *meter = &exchange->meter;
+    struct counter_slot *slot = exchange->worker->slot;
+
+    counters_add(slot, is_told ? COUNTER_usage_told : COUNTER_usage_counted, 1);
+    if (clamped || meter->reader.has_bad_figure)
+        counters_add(slot, COUNTER_usage_inconsistent, 1);
+    if (meter->is_cut)
+        counters_add(slot, COUNTER_streams_cut, 1);
+}
+
+/* What came of a request that was sent. false: that cannot be known. */
+static bool find_usage(const struct exchange *exchange, enum exchange_end how, struct usage *usage)
+{
+    const struct meter *meter = &exchange->meter;
+    bool is_told = false, clamped = false;
+
+    /* The upstream works on it, and nobody waits to see how much. */
+    if (!meter->has_head && (how == EXCHANGE_CLIENT_LEFT || how == EXCHANGE_DRAINED))
+        return false;
+    if (!meter->has_head)
+        *usage = (struct usage){.in_total = meter->wants.prompt};
+    else if (!meter_usage(meter, usage, &is_told, &clamped))
+        return false;
+    count(exchange, is_told, clamped);
+    return true;
+}
+
+static void settle(struct exchange *exchange, enum exchange_end how)
+{
+    const struct usage_text *model = &exchange->meter.reader.model;
+    struct usage usage;
+
+    if (how == EXCHANGE_UNSENT) {
+        settle_nothing(exchange->worker, reservation_of(exchange));
+    } else if (exchange->has_meter && find_usage(exchange, how, &usage)) {
+        judge_settlement(exchange->worker, reservation_of(exchange), &usage, (struct slice){model->data, model->size});
+    } else {
+        if (exchange->has_meter)
+            counters_add(exchange->worker->slot, COUNTER_usage_reserved, 1);
+        judge_release(exchange->worker, reservation_of(exchange));
+    }
 }
 
 void exchange_end(struct exchange *exchange, enum exchange_end how)
 {
-    (void)how;
-    judge_release(exchange->worker, (struct slice){exchange->reservation, exchange->reservation_size});
+    if (exchange->reservation_size > 0)
+        settle(exchange, how);
+    if (exchange->has_meter)
+        meter_fini(&exchange->meter);
     free(exchange);
 }

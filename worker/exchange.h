@@ -9,7 +9,9 @@
  *   exchange_finish   the body is complete by its framing: what was kept back can still be sent
  *   exchange_end      exactly once for each exchange that exchange_begin made, whatever happened; frees it
  *
- * An exchange that knows nothing of usage ends as it was reserved; what it held in flight lands.
+ * How it is settled, once (exchange_end): an answer that tells its usage by that. One that does not, or does not come to its end, by what
+ * was counted of it. A refusal of the upstream's and a request that was not sent cost nothing. An answer that cannot be read costs
+ * what was reserved, and so does one of which nothing came before the client left. What is held in flight lands.
  */
 #ifndef FAIRVISOR_WORKER_EXCHANGE_H
 #define FAIRVISOR_WORKER_EXCHANGE_H
@@ -36,7 +38,7 @@ struct exchange_request {
 struct exchange_wishes {
     bool replaces_body;  /* begin: send what was put into BODY instead of the client's body */
     bool wants_identity; /* begin: ask the upstream not to compress (Accept-Encoding: identity) */
-    bool reads_on;       /* begin: when the client leaves, read the response to its end, within bounds */
+    uint64_t reads_on_ms; /* begin: when the client leaves, read the response on for so long; 0 = not at all */
     bool changes_body;   /* head: pieces may be changed, so that the upstream's Content-Length means nothing */
 };
 
@@ -71,6 +73,7 @@ enum exchange_end {
     EXCHANGE_UPSTREAM_BROKE, /* connecting failed, it closed too early, or sent what is not HTTP */
     EXCHANGE_TIMED_OUT,      /* the upstream was silent for too long, or the client took nothing for too long */
     EXCHANGE_DRAINED,        /* this worker leaves and waited as long as it may */
+    EXCHANGE_UNSENT,         /* whatever happened, the upstream has not seen a byte of the request */
 };
 
 /* Settles and frees. */

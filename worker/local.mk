@@ -16,6 +16,7 @@ libworker_a_SOURCES = \
 	worker/request.c worker/request.h \
 	worker/response.c worker/response.h worker/response_fields.def \
 	worker/exchange.c worker/exchange.h \
+	worker/provider.c worker/provider.h \
 	worker/meter.c worker/meter.h worker/meter_close.c \
 	worker/sse.c worker/sse.h \
 	worker/forward.c worker/forward.h \

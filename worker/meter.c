@@ -77,11 +77,11 @@ static bool changes_events(const struct meter *meter)
     return meter->hides_usage || meter->wants.cuts_streams;
 }
 
-bool meter_head(struct meter *meter, unsigned status, struct slice content_type)
+bool meter_head(struct meter *meter, unsigned status, struct slice content_type, bool is_bodyless)
 {
     meter->has_head = true;
     meter->status = status;
-    meter->body = body_of(content_type);
+    meter->body = is_bodyless ? METER_NOTHING : body_of(content_type);
     return meter->body == METER_EVENTS && status < FIRST_REFUSAL && changes_events(meter);
 }
 
@@ -232,6 +232,15 @@ bool meter_usage(const struct meter *meter, struct usage *usage, bool *is_told, 
         *usage = (struct usage){.in_total = 0};
         return true;
     }
-    return (meter->body == METER_JSON || meter->body == METER_EVENTS) &&
-           (meter->body == METER_JSON || meter->wants.counts_streams);
+    switch (meter->body) {
+    case METER_NOTHING:
+        return true;
+    case METER_JSON:
+        return !meter->reader.flow.is_broken;
+    case METER_EVENTS:
+        return meter->wants.counts_streams;
+    case METER_OPAQUE:
+        break;
+    }
+    return false;
 }

@@ -56,7 +56,7 @@ void meter_fini(struct meter *meter);
 bool meter_request(struct meter *meter, struct slice path, struct slice body, struct outbox *out, bool *is_clamped);
 
 /* The response's head. Returns whether its body may be changed. */
-bool meter_head(struct meter *meter, unsigned status, struct slice content_type);
+bool meter_head(struct meter *meter, unsigned status, struct slice content_type, bool is_bodyless);
 
 /* A piece of the response's body; OUT gets what goes in its place unless it stays the same. */
 enum meter_pass meter_take(struct meter *meter, struct slice piece, struct outbox *out);

@@ -174,7 +174,7 @@ static void play(const struct script *script, size_t first, size_t step)
     else
         ck_assert_msg(slice_equal(script->request, script->sent), "%s: sent unchanged", script->name);
     out.used = 0;
-    changes = meter_head(&meter, script->status, slice_of(script->type));
+    changes = meter_head(&meter, script->status, slice_of(script->type), false);
     take(script, &meter, changes, first, step, &out);
     ck_assert_msg(slice_equal((struct slice){out.data, out.used}, script->client),
                   "%s in pieces of %zu and %zu: the client gets\n%.*s---\ninstead of\n%.*s---", script->name, first, step,
@@ -226,7 +226,7 @@ START_TEST(an_event_too_large_to_be_held_passes)
     size = snprintf(event, sizeof(event), "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"%*s\"}}]}\n\n",
                     METER_EVENT_MAX, "x");
     meter_init(&meter, &wants, has_room, &room);
-    ck_assert(meter_head(&meter, 200, SLICE("text/event-stream")));
+    ck_assert(meter_head(&meter, 200, SLICE("text/event-stream"), false));
     for (int at = 0; at < size; at += 1000)
         meter_take(&meter, (struct slice){event + at, (size_t)(size - at < 1000 ? size - at : 1000)}, &out);
     meter_finish(&meter, &out);
