@@ -69,7 +69,7 @@ void exchange_finish(struct exchange *exchange, struct outbox *out);
 
 enum exchange_end {
     EXCHANGE_COMPLETE,       /* the response was complete, or EXCHANGE_CUT ended it */
-    EXCHANGE_CLIENT_LEFT,    /* before that; with reads_on only if the rest could not be read either */
+    EXCHANGE_CLIENT_LEFT,    /* before that; with reads_on_ms only if the rest could not be read either */
     EXCHANGE_UPSTREAM_BROKE, /* connecting failed, it closed too early, or sent what is not HTTP */
     EXCHANGE_TIMED_OUT,      /* the upstream was silent for too long, or the client took nothing for too long */
     EXCHANGE_DRAINED,        /* this worker leaves and waited as long as it may */

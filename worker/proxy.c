@@ -25,8 +25,7 @@
 #include "worker/worker.h"
 
 #define CHUNK_PREFIX_SIZE 20
-#define READ_ON_MAX_MS    60000                  /* after the client has left */
-#define READ_ON_MAX_BYTES (UINT64_C(64) << 20)
+#define READ_ON_MAX_BYTES (UINT64_C(64) << 20) /* after the client has left */
 #define KEPT_STEP         1024
 
 enum proxy_state { WAITING, ASKING, ANSWERING, TUNNEL };
@@ -42,13 +41,14 @@ struct proxy {
     struct http http; /* of the response's body */
     char *kept;       /* of an incomplete response head */
     size_t kept_size;
-    uint64_t left_ms, left_bytes; /* since the client left */
+    uint64_t reads_on_ms;         /* when the client leaves */
+    uint64_t left_ms, left_bytes; /* since it left */
     enum forward_framing to_upstream, to_client;
     uint32_t verdict_size, head_size;
     uint8_t state; /* enum proxy_state */
     uint8_t minor; /* of the client's HTTP */
     bool is_head_request, is_upgrade, keeps_alive;
-    bool reads_on, changes_body;
+    bool changes_body;
     bool has_sent_head, has_sent_all; /* to the upstream */
     bool has_answered;                /* to the client */
     bool reuses;                      /* the upstream's connection, when all is well */
@@ -83,6 +83,12 @@ static void finish(struct proxy *proxy, enum exchange_end how)
     body_end(&proxy->body);
     free(proxy->kept);
     free(proxy);
+}
+
+/* How the exchange ended, when HOW is right for a request that was sent. */
+static enum exchange_end end_of(const struct proxy *proxy, enum exchange_end how)
+{
+    return proxy->upstream && upstream_has_sent(proxy->upstream) ? how : EXCHANGE_UNSENT;
 }
 
 static void drop_upstream(struct proxy *proxy)
@@ -129,6 +135,7 @@ static void fail(struct proxy *proxy, enum upstream_end why)
 {
     struct conn *conn = proxy->conn;
     bool was_answered = proxy->has_answered, is_closed = proxy->to_client == FORWARD_CLOSED;
+    enum exchange_end how = end_of(proxy, ends[why].how);
     bool keeps_alive = false;
 
     counters_add(proxy->worker->slot, ends[why].counter, 1);
@@ -136,7 +143,7 @@ static void fail(struct proxy *proxy, enum upstream_end why)
     outbox_clear(&proxy->worker->out);
     if (conn && !was_answered)
         keeps_alive = answer_error(proxy, why);
-    finish(proxy, ends[why].how);
+    finish(proxy, how);
     if (conn && was_answered)
         conn_proxy_cut(conn, is_closed);
     else if (conn)
@@ -148,7 +155,8 @@ void proxy_leave(struct proxy *proxy, enum proxy_leave why)
     static const enum exchange_end hows[] = {[PROXY_CLIENT_LEFT] = EXCHANGE_CLIENT_LEFT,
                                              [PROXY_CLIENT_SLOW] = EXCHANGE_TIMED_OUT,
                                              [PROXY_WORKER_LEAVES] = EXCHANGE_DRAINED};
-    bool can_read_on = proxy->reads_on && proxy->upstream && proxy->has_sent_all && proxy->state != TUNNEL;
+    enum exchange_end how;
+    bool can_read_on = proxy->reads_on_ms > 0 && proxy->upstream && proxy->has_sent_all && proxy->state != TUNNEL;
 
     proxy->conn = NULL;
     if (why == PROXY_CLIENT_LEFT && can_read_on) {
@@ -157,8 +165,9 @@ void proxy_leave(struct proxy *proxy, enum proxy_leave why)
         upstream_set_waiting(proxy->upstream, true);
         return;
     }
+    how = end_of(proxy, hows[why]);
     drop_upstream(proxy);
-    finish(proxy, hows[why]);
+    finish(proxy, how);
 }
 
 /* ---- to the client ---------------------------------------------------------------------------------------------- */
@@ -292,7 +301,7 @@ static bool is_too_much(struct proxy *proxy, size_t size)
 {
     proxy->left_bytes += size;
     return proxy->left_bytes > READ_ON_MAX_BYTES ||
-           uv_now(&proxy->worker->loop) - proxy->left_ms > READ_ON_MAX_MS;
+           uv_now(&proxy->worker->loop) - proxy->left_ms > proxy->reads_on_ms;
 }
 
 /* Takes bytes behind the response's head. */
@@ -685,7 +694,7 @@ static bool begin_exchange(struct worker *worker, const struct proxy_request *re
     if (!replacement->is_short && body_keep(body))
         return true;
     if (*exchange)
-        exchange_end(*exchange, EXCHANGE_UPSTREAM_BROKE);
+        exchange_end(*exchange, EXCHANGE_UNSENT);
     return false;
 }
 
@@ -737,7 +746,7 @@ struct proxy *proxy_new(struct worker *worker, const struct proxy_request *reque
     proxy = worker->body.is_short ? NULL : malloc(sizeof(*proxy) + worker->body.used);
     if (!proxy) {
         if (exchange)
-            exchange_end(exchange, EXCHANGE_UPSTREAM_BROKE);
+            exchange_end(exchange, EXCHANGE_UNSENT);
         outbox_clear(&worker->body);
         return NULL;
     }
@@ -751,7 +760,7 @@ struct proxy *proxy_new(struct worker *worker, const struct proxy_request *reque
                             .is_head_request = slice_equal(head->method, SLICE("HEAD")),
                             .is_upgrade = forward.is_upgrade,
                             .keeps_alive = request->keeps_alive,
-                            .reads_on = wishes.reads_on};
+                            .reads_on_ms = wishes.reads_on_ms};
     memcpy(proxy->text, worker->body.data, worker->body.used);
     outbox_clear(&worker->body);
     if (request->has_gathered) {

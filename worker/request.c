@@ -5,6 +5,7 @@
  */
 #include "worker/request.h"
 
+#include "policy/body_edit.h"
 #include "worker/debug.h"
 #include "worker/endpoints.h"
 #include "worker/extract.h"
@@ -155,6 +156,8 @@ static void decide(struct request *request)
         return;
     }
     facts.body = request->state->body.bytes;
+    facts.body_can_be_clamped =
+        worker->bundle->clamps && is_proxied(request) && body_edit_can_clamp(facts.path, facts.body);
     bearer.authorization = head_value(request->head, HEAD_FIELD_authorization);
     bearer.is_repeated = head_is_repeated(request->head, HEAD_FIELD_authorization);
     reply_set_date(worker, judge_request(worker, &facts, &bearer, &verdict).wall_ns / NANOSECONDS_PER_SECOND);
