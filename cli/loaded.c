@@ -5,7 +5,6 @@
 #include "cli/loaded.h"
 
 #include "cli/input.h"
-#include "policy/load.h"
 
 static bool check_running(const struct instance *instance, struct failure *failure)
 {
@@ -22,10 +21,8 @@ static bool check_running(const struct instance *instance, struct failure *failu
 
 struct bundle *loaded_open(struct instance *instance, const char *config, const char *name, struct failure *failure)
 {
-    static struct complaint_list complaints;
     char path[SETTINGS_PATH_SIZE];
     struct bundle *bundle = NULL;
-    struct input input = {.data = NULL};
 
     if (!instance_configure(instance, config, name, failure))
         return NULL;
@@ -34,12 +31,7 @@ struct bundle *loaded_open(struct instance *instance, const char *config, const 
         return NULL;
     if (!instance_bundle_path(instance, path))
         failure_set(failure, EXIT_CODE_BAD_CONFIG, "runtime_dir is too long for a file in it");
-    else if (input_read(path, &input, failure)) {
-        /* It may have expired since it was loaded, and is in force all the same. */
-        bundle = load_bundle(input_slice(&input), instance->status.loaded_at_ns / NANOSECONDS_PER_SECOND, &complaints);
-        if (!bundle)
-            failure_set(failure, EXIT_CODE_BAD_BUNDLE, "%s, the copy of the loaded policy, cannot be used", path);
-    }
-    input_free(&input);
+    else /* it may have expired since it was loaded, and is in force all the same */
+        input_load_at(path, instance->status.loaded_at_ns / NANOSECONDS_PER_SECOND, &bundle, failure);
     return bundle;
 }

@@ -5,6 +5,7 @@ fairvisor_SOURCES = \
 	cli/main.c \
 	cli/access_log.c cli/access_log.h \
 	cli/command.c cli/command.h \
+	cli/connect.c cli/connect.h \
 	cli/contrast.c cli/contrast.h \
 	cli/diff.c cli/diff.h \
 	cli/emit.c cli/emit.h \

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/connect.h"
 #include "cli/diff.h"
 #include "cli/explain.h"
 #include "cli/init.h"
@@ -59,6 +60,11 @@ static const struct command command_table[] = {
      "       fairvisor kill --list [-c FILE] [--instance NAME] [--json]\n"
      "       fairvisor kill --remove KEY VALUE [--route PATH] [-c FILE] [--instance NAME]",
      KILL_DETAILS, KILL_EXAMPLES},
+    {"connect", connect_run, "Have the running instance serve another policy, and go back.",
+     "connect --push FILE|- [--yes] [--reason TEXT] [-c FILE] [--instance NAME]\n"
+     "       fairvisor connect --rollback [--to NUMBER] [--yes] [--reason TEXT] [-c FILE] [--instance NAME]\n"
+     "       fairvisor connect --list [-c FILE] [--instance NAME] [--json]",
+     CONNECT_DETAILS, CONNECT_EXAMPLES},
     {"version", run_version, "Print the version.", "version", "", "  fairvisor version\n"},
     {"help", run_help, "Print this overview, or what one command does.", "help [COMMAND]", "",
      "  fairvisor help\n  fairvisor help validate\n"},

@@ -5,9 +5,11 @@
 #include "cli/order.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -78,22 +80,42 @@ static bool judge(const struct door_reply *reply, ssize_t got, struct failure *f
     return true;
 }
 
-static bool talk(int fd, struct door_request *request, struct door_reply *reply, struct failure *failure)
+/* BUNDLE_FD goes along when it is not -1. */
+static bool send_request(int fd, const struct door_request *request, int bundle_fd)
+{
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = {.room = ""};
+    struct iovec part = {.iov_base = (void *)(uintptr_t)request, .iov_len = sizeof(*request)};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+
+    if (bundle_fd >= 0) {
+        message.msg_control = control.room;
+        message.msg_controllen = sizeof(control.room);
+        *CMSG_FIRSTHDR(&message) = (struct cmsghdr){
+            .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
+        memcpy(CMSG_DATA(CMSG_FIRSTHDR(&message)), &bundle_fd, sizeof(int));
+    }
+    return sendmsg(fd, &message, MSG_NOSIGNAL) == (ssize_t)sizeof(*request);
+}
+
+static bool talk(int fd, struct door_request *request, int bundle_fd, struct door_reply *reply, struct failure *failure)
 {
     struct pollfd answer = {.fd = fd, .events = POLLIN};
 
     request->magic = DOOR_MAGIC;
     request->version = DOOR_VERSION;
     request->size = sizeof(*request);
-    if (send(fd, request, sizeof(*request), MSG_NOSIGNAL) != (ssize_t)sizeof(*request))
+    if (!send_request(fd, request, bundle_fd))
         return failure_set_errno(failure, EXIT_CODE_OS, "the order could not be sent");
     if (poll(&answer, 1, ANSWER_MS) != 1)
         return failure_set(failure, EXIT_CODE_OS, "the service does not answer: see its log");
     return judge(reply, recv(fd, reply, sizeof(*reply), 0), failure);
 }
 
-bool order_send(const struct settings *settings, struct door_request *request, struct door_reply *reply,
-                struct failure *failure)
+static bool send_order(const struct settings *settings, struct door_request *request, int bundle_fd,
+                       struct door_reply *reply, struct failure *failure)
 {
     int fd = open_door(settings, failure);
     bool is_done;
@@ -101,7 +123,41 @@ bool order_send(const struct settings *settings, struct door_request *request, s
     *reply = (struct door_reply){.code = EXIT_CODE_OK};
     if (fd < 0)
         return false;
-    is_done = talk(fd, request, reply, failure);
+    is_done = talk(fd, request, bundle_fd, reply, failure);
     close(fd);
+    return is_done;
+}
+
+bool order_send(const struct settings *settings, struct door_request *request, struct door_reply *reply,
+                struct failure *failure)
+{
+    return send_order(settings, request, -1, reply, failure);
+}
+
+static bool fill_memory(int fd, struct slice bytes)
+{
+    while (bytes.size > 0) {
+        ssize_t written = write(fd, bytes.data, bytes.size);
+
+        if (written <= 0)
+            return false;
+        bytes.data += written;
+        bytes.size -= (size_t)written;
+    }
+    return fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) == 0;
+}
+
+bool order_send_bundle(const struct settings *settings, struct door_request *request, struct slice bytes,
+                       struct door_reply *reply, struct failure *failure)
+{
+    int fd = memfd_create("fairvisor-bundle", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    bool is_done;
+
+    if (fd >= 0 && fill_memory(fd, bytes))
+        is_done = send_order(settings, request, fd, reply, failure);
+    else
+        is_done = failure_set_errno(failure, EXIT_CODE_OS, "the bundle cannot be handed over");
+    if (fd >= 0)
+        close(fd);
     return is_done;
 }

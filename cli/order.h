@@ -18,4 +18,8 @@ bool order_set_text(char *to, size_t size, struct slice text, const char *what, 
 bool order_send(const struct settings *settings, struct door_request *request, struct door_reply *reply,
                 struct failure *failure);
 
+/* The same, with the bundle BYTES in sealed memory beside it. */
+bool order_send_bundle(const struct settings *settings, struct door_request *request, struct slice bytes,
+                       struct door_reply *reply, struct failure *failure);
+
 #endif

@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "master/deploy.h"
 #include "master/master.h"
 #include "policy/decimal.h"
 #include "policy/iso8601.h"
@@ -27,7 +28,8 @@ static void on_door(void *context, int fd);
 static struct admin_visitor *find_place(struct admin *admin)
 {
     for (size_t i = 0; i < ADMIN_MAX_VISITORS; i++)
-        if (admin->visitors[i].fd < 0 && admin->visitors[i].amend.pid == 0)
+        if (admin->visitors[i].fd < 0 && admin->visitors[i].amend.pid == 0 &&
+            &admin->visitors[i] != admin->pushing)
             return &admin->visitors[i];
     return NULL;
 }
@@ -50,6 +52,9 @@ static void send_away(struct admin_visitor *visitor)
         loop_unwatch(&visitor->admin->master->loop, visitor->fd);
         close(visitor->fd);
     }
+    if (visitor->bundle_fd >= 0)
+        close(visitor->bundle_fd);
+    visitor->bundle_fd = -1;
     visitor->fd = -1;
     visitor->deadline_ns = LOOP_NEVER;
     watch_door(visitor->admin);
@@ -190,6 +195,48 @@ static void switch_by_hand(struct admin_visitor *visitor)
     reply(visitor, &answer);
 }
 
+static void wait_for_push(struct admin_visitor *visitor)
+{
+    struct admin *admin = visitor->admin;
+
+    if (visitor->bundle_fd < 0)
+        return refuse(visitor, EXIT_CODE_USAGE, "no bundle came along");
+    if (admin->master->upgrade.pid > 0)
+        return refuse(visitor, EXIT_CODE_REFUSED, "an upgrade of the service is under way: try again in a moment");
+    if (admin->pushing)
+        return refuse(visitor, EXIT_CODE_REFUSED, "another bundle is being pushed: try again in a moment");
+    admin->pushing = visitor;
+    visitor->deadline_ns = LOOP_NEVER;
+}
+
+bool admin_has_push(const struct admin *admin)
+{
+    return admin->pushing != NULL && !admin->is_pushing;
+}
+
+void admin_push(struct admin *admin)
+{
+    struct admin_visitor *visitor = admin->pushing;
+    struct master *master = admin->master;
+    struct door_reply answer = {.code = EXIT_CODE_OK};
+    struct failure failure;
+
+    admin->is_pushing = true;
+    log_line(LOG_LEVEL_NOTICE, "a bundle is pushed by user %u (process %d); because: %s", (unsigned)visitor->who.uid,
+             (int)visitor->who.pid, visitor->request.reason[0] ? visitor->request.reason : "no reason given");
+    if (deploy_run(master, visitor->bundle_fd, &failure)) {
+        snprintf(answer.sentence, sizeof(answer.sentence), "%s", master->serving.settings.config_file);
+    } else {
+        answer.code = failure.code;
+        snprintf(answer.sentence, sizeof(answer.sentence), "%s", failure.sentence);
+        log_line(LOG_LEVEL_NOTICE, "the bundle that was pushed was not taken: %s", failure.sentence);
+    }
+    answer.generation = master->serving.number;
+    admin->pushing = NULL;
+    admin->is_pushing = false;
+    reply(visitor, &answer);
+}
+
 static void serve(struct admin_visitor *visitor)
 {
     switch ((enum door_verb)visitor->request.verb) {
@@ -204,19 +251,41 @@ static void serve(struct admin_visitor *visitor)
     case DOOR_LIFT:
         switch_by_hand(visitor);
         break;
+    case DOOR_PUSH:
+        wait_for_push(visitor);
+        break;
     case DOOR_VERBS:
         break;
     }
+}
+
+/* The kernel itself closes what there is no room for. */
+static void take_descriptor(struct admin_visitor *visitor, struct msghdr *message)
+{
+    const struct cmsghdr *control = CMSG_FIRSTHDR(message);
+
+    if (control && control->cmsg_level == SOL_SOCKET && control->cmsg_type == SCM_RIGHTS &&
+        control->cmsg_len == CMSG_LEN(sizeof(int)))
+        memcpy(&visitor->bundle_fd, CMSG_DATA(control), sizeof(int));
 }
 
 static void on_visitor(void *context, int fd)
 {
     struct admin_visitor *visitor = context;
     struct door_request *request = &visitor->request;
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control;
     struct iovec part = {.iov_base = request, .iov_len = sizeof(*request)};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control.room,
+                             .msg_controllen = CMSG_LEN(sizeof(int))};
     ssize_t got = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
+    if (got >= 0)
+        take_descriptor(visitor, &message);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (got < (ssize_t)(3 * sizeof(uint32_t)) || request->magic != DOOR_MAGIC)
@@ -270,6 +339,7 @@ void admin_init(struct admin *admin, struct master *master)
     for (size_t i = 0; i < ADMIN_MAX_VISITORS; i++) {
         admin->visitors[i].admin = admin;
         admin->visitors[i].fd = -1;
+        admin->visitors[i].bundle_fd = -1;
         admin->visitors[i].deadline_ns = LOOP_NEVER;
     }
     loop_add_clock(&master->loop, next_time, on_time, admin);

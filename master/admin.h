@@ -32,6 +32,7 @@ struct admin_visitor {
     struct ucred who;
     int64_t deadline_ns; /* boot clock: gone by then; LOOP_NEVER while we are at work for him */
     struct amend amend;
+    int bundle_fd; /* that came along with a DOOR_PUSH; -1 */
     struct door_request request;
 };
 
@@ -41,6 +42,8 @@ struct admin {
     bool is_watched;
     char path[SETTINGS_UNIX_SIZE];
     struct admin_visitor visitors[ADMIN_MAX_VISITORS];
+    struct admin_visitor *pushing; /* whose bundle waits or is being served; NULL: nobody's */
+    bool is_pushing;
 };
 
 /* Puts ADMIN in the state "closed" and on the master's clock. */
@@ -48,6 +51,12 @@ void admin_init(struct admin *admin, struct master *master);
 
 /* Opens the door in the runtime folder, in the place of one that an earlier master left behind or still has. */
 bool admin_open(struct admin *admin, struct failure *failure);
+
+/* Somebody has brought a bundle: to be served when a reload can be run, by admin_push. */
+bool admin_has_push(const struct admin *admin);
+
+/* Serves it and answers. Turns the loop. */
+void admin_push(struct admin *admin);
 
 /* Closes it. KEEPS_NAME when another master has a door of that name by now. */
 void admin_close(struct admin *admin, bool keeps_name);

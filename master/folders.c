@@ -101,48 +101,57 @@ static bool sync_folder(const char *path)
     return error == 0;
 }
 
-/* What stands beside every file: who may read it, and whether it must survive a power cut. */
-struct facts_of_file {
-    mode_t mode;
-    gid_t group;
-    bool is_durable;
-};
-
-static bool replace(const char *path, const void *bytes, size_t size, const struct facts_of_file *facts,
-                    struct failure *failure)
+bool folders_prepare_file(const char *path, const void *bytes, size_t size, const struct folders_facts *facts,
+                          char temporary[FOLDERS_PATH_SIZE], struct failure *failure)
 {
-    char temporary[PATH_MAX];
-    int fd, length = snprintf(temporary, sizeof(temporary), "%s.new", path);
+    int fd, length = snprintf(temporary, FOLDERS_PATH_SIZE, "%s.new", path);
     bool written;
 
-    if (length < 0 || (size_t)length >= sizeof(temporary))
+    if (length < 0 || (size_t)length >= FOLDERS_PATH_SIZE)
         return failure_set(failure, EXIT_CODE_BAD_CONFIG, "the path %s is too long", path);
     unlink(temporary); /* of a master that died while writing */
     fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return failure_set_errno(failure, code_of_errno(), "%s could not be created", temporary);
-    /* The owner of files in the runtime folder may lack the right to give them away; then they stay with our own group.
-     */
-    written = (fchown(fd, (uid_t)-1, facts->group) == 0 || errno == EPERM) && fchmod(fd, facts->mode) == 0 &&
+    /* We may lack the right to give files away; then they stay with our own user and group. */
+    written = (fchown(fd, facts->user, facts->group) == 0 || errno == EPERM) && fchmod(fd, facts->mode) == 0 &&
               write_file(fd, bytes, size) && (!facts->is_durable || fsync(fd) == 0);
-    if (close(fd) == 0 && written && rename(temporary, path) == 0 && (!facts->is_durable || sync_folder(path)))
+    if (close(fd) == 0 && written)
         return true;
     failure_set_errno(failure, code_of_errno(), "%s could not be written", path);
     unlink(temporary);
     return false;
 }
 
+bool folders_commit_file(const char *temporary, const char *path, bool is_durable, struct failure *failure)
+{
+    if (rename(temporary, path) == 0 && (!is_durable || sync_folder(path)))
+        return true;
+    failure_set_errno(failure, code_of_errno(), "%s could not be written", path);
+    unlink(temporary);
+    return false;
+}
+
+static bool replace(const char *path, const void *bytes, size_t size, const struct folders_facts *facts,
+                    struct failure *failure)
+{
+    char temporary[FOLDERS_PATH_SIZE];
+
+    return folders_prepare_file(path, bytes, size, facts, temporary, failure) &&
+           folders_commit_file(temporary, path, facts->is_durable, failure);
+}
+
 bool folders_replace_file(const char *path, const void *bytes, size_t size, unsigned mode, unsigned gid,
                           struct failure *failure)
 {
-    struct facts_of_file facts = {.mode = (mode_t)mode, .group = (gid_t)gid};
+    struct folders_facts facts = {.mode = (mode_t)mode, .user = (uid_t)-1, .group = (gid_t)gid};
 
     return replace(path, bytes, size, &facts, failure);
 }
 
 bool folders_keep_file(const char *path, const void *bytes, size_t size, struct failure *failure)
 {
-    struct facts_of_file facts = {.mode = 0600, .group = getegid(), .is_durable = true};
+    struct folders_facts facts = {.mode = 0600, .user = (uid_t)-1, .group = (gid_t)-1, .is_durable = true};
 
     return replace(path, bytes, size, &facts, failure);
 }

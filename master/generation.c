@@ -10,8 +10,9 @@
 #include "shm/moment.h"
 #include "shm/sealed.h"
 
-bool generation_init(struct generation *generation, uint32_t number, const struct settings *settings, struct loop *loop,
-                     const struct privileges *privileges, struct failure *failure)
+bool generation_init(struct generation *generation, uint32_t number, const struct settings *settings,
+                     struct source *given, struct loop *loop, const struct privileges *privileges,
+                     struct failure *failure)
 {
     const char *path = settings->config_file;
 
@@ -20,7 +21,11 @@ bool generation_init(struct generation *generation, uint32_t number, const struc
     generation->settings = *settings;
     generation->bundle_fd = -1;
     generation->loaded_at_ns = moment_now().wall_ns;
-    if (!source_read(path, &generation->source, failure) || !copies_make(settings, &generation->copies, failure) ||
+    if (given) {
+        generation->source = *given;
+        *given = (struct source){.bytes = NULL};
+    }
+    if ((!given && !source_read(path, &generation->source, failure)) || !copies_make(settings, &generation->copies, failure) ||
         !vet_bundle(loop, &generation->source, settings, &generation->copies, privileges, &generation->report,
                     failure) ||
         !generation->report.is_valid)

@@ -28,10 +28,11 @@ struct generation {
     struct copies copies; /* of the files that keys are looked up in */
 };
 
-/* Reads and vets the bundle that SETTINGS name and seals it. The complaints are in GENERATION->report also when it
+/* Takes over GIVEN or, when it is NULL, reads the bundle that SETTINGS name; vets and seals it. The complaints are in GENERATION->report also when it
  * fails. */
-bool generation_init(struct generation *generation, uint32_t number, const struct settings *settings, struct loop *loop,
-                     const struct privileges *privileges, struct failure *failure);
+bool generation_init(struct generation *generation, uint32_t number, const struct settings *settings,
+                     struct source *given, struct loop *loop, const struct privileges *privileges,
+                     struct failure *failure);
 
 /* Closes and frees what the generation holds; its workers have descriptors of their own. */
 void generation_fini(struct generation *generation);

@@ -10,9 +10,11 @@ fairvisord_SOURCES = \
 	master/copies.c master/copies.h \
 	master/crew.c master/crew.h \
 	master/daemon.c master/daemon.h \
+	master/deploy.c master/deploy.h \
 	master/finish.c master/finish.h \
 	master/folders.c master/folders.h \
 	master/generation.c master/generation.h \
+	master/history.c master/history.h \
 	master/letter.c master/letter.h \
 	master/limits.c master/limits.h \
 	master/listeners.c master/listeners.h \

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "master/folders.h"
+#include "master/history.h"
 #include "master/reload.h"
 #include "shm/log.h"
 
@@ -96,12 +97,21 @@ void master_keep_bundle(const struct master *master)
     if (!folders_replace_file(path, master->serving.source.bytes, master->serving.source.size, 0640,
                               master->privileges.gid, &failure))
         log_line(LOG_LEVEL_WARNING, "%s; `fairvisor explain` will not know what is loaded", failure.sentence);
+    history_keep(settings, &master->serving.source);
 }
 
 static void pause_workers(struct master *master)
 {
     log_line(LOG_LEVEL_NOTICE, "all workers leave gracefully, the master stays; SIGHUP starts workers again");
     crew_leave(&master->crew, master->serving.number, SIGQUIT);
+}
+
+static void reload(struct master *master)
+{
+    static const struct reload_order everything;
+    struct failure failure;
+
+    reload_run(master, &everything, &failure);
 }
 
 /* A reload needs free statistics slots for a whole generation: those of workers that still drain are not. */
@@ -125,15 +135,23 @@ static void grant_wishes(struct master *master)
     }
     if (master->wants_reload && can_reload(master)) {
         master->wants_reload = false;
-        reload_run(master);
+        reload(master);
     }
+    if (admin_has_push(&master->admin) && can_reload(master))
+        admin_push(&master->admin);
+}
+
+/* Something that can be done at once: then nobody waits for anything. */
+static bool has_work(struct master *master)
+{
+    return (master->wants_reload || admin_has_push(&master->admin)) && can_reload(master);
 }
 
 void master_run(struct master *master)
 {
     while (master->stop == MASTER_STOP_NONE) {
         grant_wishes(master);
-        if (master->stop == MASTER_STOP_NONE && !(master->wants_reload && can_reload(master)))
+        if (master->stop == MASTER_STOP_NONE && !has_work(master))
             loop_turn(&master->loop, LOOP_NEVER);
         if (master->snapshots.has_changed || master->crew.has_changed)
             master_publish(master);

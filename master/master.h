@@ -85,7 +85,7 @@ void master_print_state(const struct master *master, char *text, size_t size);
 /* Says in the log what is in the bundle of GENERATION, with its warnings. */
 void master_say_bundle(const struct generation *generation);
 
-/* Keeps a copy of the bundle in the runtime folder, where `fairvisor explain` looks. */
+/* Keeps a copy of the bundle in the runtime folder, where `fairvisor explain` looks, and one for a way back. */
 void master_keep_bundle(const struct master *master);
 
 #endif

@@ -18,6 +18,7 @@
 
 /* What a reload has made so far and would have to undo. */
 struct reload {
+    const struct reload_order *order;
     struct settings settings;
     struct generation next;
     struct listeners listeners;
@@ -27,11 +28,14 @@ struct reload {
 
 static bool read_settings(struct master *master, struct reload *reload, struct failure *failure)
 {
-    if (!configure_read(&master->options, master->environment, &reload->settings, failure) ||
+    if (reload->order->keeps_settings)
+        reload->settings = master->serving.settings;
+    else if (!configure_read(&master->options, master->environment, &reload->settings, failure) ||
         !configure_is_reloadable(&master->serving.settings, &reload->settings, failure))
         return false;
     if (master->options.is_daemon && reload->settings.log == SETTINGS_LOG_STDERR)
         reload->settings.log = SETTINGS_LOG_SYSLOG;
+    failure->code = EXIT_CODE_OK;
     reload->log_fd = logsink_open(&reload->settings, failure);
     return failure->code == EXIT_CODE_OK;
 }
@@ -98,33 +102,42 @@ static void refuse(struct master *master, struct reload *reload, const struct fa
         say_complaints(&reload->next);
     undo(master, reload);
     generation_fini(&reload->next);
-    master->status.last_reload_failed = 1;
-    master->status.reload_failures++;
-    master_publish(master);
+    if (!reload->order->source) {
+        master->status.last_reload_failed = 1;
+        master->status.reload_failures++;
+        master_publish(master);
+    }
     log_line(LOG_LEVEL_ERROR, "the reload was refused, generation %u goes on unchanged: %s", master->serving.number,
              failure->sentence);
 }
 
-bool reload_run(struct master *master)
+static bool prepare(struct master *master, struct reload *reload, struct failure *failure)
 {
-    struct reload reload = {.log_fd = -1};
-    struct failure failure;
+    const struct reload_order *order = reload->order;
+
+    if (!read_settings(master, reload, failure) ||
+        !generation_init(&reload->next, master->next_generation++, &reload->settings, order->source, &master->loop,
+                         &master->privileges, failure))
+        return false;
+    reload->has_listeners =
+        listeners_plan(&master->listeners, &reload->settings, &master->privileges, &reload->listeners, failure);
+    return reload->has_listeners && crew_start(&master->crew, &reload->next, &reload->listeners, failure) &&
+           wait_until_ready(master, reload, failure) && (!order->on_ready || order->on_ready(order->context, failure));
+}
+
+bool reload_run(struct master *master, const struct reload_order *order, struct failure *failure)
+{
+    struct reload reload = {.order = order, .log_fd = -1};
     char state[256];
     bool is_done;
 
     log_line(LOG_LEVEL_INFO, "reloading");
     notify_reloading();
-    is_done = read_settings(master, &reload, &failure) &&
-              generation_init(&reload.next, master->next_generation++, &reload.settings, &master->loop,
-                              &master->privileges, &failure) &&
-              (reload.has_listeners = listeners_plan(&master->listeners, &reload.settings, &master->privileges,
-                                                     &reload.listeners, &failure)) &&
-              crew_start(&master->crew, &reload.next, &reload.listeners, &failure) &&
-              wait_until_ready(master, &reload, &failure);
+    is_done = prepare(master, &reload, failure);
     if (is_done)
         commit(master, &reload);
     else
-        refuse(master, &reload, &failure);
+        refuse(master, &reload, failure);
     master_print_state(master, state, sizeof(state));
     notify_ready(state);
     return is_done;

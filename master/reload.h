@@ -7,10 +7,22 @@
 
 #include <stdbool.h>
 
+#include "master/source.h"
+#include "shm/failure.h"
+
 struct master;
 
-/* Reloads. false: nothing changed, the reason stands in the log and in the arena's status. Turns the loop while it
- * waits. */
-bool reload_run(struct master *master);
+/* What a reload takes in. All zero: settings and bundle from their files, as SIGHUP asks for. */
+struct reload_order {
+    bool keeps_settings;   /* only the bundle is new */
+    struct source *source; /* the bundle, taken over; NULL: that of config_file */
+    /* Called when all new workers are ready, as the last step that may refuse; NULL: none. */
+    bool (*on_ready)(void *context, struct failure *failure);
+    void *context;
+};
+
+/* Reloads. false: nothing changed, the reason is in FAILURE and in the log and, unless somebody handed the bundle over and
+ * is told, in the arena's status. Turns the loop while it waits. */
+bool reload_run(struct master *master, const struct reload_order *order, struct failure *failure);
 
 #endif

@@ -13,6 +13,8 @@
 #include "policy/digest.h"
 #include "policy/load.h"
 
+#define SOURCE_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+
 /* Reads until the end of the file or SIZE bytes; the number read, or -1. */
 static ssize_t read_up_to(int fd, char *bytes, size_t size)
 {
@@ -78,6 +80,28 @@ bool source_read(const char *path, struct source *source, struct failure *failur
         return true;
     source_free(source);
     return failure_set(failure, EXIT_CODE_OS, "libcrypto cannot make the digest of %s", path);
+}
+
+/* Only memory can be sealed: reading it waits for nobody. */
+static bool is_sealed_memory(int fd)
+{
+    int seals = fcntl(fd, F_GET_SEALS);
+
+    return seals >= 0 && (seals & SOURCE_SEALS) == SOURCE_SEALS && lseek(fd, 0, SEEK_SET) == 0;
+}
+
+bool source_take(int fd, struct source *source, struct failure *failure)
+{
+    bool is_read;
+
+    *source = (struct source){0};
+    if (!is_sealed_memory(fd))
+        return failure_set(failure, EXIT_CODE_USAGE, "a bundle is handed over in sealed memory");
+    is_read = read_open_file(fd, "that was pushed", source, failure);
+    if (is_read && digest_hex((struct slice){source->bytes, source->size}, source->digest))
+        return true;
+    source_free(source);
+    return !is_read ? false : failure_set(failure, EXIT_CODE_OS, "libcrypto cannot make the digest of the bundle");
 }
 
 void source_free(struct source *source)

@@ -21,6 +21,10 @@ struct source {
 /* Reads PATH, a regular file of at most LOAD_MAX_BYTES. EXIT_CODE_NO_INPUT when there is none, EXIT_CODE_PERMISSION,
  * EXIT_CODE_BAD_BUNDLE for what cannot be a bundle. */
 bool source_read(const char *path, struct source *source, struct failure *failure);
+
+/* The same for the bytes of a sealed memfd, which nobody can change any more; FD stays the caller's. EXIT_CODE_USAGE for
+ * any other kind of file. */
+bool source_take(int fd, struct source *source, struct failure *failure);
 void source_free(struct source *source);
 
 #endif

@@ -70,7 +70,7 @@ static bool load_first_generation(struct master *master, const struct settings *
                                   struct failure *failure)
 {
     master->next_generation = number + 1;
-    if (generation_init(&master->serving, number, settings, &master->loop, &master->privileges, failure))
+    if (generation_init(&master->serving, number, settings, NULL, &master->loop, &master->privileges, failure))
         return true;
     return print_complaints(master, settings->config_file);
 }

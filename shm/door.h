@@ -35,6 +35,7 @@ enum door_verb {
     DOOR_GRANT, /* give back a part of what it has spent */
     DOOR_KILL,  /* refuse all requests of pairs[0], see kills.h */
     DOOR_LIFT,  /* no longer */
+    DOOR_PUSH,  /* serve the bundle whose bytes are in the memfd that comes along, sealed against any change */
     DOOR_VERBS
 };
 
@@ -61,7 +62,8 @@ struct door_request {
 struct door_reply {
     uint32_t magic, version, size;
     uint32_t code;       /* enum exit_code */
-    char sentence[1024]; /* what was done, or why not */
+    char sentence[1024]; /* why not; PUSH: the file that the bundle was written to */
+    uint32_t generation; /* PUSH: of the workers that serve it */
     uint64_t changed;    /* RESET, GRANT: limits that were changed; KILL, LIFT: kill switches that were there before */
     int64_t amount;      /* GRANT: what was really given back, of the limit that got least; millionths */
 };

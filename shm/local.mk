@@ -22,7 +22,7 @@ libshm_a_SOURCES += \
 libshm_a_SOURCES += shm/sealed.c shm/sealed.h shm/handoff.c
 
 # What fairvisor(1) and the master say to each other.
-libshm_a_SOURCES += shm/door.c shm/door.h
+libshm_a_SOURCES += shm/door.c shm/door.h shm/kept.c shm/kept.h
 
 # The arena: cells in stripes, admission over them, counters, the snapshot.
 libshm_a_SOURCES += \

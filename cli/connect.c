@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * fairvisor connect: bundles to the running master. What is shown and confirmed is exactly what is handed over: the file
+ * is read once.
+ */
+#include "cli/connect.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/diff.h"
+#include "cli/emit.h"
+#include "cli/input.h"
+#include "cli/loaded.h"
+#include "cli/order.h"
+#include "policy/digest.h"
+#include "policy/load.h"
+#include "shm/kept.h"
+#include "shm/quantity.h"
+
+struct choice {
+    const char *config, *name;
+    const char *file, *number, *reason;
+    bool is_list, is_rollback, is_yes, is_json, wants_help;
+};
+
+/* What runs and what it serves. */
+struct scene {
+    struct instance instance;
+    struct bundle *served;
+};
+
+/* ---- words ------------------------------------------------------------------------------------------------------- */
+
+static bool check(const struct choice *choice, int words, struct failure *failure)
+{
+    int actions = (choice->file != NULL) + choice->is_list + choice->is_rollback;
+
+    if (words > 0)
+        return failure_set(failure, EXIT_CODE_USAGE, "there is a word too many");
+    if (actions != 1)
+        return failure_set(failure, EXIT_CODE_USAGE, "one of --push FILE, --rollback and --list is needed");
+    if (choice->number && !choice->is_rollback)
+        return failure_set(failure, EXIT_CODE_USAGE, "--to belongs to --rollback");
+    if (choice->is_json && !choice->is_list)
+        return failure_set(failure, EXIT_CODE_USAGE, "--json belongs to --list");
+    if (choice->is_list && (choice->is_yes || choice->reason))
+        return failure_set(failure, EXIT_CODE_USAGE, "--list changes nothing: it takes no --yes and no --reason");
+    if (!choice->is_list && !choice->is_yes &&
+        ((choice->file && strcmp(choice->file, "-") == 0) || !isatty(STDIN_FILENO)))
+        return failure_set(failure, EXIT_CODE_USAGE, "there is nobody to ask: give --yes to serve the bundle unasked");
+    return true;
+}
+
+/* *ANSWER is that of getopt_long(3) when it was the one to refuse; failure->code is 0 then. */
+static bool read_words(int count, char **words, struct choice *choice, int *answer, struct failure *failure)
+{
+    static const struct option options[] = {
+        {"push", required_argument, NULL, 'p'},     {"list", no_argument, NULL, 'l'},
+        {"rollback", no_argument, NULL, 'b'},       {"to", required_argument, NULL, 'n'},
+        {"yes", no_argument, NULL, 'z'},            {"reason", required_argument, NULL, 'y'},
+        {"instance", required_argument, NULL, 'i'}, {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0}};
+    int letter;
+
+    opterr = 0;
+    failure->code = EXIT_CODE_OK;
+    while ((letter = getopt_long(count, words, ":c:h", options, NULL)) != -1) {
+        const char **text = letter == 'c'   ? &choice->config
+                            : letter == 'p' ? &choice->file
+                            : letter == 'n' ? &choice->number
+                            : letter == 'y' ? &choice->reason
+                            : letter == 'i' ? &choice->name
+                                            : NULL;
+        bool *flag = letter == 'l'   ? &choice->is_list
+                     : letter == 'b' ? &choice->is_rollback
+                     : letter == 'z' ? &choice->is_yes
+                     : letter == 'j' ? &choice->is_json
+                     : letter == 'h' ? &choice->wants_help
+                                     : NULL;
+
+        if (text) {
+            *text = optarg;
+        } else if (flag) {
+            *flag = true;
+        } else {
+            *answer = letter;
+            return false;
+        }
+    }
+    return choice->wants_help || check(choice, count - optind, failure);
+}
+
+/* ---- kept bundles ------------------------------------------------------------------------------------------------ */
+
+struct kept {
+    uint32_t number;
+    int64_t kept_at_ns;
+    char digest[DIGEST_TEXT_SIZE];
+    struct bundle *bundle; /* NULL: it cannot be loaded any more */
+    bool is_served;
+};
+
+/* As it was when it was kept: it may have expired since. */
+static bool read_kept(const struct scene *scene, uint32_t number, struct kept *kept, struct failure *failure)
+{
+    static struct complaint_list complaints;
+    char path[KEPT_PATH_SIZE];
+    struct input input = {.data = NULL};
+    struct stat facts;
+    bool is_read;
+
+    *kept = (struct kept){.number = number};
+    kept_path(&scene->instance.settings, number, path);
+    is_read = input_read(path, &input, failure) && stat(path, &facts) == 0;
+    if (is_read) {
+        kept->kept_at_ns = facts.st_mtim.tv_sec * NANOSECONDS_PER_SECOND;
+        digest_hex(input_slice(&input), kept->digest);
+        kept->is_served = strcmp(kept->digest, scene->instance.status.policy_hash) == 0;
+        kept->bundle = load_bundle(input_slice(&input), facts.st_mtim.tv_sec, &complaints);
+    }
+    input_free(&input);
+    return is_read;
+}
+
+static bool list_numbers(const struct scene *scene, uint32_t *numbers, size_t *count, struct failure *failure)
+{
+    const struct settings *settings = &scene->instance.settings;
+
+    if (kept_list(settings, numbers, KEPT_MAX, count))
+        return true;
+    return failure_set_errno(failure, errno == EACCES ? EXIT_CODE_PERMISSION : EXIT_CODE_OS,
+                             "the bundles that were served before, in %s, cannot be listed", settings->state_dir);
+}
+
+static void print_kept(const struct kept *kept)
+{
+    char time[EMIT_TIME_SIZE];
+
+    printf("%8u  %s  %.12s  ", kept->number, emit_time(kept->kept_at_ns, time), kept->digest);
+    if (kept->bundle) {
+        fputs("version ", stdout);
+        emit_plain(kept->bundle->version_text, stdout);
+        printf(", %u policies", kept->bundle->policy_count);
+    } else {
+        fputs("is no bundle that this version takes", stdout);
+    }
+    puts(kept->is_served ? "  (served)" : "");
+}
+
+static void print_kept_json(const struct kept *kept)
+{
+    char time[EMIT_TIME_SIZE];
+
+    printf("{\"number\":%u,\"kept_at\":\"%s\",\"hash\":\"%s\",\"served\":%s,\"version\":", kept->number,
+           emit_time(kept->kept_at_ns, time), kept->digest, kept->is_served ? "true" : "false");
+    if (kept->bundle) {
+        emit_json_string(kept->bundle->version_text, stdout);
+        printf(",\"policies\":%u}", kept->bundle->policy_count);
+    } else {
+        fputs("null,\"policies\":null}", stdout);
+    }
+}
+
+static bool list(const struct choice *choice, const struct scene *scene, struct failure *failure)
+{
+    uint32_t numbers[KEPT_MAX];
+    size_t count;
+
+    if (!list_numbers(scene, numbers, &count, failure))
+        return false;
+    if (choice->is_json) {
+        fputs("{\"instance\":", stdout);
+        emit_json_string(slice_of(scene->instance.settings.instance), stdout);
+        fputs(",\"config_file\":", stdout);
+        emit_json_string(slice_of(scene->instance.settings.config_file), stdout);
+        fputs(",\"bundles\":[", stdout);
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct kept kept;
+
+        if (!read_kept(scene, numbers[i], &kept, failure))
+            return false;
+        if (choice->is_json && i > 0)
+            putchar(',');
+        if (choice->is_json)
+            print_kept_json(&kept);
+        else
+            print_kept(&kept);
+        bundle_free(kept.bundle);
+    }
+    if (choice->is_json)
+        puts("]}");
+    return true;
+}
+
+/* The newest that is another one than what is served: what was served before. */
+static bool find_previous(const struct scene *scene, uint32_t *number, struct failure *failure)
+{
+    uint32_t numbers[KEPT_MAX];
+    size_t count;
+
+    if (!list_numbers(scene, numbers, &count, failure))
+        return false;
+    while (count-- > 0) {
+        struct kept kept;
+        bool is_other = read_kept(scene, numbers[count], &kept, failure) && !kept.is_served && kept.bundle;
+
+        bundle_free(kept.bundle);
+        if (is_other) {
+            *number = numbers[count];
+            return true;
+        }
+    }
+    return failure_set(failure, EXIT_CODE_REFUSED, "there is nothing to go back to: no other bundle was served before");
+}
+
+static bool find_file(const struct choice *choice, const struct scene *scene, char path[KEPT_PATH_SIZE],
+                      struct failure *failure)
+{
+    uint64_t count;
+    uint32_t number = 0;
+
+    if (choice->number && (!quantity_parse_count(slice_of(choice->number), &count) || count == 0 || count > 99999999))
+        return failure_set(failure, EXIT_CODE_USAGE, "--to takes a number that --list shows, not '%s'", choice->number);
+    if (choice->number)
+        number = (uint32_t)count;
+    else if (!find_previous(scene, &number, failure))
+        return false;
+    kept_path(&scene->instance.settings, number, path);
+    if (!choice->number || access(path, F_OK) == 0)
+        return true;
+    return failure_set(failure, EXIT_CODE_REFUSED, "there is no bundle %u; --list shows those that are kept", number);
+}
+
+/* ---- pushing ----------------------------------------------------------------------------------------------------- */
+
+static bool load_input(const char *path, const struct input *input, struct bundle **bundle, struct failure *failure)
+{
+    static struct complaint_list complaints;
+
+    *bundle = load_bundle(input_slice(input), moment_now().wall_ns / NANOSECONDS_PER_SECOND, &complaints);
+    for (size_t i = 0; i < complaints.count; i++)
+        complaint_print(&complaints.items[i], input_name(path), stderr);
+    return *bundle || failure_set(failure, EXIT_CODE_BAD_BUNDLE, "%s is not a valid bundle: nothing was changed",
+                                  input_name(path));
+}
+
+/* An edit of the file that nobody has loaded would be replaced: that must be known before. */
+static void warn_of_edit(const struct scene *scene)
+{
+    const char *path = scene->instance.settings.config_file;
+    struct input input = {.data = NULL};
+    char digest[DIGEST_TEXT_SIZE];
+    struct failure failure;
+
+    if (path[0] != '\0' && input_read(path, &input, &failure) && digest_hex(input_slice(&input), digest) &&
+        strcmp(digest, scene->instance.status.policy_hash) != 0)
+        fprintf(stderr,
+                "fairvisor: warning: %s has been changed since it was loaded; it will be moved to %s.replaced\n", path,
+                path);
+    input_free(&input);
+}
+
+static bool show(const struct scene *scene, const struct bundle *bundle, struct failure *failure)
+{
+    struct difference_list *list = difference_find(scene->served, bundle);
+
+    if (!list)
+        return failure_set(failure, EXIT_CODE_OS, "there is no memory to compare the bundles in");
+    fputs("version ", stdout);
+    emit_plain(scene->served->version_text, stdout);
+    fputs(" -> ", stdout);
+    emit_plain(bundle->version_text, stdout);
+    putchar('\n');
+    diff_print(list, stdout);
+    if (list->count == 0)
+        fputs("The bundles demand the same.", stdout);
+    else
+        diff_print_sum(list, stdout);
+    putchar('\n');
+    difference_free(list);
+    return true;
+}
+
+static bool confirm(const struct choice *choice, struct failure *failure)
+{
+    char answer[8];
+
+    if (choice->is_yes)
+        return true;
+    fputs("Serve this bundle? [y/N] ", stdout);
+    fflush(stdout);
+    if (fgets(answer, sizeof(answer), stdin) && (strcmp(answer, "y\n") == 0 || strcmp(answer, "yes\n") == 0))
+        return true;
+    return failure_set(failure, EXIT_CODE_REFUSED, "not confirmed: nothing was changed");
+}
+
+static bool hand_over(const struct choice *choice, const struct scene *scene, const struct input *input,
+                      const struct bundle *bundle, struct failure *failure)
+{
+    static struct door_request request;
+    struct door_reply reply;
+
+    request.verb = DOOR_PUSH;
+    if (!order_set_text(request.reason, sizeof(request.reason), slice_of(choice->reason), "--reason", failure) ||
+        !order_send_bundle(&scene->instance.settings, &request, input_slice(input), &reply, failure))
+        return false;
+    fputs("served: version ", stdout);
+    emit_plain(bundle->version_text, stdout);
+    printf(", generation %u, written to ", reply.generation);
+    emit_plain(slice_of(reply.sentence), stdout);
+    putchar('\n');
+    return true;
+}
+
+static bool push(const struct choice *choice, const struct scene *scene, const char *path, struct failure *failure)
+{
+    struct input input = {.data = NULL};
+    struct bundle *bundle = NULL;
+    bool is_done = input_read(path, &input, failure) && load_input(path, &input, &bundle, failure) &&
+                   show(scene, bundle, failure);
+
+    if (is_done) {
+        warn_of_edit(scene);
+        is_done = confirm(choice, failure) && hand_over(choice, scene, &input, bundle, failure);
+    }
+    bundle_free(bundle);
+    input_free(&input);
+    return is_done;
+}
+
+static bool run(const struct choice *choice, struct failure *failure)
+{
+    static struct scene scene;
+    char path[KEPT_PATH_SIZE];
+    bool is_done;
+
+    scene.served = loaded_open(&scene.instance, choice->config, choice->name, failure);
+    if (!scene.served)
+        return false;
+    if (choice->is_list)
+        is_done = list(choice, &scene, failure);
+    else if (choice->file)
+        is_done = push(choice, &scene, choice->file, failure);
+    else
+        is_done = find_file(choice, &scene, path, failure) && push(choice, &scene, path, failure);
+    bundle_free(scene.served);
+    return is_done;
+}
+
+int connect_run(const struct command *command, int count, char **words)
+{
+    struct choice choice = {.config = NULL};
+    struct failure failure;
+    int answer = 0;
+
+    if (!read_words(count, words, &choice, &answer, &failure))
+        return failure.code == EXIT_CODE_OK ? command_refuse_option(command, answer, words)
+                                            : command_refuse(command, "%s", failure.sentence);
+    if (choice.wants_help) {
+        command_print_help(command, stdout);
+        return EXIT_CODE_OK;
+    }
+    return run(&choice, &failure) ? EXIT_CODE_OK : command_fail(&failure);
+}

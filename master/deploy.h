@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * A bundle that comes through the door (DOOR_PUSH).
+ *
+ * There is one truth about what is served, before a push and after it: the file that config_file names. So a push
+ * replaces that file, and the next reload, restart and `fairvisord -t` find in it what is served now. A push that
+ * cannot write the file (a read-only mount, a symbolic link that somebody else manages) is refused, rather than served
+ * until the next reload brings the old one back.
+ *
+ *   take the bytes -> write them beside the file -> reload with them -> workers are ready -> rename -> old workers drain
+ *
+ * Whatever goes wrong before the rename leaves file and service as they were. Settings are not read anew. What was in
+ * the file and had never been loaded is not lost: it is moved to <config_file>.replaced.
+ */
+#ifndef FAIRVISOR_MASTER_DEPLOY_H
+#define FAIRVISOR_MASTER_DEPLOY_H
+
+#include <stdbool.h>
+
+#include "shm/failure.h"
+
+struct master;
+
+/* Serves the bundle in the sealed memfd FD, which stays the caller's. Turns the loop. false: nothing has changed. */
+bool deploy_run(struct master *master, int fd, struct failure *failure);
+
+#endif

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Keeps the bundles that come to be served, the last KEPT_MAX of them, so that there is a way back (kept.h).
+ */
+#ifndef FAIRVISOR_MASTER_HISTORY_H
+#define FAIRVISOR_MASTER_HISTORY_H
+
+#include "master/source.h"
+#include "shm/settings.h"
+
+/* Keeps SOURCE, which is served from now on, unless it is the last that was kept. A failure is a warning in the log. */
+void history_keep(const struct settings *settings, const struct source *source);
+
+#endif

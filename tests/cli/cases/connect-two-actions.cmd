@@ -1,0 +1,1 @@
+fairvisor connect --list --rollback
