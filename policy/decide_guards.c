@@ -13,16 +13,16 @@
 #define EXCUSED_MOST   2  /* retries of an SDK that a loop does not count, in one window */
 #define MINUTE_NS      (60 * NANOSECONDS_PER_SECOND)
 
-static struct siphash state_of(const struct decision *decision, const struct policy *policy, bool is_shadow)
+static const struct prepared_policy *prepared_of(const struct decision *decision, const struct policy *policy)
 {
-    const struct prepared_policy *prepared = &decision->decider->policies[policy - decision->decider->bundle->policies];
-
-    return is_shadow ? prepared->shadow : prepared->enforced;
+    return &decision->decider->policies[policy - decision->decider->bundle->policies];
 }
 
-static void hash_identity(struct decision *decision, const struct policy *policy, struct siphash *hash)
+/* A hash state of POLICY that has absorbed who the request is from. */
+static struct siphash hash_identity(struct decision *decision, const struct policy *policy, bool is_shadow)
 {
-    const struct prepared_policy *prepared = &decision->decider->policies[policy - decision->decider->bundle->policies];
+    const struct prepared_policy *prepared = prepared_of(decision, policy);
+    struct siphash hash = is_shadow ? prepared->shadow_keys : prepared->enforced_keys;
     bool has_any = false;
 
     for (uint32_t i = 0; i < prepared->key_count; i++) {
@@ -30,12 +30,11 @@ static void hash_identity(struct decision *decision, const struct policy *policy
 
         if (descriptor_value(&decision->decider->descriptors, prepared->keys[i], &value))
             has_any = true;
-        /* With its name: after a reload the policy may ask for other keys, and their values are other identities. */
-        siphash_update_value(hash, decision->decider->bundle->descriptors[prepared->keys[i]].text);
-        siphash_update_value(hash, value);
+        siphash_update_value(&hash, value);
     }
     if (!has_any)
-        siphash_update(hash, &decision->facts->client, sizeof(decision->facts->client));
+        siphash_update(&hash, &decision->facts->client, sizeof(decision->facts->client));
+    return hash;
 }
 
 /* ---- loop detection ------------------------------------------------------------------------------------------------- */
@@ -81,13 +80,13 @@ static void hash_query(struct slice query, struct siphash *hash)
         siphash_update_value(hash, parts[i]);
 }
 
-/* The body as 16 bytes, hashed once however many policies ask. */
+/* The body as 16 bytes, hashed once however many policies ask; zeros for none. */
 static void hash_body(struct decision *decision, struct siphash *hash)
 {
     static const uint64_t no_key[2];
     const struct arena *arena = decision->decider->arena;
 
-    if (!decision->has_body_digest) {
+    if (!decision->has_body_digest && decision->facts->body.size > 0) {
         siphash_of(arena ? arena_hash_key(arena) : no_key, decision->facts->body.data, decision->facts->body.size,
                    decision->body_digest);
         decision->has_body_digest = true;
@@ -121,7 +120,7 @@ static void add_loop(struct decision *decision, const struct policy *policy, boo
     struct cell_limit limit = {.kind = CELL_COUNT,
                                .capacity = (loop->threshold - 1) * BUNDLE_MILLIONTHS,
                                .length_ns = loop->window_ns};
-    struct siphash hash = state_of(decision, policy, is_shadow);
+    struct siphash hash = hash_identity(decision, policy, is_shadow);
     struct charge *charge;
     uint32_t excuse = 0;
 
@@ -129,7 +128,6 @@ static void add_loop(struct decision *decision, const struct policy *policy, boo
     siphash_update_value(&hash, decision->facts->path);
     hash_query(decision->facts->query, &hash);
     hash_body(decision, &hash);
-    hash_identity(decision, policy, &hash);
     if (is_retry_of_sdk(decision->facts)) {
         struct cell_limit excused = limit;
 
@@ -154,10 +152,13 @@ static struct cell_limit breaker_limit(const struct policy *policy)
 void decide_guards_breaker(struct decision *decision, const struct policy *policy, bool is_shadow, struct siphash *hash,
                            struct cell_limit *limit)
 {
+    const struct prepared_policy *prepared = prepared_of(decision, policy);
+
     *limit = breaker_limit(policy);
-    *hash = state_of(decision, policy, is_shadow);
     if (policy->breaker.is_per_identity)
-        hash_identity(decision, policy, hash);
+        *hash = hash_identity(decision, policy, is_shadow);
+    else
+        *hash = is_shadow ? prepared->shadow : prepared->enforced;
 }
 
 static void add_breaker(struct decision *decision, const struct policy *policy, bool is_shadow, uint32_t group,

@@ -46,6 +46,17 @@ static void add_keys(struct prepared_policy *prepared, uint32_t *keys, const str
     }
 }
 
+/* The names go in once: after a reload the policy may ask for other keys, and their values are other identities. */
+static void prepare_names(struct prepared_policy *prepared, const struct bundle *bundle)
+{
+    prepared->enforced_keys = prepared->enforced;
+    prepared->shadow_keys = prepared->shadow;
+    for (uint32_t i = 0; i < prepared->key_count; i++) {
+        siphash_update_value(&prepared->enforced_keys, bundle->descriptors[prepared->keys[i]].text);
+        siphash_update_value(&prepared->shadow_keys, bundle->descriptors[prepared->keys[i]].text);
+    }
+}
+
 static size_t count_keys(const struct bundle *bundle)
 {
     size_t count = 1;
@@ -97,6 +108,7 @@ bool decide_prepare(struct decider *decider)
             decider->by_mark[next] = next;
             prepare_rule(&decider->rules[next++], decide_rules_at(policy, j), key);
         }
+        prepare_names(prepared, bundle);
         keys += prepared->key_count;
     }
     qsort_r(decider->by_mark, next, sizeof(*decider->by_mark), compare_marks, decider->rules);

@@ -53,9 +53,10 @@ struct prepared_rule {
     struct calendar_window window;
 };
 
-/* The same for what a policy has beside its rules. */
+/* The same for what a policy has beside its rules; with the names of its keys where their values follow. */
 struct prepared_policy {
     struct siphash enforced, shadow;
+    struct siphash enforced_keys, shadow_keys;
     uint32_t first_rule;
     const uint32_t *keys; /* every key of its rules, once: who a loop or a breaker is about */
     uint32_t key_count;

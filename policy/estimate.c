@@ -112,18 +112,28 @@ static struct slice unescape(struct slice name, char out[NAME_MAX_SIZE])
     return (struct slice){out, used};
 }
 
-static enum meaning meaning_of(struct slice name, int depth)
+static const struct known_name *find_name(struct slice name)
 {
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && names[i].name.size <= name.size; i++)
-        if (slice_equal(names[i].name, name))
-            return depth <= names[i].deepest ? names[i].meaning : MEANS_NOTHING;
-    return MEANS_NOTHING;
+        if (names[i].name.data[0] == name.data[0] && slice_equal(names[i].name, name))
+            return &names[i];
+    return NULL;
+}
+
+static enum meaning meaning_of(struct slice name, int depth)
+{
+    const struct known_name *known = find_name(name);
+    char plain[NAME_MAX_SIZE];
+
+    if (!known && name.size > 0 && memchr(name.data, '\\', name.size))
+        known = find_name(unescape(name, plain));
+    return known && depth <= known->deepest ? known->meaning : MEANS_NOTHING;
 }
 
 /* Reads the string that begins with the quote at scan->at and leaves scan->at behind its end. */
-static struct slice read_string(struct scan *scan, bool *has_escape)
+static struct slice read_string(struct scan *scan)
 {
-    const char *begin = scan->at + 1, *end = quote_find_end(begin, scan->end, has_escape);
+    const char *begin = scan->at + 1, *end = quote_find_end(begin, scan->end);
 
     scan->at = end < scan->end ? end + 1 : end;
     return (struct slice){begin, (size_t)(end - begin)};
@@ -209,12 +219,10 @@ static void take_scalar(struct scan *scan)
 
 static void take_quoted(struct scan *scan)
 {
-    char plain[NAME_MAX_SIZE];
-    bool has_escape = false;
-    struct slice text = read_string(scan, &has_escape);
+    struct slice text = read_string(scan);
 
     if (scan->wants_name) {
-        scan->meaning = meaning_of(has_escape ? unescape(text, plain) : text, scan->depth);
+        scan->meaning = meaning_of(text, scan->depth);
         scan->wants_name = false;
         return;
     }

@@ -1,64 +1,75 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * The search for quotes and backslashes, 32 bytes at a time in vectors that the compiler makes instructions of for whatever
- * processor it compiles for. Reads nothing at or behind the end.
+ * The search for the quote that ends a string, 32 bytes at a time. Reads nothing at or behind the end.
  */
 #include "policy/quote.h"
 
-#include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
-#define BLOCK_SIZE  32
-#define BLOCK_WORDS (BLOCK_SIZE / 8)
-#define HALF_SIZE   16
+#define BLOCK_SIZE 32
 
-typedef unsigned char half __attribute__((vector_size(HALF_SIZE)));
+#ifdef __SSE2__
 
-static inline size_t first_marked_byte(uint64_t word)
+#include <emmintrin.h>
+
+static inline uint32_t find_in_half(const char *at)
 {
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    return (size_t)__builtin_clzll(word) / 8;
+    return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128((const void *)at), _mm_set1_epi8('"')));
+}
+
+/* Bit I is set when AT[I] is a quote. */
+static inline uint32_t find_quotes(const char *at)
+{
+    return find_in_half(at) | find_in_half(at + 16) << 16;
+}
+
 #else
-    return (size_t)__builtin_ctzll(word) / 8;
+
+#define EACH_BYTE(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* The high bit of each byte that is a quote, brought together in eight bits. */
+static inline uint32_t find_in_word(const char *at)
+{
+    uint64_t word, others;
+
+    memcpy(&word, at, sizeof(word));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
 #endif
+    word ^= EACH_BYTE('"');
+    others = ((word & EACH_BYTE(0x7f)) + EACH_BYTE(0x7f)) | word | EACH_BYTE(0x7f);
+    return (uint32_t)((~others >> 7) * UINT64_C(0x0102040810204080) >> 56);
 }
 
-/* Puts 0xff where a quote or a backslash stands among the bytes at AT, and 0 elsewhere. */
-static inline void mark_half(const char *at, uint64_t marks[HALF_SIZE / 8])
+/* Bit I is set when AT[I] is a quote. */
+static inline uint32_t find_quotes(const char *at)
 {
-    half bytes;
-
-    memcpy(&bytes, at, HALF_SIZE);
-    bytes = (half)((bytes == '"') | (bytes == '\\'));
-    memcpy(marks, &bytes, HALF_SIZE);
+    return find_in_word(at) | find_in_word(at + 8) << 8 | find_in_word(at + 16) << 16 | find_in_word(at + 24) << 24;
 }
 
-static const char *find_quote_or_backslash(const char *at, const char *end)
-{
-    for (; end - at >= BLOCK_SIZE; at += BLOCK_SIZE) {
-        uint64_t marks[BLOCK_WORDS];
+#endif
 
-        mark_half(at, marks);
-        mark_half(at + HALF_SIZE, marks + HALF_SIZE / 8);
-        if (!(marks[0] | marks[1] | marks[2] | marks[3]))
-            continue;
-        for (size_t i = 0; i < BLOCK_WORDS; i++)
-            if (marks[i])
-                return at + 8 * i + first_marked_byte(marks[i]);
-    }
-    while (at < end && *at != '"' && *at != '\\')
+/* Whether an odd number of backslashes stands before QUOTE in the string that starts at BEGIN. */
+static inline bool is_escaped(const char *begin, const char *quote)
+{
+    const char *at = quote;
+
+    while (at > begin && at[-1] == '\\')
+        at--;
+    return (quote - at) % 2 != 0;
+}
+
+const char *quote_find_end(const char *at, const char *end)
+{
+    const char *begin = at;
+
+    for (; end - at >= BLOCK_SIZE; at += BLOCK_SIZE)
+        for (uint32_t quotes = find_quotes(at); quotes; quotes &= quotes - 1)
+            if (!is_escaped(begin, at + __builtin_ctz(quotes)))
+                return at + __builtin_ctz(quotes);
+    while (at < end && (*at != '"' || is_escaped(begin, at)))
         at++;
     return at;
-}
-
-const char *quote_find_end(const char *at, const char *end, bool *has_escape)
-{
-    for (;;) {
-        at = find_quote_or_backslash(at, end);
-        if (at == end || *at == '"')
-            return at;
-        *has_escape = true;
-        at += end - at > 1 ? 2 : 1; /* what is escaped does not end the string */
-    }
 }

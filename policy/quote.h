@@ -5,10 +5,7 @@
 #ifndef FAIRVISOR_POLICY_QUOTE_H
 #define FAIRVISOR_POLICY_QUOTE_H
 
-#include <stdbool.h>
-
-/* AT is the first byte behind a string's opening quote. Returns its closing quote, or END when there is none before it. Sets
- * *HAS_ESCAPE when a backslash stands in the string. */
-const char *quote_find_end(const char *at, const char *end, bool *has_escape);
+/* AT is the first byte behind a string's opening quote. Returns its closing quote, or END when there is none before it. */
+const char *quote_find_end(const char *at, const char *end);
 
 #endif

@@ -54,14 +54,23 @@ void siphash_init(struct siphash *hash, const uint64_t key[2])
     hash->total = 0;
 }
 
-/* One to seven bytes as the low end of a word. */
+static inline uint64_t little_endian_32(const unsigned char *bytes)
+{
+    uint32_t word;
+
+    memcpy(&word, bytes, sizeof(word));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap32(word);
+#endif
+    return word;
+}
+
+/* One to seven bytes as the low end of a word; some may be read twice. */
 static inline uint64_t little_endian_part(const unsigned char *bytes, size_t size)
 {
-    uint64_t word = 0;
-
-    for (size_t i = 0; i < size; i++)
-        word |= (uint64_t)bytes[i] << (8 * i);
-    return word;
+    if (size >= 4)
+        return little_endian_32(bytes) | little_endian_32(bytes + size - 4) << (8 * (size - 4));
+    return bytes[0] | (uint64_t)bytes[size / 2] << (8 * (size / 2)) | (uint64_t)bytes[size - 1] << (8 * (size - 1));
 }
 
 /* Appends the SIZE low bytes of WORD (1 to 8; the others are 0) to the bytes that are not absorbed yet. */
