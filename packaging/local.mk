@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 # What is shipped beside the programs.
 
-EXTRA_DIST += packaging/quickstart packaging/check packaging/install-packages packaging/install-wheels .ci/run CONTRIBUTING.md SECURITY.md \
+EXTRA_DIST += packaging/quickstart packaging/check packaging/install-packages packaging/install-wheels packaging/install-node .ci/run CONTRIBUTING.md SECURITY.md \
 	CHANGELOG.md \
 	packaging/examples/quickstart.json packaging/examples/per-client.json packaging/examples/plans.json \
 	packaging/examples/shadow.json packaging/examples/kill-switch.json packaging/examples/access.log packaging/examples/log_format
