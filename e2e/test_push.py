@@ -22,9 +22,13 @@ def bundle(version, burst=10):
 
 
 class PushCase(harness.TestCase):
-    def connect(self, edge, *arguments, code=0, **more):
+    def connect(self, edge, *arguments, code=0, waits=True, **more):
+        """Once it was done, workers of before may answer for a moment, while they drain."""
+        before = set(edge.workers()) if edge.process.poll() is None else set()
         done = edge.cli("connect", "-c", edge.config_file, *arguments, **{"stdin": subprocess.DEVNULL, **more})
         self.assertEqual(done.returncode, code, (arguments, done.stdout, done.stderr))
+        if waits and "served: " in done.stdout:
+            harness.wait_until(lambda: not before & set(edge.workers()), "workers of before to leave")
         return done
 
     def write(self, edge, content, name="new.json"):
@@ -74,8 +78,8 @@ class TestPush(PushCase):
 
     def test_standard_input_and_question(self):
         edge = self.start_edge(bundle(1))
-        done = edge.cli("connect", "-c", edge.config_file, "--push", "-", "--yes", input=json.dumps(bundle(2)))
-        self.assertEqual((done.returncode, self.version(edge)), (0, 2), done.stderr)
+        self.connect(edge, "--push", "-", "--yes", stdin=None, input=json.dumps(bundle(2)))
+        self.assertEqual(self.version(edge), 2)
         self.connect(edge, "--push", self.write(edge, bundle(3)), code=64)
         for answer, code, version in ((b"n\n", 1, 2), (b"\n", 1, 2), (b"y\n", 0, 3)):
             with self.subTest(answer=answer):
@@ -91,7 +95,7 @@ class TestPush(PushCase):
                 os.write(terminal, answer)
                 self.assertEqual(program.wait(harness.START_SECONDS), code, text)
                 os.close(terminal)
-                self.assertEqual(self.version(edge), version)
+                harness.wait_until(lambda: self.version(edge) == version, f"version {version}")
 
     def test_kept_are_bounded(self):
         edge = self.start_edge(bundle(1))
@@ -183,9 +187,107 @@ class TestPush(PushCase):
         load = self.load(edge.address, "--path", "/v1/decision", "--header", "X-Original-Method: GET", "--header",
                          "X-Original-URI: /", "--expect", "200,429", "--duration-ms", 600_000, "--connections", 16)
         for number in range(harness.full_or_short(50, 5)):
-            self.connect(edge, "--push", first if number % 2 else second, "--yes")
-            self.connect(edge, "--rollback", "--yes")
+            self.connect(edge, "--push", first if number % 2 else second, "--yes", waits=False)
+            self.connect(edge, "--rollback", "--yes", waits=False)
         result = load.finish()
         self.assertEqual(result["failed"], 0, result)
 
 
+
+
+class TestWatch(PushCase):
+    """config_watch = on"""
+
+    def wait_version(self, edge, version):
+        harness.wait_until(lambda: self.version(edge) == version, f"version {version} to be served")
+
+    def test_rename_and_write(self):
+        """However a file comes to have another content; a broken one is refused once, and the old one stays."""
+        edge = self.start_edge(bundle(1), settings={"config_watch": "on"})
+        edge.write_policy(bundle(2))  # a rename
+        self.wait_version(edge, 2)
+        with open(edge.policy_file, "w", encoding="utf-8") as file:  # in its place, in two parts
+            text = json.dumps(bundle(3))
+            file.write(text[:50])
+            file.flush()
+            file.write(text[50:])
+        self.wait_version(edge, 3)
+        edge.write_policy('{"bundle_version": 4, "polices": []}')
+        edge.wait_log("the reload was refused, generation .* goes on unchanged")
+        self.assertEqual(edge.cli("status", "-c", edge.config_file).returncode, 1)
+        edge.write_policy(bundle(5))
+        self.wait_version(edge, 5)
+        self.assertEqual(len(edge.log().split("the reload was refused")), 2, "a broken file is tried once")
+        os.unlink(edge.policy_file)
+        edge.wait_log("cannot be looked at, what was loaded goes on")
+        self.assertEqual(self.version(edge), 5)
+        edge.write_policy(bundle(6))
+        self.wait_version(edge, 6)
+
+    def test_same_content_and_other_files(self):
+        """Neither the same content under a new name nor anything else in the folder is a reason to reload."""
+        edge = self.start_edge(bundle(1), settings={"config_watch": "on"})
+        generation = edge.ready()["generation"]
+        edge.write_policy(bundle(1))
+        for number in range(50):
+            self.write(edge, "nothing", f"other-{number}")
+        edge.write_settings(max_connections=77)  # settings are not watched
+        edge.write_policy(bundle(2))
+        self.wait_version(edge, 2)
+        self.assertEqual(edge.ready()["generation"], generation + 1)
+        self.connect(edge, "--push", self.write(edge, bundle(3)), "--yes")  # what was pushed is served already
+        edge.write_policy(bundle(4))
+        self.wait_version(edge, 4)
+        self.assertEqual(edge.ready()["generation"], generation + 3)
+
+    def test_config_map(self):
+        """Kubernetes: bundle.json -> ..data/bundle.json, and ..data, a link to a folder, is swapped by a rename."""
+        edge = self.new_edge(bundle(1), settings={"config_watch": "on"})
+        mount = os.path.join(edge.directory, "mount")
+        os.mkdir(mount)
+
+        def swap(version):
+            folder = os.path.join(mount, f"..2026_11_24_{version}")
+            os.mkdir(folder)
+            self.write(edge, bundle(version), os.path.join(folder, "bundle.json"))
+            os.symlink(os.path.basename(folder), os.path.join(mount, "..data_tmp"))
+            old = os.path.realpath(os.path.join(mount, "..data")) if version > 1 else None
+            os.rename(os.path.join(mount, "..data_tmp"), os.path.join(mount, "..data"))
+            if old:
+                os.unlink(os.path.join(old, "bundle.json"))
+                os.rmdir(old)
+
+        swap(1)
+        os.symlink("..data/bundle.json", os.path.join(mount, "bundle.json"))
+        edge.write_settings(config_file=os.path.join(mount, "bundle.json"))
+        edge.start()
+        for version in (2, 3, 4):
+            swap(version)
+            self.wait_version(edge, version)
+        self.assertIn("symbolic link",
+                      self.connect(edge, "--push", self.write(edge, bundle(9)), "--yes", code=1).stderr)
+
+    def test_on_and_off(self):
+        """The setting itself changes with a reload; the folder may be away for a while."""
+        edge = self.start_edge(bundle(1))
+        edge.write_settings(config_watch="on")
+        edge.reload()
+        edge.write_policy(bundle(2))
+        self.wait_version(edge, 2)
+        away = os.path.join(edge.directory, "away")
+        home = os.path.join(edge.directory, "home")
+        os.mkdir(home)
+        self.write(edge, bundle(3), os.path.join(home, "policy.json"))
+        edge.write_settings(config_file=os.path.join(home, "policy.json"))
+        edge.reload()
+        self.wait_version(edge, 3)
+        os.rename(home, away)
+        os.mkdir(home)
+        self.write(edge, bundle(4), os.path.join(home, "policy.json"))
+        self.wait_version(edge, 4)
+        edge.write_settings(config_watch="off")
+        edge.reload()
+        generation = edge.ready()["generation"]
+        self.write(edge, bundle(5), os.path.join(home, "policy.json"))
+        edge.reload()
+        self.assertEqual((self.version(edge), edge.ready()["generation"]), (5, generation + 1))

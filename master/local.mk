@@ -4,6 +4,7 @@ fairvisord_SOURCES = \
 	master/admin.c master/admin.h \
 	master/amend.c master/amend.h \
 	master/bind.c master/bind.h \
+	master/bundle_watch.c master/bundle_watch.h \
 	master/check.c master/check.h \
 	master/configure.c master/configure.h \
 	master/control.c master/control.h \

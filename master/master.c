@@ -106,18 +106,26 @@ static void pause_workers(struct master *master)
     crew_leave(&master->crew, master->serving.number, SIGQUIT);
 }
 
+/* One reload for all who wish for it: of settings and bundle (SIGHUP), or of a bundle whose file has changed. */
 static void reload(struct master *master)
 {
-    static const struct reload_order everything;
+    struct reload_order order = {.keeps_settings = !master->wants_reload};
     struct failure failure;
 
-    reload_run(master, &everything, &failure);
+    master->wants_reload = false;
+    master->bundle_watch.wants_reload = false;
+    reload_run(master, &order, &failure);
 }
 
 /* A reload needs free statistics slots for a whole generation: those of workers that still drain are not. */
 static bool can_reload(struct master *master)
 {
     return master->upgrade.pid == 0 && crew_count_free(&master->crew) >= SETTINGS_MAX_WORKERS;
+}
+
+static bool wants_reload(const struct master *master)
+{
+    return master->wants_reload || master->bundle_watch.wants_reload;
 }
 
 static void grant_wishes(struct master *master)
@@ -133,10 +141,8 @@ static void grant_wishes(struct master *master)
         else
             log_line(LOG_LEVEL_WARNING, "an upgrade is under way already: SIGUSR2 is ignored");
     }
-    if (master->wants_reload && can_reload(master)) {
-        master->wants_reload = false;
+    if (wants_reload(master) && can_reload(master))
         reload(master);
-    }
     if (admin_has_push(&master->admin) && can_reload(master))
         admin_push(&master->admin);
 }
@@ -144,7 +150,7 @@ static void grant_wishes(struct master *master)
 /* Something that can be done at once: then nobody waits for anything. */
 static bool has_work(struct master *master)
 {
-    return (master->wants_reload || admin_has_push(&master->admin)) && can_reload(master);
+    return (wants_reload(master) || admin_has_push(&master->admin)) && can_reload(master);
 }
 
 void master_run(struct master *master)

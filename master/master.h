@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "master/admin.h"
+#include "master/bundle_watch.h"
 #include "master/crew.h"
 #include "master/decisions.h"
 #include "master/generation.h"
@@ -61,6 +62,7 @@ struct master {
     struct decisions decisions;
     struct switches switches;
     struct admin admin;
+    struct bundle_watch bundle_watch;
     struct upgrade upgrade;
     struct arena_status status;
 

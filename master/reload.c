@@ -81,6 +81,7 @@ static void commit(struct master *master, struct reload *reload)
     master->status.reloads++;
     master_publish(master);
     master_keep_bundle(master);
+    bundle_watch_use(&master->bundle_watch, &master->serving.settings);
     log_line(LOG_LEVEL_NOTICE, "reloaded: generation %u serves, generation %u drains", master->serving.number, old);
     master_say_bundle(&master->serving);
 }

@@ -229,6 +229,7 @@ static bool announce(struct master *master, const struct letter *letter, struct 
     master->status.last_reload_failed = 0;
     master_publish(master);
     master_keep_bundle(master);
+    bundle_watch_use(&master->bundle_watch, settings);
     snapshots_schedule(&master->snapshots, settings);
     decisions_use(&master->decisions, settings);
     say_started(master, letter);
@@ -249,6 +250,7 @@ bool start_service(struct master *master, const struct settings *settings, const
         !logsink_init(&master->logsink, &master->loop, failure))
         return false;
     admin_init(&master->admin, master);
+    bundle_watch_init(&master->bundle_watch, master);
     look_around(&start);
     if (privileges_find(settings, &master->privileges, failure) &&
         load_first_generation(master, settings, start.first_generation, failure) && folders_make(settings, failure) &&

@@ -65,6 +65,7 @@ struct settings_listen {
 struct settings {
     enum settings_mode mode;
     char config_file[SETTINGS_PATH_SIZE]; /* the policy bundle */
+    bool config_watch;
     struct settings_listen listen[SETTINGS_MAX_LISTEN];
     uint32_t listen_count;
     uint32_t socket_mode;      /* of unix sockets */
