@@ -23,3 +23,15 @@ dist_pkgdata_DATA = packaging/data/bots.txt
 # Dashboard and alerts.
 EXTRA_DIST += packaging/monitoring/README.md packaging/monitoring/dashboard.json packaging/monitoring/alerts.yml \
 	packaging/monitoring/alerts_test.yml
+
+# What a system needs beside the programs, and packages of it.
+EXTRA_DIST += packaging/system/fairvisor.service packaging/system/fairvisor.init packaging/system/fairvisor.conf \
+	packaging/system/fairvisor.logrotate packaging/system/fairvisor.tmpfiles packaging/system/fairvisor.sysusers \
+	packaging/build-deb packaging/check-install packaging/debian/life packaging/debian/control packaging/debian/changelog packaging/debian/copyright \
+	packaging/debian/rules packaging/debian/source/format packaging/debian/fairvisor.docs \
+	packaging/debian/fairvisor.examples packaging/debian/fairvisor.dirs packaging/debian/fairvisor.postinst \
+	packaging/debian/fairvisor.postrm packaging/debian/fairvisor.lintian-overrides packaging/debian/watch packaging/debian/tests/control packaging/debian/tests/decides
+
+.PHONY: deb
+deb: dist
+	$(srcdir)/packaging/build-deb $(distdir).tar.xz deb
