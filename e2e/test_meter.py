@@ -6,7 +6,6 @@ socket: it must break off at a chosen byte, which no real server does.
 
 import json
 import random
-import re
 import threading
 import time
 
@@ -248,3 +247,116 @@ class TestAccounts(MeterCase):
             self.assertEqual(self.balance(edge, path), expected, f"{path}, seed {seed}")
         self.assertEqual(edge.metric("fairvisor_exchanges_metered_total"), count)
         print(f"accounts: {count} exchanges, {version - 1} reloads, difference 0")
+
+
+# ---- what is changed on the way --------------------------------------------------------------------------------------
+
+class TestOnTheWay(MeterCase):
+    def test_usage_is_asked_for_and_hidden(self):
+        usage = {**word(""), "choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}}
+        both = sse(word("Hello"), word("", "stop"))
+        server, edge = self.proxy(upstream.answering(events(both + sse(usage, b"[DONE]"))),
+                                  policy("/v1", tokens(token_source={"request_usage": True})))
+        path = "/v1/chat/completions"
+        plain = self.ask(edge, path, chat(stream=True), headers=[("Accept-Encoding", "gzip")])
+        self.assertEqual(plain.body, both + sse(b"[DONE]"))
+        asked = self.ask(edge, path, chat(stream=True, stream_options={"include_usage": True}))
+        self.assertEqual(asked.body, both + sse(usage, b"[DONE]"))
+        for request in server.requests:
+            self.assertEqual(json.loads(request.body)["stream_options"], {"include_usage": True})
+            self.assertEqual(request.header("accept-encoding"), "identity")
+            self.assertEqual(int(request.header("content-length")), len(request.body))
+        self.assertEqual(self.balance(edge, "/v1"), 14)
+
+    def test_a_completion_is_made_shorter(self):
+        answer = upstream.counted(b'{"usage":{"prompt_tokens":0,"completion_tokens":60}}', fields="Content-Type: application/json\r\n")
+        server, edge = self.proxy(upstream.answering(answer), policy("/v1", tokens(limit=100, clamp_completion=True)))
+        for most, expected in ((60, 60), (900, 40)):
+            self.assertEqual(self.ask(edge, "/v1/chat/completions", chat(most)).status, 200)
+            self.assertEqual(json.loads(server.requests[-1].body)["max_tokens"], expected)
+        # 120 of 100 are used now; and what is no JSON cannot be made shorter.
+        self.assertEqual(self.ask(edge, "/v1/chat/completions", chat(900)).status, 429)
+        self.assertEqual(self.ask(edge, "/v1/chat/completions", b"[900" * 1000, key="other").status, 429)
+        self.assertEqual(edge.metric("fairvisor_completions_clamped_total"), 1)
+        # The decision endpoint changes no body, so it refuses.
+        decided = edge.decide("POST", "/v1/chat/completions", headers=[("X-Key", "third"), ("Content-Length", "18")],
+                              body=b'{"max_tokens":900}')
+        self.assertEqual(decided.status, 429)
+
+    def test_a_stream_is_cut_when_its_limit_is_spent(self):
+        """Forty tokens are left, one was asked for, and the upstream does not end."""
+        def serve(peer):
+            peer.request()
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+            piece = sse(word("word"))
+            while True:
+                peer.send(b"%x\r\n%s\r\n" % (len(piece), piece))
+        for end, last in (("graceful_close", b"data: [DONE]\n\n"), ("error_chunk", b"rate_limit_exceeded\"}}\n\n")):
+            _, edge = self.proxy(serve, policy("/v1", tokens({"buffer_tokens": 1, "on_limit_exceeded": end}, 40)))
+            answer = self.ask(edge, "/v1/chat/completions", chat(1, stream=True))
+            self.assertEqual(answer.status, 200)
+            self.assertTrue(answer.body.endswith(last), answer.body[-300:])
+            self.assertEqual(answer.body.count(b'"word"'), 40)
+            # The answer is charged with the token that was too much, below zero.
+            self.assertEqual(self.ask(edge, "/v1/chat/completions", chat(1)).header("RateLimit-Remaining"), "0")
+            self.assertEqual(edge.metric("fairvisor_streams_cut_total"), 1)
+
+    def test_our_limits_in_the_fields_of_providers(self):
+        fields = ("Content-Type: application/json\r\nx-ratelimit-limit-tokens: 7\r\nX-RateLimit-Remaining-Requests: 7\r\n"
+                  "anthropic-ratelimit-tokens-limit: 7\r\n")
+        answer = upstream.counted(b'{"usage":{"prompt_tokens":1,"completion_tokens":1}}', fields=fields)
+        _, edge = self.proxy(upstream.answering(answer), policy("/v1", tokens(limit=1000), provider_rate_headers=True),
+                             policy("/plain", tokens(limit=1000)))
+        told = self.ask(edge, "/v1/chat/completions", chat(100))
+        self.assertEqual([told.headers(f"x-ratelimit-{name}-tokens") for name in ("limit", "remaining")], [["1000"], ["900"]])
+        self.assertRegex(told.header("x-ratelimit-reset-tokens"), r"^(\d+h)?(\d+m)?[0-9.]+m?s$")
+        self.assertEqual((told.headers("x-ratelimit-remaining-requests"), told.headers("anthropic-ratelimit-tokens-limit")), ([], []))
+        claude = self.ask(edge, "/v1/messages", chat(100))
+        self.assertEqual(claude.headers("anthropic-ratelimit-tokens-limit"), ["1000"])
+        self.assertEqual(claude.headers("anthropic-ratelimit-tokens-remaining"), ["898"])
+        self.assertRegex(claude.header("anthropic-ratelimit-tokens-reset"), r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+        self.assertEqual(claude.headers("x-ratelimit-limit-tokens"), [])
+        self.assertEqual(self.ask(edge, "/plain", chat(100)).headers("x-ratelimit-limit-tokens"), ["7"])
+
+    def test_what_cannot_be_read_costs_what_was_reserved(self):
+        compressed = upstream.counted(b"\x1f\x8b\x08\x00", fields="Content-Type: application/json\r\nContent-Encoding: gzip\r\n")
+        _, edge = self.proxy(upstream.answering(compressed), policy("/v1", tokens()))
+        self.assertEqual(self.ask(edge, "/v1/chat/completions", chat(100)).body, b"\x1f\x8b\x08\x00")
+        self.assertEqual(self.balance(edge, "/v1"), 100)
+
+    def test_a_request_that_is_not_sent_costs_nothing(self):
+        edge = self.start_edge(bundle(policy("/v1", tokens())), workers=1, settings={
+            "mode": "reverse_proxy", "backend_url": f"http://127.0.0.1:{harness.free_port()}"})
+        self.assertEqual(self.ask(edge, "/v1/chat/completions", chat(100)).status, 502)
+        self.assertEqual(self.balance(edge, "/v1"), 0)
+
+    def test_an_unpriced_model_is_refused(self):
+        server, edge = self.proxy(upstream.answering(upstream.counted()), policy("/v1", money()))
+        edge.write_policy({**bundle(policy("/v1", money()), version=2), "price_table": {"known*": PRICE}})
+        edge.reload()
+        refused = self.ask(edge, "/v1/chat/completions", chat(1))
+        self.assertEqual((refused.status, refused.header("X-Fairvisor-Reason"), refused.header("x-should-retry")),
+                         (429, "model_unpriced", "false"))
+        self.assertEqual(server.requests, [])
+        self.assertEqual(self.ask(edge, "/v1/chat/completions", json.dumps({"model": "known-1"}).encode()).status, 200)
+
+    def test_a_reload_waits_for_a_stream_and_settles_it(self):
+        sent, go_on = threading.Event(), threading.Event()
+
+        def serve(peer):
+            peer.request()
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+            send_chunks(peer, sse(word("one")), random.Random(1), False)
+            sent.set()
+            go_on.wait(30)
+            send_chunks(peer, sse({**word("two", "stop"), "usage": {"prompt_tokens": 5, "completion_tokens": 6}}), random.Random(1))
+        _, edge = self.proxy(serve, policy("/v1", tokens()))
+        with harness.Connection(edge.address, 30) as connection:
+            connection.send(harness.format_request("POST", "/v1/chat/completions", [("X-Key", "k")], chat(50, stream=True)))
+            self.assertTrue(sent.wait(30))
+            edge.write_policy(bundle(policy("/v1", tokens()), version=2))
+            edge.reload()
+            go_on.set()
+            self.assertIn(b"two", connection.answer("POST").body)
+        harness.wait_until(lambda: edge.metric("fairvisor_exchanges_metered_total") == 1, "the stream to be settled")
+        self.assertEqual(self.balance(edge, "/v1"), 11)
