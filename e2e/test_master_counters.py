@@ -48,6 +48,22 @@ class Counters(harness.TestCase):
             except OSError:
                 return
 
+    def test_full_shared_memory_is_told_in_the_log(self):
+        """A flood of clients against the smallest arena: rates let new ones through uncounted, and the log says so; who
+        was there before keeps what he has spent."""
+        rules = [harness.token_bucket(f"r{number}", 0.000001, BURST, ["ip:address"]) for number in range(8)]
+        bundle = harness.one_rule(rate=0.000001, burst=BURST)
+        bundle["policies"][0]["spec"]["rules"] = rules
+        edge = self.start_edge(bundle, settings={"shared_dict_size": "8m", "snapshot_interval": 0})
+        for _ in range(BURST):
+            self.assertEqual(edge.decide(client="10.0.0.1").status, 200)
+        self.load(edge.address, "--path", "/v1/decision", "--header", "X-Original-Method: GET", "--header",
+                  "X-Original-URI: /", "--header", "X-Forwarded-For: 10.9.{0-255}.{0-99}", "--expect", "200",
+                  "--requests", 25_600, "--connections", 8).result()
+        self.assertGreater(edge.metric("fairvisor_state_full_total"), 0)
+        edge.wait_log(r"warning.* shared memory is full: \d+ limits found no cell .* raise shared_dict_size")
+        self.assertEqual(edge.decide(client="10.0.0.1").status, 429)
+
     def test_quit_and_start(self):
         for number in (signal.SIGQUIT, signal.SIGTERM):
             with self.subTest(number):

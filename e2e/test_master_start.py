@@ -73,6 +73,16 @@ class Refusals(harness.TestCase):
         os.mkfifo(edge.policy_file)
         self.refused(edge, 65, "not a regular file")
 
+    def test_settings_and_log_that_are_fifos(self):
+        edge = self.new_edge(harness.one_rule())
+        edge.write_settings(log=os.path.join(edge.directory, "log.fifo"))
+        os.mkfifo(edge.settings["log"])
+        self.refused(edge, 78, r"the log file .*log\.fifo \(setting `log`\) is a fifo")
+        os.unlink(edge.config_file)
+        os.mkfifo(edge.config_file)
+        for arguments in ([], ["-t"]):
+            self.refused(edge, 78, r"the configuration file .* is a fifo", arguments=arguments)
+
     def test_bad_bundle(self):
         edge = self.new_edge(SECOND_BUNDLE_ERROR)
         for arguments in ([], ["-t"], ["-T"], ["-d"]):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
 """Reloads under load: no request fails, no count is lost, whatever changes."""
 
+import signal
+
 import harness
 
 NEGLIGIBLE = 0.000001
@@ -74,6 +76,26 @@ class TestReload(harness.TestCase):
         edge.write_policy(harness.one_rule(NEGLIGIBLE, 8, version=2))
         edge.reload()
         self.assertEqual([edge.decide("GET", "/", "10.0.0.1").status for _ in range(3)], [200, 200, 429])
+
+    def test_reload_without_places_waits_and_says_so(self):
+        """64 workers serve and one still drains: 63 places are free, which is not enough for any generation. The reload
+        says what it waits for, once, and is done as soon as the one has left."""
+        edge = self.start_edge(harness.one_rule(), workers=64,
+                               settings={"header_timeout": "60s", "drain_timeout": "60s"})
+        with harness.Connection(edge.address, timeout=60) as busy:
+            busy.send(harness.format_request(target="/livez"))
+            self.assertEqual(busy.answer().status, 200)
+            busy.send(b"GET /livez HTTP/1.1\r\nHost: ")
+            edge.reload(seconds=60)
+            harness.wait_until(lambda: len(edge.workers()) == 65, "all but one to leave", 60)
+            edge.send_signal(signal.SIGHUP)
+            edge.wait_log("the reload waits until workers of earlier generations have left .*: 63 of 128 places are free, "
+                          "64 are needed; 65 workers live", 60)
+            self.assertEqual((edge.ready()["generation"], len(edge.workers())), (2, 65))
+            busy.send(b"x\r\n\r\n")
+            self.assertEqual(busy.answer().status, 200)
+        edge.wait_log("reloaded: generation 3 serves", 60)
+        self.assertEqual(edge.log().count("the reload waits"), 1)
 
     def test_refused_reload_changes_nothing(self):
         edge = self.start_edge(harness.one_rule(NEGLIGIBLE, 3), workers=2)

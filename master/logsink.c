@@ -151,6 +151,22 @@ bool logsink_check(const struct settings *settings, struct failure *failure)
                        settings->log_file, folder);
 }
 
+/* Opens the log file. O_NONBLOCK: a fifo, whose reader could hold us up, must be refused, not waited for. -1 with errno. */
+static int open_file(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+    struct stat facts;
+
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &facts) == 0 && !S_ISFIFO(facts.st_mode) && !S_ISSOCK(facts.st_mode) &&
+        fcntl(fd, F_SETFL, O_APPEND) == 0)
+        return fd;
+    close(fd);
+    errno = ENXIO; /* what open(2) says of a fifo that nobody reads */
+    return -1;
+}
+
 int logsink_open(const struct settings *settings, struct failure *failure)
 {
     int fd;
@@ -158,8 +174,11 @@ int logsink_open(const struct settings *settings, struct failure *failure)
     failure->code = EXIT_CODE_OK;
     if (settings->log != SETTINGS_LOG_FILE || !logsink_check(settings, failure))
         return -1;
-    fd = open(settings->log_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
-    if (fd < 0)
+    fd = open_file(settings->log_file);
+    if (fd < 0 && errno == ENXIO)
+        failure_set(failure, EXIT_CODE_BAD_CONFIG, "the log file %s (setting `log`) is a fifo or a socket, not a file",
+                    settings->log_file);
+    else if (fd < 0)
         failure_set_errno(failure, errno == EACCES ? EXIT_CODE_PERMISSION : EXIT_CODE_OS,
                           "the log file %s could not be opened", settings->log_file);
     return fd;
@@ -189,7 +208,7 @@ void logsink_reopen(struct logsink *sink)
 
     if (sink->kind != SETTINGS_LOG_FILE)
         return;
-    fd = open(sink->file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+    fd = open_file(sink->file);
     if (fd < 0) {
         log_errno(LOG_LEVEL_ERROR, "the log file %s could not be opened anew; logging goes on in the old one",
                   sink->file);

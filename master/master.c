@@ -128,6 +128,23 @@ static bool wants_reload(const struct master *master)
     return master->wants_reload || master->bundle_watch.wants_reload;
 }
 
+/* Said once of each wish: whoever wants a reload must not think that nobody heard it. */
+static void say_waiting(struct master *master)
+{
+    uint32_t free = crew_count_free(&master->crew);
+
+    if (master->has_said_waiting)
+        return;
+    master->has_said_waiting = true;
+    if (master->upgrade.pid != 0)
+        log_line(LOG_LEVEL_WARNING, "the reload waits until the upgrade that is under way has ended");
+    else
+        log_line(LOG_LEVEL_WARNING,
+                 "the reload waits until workers of earlier generations have left (drain_timeout): %u of %u places are "
+                 "free, %u are needed; %u workers live",
+                 free, ARENA_WORKER_SLOTS, SETTINGS_MAX_WORKERS, crew_count(&master->crew, 0));
+}
+
 static void grant_wishes(struct master *master)
 {
     if (master->wants_pause) {
@@ -141,7 +158,14 @@ static void grant_wishes(struct master *master)
         else
             log_line(LOG_LEVEL_WARNING, "an upgrade is under way already: SIGUSR2 is ignored");
     }
-    if (wants_reload(master) && can_reload(master))
+    if (!wants_reload(master) && !admin_has_push(&master->admin))
+        return;
+    if (!can_reload(master)) {
+        say_waiting(master);
+        return;
+    }
+    master->has_said_waiting = false;
+    if (wants_reload(master))
         reload(master);
     if (admin_has_push(&master->admin) && can_reload(master))
         admin_push(&master->admin);

@@ -24,6 +24,7 @@
 #include "master/bundle_watch.h"
 #include "master/crew.h"
 #include "master/decisions.h"
+#include "master/fullness.h"
 #include "master/generation.h"
 #include "master/listeners.h"
 #include "master/logsink.h"
@@ -59,6 +60,7 @@ struct master {
     uint32_t next_generation; /* number of the next one; never used twice, also when it fails */
     struct crew crew;
     struct snapshots snapshots;
+    struct fullness fullness;
     struct decisions decisions;
     struct switches switches;
     struct admin admin;
@@ -68,6 +70,7 @@ struct master {
 
     enum master_stop stop; /* wishes: noted by signals, granted between turns of the loop */
     bool wants_reload;
+    bool has_said_waiting; /* the log knows that the wished reload waits */
     bool wants_upgrade;
     bool wants_pause;
 };

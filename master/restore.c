@@ -48,27 +48,33 @@ static bool check_owner(int fd, const struct privileges *privileges, struct fail
                        (unsigned)facts.st_uid, (unsigned)privileges->uid);
 }
 
-struct audit_report {
-    uint32_t unusable;
-    uint64_t repaired;
+/* What a child that works on the arena tells. */
+struct arena_report {
+    uint32_t unusable;          /* stripes */
+    uint64_t repaired;          /* cells */
+    uint64_t restored, lost;    /* of a snapshot */
 };
 
-static void audit_as_worker(const struct arena *arena, const struct privileges *privileges, int out)
+/* SNAPSHOT NULL: look through the arena; otherwise put it there. */
+static void work_as_worker(const struct arena *arena, const struct snapshot *snapshot,
+                           const struct privileges *privileges, int out)
 {
-    struct audit_report report = {0};
+    struct arena_report report = {0};
 
     if (!privileges_drop(privileges))
         _exit(EXIT_CODE_OS);
-    report.unusable = arena_audit(arena, moment_now(), &report.repaired);
+    if (snapshot)
+        report.restored = snapshot_apply(snapshot, arena, moment_now(), &report.lost);
+    else
+        report.unusable = arena_audit(arena, moment_now(), &report.repaired);
     _exit(write(out, &report, sizeof(report)) == (ssize_t)sizeof(report) ? 0 : EXIT_CODE_OS);
 }
 
-/* Locks and looks at every stripe in a child that is no more than a worker: what lies in a mutex was written by workers, and
- * locking follows it. false when the arena must not be used. */
-static bool audit(const struct arena *arena, const struct privileges *privileges, uint64_t *repaired,
-                  struct failure *failure)
+/* Locks stripes in a child that is no more than a worker: what lies in a mutex may have been written by workers, and locking
+ * follows it. false when the child did not come to its end. */
+static bool work(const struct arena *arena, const struct snapshot *snapshot, const struct privileges *privileges,
+                 struct arena_report *report, struct failure *failure)
 {
-    struct audit_report report;
     int ends[2], status = 0;
     ssize_t got;
     pid_t child;
@@ -77,15 +83,26 @@ static bool audit(const struct arena *arena, const struct privileges *privileges
         return failure_set_errno(failure, EXIT_CODE_OS, "the shared memory cannot be looked through");
     child = fork();
     if (child == 0)
-        audit_as_worker(arena, privileges, ends[1]);
+        work_as_worker(arena, snapshot, privileges, ends[1]);
     close(ends[1]);
-    got = child > 0 ? read(ends[0], &report, sizeof(report)) : -1;
+    got = child > 0 ? read(ends[0], report, sizeof(*report)) : -1;
     close(ends[0]);
     if (child > 0)
         waitpid(child, &status, 0);
-    if (got != (ssize_t)sizeof(report) || status != 0)
-        return failure_set(failure, EXIT_CODE_OS, "the shared memory is damaged: looking through it ended with status %d",
-                           status);
+    if (got == (ssize_t)sizeof(*report) && status == 0)
+        return true;
+    return failure_set(failure, EXIT_CODE_OS, "the shared memory is damaged: looking through it ended with status %d",
+                       status);
+}
+
+/* false when the arena must not be used. */
+static bool audit(const struct arena *arena, const struct privileges *privileges, uint64_t *repaired,
+                  struct failure *failure)
+{
+    struct arena_report report;
+
+    if (!work(arena, NULL, privileges, &report, failure))
+        return false;
     *repaired = report.repaired;
     if (report.unusable > 0)
         return failure_set(failure, EXIT_CODE_OS, "%u of %u stripes of the shared memory are damaged", report.unusable,
@@ -152,18 +169,20 @@ static struct snapshot *find_snapshot(const struct settings *settings)
     return snapshot;
 }
 
-static void apply(const struct snapshot *snapshot, const struct arena *arena)
+static bool apply(const struct snapshot *snapshot, const struct arena *arena, const struct privileges *privileges,
+                  struct failure *failure)
 {
-    struct moment now = moment_now();
-    uint64_t lost = 0;
-    uint64_t restored = snapshot_apply(snapshot, arena, now, &lost);
-    int64_t age = (now.wall_ns - snapshot_taken_at_ns(snapshot)) / NANOSECONDS_PER_SECOND;
+    int64_t age = (moment_now().wall_ns - snapshot_taken_at_ns(snapshot)) / NANOSECONDS_PER_SECOND;
+    struct arena_report report;
 
+    if (!work(arena, snapshot, privileges, &report, failure))
+        return false;
     log_line(LOG_LEVEL_NOTICE, "the counters were restored from a snapshot that is %lld s old: %llu cells",
-             (long long)age, (unsigned long long)restored);
-    if (lost > 0)
+             (long long)age, (unsigned long long)report.restored);
+    if (report.lost > 0)
         log_line(LOG_LEVEL_WARNING, "%llu cells of the snapshot found no room: raise shared_dict_size",
-                 (unsigned long long)lost);
+                 (unsigned long long)report.lost);
+    return true;
 }
 
 int restore_arena(const struct settings *settings, const struct privileges *privileges, struct arena *arena,
@@ -179,11 +198,14 @@ int restore_arena(const struct settings *settings, const struct privileges *priv
     *origin = snapshot ? RESTORE_SNAPSHOT : RESTORE_FRESH;
     fd = arena_create(settings->instance, settings->shared_dict_size, privileges->uid, privileges->gid,
                       snapshot ? snapshot_hash_key(snapshot) : NULL, arena, failure);
-    if (fd >= 0 && snapshot)
-        apply(snapshot, arena);
-    else if (fd >= 0)
+    if (fd >= 0 && snapshot && !apply(snapshot, arena, privileges, failure)) {
+        arena_remove(settings->instance);
+        close(fd);
+        fd = -1;
+    } else if (fd >= 0 && !snapshot) {
         log_line(LOG_LEVEL_NOTICE, "the counters start at zero: there is neither shared memory nor a snapshot of '%s'",
                  settings->instance);
+    }
     snapshot_free(snapshot);
     return fd;
 }

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "shm/must.h"
@@ -178,16 +179,33 @@ static bool refuse_file(const char *path, struct failure *failure)
     return failure_set_errno(failure, code, "the configuration file %s cannot be read", path);
 }
 
+/* The open file of PATH; -1. O_NONBLOCK: a fifo must be refused, not waited for. */
+static int open_file(const char *path, struct failure *failure)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat facts;
+
+    if (fd < 0 || fstat(fd, &facts) != 0)
+        refuse_file(path, failure);
+    else if (!S_ISFIFO(facts.st_mode))
+        return fd;
+    else
+        failure_set(failure, EXIT_CODE_BAD_CONFIG, "the configuration file %s is a fifo, not a file", path);
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
 /* Reads all of PATH into TEXT, which the caller frees. */
 static bool read_whole(const char *path, char **text, size_t *size, struct failure *failure)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open_file(path, failure);
     ssize_t got = 1;
 
     *text = NULL;
     *size = 0;
     if (fd < 0)
-        return refuse_file(path, failure);
+        return false;
     *text = malloc(MAX_FILE_SIZE + 1);
     while (*text && got > 0 && *size <= MAX_FILE_SIZE) {
         got = read(fd, *text + *size, MAX_FILE_SIZE + 1 - *size);

@@ -16,6 +16,15 @@
 #define COPY_TRIES  1000
 #define STUCK_MEMORY_NS NANOSECONDS_PER_SECOND
 
+/* What glibc keeps of the attributes; any other value would lead it into code for mutexes that these are not, which asserts or
+ * waits for ever. */
+#define MUTEX_KIND (PTHREAD_MUTEX_ERRORCHECK | 16 /* robust */ | 128 /* shared */)
+
+static bool is_intact(const struct stripe *stripe)
+{
+    return stripe->mutex.__data.__kind == MUTEX_KIND;
+}
+
 int stripe_init(struct stripe *stripe)
 {
     pthread_mutexattr_t attributes;
@@ -31,7 +40,7 @@ int stripe_init(struct stripe *stripe)
     if (!error)
         error = pthread_mutex_init(&stripe->mutex, &attributes);
     pthread_mutexattr_destroy(&attributes);
-    return error;
+    return error || is_intact(stripe) ? error : ENOTSUP; /* a C library that keeps them elsewhere */
 }
 
 /* ---- locking ------------------------------------------------------------------------------------------------------ */
@@ -82,7 +91,7 @@ static uint64_t repair(struct stripe *stripe)
 
 enum stripe_lock_result stripe_lock(struct stripe *stripe, uint64_t *repaired)
 {
-    int error = pthread_mutex_trylock(&stripe->mutex);
+    int error = is_intact(stripe) ? pthread_mutex_trylock(&stripe->mutex) : EINVAL;
 
     if (error == EBUSY)
         error = lock_contended(stripe);
@@ -97,7 +106,8 @@ enum stripe_lock_result stripe_lock(struct stripe *stripe, uint64_t *repaired)
 
 void stripe_unlock(struct stripe *stripe)
 {
-    pthread_mutex_unlock(&stripe->mutex);
+    if (is_intact(stripe)) /* damaged meanwhile: it stays locked, and everybody is told that it is stuck */
+        pthread_mutex_unlock(&stripe->mutex);
 }
 
 /* ---- search ------------------------------------------------------------------------------------------------------- */

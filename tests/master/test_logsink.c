@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void ignore_signal(void *context, int signal)
@@ -97,6 +98,28 @@ START_TEST(lines_reach_the_file)
 }
 END_TEST
 
+/* Its reader could hold the master up, or is not there at all: open(2) would wait for it. */
+START_TEST(a_fifo_is_no_log_file)
+{
+    static struct settings settings = {.log = SETTINGS_LOG_FILE, .log_file = "logsink-test.fifo"};
+    struct failure failure;
+    int reader;
+
+    ck_assert_int_eq(mkfifo(settings.log_file, 0600), 0);
+    ck_assert_int_eq(logsink_open(&settings, &failure), -1);
+    ck_assert_int_eq(failure.code, EXIT_CODE_BAD_CONFIG);
+    reader = open(settings.log_file, O_RDONLY | O_NONBLOCK);
+    ck_assert_int_eq(logsink_open(&settings, &failure), -1);
+    ck_assert_int_eq(failure.code, EXIT_CODE_BAD_CONFIG);
+    close(reader);
+    unlink(settings.log_file);
+    memcpy(settings.log_file, "/dev/null", 10);
+    reader = logsink_open(&settings, &failure);
+    ck_assert_int_ge(reader, 0);
+    close(reader);
+}
+END_TEST
+
 START_TEST(long_line_is_passed_on_in_pieces)
 {
     enum { SIZE = 60000 };
@@ -138,6 +161,7 @@ int main(void)
     tcase_add_test(tests, pieces_are_cut_between_lines);
     tcase_add_test(tests, severity_is_read_from_both_formats);
     tcase_add_test(tests, lines_reach_the_file);
+    tcase_add_test(tests, a_fifo_is_no_log_file);
     tcase_add_test(tests, long_line_is_passed_on_in_pieces);
     tcase_add_test(tests, missing_folder_of_the_log_is_an_error);
     suite_add_tcase(suite, tests);

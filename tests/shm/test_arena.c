@@ -165,6 +165,45 @@ START_TEST(a_damaged_cell_is_cleared_by_the_audit)
 }
 END_TEST
 
+/* Whatever lies in a mutex: locking it comes back, with the lock or without, and takes nobody down. */
+START_TEST(a_damaged_mutex_is_stuck_and_nothing_worse)
+{
+    struct stripe *stripe = arena_stripe(&fixture.arena, 0);
+    const pthread_mutex_t whole = stripe->mutex;
+    uint64_t repaired = 0;
+    int status, stuck = 0;
+
+    for (unsigned kind = 0; kind < 1024; kind++) {
+        pid_t child;
+
+        stripe->mutex = whole;
+        stripe->mutex.__data.__kind = kind < 1000 ? (int)kind : (int)(random() ^ random() << 8);
+        child = fork();
+        if (child == 0) {
+            enum stripe_lock_result result = stripe_lock(stripe, &repaired);
+
+            if (result == STRIPE_LOCKED)
+                stripe_unlock(stripe);
+            _exit(result == STRIPE_LOCKED ? 1 : 0);
+        }
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        ck_assert_msg(WIFEXITED(status), "kind %x: a worker was killed by signal %d",
+                      (unsigned)stripe->mutex.__data.__kind, WTERMSIG(status));
+        stuck += WEXITSTATUS(status) == 0;
+    }
+    /* All but the one that is right. */
+    ck_assert_int_eq(stuck, 1023);
+    ck_assert_uint_eq(arena_audit(&fixture.arena, (struct moment){0}, &repaired), 1);
+    stripe->mutex = whole;
+    ck_assert_uint_eq(arena_audit(&fixture.arena, (struct moment){0}, &repaired), 0);
+    /* Damaged while it is held: not let go, for that would follow the damage. */
+    ck_assert_int_eq(stripe_lock(stripe, &repaired), STRIPE_LOCKED);
+    stripe->mutex.__data.__kind = 0x20;
+    stripe_unlock(stripe);
+    ck_assert_int_eq(stripe_lock(stripe, &repaired), STRIPE_STUCK);
+}
+END_TEST
+
 START_TEST(series_add_up_and_overflow_is_seen)
 {
     struct slice labels[] = {SLICE("reject"), SLICE("a|b"), SLICE("c")};
@@ -228,6 +267,7 @@ int main(void)
     tcase_add_test(tests, larger_than_dev_shm_is_a_sentence);
     tcase_add_test(tests, the_status_is_read_whole);
     tcase_add_test(tests, a_damaged_cell_is_cleared_by_the_audit);
+    tcase_add_test(tests, a_damaged_mutex_is_stuck_and_nothing_worse);
     tcase_add_test(tests, series_add_up_and_overflow_is_seen);
     tcase_add_test(tests, series_lose_nothing_between_processes);
     suite_add_tcase(suite, tests);

@@ -6,6 +6,7 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -345,6 +346,11 @@ START_TEST(says_what_file_cannot_be_read)
     ck_assert_int_eq(failure.code, EXIT_CODE_NO_INPUT);
     ck_assert_str_eq(failure.sentence,
                      "the configuration file /nonexistent/fairvisor.conf cannot be read: No such file or directory");
+    ck_assert_int_eq(mkfifo("settings-test.fifo", 0600), 0);
+    ck_assert(!settings_read_file(&settings, "settings-test.fifo", &failure));
+    unlink("settings-test.fifo");
+    ck_assert_int_eq(failure.code, EXIT_CODE_BAD_CONFIG);
+    ck_assert_ptr_nonnull(strstr(failure.sentence, "is a fifo"));
     ck_assert(!settings_read_file(&settings, "/", &failure));
     ck_assert_int_eq(failure.code, EXIT_CODE_OS);
 }
