@@ -63,7 +63,8 @@ class TestKeys(harness.TestCase):
 
     def test_reset_and_grant(self):
         """The figures are those of the engine to the millionth; only the one identity is changed."""
-        edge = self.start_edge(policy([harness.token_bucket("per-key", NEGLIGIBLE, 5, ["header:X-Key"])]))
+        edge = self.start_edge(policy([harness.token_bucket("per-key", NEGLIGIBLE, 5, ["header:X-Key"])]),
+                               settings={"redact": "none"})
         for key in ("alice", "bob"):
             self.assertEqual(self.ask(edge, key, 6), [200] * 5 + [429])
         limit, = self.limits(edge, "header:X-KEY=alice")
@@ -76,9 +77,14 @@ class TestKeys(harness.TestCase):
         self.keys(edge, "reset", "--reason", "ticket 812", "header:x-key=alice")
         self.assertEqual(self.ask(edge, "alice", 6), [200] * 5 + [429])
         self.assertEqual(self.ask(edge, "bob"), [429])
-        edge.wait_log(rf"keys grant of 2 by user {os.geteuid()} \(process \d+\): header:x-key=alice; 1 limits changed; "
-                      "because: goodwill")
-        edge.wait_log("keys reset by user .* header:x-key=alice; 1 limits changed; because: ticket 812")
+        edge.wait_log(rf"keys grant of 2 \(1 limits changed\) by user {os.geteuid()} \(process \d+\): "
+                      "header:x-key=alice because: goodwill")
+        edge.wait_log(r"keys reset \(1 limits changed\) by user .* header:x-key=alice because: ticket 812")
+        events = [json.loads(line) for line in edge.cli("logs", "-c", edge.config_file, "--action", "audit", "--since",
+                                                        "1h", "--no-follow", "--format", "json").stdout.splitlines()]
+        self.assertEqual([event["note"] for event in events],
+                         [f"keys grant of 2 (1 limits changed) by user {os.geteuid()}: goodwill",
+                          f"keys reset (1 limits changed) by user {os.geteuid()}: ticket 812"])
         done = self.keys(edge, "grant", "--amount", "99", "--reason", "all of it", "--json", "header:x-key=bob")
         self.assertLessEqual(json.loads(done.stdout)["amount"], 5)
         self.assertEqual(self.ask(edge, "bob", 6), [200] * 5 + [429])
@@ -288,7 +294,7 @@ class TestDoor(harness.TestCase):
         for _ in range(20):
             with visit(edge) as visitor:
                 visitor.send(struct.pack("=IIII", MAGIC, VERSION, size, 1) + b"\0" * (size - 16))
-        edge.wait_log("keys reset by user .* no reason given")
+        edge.wait_log("keys reset .* by user .* no reason given")
         edge.reload()
 
     def test_upgrade(self):

@@ -107,25 +107,22 @@ static void on_door(void *context, int fd)
 
 /* ---- what is done for them ----------------------------------------------------------------------------------------- */
 
-/* What was changed by hand, by whom and why: the line an auditor looks for. */
-static void say_amended(const struct admin_visitor *visitor, const struct door_reply *done)
+static void note(const struct admin_visitor *visitor, const char *what)
 {
-    const struct door_request *request = &visitor->request;
-    char who[1024] = "", amount[DECIMAL_TEXT_SIZE + 16] = "";
-    size_t used = 0;
+    struct master *master = visitor->admin->master;
 
-    for (uint32_t i = 0; i < request->pair_count && used < sizeof(who); i++)
-        used += (size_t)snprintf(who + used, sizeof(who) - used, " %s=%s", request->pairs[i].key,
-                                 request->pairs[i].value);
-    if (request->verb == DOOR_GRANT) {
-        snprintf(amount, sizeof(amount), " of ");
-        decimal_print(done->amount, amount + strlen(amount));
-    }
-    log_line(LOG_LEVEL_NOTICE, "keys %s%s by user %u (process %d):%s%s%s%s%s; %llu limits changed; because: %s",
-             request->verb == DOOR_GRANT ? "grant" : "reset", amount, (unsigned)visitor->who.uid,
-             (int)visitor->who.pid, request->pair_count ? who : " what requests share",
-             request->policy[0] ? ", policy " : "", request->policy, request->rule[0] ? ", rule " : "", request->rule,
-             (unsigned long long)done->changed, request->reason[0] ? request->reason : "no reason given");
+    audit_note(&visitor->admin->audit, master->serving.number, &visitor->who, &visitor->request, what);
+}
+
+static void note_amended(const struct admin_visitor *visitor, const struct door_reply *done)
+{
+    char what[128], amount[DECIMAL_TEXT_SIZE];
+
+    decimal_print(done->amount, amount);
+    snprintf(what, sizeof(what), "keys %s%s (%llu limits changed)",
+             visitor->request.verb == DOOR_GRANT ? "grant of " : "reset",
+             visitor->request.verb == DOOR_GRANT ? amount : "", (unsigned long long)done->changed);
+    note(visitor, what);
 }
 
 static void on_amended(void *context, const struct door_reply *done)
@@ -134,7 +131,7 @@ static void on_amended(void *context, const struct door_reply *done)
     struct door_reply answer = *done;
 
     if (answer.code == EXIT_CODE_OK || answer.changed > 0)
-        say_amended(visitor, done);
+        note_amended(visitor, done);
     reply(visitor, &answer);
 }
 
@@ -156,19 +153,15 @@ static void amend(struct admin_visitor *visitor)
         refuse(visitor, failure.code, failure.sentence);
 }
 
-static void say_switched(const struct admin_visitor *visitor, const char *what)
+static void note_switched(const struct admin_visitor *visitor, const char *how)
 {
     const struct door_request *request = &visitor->request;
-    char until[ISO8601_TEXT_SIZE + 16] = "";
+    char what[128], until[ISO8601_TEXT_SIZE] = "";
 
-    if (request->verb == DOOR_KILL && request->expires_at != KILLS_NEVER) {
-        snprintf(until, sizeof(until), ", until ");
-        iso8601_print(request->expires_at, until + strlen(until));
-    }
-    log_line(LOG_LEVEL_NOTICE, "kill switch %s by user %u (process %d): %s=%s%s%s%s; because: %s", what,
-             (unsigned)visitor->who.uid, (int)visitor->who.pid, request->pairs[0].key, request->pairs[0].value,
-             request->route[0] ? " on " : "", request->route, until,
-             request->reason[0] ? request->reason : "no reason given");
+    if (request->verb == DOOR_KILL && request->expires_at != KILLS_NEVER)
+        iso8601_print(request->expires_at, until);
+    snprintf(what, sizeof(what), "kill switch %s%s%s", how, until[0] ? " until " : "", until);
+    note(visitor, what);
 }
 
 static void switch_by_hand(struct admin_visitor *visitor)
@@ -185,7 +178,7 @@ static void switch_by_hand(struct admin_visitor *visitor)
                       : switches_remove(switches, &visitor->request, &failure);
     answer.changed = was_there;
     if (is_done || failure.code == EXIT_CODE_OS)
-        say_switched(visitor, !is_kill ? "lifted" : was_there ? "changed" : "set");
+        note_switched(visitor, !is_kill ? "lifted" : was_there ? "changed" : "set");
     if (!is_done) {
         answer.code = failure.code;
         snprintf(answer.sentence, sizeof(answer.sentence), "%s", failure.sentence);
@@ -222,8 +215,7 @@ void admin_push(struct admin *admin)
     struct failure failure;
 
     admin->is_pushing = true;
-    log_line(LOG_LEVEL_NOTICE, "a bundle is pushed by user %u (process %d); because: %s", (unsigned)visitor->who.uid,
-             (int)visitor->who.pid, visitor->request.reason[0] ? visitor->request.reason : "no reason given");
+    note(visitor, "a bundle is pushed");
     if (deploy_run(master, visitor->bundle_fd, &failure)) {
         snprintf(answer.sentence, sizeof(answer.sentence), "%s", master->serving.settings.config_file);
     } else {
@@ -369,6 +361,7 @@ bool admin_open(struct admin *admin, struct failure *failure)
 {
     const struct settings *settings = &admin->master->serving.settings;
 
+    audit_init(&admin->audit, &admin->master->arena, settings);
     if (!door_path(settings, admin->path))
         return failure_set(failure, EXIT_CODE_BAD_CONFIG,
                            "runtime_dir %s is too long for the socket of fairvisor(1) in it", settings->runtime_dir);

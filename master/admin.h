@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 
 #include "master/amend.h"
+#include "master/audit.h"
 #include "shm/door.h"
 #include "shm/failure.h"
 #include "shm/moment.h"
@@ -42,6 +43,7 @@ struct admin {
     bool is_watched;
     char path[SETTINGS_UNIX_SIZE];
     struct admin_visitor visitors[ADMIN_MAX_VISITORS];
+    struct audit audit;
     struct admin_visitor *pushing; /* whose bundle waits or is being served; NULL: nobody's */
     bool is_pushing;
 };

@@ -3,6 +3,7 @@ sbin_PROGRAMS += fairvisord
 fairvisord_SOURCES = \
 	master/admin.c master/admin.h \
 	master/amend.c master/amend.h \
+	master/audit.c master/audit.h \
 	master/bind.c master/bind.h \
 	master/bundle_watch.c master/bundle_watch.h \
 	master/check.c master/check.h \

@@ -156,7 +156,7 @@ static bool open_arena(struct master *master, const struct settings *settings, c
     fullness_init(&master->fullness, &master->loop, &master->arena);
     decisions_init(&master->decisions, &master->loop, &master->arena, master->arena_fd, &master->privileges);
     continue_status(master, origin);
-    switches_init(&master->switches, &master->loop, &master->arena, settings);
+    switches_init(&master->switches, &master->loop, &master->arena, &master->serving.settings);
     return true;
 }
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "master/folders.h"
+#include "policy/decide.h"
 #include "policy/load.h"
 #include "shm/log.h"
 #include "shm/moment.h"
@@ -216,6 +217,16 @@ static int64_t next_time(void *context)
     return now.boot_ns + (first > 0 ? first : 0);
 }
 
+static void say_ended(const struct switches *switches, const struct kills_row *row)
+{
+    char room[DECIDE_EVENTS_HASH_SIZE];
+    struct slice value = decide_events_redact(switches->arena, switches->settings->redact, slice_of(row->key),
+                                              slice_of(row->value), room);
+
+    log_line(LOG_LEVEL_NOTICE, "the kill switch of %s=%.*s%s%s has ended", row->key, (int)value.size, value.data,
+             row->route[0] ? " on " : "", row->route);
+}
+
 static void on_time(void *context, int64_t now_ns)
 {
     struct switches *switches = context;
@@ -229,8 +240,7 @@ static void on_time(void *context, int64_t now_ns)
 
         if (now < row->expires_at)
             continue;
-        log_line(LOG_LEVEL_NOTICE, "the kill switch of %s=%s%s%s has ended", row->key, row->value,
-                 row->route[0] ? " on " : "", row->route);
+        say_ended(switches, row);
         remove_row(switches, row);
     }
     if (switches->table.count == before)
@@ -245,6 +255,7 @@ void switches_init(struct switches *switches, struct loop *loop, const struct ar
 {
     memset(switches, 0, sizeof(*switches));
     switches->arena = arena;
+    switches->settings = settings;
     snprintf(switches->path, sizeof(switches->path), "%s/%s.kills", settings->state_dir, settings->instance);
     read_file(switches);
     kills_publish(arena, &switches->table);

@@ -20,12 +20,13 @@
 
 struct switches {
     const struct arena *arena;
+    const struct settings *settings; /* of the serving generation */
     char path[PATH_MAX];
     struct kills_table table;
 };
 
 /* Takes up what the file holds and publishes it. A file that is damaged is set aside, with a line that says so. Puts
- * SWITCHES on the LOOP's clock: each one goes when its time is over. */
+ * SWITCHES on the LOOP's clock: each one goes when its time is over. SETTINGS must outlive SWITCHES. */
 void switches_init(struct switches *switches, struct loop *loop, const struct arena *arena,
                    const struct settings *settings);
 

@@ -9,8 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "policy/load.h"
+
 #define SAMPLE_SHIFT 7 /* the first 1 << 7 allows of a second are all recorded, then one of 2, one of 3, ... */
-#define HASH_SIZE    20
 
 #define SAME_WARNING(bit, name) \
     _Static_assert((bit) == VERDICT_BUDGET_WARN || (bit) == VERDICT_BUDGET_THROTTLE || (bit) == VERDICT_LOOP_WARN, name);
@@ -40,9 +41,9 @@ static bool is_credential(const struct descriptor *descriptor)
     return false;
 }
 
-static bool is_hidden(const struct decide_events *events, const struct descriptor *descriptor)
+static bool is_hidden(enum settings_redact redact, const struct descriptor *descriptor)
 {
-    switch (events->recording.redact) {
+    switch (redact) {
     case SETTINGS_REDACT_CREDENTIALS:
         return is_credential(descriptor);
     case SETTINGS_REDACT_ALL:
@@ -62,7 +63,7 @@ bool decide_events_open(struct decider *decider, const struct decide_recording *
         return false;
     events->recording = *recording;
     for (uint32_t i = 0; i < decider->bundle->descriptor_count; i++)
-        events->hidden[i] = is_hidden(events, &decider->bundle->descriptors[i]);
+        events->hidden[i] = is_hidden(recording->redact, &decider->bundle->descriptors[i]);
     events->chance = decider->nonce | 1;
     events_open(&events->writer, decider->arena, recording->writer);
     events->is_open = true;
@@ -75,20 +76,37 @@ void decide_events_close(struct decider *decider)
 }
 
 /* "#" and half of a keyed hash: the same for the same value, and nothing to be had from it. */
+static struct slice print_hash(const struct arena *arena, struct slice key, struct slice value,
+                               char room[DECIDE_EVENTS_HASH_SIZE])
+{
+    struct siphash hash;
+    uint64_t out[2];
+
+    siphash_init(&hash, arena_hash_key(arena));
+    siphash_update_value(&hash, SLICE("event"));
+    siphash_update_value(&hash, key);
+    siphash_update_value(&hash, value);
+    siphash_final(&hash, out);
+    snprintf(room, DECIDE_EVENTS_HASH_SIZE, "#%016llx", (unsigned long long)out[1]);
+    return slice_of(room);
+}
+
+struct slice decide_events_redact(const struct arena *arena, enum settings_redact redact, struct slice key,
+                                  struct slice value, char room[DECIDE_EVENTS_HASH_SIZE])
+{
+    struct descriptor descriptor;
+
+    if (load_key_parse(key, &descriptor) && !is_hidden(redact, &descriptor))
+        return value;
+    return print_hash(arena, key, value, room);
+}
+
 static void add_hashed(struct decision *decision, const struct descriptor *descriptor, struct slice value)
 {
     struct event *event = &decision->decider->events.event;
-    struct siphash hash;
-    uint64_t out[2];
-    char text[HASH_SIZE];
+    char room[DECIDE_EVENTS_HASH_SIZE];
 
-    siphash_init(&hash, arena_hash_key(decision->decider->arena));
-    siphash_update_value(&hash, SLICE("event"));
-    siphash_update_value(&hash, descriptor->text);
-    siphash_update_value(&hash, value);
-    siphash_final(&hash, out);
-    snprintf(text, sizeof(text), "#%016llx", (unsigned long long)out[1]);
-    event_add_key(event, descriptor->text, slice_of(text));
+    event_add_key(event, descriptor->text, print_hash(decision->decider->arena, descriptor->text, value, room));
     event->flags |= EVENT_IS_HASHED;
 }
 
@@ -98,7 +116,7 @@ static void add_key(struct decision *decision, uint32_t index)
     const struct descriptor *descriptor = descriptor_cache_at(&decider->descriptors, index);
     /* A key behind those of the bundle is of a kill switch that was set by hand. */
     bool hides = index < decider->bundle->descriptor_count ? decider->events.hidden[index]
-                                                           : is_hidden(&decider->events, descriptor);
+                                                           : is_hidden(decider->events.recording.redact, descriptor);
     struct slice value;
 
     if (!descriptor_value(&decision->decider->descriptors, index, &value))
