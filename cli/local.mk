@@ -54,3 +54,7 @@ cli/init_templates.h: $(init_templates)
 
 man_MANS += cli/fairvisor.1 master/fairvisord.8 shm/fairvisor.conf.5 policy/fairvisor-policy.5
 EXTRA_DIST += cli/fairvisor.1 master/fairvisord.8 shm/fairvisor.conf.5 policy/fairvisor-policy.5
+
+# fairvisor top.
+fairvisor_SOURCES += cli/ranking.c cli/ranking.h cli/screen.c cli/screen.h cli/top.c cli/top.h \
+	cli/fill.c cli/fill.h

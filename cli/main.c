@@ -18,6 +18,7 @@
 #include "cli/kill.h"
 #include "cli/logs.h"
 #include "cli/status.h"
+#include "cli/top.h"
 #include "cli/test.h"
 #include "cli/validate.h"
 #include "shm/near.h"
@@ -37,6 +38,10 @@ static const struct command command_table[] = {
      "                      [--policy ID]... [--key NAME[=VALUE]]... [--since TIME] [--lines N]\n"
      "                      [--no-follow] [--format text|json] [FILE|-]",
      LOGS_DETAILS, LOGS_EXAMPLES},
+    {"top", top_run, "Show who is refused most and who spends most, as it happens.",
+     "top [-c FILE] [--instance NAME] [--sort reject|cost|fill|allow] [--by identity|rule]\n"
+     "                     [--interval TIME] [--lines N] [--once [--json]]",
+     TOP_DETAILS, TOP_EXAMPLES},
     {"explain", explain_run, "Tell what would happen to a request, and why, without charging it.",
      "explain [-c FILE] [--bundle FILE] [--instance NAME] [--json]\n"
      "                         METHOD URI [-H 'NAME: VALUE']... [--client ADDRESS]",

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cli/emit.h"
+#include "cli/fill.h"
 #include "cli/input.h"
 #include "cli/instance.h"
 #include "policy/iso8601.h"
@@ -35,6 +36,7 @@ static const struct {
 struct report {
     struct instance instance;
     struct arena_usage usage;
+    struct fill fill; /* of limits */
     struct moment now;
     int64_t connections;
     struct bundle *bundle;       /* the loaded one; NULL: its copy cannot be read */
@@ -137,6 +139,8 @@ static void gather(struct report *report)
     if (instance->has_arena) {
         arena_measure(&instance->arena, report->now, &report->usage);
         report->connections = counters_sum(&instance->arena, COUNTER_connections);
+        if (!fill_read(&instance->arena, &report->fill))
+            fputs("fairvisor: memory is out: the fill of limits is not told\n", stderr);
         read_bundle(report);
         count_decisions(report);
         read_kills(report);
@@ -246,6 +250,7 @@ static void print_body(const struct report *report)
     else
         fputs("  decisions    unknown, because the copy of the loaded policy cannot be read\n", stdout);
     print_bar(&report->usage);
+    fill_print(&report->fill);
     printf("  reloads      %" PRIu64 " done, %" PRIu64 " failed; the last one %s, last success %s\n", status->reloads,
            status->reload_failures, status->last_reload_failed ? "failed" : "did not fail",
            emit_time(status->last_reload_ns, time));
@@ -309,6 +314,8 @@ static void print_json_body(const struct report *report)
         printf(",\"decisions\":%" PRIu64 ",\"rejects\":%" PRIu64, report->decisions, report->rejects);
     else
         fputs(",\"decisions\":null,\"rejects\":null", stdout);
+    fputs(",\"limits\":", stdout);
+    fill_print_json(&report->fill);
     printf(",\"cells\":%" PRIu64 ",\"cells_used\":%" PRIu64 ",\"reloads\":%" PRIu64 ",\"reload_failures\":%" PRIu64
            ",\"last_reload_failed\":%s",
            report->usage.cells, report->usage.cells_used, status->reloads, status->reload_failures,

@@ -13,11 +13,12 @@
     "  --instance NAME  another instance than the settings name\n"                                                     \
     "  --json           one object: state, message, instance, running, pid, started_at, uptime_seconds,\n"             \
     "                   policy_version, policy_hash, generation, loaded_at, workers, worker_restarts, connections,\n"  \
-    "                   decisions, rejects (null when the loaded policy cannot be read), cells, cells_used, "          \
+    "                   decisions, rejects (null when the loaded policy cannot be read), limits, cells, cells_used, " \
     "reloads,\n"                                                                                                       \
     "                   reload_failures, last_reload_failed, last_reload_at, kill_switches_by_hand,\n"                 \
-    "                   snapshot_failures, last_snapshot_failed, last_snapshot_at; without shared memory only the\n"   \
-    "                   first three,\n"                                                                               \
+    "                   snapshot_failures, last_snapshot_failed, last_snapshot_at; limits lists the fullest\n"           \
+    "                   rules, as events last told them: policy, rule, fill_percent, rejects; without shared\n"          \
+    "                   memory only the first three,\n"                                                                  \
     "                   and running as false when that means a stopped instance\n"                                     \
     "\n"                                                                                                               \
     "Exit code, as monitoring plugins have it: 0 OK; 1 WARNING, the last reload or snapshot failed or more than 90 % " \

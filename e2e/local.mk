@@ -23,3 +23,4 @@ EXTRA_DIST += e2e/test_debug.py
 EXTRA_DIST += e2e/test_monitoring.py
 EXTRA_DIST += e2e/test_proxy.py e2e/test_proxy_tls.py e2e/upstream.py
 EXTRA_DIST += e2e/test_push.py
+EXTRA_DIST += e2e/test_top.py

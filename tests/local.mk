@@ -283,3 +283,10 @@ TESTS += tests/worker/test_meter
 EXTRA_DIST += tests/worker/streams
 tests_worker_test_meter_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_worker_test_meter_LDADD = libworker.a libpolicy.a libshm.a $(CHECK_LIBS)
+
+# fairvisor top: sums.
+check_PROGRAMS += tests/cli/test_ranking
+TESTS += tests/cli/test_ranking
+tests_cli_test_ranking_SOURCES = tests/cli/test_ranking.c cli/ranking.c
+tests_cli_test_ranking_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_cli_test_ranking_LDADD = libshm.a $(CHECK_LIBS)

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Who is limited and who spends: events added up by identity (policy, rule, values of its keys) or by rule. Bounded: when there are
+ * more identities than places, one that did little and long ago makes room. Sampled events count as many times as they
+ * stand for, so that sums are right on average.
+ */
+#ifndef FAIRVISOR_CLI_RANKING_H
+#define FAIRVISOR_CLI_RANKING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shm/event.h"
+
+#define RANKING_ROWS      4096
+#define RANKING_WINDOW_NS INT64_C(10000000000) /* rates are those of about so long */
+
+/* What is counted: ROW(symbol, name); costs in millionths. */
+#define RANKING_COUNT_ROWS(ROW)          \
+    ROW(REJECTS, "rejects")              \
+    ROW(WOULD_REJECTS, "would_rejects")  \
+    ROW(ALLOWS, "allows")                \
+    ROW(COST, "cost")
+
+enum ranking_count {
+#define RANKING_COUNT_SYMBOL(symbol, name) RANKING_##symbol,
+    RANKING_COUNT_ROWS(RANKING_COUNT_SYMBOL)
+#undef RANKING_COUNT_SYMBOL
+    RANKING_COUNTS
+};
+
+/* In order of importance when it is chosen. */
+enum ranking_order { RANKING_BY_REJECTS, RANKING_BY_COST, RANKING_BY_FILL, RANKING_BY_ALLOWS, RANKING_ORDERS };
+
+struct ranking_row {
+    uint64_t key; /* 0: a free place */
+    struct event last;
+    int64_t total[RANKING_COUNTS];
+    int64_t now[RANKING_COUNTS], before[RANKING_COUNTS]; /* in the window and the one before it */
+    int64_t window;                                      /* number of the window */
+    int64_t limit, remaining;                            /* millionths, as last told; limit 0: never */
+};
+
+struct ranking {
+    bool by_rule;
+    uint64_t hash_key[2];
+    struct ranking_row rows[RANKING_ROWS];
+};
+
+/* Begins with nothing. HASH_KEY is random, so that nobody can choose who shares a place. */
+void ranking_init(struct ranking *ranking, bool by_rule, const uint64_t hash_key[2]);
+
+void ranking_add(struct ranking *ranking, const struct event *event);
+
+/* Fills ROWS with the first of all, in ORDER at NOW_NS (wall clock); returns how many there are, at most ROOM. */
+size_t ranking_sort(const struct ranking *ranking, enum ranking_order order, int64_t now_ns,
+                    const struct ranking_row **rows, size_t room);
+
+/* Of COUNT in the last window, in thousandths of a second's share: 1500 is one and a half in a second. */
+int64_t ranking_rate(const struct ranking_row *row, enum ranking_count count, int64_t now_ns);
+
+/* How much of the limit is used, in percent: 0 to 999; -1 unknown. */
+int ranking_fill(const struct ranking_row *row);
+
+const char *ranking_order_name(enum ranking_order order);
+
+#endif

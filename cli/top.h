@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * fairvisor top.
+ */
+#ifndef FAIRVISOR_CLI_TOP_H
+#define FAIRVISOR_CLI_TOP_H
+
+#include "cli/command.h"
+
+#define TOP_DETAILS                                                                                                   \
+    "Shows who is refused most and who spends most, by identity or by rule, as it happens. It begins with what is\n" \
+    "still in the ring of events; allowed requests are sampled, so their figures are right on average.\n\n"          \
+    "  --sort ORDER     reject (default), cost, fill or allow\n"                                                      \
+    "  --by WHAT        identity (default) or rule\n"                                                                 \
+    "  --interval TIME  between frames, from 100ms to 1m (default 1s)\n"                                             \
+    "  --lines N        at most so many rows; with --once 20 unless given\n"                                         \
+    "  --once           print what is in the ring and end\n"                                                          \
+    "  --json           with --once: one object: instance, time, events, lost, and the list rows of objects with\n"  \
+    "                   policy, rule, keys, rejects, would_rejects, allows, cost (sums), limit, remaining,\n"        \
+    "                   fill_percent, last\n"                                                                         \
+    "  -c FILE, --instance NAME  which instance\n"                                                                    \
+    "\n"                                                                                                              \
+    "Keys: r c f a sort by refusals, cost, fill, allows; i identities or rules; p or space pause; up and down, or\n" \
+    "j and k, scroll; q ends.\n"                                                                                      \
+    "Exit code: 0; 64 wrong usage; 69 the instance does not run; 71 its shared memory cannot be used; 77 no\n"        \
+    "permission; 78 bad settings.\n"
+
+#define TOP_EXAMPLES                                    \
+    "  fairvisor top --sort cost\n"                     \
+    "  fairvisor top --by rule --once\n"                \
+    "  fairvisor top --once --json | jq '.rows[0]'\n"
+
+int top_run(const struct command *command, int count, char **words);
+
+#endif

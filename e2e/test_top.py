@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: MPL-2.0
+"""`fairvisor top` in a real terminal (tmux): what it shows, its keys, other sizes, and that it gives the terminal back."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+
+import harness
+
+BUNDLE = {"bundle_version": 1, "policies": [{"id": "api", "spec": {"selector": {"pathPrefix": "/"}, "rules": [
+    harness.token_bucket("few", 0.001, 2, ("header:x-client",)),
+    {"name": "money", "limit_keys": ["header:x-tenant"], "algorithm": "cost_based",
+     "algorithm_config": {"budget": 100, "period": "1d", "cost_key": "fixed", "fixed_cost": 5,
+                          "staged_actions": [{"threshold_percent": 100, "action": "reject"}]}}]}}]}
+
+
+class Tmux:
+    """A tmux server of its own, with one pane whose every byte is kept."""
+
+    def __init__(self, directory, width=120, height=20):
+        binary = shutil.which("tmux")
+        if not binary:
+            raise FileNotFoundError("tmux is not installed: apt-get install tmux")
+        self.command = [binary, "-S", os.path.join(directory, "tmux"), "-f", "/dev/null"]
+        self.bytes_file = os.path.join(directory, "bytes")
+        environment = harness.clean_environment({"PS1": "ready$ ", "TERM": "xterm", "LC_ALL": "C.UTF-8"})
+        subprocess.run([*self.command, "new-session", "-d", "-x", str(width), "-y", str(height),
+                        "env PS1='ready$ ' bash --norc"], env=environment, check=True, timeout=30)
+        self.run("set-option", "-g", "status", "off")
+        self.run("pipe-pane", "-o", f"cat >> {self.bytes_file}")
+
+    def run(self, *words):
+        return subprocess.run([*self.command, *words], capture_output=True, text=True, timeout=30, check=True).stdout
+
+    def keys(self, *keys):
+        self.run("send-keys", *keys)
+
+    def type(self, line):
+        self.run("send-keys", "-l", line)
+        self.keys("Enter")
+
+    def screen(self):
+        return self.run("capture-pane", "-p").rstrip("\n")
+
+    def wait(self, pattern):
+        return harness.wait_until(lambda: re.search(pattern, self.screen(), re.MULTILINE) and self.screen(),
+                                  f"{pattern!r} on the screen, which is now:\n{self.screen()}", 20)
+
+    def has_alternate_screen(self):
+        return self.run("display-message", "-p", "#{alternate_on} #{cursor_flag} #{wrap_flag}").strip()
+
+    def bytes(self):
+        with open(self.bytes_file, "rb") as file:
+            return file.read()
+
+    def remove(self):
+        subprocess.run([*self.command, "kill-server"], capture_output=True, timeout=30, check=False)
+        return []
+
+
+class TestTop(harness.TestCase):
+    def start(self, width=120, height=20):
+        edge = self.start_edge(BUNDLE)
+        for client, tenant in (("greedy", "acme"),) * 5 + (("modest", "emca"),):
+            edge.decide(headers=[("X-Client", client), ("X-Tenant", tenant)])
+        terminal = self.own(Tmux(edge.directory, width, height))
+        terminal.wait(r"^ready\$")
+        return edge, terminal
+
+    def top(self, edge, *words):
+        return " ".join([harness.program("fairvisor"), "top", "-c", edge.config_file, *words])
+
+    def settings(self, terminal, name):
+        path = f"{terminal.bytes_file}.{name}"
+        terminal.type(f"stty -a > {path}; echo done-{name}")
+        terminal.wait(f"^done-{name}")
+        with open(path, encoding="ascii") as file:
+            return re.sub(r"rows \d+; columns \d+;", "", file.read())
+
+    def process_of(self, edge):
+        for entry in os.listdir("/proc"):
+            if entry.isdigit():
+                try:
+                    with open(f"/proc/{entry}/cmdline", "rb") as file:
+                        words = file.read().split(b"\0")
+                except OSError:
+                    continue
+                if b"top" in words and edge.config_file.encode() in words:
+                    return int(entry)
+        return None
+
+    def test_once(self):
+        edge, _ = self.start()
+        done = edge.cli("top", "-c", edge.config_file, "--once", "--json")
+        document = json.loads(done.stdout)
+        self.assertEqual(document["lost"], 0)
+        first = document["rows"][0]
+        self.assertEqual((first["policy"], first["rule"], first["keys"], first["rejects"], first["allows"]),
+                         ("api", "few", {"header:x-client": "greedy"}, 3, 2))
+        rules = json.loads(edge.cli("top", "-c", edge.config_file, "--once", "--json", "--by", "rule", "--sort",
+                                    "cost").stdout)["rows"]
+        self.assertEqual([(row["rule"], row["cost"]) for row in rules], [("money", 15), ("few", 3)])
+        status = json.loads(edge.cli("status", "-c", edge.config_file, "--json").stdout)
+        self.assertGreaterEqual(status["limits"][0]["fill_percent"], 99)
+        self.assertEqual(status["limits"][0]["rule"], "few")
+        self.assertIn("api/few, refused lately: 3", edge.cli("status", "-c", edge.config_file).stdout)
+        self.assertEqual(edge.cli("top", "-c", edge.config_file, stdin=subprocess.DEVNULL).returncode, 64)
+
+    def test_keys_and_sizes(self):
+        edge, terminal = self.start()
+        terminal.type(self.top(edge))
+        screen = terminal.wait(r"header:x-client=greedy")
+        lines = screen.splitlines()
+        self.assertRegex(lines[0], r"^fairvisor top - instance \S+, policy 1, up ")
+        self.assertRegex(lines[3], r"^\[#{9,10}\.?\] +\d+ .*api/few +header:x-client=greedy$")
+        terminal.keys("c")
+        terminal.wait(r"by cost")
+        self.assertIn("header:x-tenant=acme", terminal.screen().splitlines()[3])
+        terminal.keys("i")
+        screen = terminal.wait(r"of the rules by cost")
+        self.assertNotIn("header:x-tenant", screen)
+        terminal.keys("i")
+        terminal.keys("r")
+        terminal.wait(r"of the identities by reject")
+        terminal.keys("j")
+        harness.wait_until(lambda: "greedy" not in terminal.screen(), "one row to scroll away")
+        terminal.keys("Up")
+        terminal.wait("greedy")
+        # Pause: what happens meanwhile is there afterwards.
+        terminal.keys("p")
+        terminal.wait("PAUSED")
+        edge.decide(headers=[("X-Client", "late"), ("X-Tenant", "acme")])
+        terminal.keys("p")
+        terminal.wait("header:x-client=late")
+        # Sizes: it draws anew, whole, and no line is wider than the window.
+        for width, height in ((60, 8), (200, 50), (20, 4), (10, 1), (120, 20)):
+            terminal.run("resize-window", "-x", str(width), "-y", str(height))
+            if height >= 4:
+                terminal.wait(r"^r c f a sort"[:width])
+                self.assertLessEqual(len(terminal.screen().splitlines()), height)
+                self.assertTrue(all(len(line) <= width for line in terminal.screen().splitlines()))
+        terminal.wait("header:x-client=greedy")
+        terminal.keys("q")
+        terminal.wait(r"^ready\$ $|^ready\$$")
+        # No flicker: the screen is cleared when it is taken over and never again; each frame begins at its corner.
+        shown = terminal.bytes()
+        self.assertEqual(shown.count(b"\x1b[2J"), 1)
+        self.assertGreater(shown.count(b"\x1b[H"), 10)
+
+    def test_the_terminal_is_given_back(self):
+        edge, terminal = self.start()
+        before, modes = self.settings(terminal, "before"), terminal.has_alternate_screen()
+        for name, end in (("interrupt", lambda: terminal.keys("C-c")),
+                          ("quit", lambda: terminal.keys("C-\\")),
+                          ("terminate", lambda: harness.kill(self.process_of(edge), signal.SIGTERM)),
+                          ("hangup", lambda: harness.kill(self.process_of(edge), signal.SIGHUP))):
+            terminal.type(self.top(edge))
+            terminal.wait("header:x-client=greedy")
+            self.assertNotEqual(terminal.has_alternate_screen(), modes)
+            end()
+            harness.wait_until(lambda: terminal.has_alternate_screen() == modes, f"the terminal after {name}")
+            self.assertEqual(self.settings(terminal, name), before)
+
+    def test_stopped_and_continued(self):
+        edge, terminal = self.start()
+        modes = terminal.has_alternate_screen()
+        terminal.type(self.top(edge))
+        terminal.wait("header:x-client=greedy")
+        terminal.keys("C-z")
+        terminal.wait(r"Stopped")
+        self.assertEqual(terminal.has_alternate_screen(), modes)
+        terminal.type("fg")
+        terminal.wait("header:x-client=greedy")
+        # The service goes away and comes back.
+        edge.stop()
+        edge.start()
+        edge.decide(headers=[("X-Client", "anew"), ("X-Tenant", "acme")])
+        terminal.wait("header:x-client=anew")
+        terminal.keys("q")
+        harness.wait_until(lambda: terminal.has_alternate_screen() == modes, "the terminal back")

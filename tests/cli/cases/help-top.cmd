@@ -1,0 +1,1 @@
+fairvisor help top
