@@ -128,8 +128,8 @@ static void refuse_secret(const struct reply *reply)
     reply_sentence(reply, 403, SLICE(""), "X-Fairvisor-Debug-Secret is not what debug_session_secret says.");
 }
 
-/* By TLS here, or in front of a proxy that is believed. */
-static bool is_secure(const struct settings *settings, const struct head *head, const struct client_peer *peer)
+/* Does a proxy that is believed say that the client speaks TLS to it? */
+static bool is_believed_secure(const struct settings *settings, const struct head *head, const struct client_peer *peer)
 {
     return client_is_trusted(settings, peer) &&
            slice_equal_nocase(field_of(head, SLICE("x-forwarded-proto")), SLICE("https"));
@@ -170,9 +170,10 @@ static void open_session(const struct reply *reply, bool is_secure)
 }
 
 void debug_answer(const struct reply *reply, const struct route *route, const struct head *head,
-                  const struct client_peer *peer)
+                  const struct client_peer *peer, bool is_tls)
 {
     const struct settings *settings = &reply->worker->handoff.settings;
+    bool is_secure = is_tls || is_believed_secure(settings, head, peer);
 
     reply_refresh_date(reply->worker);
     if (settings->debug_session_secret[0] == '\0')
@@ -180,11 +181,11 @@ void debug_answer(const struct reply *reply, const struct route *route, const st
     else if (!route_takes(route, head->method))
         reply_sentence(reply, 405, SLICE("Allow: POST\r\n"), "This endpoint takes POST only.");
     else if (route->kind == ROUTE_DEBUG_LOGOUT)
-        set_cookie(reply, "", 0, is_secure(settings, head, peer));
+        set_cookie(reply, "", 0, is_secure);
     else if (!knows_secret(settings, head))
         refuse_secret(reply);
     else
-        open_session(reply, is_secure(settings, head, peer));
+        open_session(reply, is_secure);
 }
 
 /* ---- what a session is told --------------------------------------------------------------------------------------- */

@@ -19,9 +19,10 @@
 #include "worker/reply.h"
 #include "worker/route.h"
 
-/* Answers POST /v1/debug/session and /v1/debug/logout: 404 when there is no secret, 405, 403 (the wrong secret), 204. */
+/* Answers POST /v1/debug/session and /v1/debug/logout: 404 when there is no secret, 405, 403 (the wrong secret), 204.
+ * IS_TLS: the client speaks TLS to this worker. */
 void debug_answer(const struct reply *reply, const struct route *route, const struct head *head,
-                  const struct client_peer *peer);
+                  const struct client_peer *peer, bool is_tls);
 
 /* Does the request carry the cookie of a session that is open at NOW_S (wall clock)? */
 bool debug_is_open(const struct settings *settings, const struct head *head, int64_t now_s);

@@ -183,7 +183,7 @@ static enum request_progress answer(struct request *request)
     if (request->route && request->route->kind == ROUTE_DECISION)
         decide(request);
     else if (request->route && (request->route->kind == ROUTE_DEBUG_SESSION || request->route->kind == ROUTE_DEBUG_LOGOUT))
-        debug_answer(&request->reply, request->route, request->head, &request->origin->peer);
+        debug_answer(&request->reply, request->route, request->head, &request->origin->peer, request->origin->is_secure);
     else
         endpoints_answer(&request->reply, request->route, request->head->method, request->state->body.bytes);
     if (worker->body.is_short)
