@@ -286,15 +286,17 @@ static bool pass_on(struct proxy *proxy, struct slice piece, bool is_last, bool 
         proxy->reuses = false;
     is_sent = deliver(proxy, piece, is_last || is_cut);
     outbox_clear(&proxy->worker->body);
+    if (!is_last && !is_cut) {
+        if (!is_sent)
+            lose_client(proxy);
+        return is_sent;
+    }
     if (!is_sent) {
-        lose_client(proxy);
-        return false;
+        conn_proxy_gone(proxy->conn);
+        proxy->conn = NULL;
     }
-    if (is_last || is_cut) {
-        complete(proxy, is_left_over);
-        return false;
-    }
-    return true;
+    complete(proxy, is_left_over);
+    return false;
 }
 
 static bool is_too_much(struct proxy *proxy, size_t size)
