@@ -223,3 +223,50 @@ class TestDecisionLog(EventsTest):
         # What happened while nobody logged is not dug out.
         self.assertFalse([line for line in lines_of(edge.log()) if line.get("action") == "reject"])
         self.assertFalse([line for line in lines_of(edge.log()) if line.get("action") == "lost"])
+
+
+class TestCostOfLooking(EventsTest):
+    """The worker does not know whether somebody looks on."""
+
+    REQUESTS = harness.full_or_short(200_000, 4_000)
+    PAIRS = harness.full_or_short(15, 1)
+
+    def ask(self, edge):
+        """What this many requests cost the one worker: seconds of processor time, calls of read and write."""
+        worker = edge.workers()[0]
+
+        def spent():
+            with open(f"/proc/{worker}/io", encoding="ascii") as file:
+                calls = dict(line.split(": ") for line in file.read().splitlines())
+            return harness.cpu_seconds([worker]), int(calls["syscr"]) + int(calls["syscw"])
+
+        before = spent()
+        result = harness.Load(edge.address, "--connections", 1, "--requests", self.REQUESTS, "--path", "/v1/decision/x",
+                              "--header", "X-Api-Key: k{1-50}", "--expect", "200,429").result()
+        self.assertEqual(sum(harness.statuses(result).values()), self.REQUESTS)
+        return tuple(now - then for now, then in zip(spent(), before))
+
+    def test_it(self):
+        edge = self.start_edge(KEYED, workers=1)
+        self.ask(edge)
+        ratios = []
+        for _ in range(self.PAIRS):
+            alone = self.ask(edge)
+            watchers = [subprocess.Popen([harness.program("fairvisor"), "logs", "-c", edge.config_file, "--format", "json"],
+                                         stdout=subprocess.DEVNULL, env=harness.clean_environment()) for _ in range(2)]
+            terminal = subprocess.Popen(["script", "-qfc", f"{harness.program('fairvisor')} top -c {edge.config_file}",
+                                         "/dev/null"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                        env=harness.clean_environment({"TERM": "xterm"}))
+            watched = self.ask(edge)
+            for process in [*watchers, terminal]:
+                self.assertIsNone(process.poll(), "it looked on to the end")
+                process.kill()
+                process.wait()
+            terminal.stdin.close()
+            # Not one call more; a few may differ because readiness and data race.
+            self.assertLess(abs(watched[1] - alone[1]), self.REQUESTS / 100)
+            ratios.append(watched[0] / alone[0])
+        ratio = sorted(ratios)[len(ratios) // 2]
+        print(f"cost of looking: {self.PAIRS} pairs, processor time of the worker x {ratio:.3f} (median)", flush=True)
+        if harness.FULL:
+            self.assertLess(ratio, 1.02)
