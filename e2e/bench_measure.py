@@ -28,7 +28,7 @@ def run_wrk(server, request, seconds, connections):
     with tempfile.NamedTemporaryFile("w", suffix=".lua", encoding="utf-8") as script:
         script.write(wrk_script(request))
         script.flush()
-        done = subprocess.run(["taskset", "-c", str(CLIENT_CORE), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s",
+        done = subprocess.run(["taskset", "-c", str(CLIENT_CORE), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s",
                                "-s", script.name, f"http://127.0.0.1:{server.address[1]}{request.target}"],
                               capture_output=True, text=True, check=True)
     if re.search("Non-2xx|Socket errors", done.stdout):
