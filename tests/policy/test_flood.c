@@ -27,7 +27,8 @@
 #define TENANTS     1000
 #define BUDGET      100
 #define BATCH       20000 /* decisions whose time is taken together */
-#define GAP_NS      10000 /* between two requests of the flood: 100,000 a second */
+#define SMALL_GAP   10000 /* nanoseconds between two requests of the flood */
+#define FULL_GAP    4000
 #define EPOCH       INT64_C(1767225600)
 #define SCRATCH     65536
 
@@ -50,6 +51,7 @@ struct flood {
     struct decider *decider;
     struct moment now;
     uint64_t size; /* visitors */
+    int64_t gap_ns; /* more come in ten seconds than there are cells */
 };
 
 static struct flood flood;
@@ -59,7 +61,8 @@ static void set_up(void)
     static struct complaint_list complaints;
     const char *full = getenv("FAIRVISOR_TEST_FLOOD");
 
-    flood = (struct flood){.size = full ? strtoull(full, NULL, 10) : SMALL_FLOOD};
+    flood = (struct flood){.size = full ? strtoull(full, NULL, 10) : SMALL_FLOOD,
+                           .gap_ns = full ? FULL_GAP : SMALL_GAP};
     flood.now = (struct moment){.boot_ns = INT64_C(1000) * NANOSECONDS_PER_SECOND, .wall_ns = EPOCH * NANOSECONDS_PER_SECOND};
     arena_fixture_open(&flood.fixture, "flood", full ? FULL_ARENA : SMALL_ARENA, NULL);
     flood.bundle = load_bundle(slice_of(bundle_text), EPOCH, &complaints);
@@ -169,8 +172,8 @@ static struct course run(const char *field, uint64_t size)
     int64_t begun = cpu_ns();
 
     for (uint64_t i = 0; i < size; i++) {
-        flood.now.boot_ns += GAP_NS;
-        flood.now.wall_ns += GAP_NS;
+        flood.now.boot_ns += flood.gap_ns;
+        flood.now.wall_ns += flood.gap_ns;
         decide(field, i + TENANTS, true, &verdict);
         course.allowed += verdict.is_allowed;
         course.without_room += verdict.reason == REASON_state_full;
