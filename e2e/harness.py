@@ -205,18 +205,23 @@ class Connection:
         return self.take(self.buffer.index(b"\r\n") + 2)[:-2]
 
     def exactly(self, size):
-        self.need(lambda: len(self.buffer) >= size)
-        return self.take(size)
+        parts = [self.take(size)]  # appending megabytes to the buffer, read by read, would take for ever
+        left = size - len(parts[0])
+        while left > 0:
+            self.need(lambda: self.buffer)
+            parts.append(self.take(left))
+            left -= len(parts[-1])
+        return b"".join(parts)
 
     def chunks(self):
-        body = b""
+        parts = []
         while True:
             size = int(self.line().split(b";")[0], 16)
             if size == 0:
                 while self.line():
                     pass
-                return body
-            body += self.exactly(size)
+                return b"".join(parts)
+            parts.append(self.exactly(size))
             self.exactly(2)
 
     def rest(self):

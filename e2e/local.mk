@@ -21,6 +21,6 @@ EXTRA_DIST += e2e/run e2e/harness.py e2e/gateways.py e2e/test_gateways.py e2e/te
 EXTRA_DIST += e2e/test_events.py
 EXTRA_DIST += e2e/test_debug.py
 EXTRA_DIST += e2e/test_monitoring.py
-EXTRA_DIST += e2e/test_proxy.py e2e/test_proxy_tls.py e2e/upstream.py
+EXTRA_DIST += e2e/test_proxy.py e2e/test_proxy_tls.py e2e/test_proxy_bodies.py e2e/test_proxy_hostile.py e2e/upstream.py
 EXTRA_DIST += e2e/test_push.py
 EXTRA_DIST += e2e/test_top.py

@@ -13,8 +13,10 @@
  */
 #include "worker/conn.h"
 
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "worker/hold.h"
 #include "worker/proxy.h"
@@ -46,7 +48,7 @@ struct conn {
     char *kept;        /* READING_HEAD, PROXYING: bytes not yet consumed; READING_BODY: the head */
     uint32_t kept_size;
     uint32_t kept_room;
-    uint32_t lingered; /* bytes discarded */
+    uint32_t lingered; /* bytes discarded; while an answer is queued: how many were left at the last look */
     uint8_t state;     /* enum conn_state */
     bool is_reading;
     bool is_writing; /* an answer is queued: nothing is read */
@@ -585,6 +587,7 @@ static void finish(struct conn *conn)
         return;
     }
     conn->state = LINGERING;
+    conn->lingered = 0;
     timeouts_start(&conn->worker->timeouts, &conn->timeout, TIMEOUT_LINGER);
     set_reading(conn, true);
 }
@@ -610,15 +613,20 @@ static void resume(struct conn *conn)
         settle_down(conn, true);
 }
 
-/* A client that takes a proxied response slowly may go on, as long as it takes something. */
+/* A client that takes an answer slowly may go on, as long as it takes something: also of what the kernel has, which may
+ * be megabytes. */
 static bool is_progressing(struct conn *conn)
 {
-    uint32_t left = (uint32_t)uv_stream_get_write_queue_size(&conn->stream);
-    bool is_less = conn->state == PROXYING && left != conn->lingered;
+    uint32_t left = (uint32_t)uv_stream_get_write_queue_size(&conn->stream), before = conn->lingered;
+    uv_os_fd_t fd;
+    int unsent;
 
-    if (conn->state == PROXYING)
-        conn->lingered = left;
-    return is_less;
+    if (conn->held)
+        return false;
+    if (uv_fileno(&conn->handle, &fd) == 0 && ioctl(fd, SIOCOUTQ, &unsent) == 0 && unsent > 0)
+        left += (uint32_t)unsent;
+    conn->lingered = left;
+    return left != before;
 }
 
 void conn_on_timeout(struct timeout *timeout)
