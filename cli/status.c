@@ -13,6 +13,7 @@
 #include "cli/fill.h"
 #include "cli/input.h"
 #include "cli/instance.h"
+#include "policy/digest.h"
 #include "policy/iso8601.h"
 #include "policy/load.h"
 #include "policy/verdict.h"
@@ -42,6 +43,7 @@ struct report {
     struct bundle *bundle;       /* the loaded one; NULL: its copy cannot be read */
     uint64_t decisions, rejects; /* known with the bundle */
     struct kills_table kills;    /* set by hand */
+    bool file_differs;           /* config_file is not what is served */
     enum state state;
     char message[MESSAGE_SIZE];
 };
@@ -77,6 +79,20 @@ static void read_bundle(struct report *report)
 
     if (instance_bundle_path(&report->instance, path) && input_read(path, &input, &failure))
         report->bundle = load_bundle(input_slice(&input), at, &complaints);
+    input_free(&input);
+}
+
+/* The service serves what the file held when it was loaded; an edit since then is easily forgotten. */
+static void look_at_file(struct report *report)
+{
+    const char *path = report->instance.settings.config_file;
+    struct input input = {.data = NULL};
+    char digest[DIGEST_TEXT_SIZE];
+    struct failure failure;
+
+    report->file_differs = path[0] != '\0' && input_read(path, &input, &failure) &&
+                           digest_hex(input_slice(&input), digest) &&
+                           strcmp(digest, report->instance.status.policy_hash) != 0;
     input_free(&input);
 }
 
@@ -144,6 +160,7 @@ static void gather(struct report *report)
         read_bundle(report);
         count_decisions(report);
         read_kills(report);
+        look_at_file(report);
         judge(report);
     } else if (instance->failure.code == EXIT_CODE_NO_INPUT) {
         report->state = STATE_CRITICAL;
@@ -243,6 +260,11 @@ static void print_body(const struct report *report)
     printf(", generation %u, loaded %s\n  hash         ", status->generation, emit_time(status->loaded_at_ns, time));
     emit_plain(slice_of(status->policy_hash), stdout);
     putchar('\n');
+    if (report->file_differs) {
+        fputs("  file         ", stdout);
+        emit_plain(slice_of(report->instance.settings.config_file), stdout);
+        puts(" is not what is served; `fairvisord -s reload` loads it");
+    }
     printf("  workers      %u, replaced after a crash: %" PRIu64 "\n", status->worker_count, status->worker_restarts);
     printf("  connections  %" PRId64 "\n", report->connections);
     if (report->bundle)

@@ -31,6 +31,12 @@ void kills_tame(struct kills_table *table)
     for (uint32_t i = 0; i < table->count; i++) {
         struct kills_row *row = &table->rows[i];
 
+        if (row->expires_at < 0)
+            row->expires_at = 0;
+        if (row->expires_at > KILLS_LAST)
+            row->expires_at = KILLS_NEVER;
+        if (row->made_at < 0 || row->made_at > KILLS_LAST)
+            row->made_at = 0;
         row->key[sizeof(row->key) - 1] = '\0';
         row->value[sizeof(row->value) - 1] = '\0';
         row->route[sizeof(row->route) - 1] = '\0';

@@ -16,7 +16,8 @@
 #include "shm/door.h"
 
 #define KILLS_MAX   64
-#define KILLS_NEVER INT64_MAX /* an expires_at that is not given */
+#define KILLS_NEVER INT64_MAX            /* an expires_at that is not given */
+#define KILLS_LAST  INT64_C(253402300799) /* the last second of the year 9999 */
 
 /* Texts are terminated, and as switch_words_parse spells them. */
 struct kills_row {
@@ -48,7 +49,7 @@ uint32_t kills_sequence(const struct arena *arena);
 /* Copies the table; *SEQUENCE is its number. false, with TABLE in no certain state, while the master is writing. */
 bool kills_read(const struct arena *arena, struct kills_table *table, uint32_t *sequence);
 
-/* Bounds the count and terminates every text. */
+/* Bounds the count and the times, and terminates every text. */
 void kills_tame(struct kills_table *table);
 
 #endif

@@ -47,11 +47,24 @@ START_TEST(garbage_is_tamed)
     ck_assert(kills_read(&fixture.arena, &copy, &sequence));
     ck_assert_uint_eq(copy.count, KILLS_MAX);
     for (uint32_t i = 0; i < copy.count; i++) {
+        ck_assert_int_eq(copy.rows[i].expires_at, 0);
+        ck_assert_int_eq(copy.rows[i].made_at, 0);
         ck_assert_uint_eq(strlen(copy.rows[i].key), DOOR_KEY_SIZE - 1);
         ck_assert_uint_eq(strlen(copy.rows[i].value), DOOR_VALUE_SIZE - 1);
         ck_assert_uint_eq(strlen(copy.rows[i].route), DOOR_ROUTE_SIZE - 1);
         ck_assert_uint_eq(strlen(copy.rows[i].reason), DOOR_REASON_SIZE - 1);
     }
+}
+END_TEST
+
+START_TEST(times_are_tamed)
+{
+    uint32_t sequence;
+
+    memset(&fixture.arena.kills->table, 0x41, sizeof(struct kills_table));
+    ck_assert(kills_read(&fixture.arena, &copy, &sequence));
+    ck_assert_int_eq(copy.rows[0].expires_at, KILLS_NEVER);
+    ck_assert_int_eq(copy.rows[0].made_at, 0);
 }
 END_TEST
 
@@ -76,6 +89,7 @@ int main(void)
     tcase_add_test(tests, what_is_published_is_read);
     tcase_add_test(tests, half_written_is_not_read);
     tcase_add_test(tests, garbage_is_tamed);
+    tcase_add_test(tests, times_are_tamed);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
