@@ -16,7 +16,7 @@
     "  --instance NAME    another instance than the settings name\n"                                                   \
     "  --bundle FILE      judge by this policy bundle\n"                                                               \
     "  --json             one object: request {method, path, query, host, client}, bundle {source, version},\n"        \
-    "                     counters (\"live\" or \"fresh\"), steps, a list of {step, policy, rule, key, value, "        \
+    "                     counters (\"live\" or \"fresh\"), steps, a list of {step, policy, rule, guard, counts, key, value, "\
     "limit,\n"                                                                                                         \
     "                     remaining, window_seconds, reset_seconds, cost, fits, shadow}, and verdict {allowed,\n"      \
     "                     reason, status, policy, rule, retry_after_seconds, ...}\n"                                   \

@@ -29,6 +29,7 @@ fairvisor_SOURCES = \
 	cli/record.c cli/record.h \
 	cli/replay.c cli/replay.h \
 	cli/report.c cli/report.h \
+	cli/schema.c cli/schema.h \
 	cli/sieve.c cli/sieve.h \
 	cli/status.c cli/status.h \
 	cli/tally.c cli/tally.h \
@@ -55,6 +56,4 @@ cli/init_templates.h: $(init_templates)
 man_MANS += cli/fairvisor.1 master/fairvisord.8 shm/fairvisor.conf.5 policy/fairvisor-policy.5
 EXTRA_DIST += cli/fairvisor.1 master/fairvisord.8 shm/fairvisor.conf.5 policy/fairvisor-policy.5
 
-# fairvisor top.
-fairvisor_SOURCES += cli/ranking.c cli/ranking.h cli/screen.c cli/screen.h cli/top.c cli/top.h \
 	cli/fill.c cli/fill.h

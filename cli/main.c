@@ -30,7 +30,7 @@ static const struct command command_table[] = {
     {"init", init_run, "Write a policy to begin with.", "init --template=NAME [--force] [FILE|-]\n"
      "       fairvisor init --list", INIT_DETAILS, INIT_EXAMPLES},
     {"validate", validate_run, "Check a policy bundle and say what is wrong with it, and where.",
-     "validate [--strict] [-c FILE] [--format text|json] FILE|-", VALIDATE_DETAILS, VALIDATE_EXAMPLES},
+     "validate [--strict] [-c FILE] [--format text|json] FILE|-\n       fairvisor validate --schema", VALIDATE_DETAILS, VALIDATE_EXAMPLES},
     {"status", status_run, "Tell whether an instance runs and how it is.",
      "status [-c FILE] [--instance NAME] [--json]", STATUS_DETAILS, STATUS_EXAMPLES},
     {"logs", logs_run, "Show refused, warned and sampled requests as they happen, or of a log.",

@@ -6,6 +6,7 @@
 #include "cli/narrate.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "cli/emit.h"
 #include "policy/decimal.h"
@@ -35,11 +36,43 @@ static struct slice name_of_policy(const struct policy *policy)
     return policy ? policy->id : SLICE("");
 }
 
+/* What refuses or counts without being a rule, and what a limit of several counts. One row for each role of decide.h. */
+static const struct {
+    const char *role, *guard, *counts;
+} roles[] = {
+    {"minute", NULL, "tokens per minute: "},
+    {"day", NULL, "tokens per day: "},
+    {"flight", NULL, "requests in flight: "},
+    {"loop", "loop_detection", "identical requests: "},
+    {"loop retry", "loop_detection", "retries that are not counted: "},
+    {"breaker", "circuit_breaker", "spending per minute: "},
+};
+#define ROLE_COUNT (sizeof(roles) / sizeof(roles[0]))
+
+static size_t find_role(const char *role)
+{
+    size_t i = 0;
+
+    while (i < ROLE_COUNT && (!role || strcmp(roles[i].role, role) != 0))
+        i++;
+    return i;
+}
+
 static struct slice name_of_rule(const struct rule *rule)
 {
     if (!rule)
         return SLICE("");
     return rule->name.size > 0 ? rule->name : SLICE("(fallback)");
+}
+
+/* Of the rule, or of the guard of its policy. */
+static struct slice name_of_limit(const struct decide_note *note)
+{
+    size_t role = find_role(note->role);
+
+    if (note->rule || role == ROLE_COUNT || !roles[role].guard)
+        return name_of_rule(note->rule);
+    return slice_of(roles[role].guard);
 }
 
 static void print_value(struct slice value, FILE *out)
@@ -61,7 +94,7 @@ static void print_step_text(const struct decide_note *note, FILE *out)
         else if (*++letter == 'p')
             emit_plain(name_of_policy(note->policy), out);
         else if (*letter == 'r')
-            emit_plain(name_of_rule(note->rule), out);
+            emit_plain(name_of_limit(note), out);
         else if (*letter == 'k')
             emit_plain(note->detail, out);
         else
@@ -80,14 +113,18 @@ static void print_amount(const char *label, int64_t millionths, FILE *out)
 static void print_limit(const struct decide_note *note, FILE *out)
 {
     char span[EMIT_SPAN_SIZE];
+    size_t role = find_role(note->role);
 
+    fputs(role < ROLE_COUNT ? roles[role].counts : "", out);
     print_amount("limit ", note->limit->limit, out);
     fprintf(out, " in %s", emit_span(note->limit->window_ns, span));
     print_amount(", remaining ", note->limit->remaining, out);
     print_amount(", this request costs ", note->cost, out);
     fputs(": ", out);
     emit_coloured(note->fits ? EMIT_GOOD : EMIT_BAD, note->fits ? "fits" : "does not fit", out);
-    if (note->cost > note->limit->limit)
+    if (role < ROLE_COUNT && strcmp(note->role, "breaker") == 0)
+        fputs(note->fits ? "" : ", so the breaker is open or opens", out);
+    else if (note->cost > note->limit->limit)
         fputs(", and never will", out);
     else if (!note->fits)
         fprintf(out, " for another %s", emit_span(note->limit->reset_ns, span));
@@ -143,6 +180,10 @@ void narrate_step_json(void *context, const struct decide_note *note)
         print_text_member("policy", note->policy->id, out);
     if (note->rule)
         print_text_member("rule", name_of_rule(note->rule), out);
+    else if (note->role)
+        print_text_member("guard", name_of_limit(note), out);
+    if (note->role)
+        print_text_member("counts", slice_of(note->role), out);
     if (note->detail.size > 0)
         print_text_member("key", note->detail, out);
     if (note->value.size > 0)

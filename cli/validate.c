@@ -12,6 +12,7 @@
 #include "cli/excerpt.h"
 #include "cli/input.h"
 #include "cli/lookup.h"
+#include "cli/schema.h"
 #include "policy/load.h"
 #include "shm/moment.h"
 
@@ -21,6 +22,7 @@ struct request {
     const char *path, *config;
     bool is_strict;
     bool is_json;
+    bool wants_schema;
 };
 
 struct result {
@@ -130,6 +132,8 @@ static int validate(const struct request *request)
 int validate_run(const struct command *command, int count, char **words)
 {
     static const struct option options[] = {{"strict", no_argument, NULL, 's'},
+                                            {"schema", no_argument, NULL, 'S'},
+                                            {"json", no_argument, NULL, 'j'},
                                             {"format", required_argument, NULL, 'f'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
@@ -143,6 +147,10 @@ int validate_run(const struct command *command, int count, char **words)
             return EXIT_CODE_OK;
         } else if (letter == 'c') {
             request.config = optarg;
+        } else if (letter == 'S') {
+            request.wants_schema = true;
+        } else if (letter == 'j') {
+            request.is_json = true;
         } else if (letter == 's') {
             request.is_strict = true;
         } else if (letter == 'f' && strcmp(optarg, "json") == 0) {
@@ -154,6 +162,12 @@ int validate_run(const struct command *command, int count, char **words)
         } else {
             return command_refuse_option(command, letter, words);
         }
+    }
+    if (request.wants_schema && count > optind)
+        return command_refuse(command, "--schema takes no file");
+    if (request.wants_schema) {
+        schema_print(stdout);
+        return EXIT_CODE_OK;
     }
     if (count - optind != 1)
         return command_refuse(command, count == optind ? "the file is missing" : "one file at a time");

@@ -16,6 +16,8 @@
     "  --format json  one object: file, valid, policies, rules, errors, warnings, and complaints, a list of\n"       \
     "                 {severity, code, line, column, pointer, sentence}; at most 64 are listed, the numbers of\n"    \
     "                 errors and warnings count all\n"                                                               \
+    "  --json         the same as --format json\n"                                                                   \
+    "  --schema       print a JSON Schema of bundles, for editors; it is installed as policy.schema.json, too\n"      \
     "\n"                                                                                                             \
     "Exit code: 0 valid, 1 invalid, 64 wrong usage, 66 no such file.\n"
 
@@ -23,6 +25,7 @@
     "  fairvisor validate policy.json\n"                        \
     "  fairvisor validate -c fairvisor.conf policy.json\n"      \
     "  fairvisor validate --strict --format json policy.json\n" \
+    "  fairvisor validate --schema >policy.schema.json\n"      \
     "  generate-policy | fairvisor validate -\n"
 
 int validate_run(const struct command *command, int count, char **words);

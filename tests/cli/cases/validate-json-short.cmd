@@ -1,0 +1,1 @@
+fairvisor validate --json bundles/misspelt.json

@@ -1,0 +1,1 @@
+fairvisor validate --schema bundles/guards.json
