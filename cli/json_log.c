@@ -147,6 +147,15 @@ static bool read_action(struct reading *reading, struct slice name, uint32_t val
     return true;
 }
 
+/* Lines that the service writes about itself stand in the same file. */
+static bool read_level(struct reading *reading, struct slice name, uint32_t value)
+{
+    (void)name;
+    (void)value;
+    reading->record->is_request = false;
+    return true;
+}
+
 /* ---- clients ----------------------------------------------------------------------------------------------------- */
 
 /* The decision log hides an address as # and 16 digits: it becomes an address that no host has (fd00::/16), one for each. */
@@ -345,6 +354,7 @@ static const struct {
     {"duration_seconds", read_duration}, {"request_time", read_duration},
     {"prompt_tokens", read_prompt}, {"completion_tokens", read_completion},
     {"weight", read_weight},       {"action", read_action},
+    {"level", read_level},
 };
 
 static bool read_member(struct reading *reading, struct slice name, uint32_t value)

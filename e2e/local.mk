@@ -24,3 +24,4 @@ EXTRA_DIST += e2e/test_monitoring.py
 EXTRA_DIST += e2e/test_proxy.py e2e/test_proxy_tls.py e2e/test_proxy_bodies.py e2e/test_proxy_hostile.py e2e/upstream.py
 EXTRA_DIST += e2e/test_push.py
 EXTRA_DIST += e2e/test_top.py
+EXTRA_DIST += e2e/test_replay.py
