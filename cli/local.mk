@@ -56,4 +56,24 @@ cli/init_templates.h: $(init_templates)
 man_MANS += cli/fairvisor.1 master/fairvisord.8 shm/fairvisor.conf.5 policy/fairvisor-policy.5
 EXTRA_DIST += cli/fairvisor.1 master/fairvisord.8 shm/fairvisor.conf.5 policy/fairvisor-policy.5
 
+# fairvisor top.
+fairvisor_SOURCES += cli/ranking.c cli/ranking.h cli/screen.c cli/screen.h cli/top.c cli/top.h \
 	cli/fill.c cli/fill.h
+
+# The JSON Schema of bundles, made by the program that checks them.
+nodist_pkgdata_DATA = policy.schema.json
+CLEANFILES += policy.schema.json
+policy.schema.json: fairvisor$(EXEEXT)
+	$(AM_V_GEN)./fairvisor$(EXEEXT) validate --schema >$@.new && mv $@.new $@
+
+# Completion for shells, made of what the commands say of themselves.
+EXTRA_DIST += packaging/make-completion
+bashcompletiondir = $(datadir)/bash-completion/completions
+zshcompletiondir = $(datadir)/zsh/site-functions
+nodist_bashcompletion_DATA = completion/fairvisor
+nodist_zshcompletion_DATA = completion/_fairvisor
+CLEANFILES += completion/fairvisor completion/_fairvisor
+completion/fairvisor: fairvisor$(EXEEXT) packaging/make-completion
+	$(AM_V_GEN)$(MKDIR_P) completion && sh $(srcdir)/packaging/make-completion bash ./fairvisor$(EXEEXT) >$@.new && mv $@.new $@
+completion/_fairvisor: fairvisor$(EXEEXT) packaging/make-completion
+	$(AM_V_GEN)$(MKDIR_P) completion && sh $(srcdir)/packaging/make-completion zsh ./fairvisor$(EXEEXT) >$@.new && mv $@.new $@
