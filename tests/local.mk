@@ -293,5 +293,5 @@ tests_cli_test_ranking_SOURCES = tests/cli/test_ranking.c cli/ranking.c
 tests_cli_test_ranking_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_cli_test_ranking_LDADD = libshm.a $(CHECK_LIBS)
 # The JSON Schema of bundles says what the loader says; completion knows what the commands know.
-TESTS += tests/policy/schema tests/cli/completion
-EXTRA_DIST += tests/policy/schema tests/policy/schema-cannot tests/cli/completion
+TESTS += tests/policy/schema tests/cli/completion tests/cli/bad-use
+EXTRA_DIST += tests/cli/bad-use tests/policy/schema tests/policy/schema-cannot tests/cli/completion
