@@ -228,8 +228,8 @@ class TestDecisionLog(EventsTest):
 class TestCostOfLooking(EventsTest):
     """The worker does not know whether somebody looks on."""
 
-    REQUESTS = harness.full_or_short(200_000, 4_000)
-    PAIRS = harness.full_or_short(15, 1)
+    REQUESTS = harness.full_or_short(30_000, 4_000)
+    PAIRS = harness.full_or_short(11, 1)
 
     def ask(self, edge):
         """What this many requests cost the one worker: seconds of processor time, calls of read and write."""
