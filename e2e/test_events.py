@@ -89,7 +89,7 @@ class TestLogs(EventsTest):
         edge.start()
         self.spend(edge, 3, key="another")
         self.assertEqual(json.loads(watcher.stdout.readline())["reason"], "rate_limit_exceeded")
-        watcher.send_signal(signal.SIGINT)
+        watcher.send_signal(signal.SIGTERM)  # SIGINT is ignored by whatever a script starts in the background
         watcher.communicate(timeout=10)
 
     def test_a_jwt_that_does_not_verify(self):
