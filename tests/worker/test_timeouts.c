@@ -13,7 +13,11 @@ static const uint64_t limits[TIMEOUT_KINDS] = {[TIMEOUT_HEAD] = 4000,
                                                [TIMEOUT_IDLE] = 8000,
                                                [TIMEOUT_WRITE] = 4000,
                                                [TIMEOUT_LINGER] = 4000,
-                                               [TIMEOUT_HELD] = TIMEOUTS_NEVER};
+                                               [TIMEOUT_HELD] = TIMEOUTS_NEVER,
+                                               [TIMEOUT_UPSTREAM_CONNECT] = 4000,
+                                               [TIMEOUT_UPSTREAM_SILENT] = 4000,
+                                               [TIMEOUT_UPSTREAM_BUSY] = TIMEOUTS_NEVER,
+                                               [TIMEOUT_UPSTREAM_IDLE] = 8000};
 
 struct waiting {
     int expired;
