@@ -145,7 +145,7 @@ static void print_kept(const struct kept *kept)
     if (kept->bundle) {
         fputs("version ", stdout);
         emit_plain(kept->bundle->version_text, stdout);
-        printf(", %u policies", kept->bundle->policy_count);
+        printf(", %u %s", kept->bundle->policy_count, kept->bundle->policy_count == 1 ? "policy" : "policies");
     } else {
         fputs("is no bundle that this version takes", stdout);
     }

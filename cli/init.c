@@ -143,8 +143,10 @@ static int write_template(const struct choice *choice, const struct template *te
         return command_fail(&failure);
     fprintf(stderr,
             "%s: %s.\n\nWhat to look at before it is loaded:\n%s\nThen: fairvisor validate --strict %s\n"
-            "To watch it first without refusing anybody, set \"mode\" to \"shadow\".\n",
-            choice->path, template->purpose, template->advice, choice->path);
+            "To see whom it would have refused: fairvisor test %s --requests access.log\n"
+            "To watch it first without refusing anybody, set \"mode\" to \"shadow\"; to have it served:\n"
+            "fairvisor connect --push %s\n",
+            choice->path, template->purpose, template->advice, choice->path, choice->path, choice->path);
     return EXIT_CODE_OK;
 }
 

@@ -167,10 +167,20 @@ static void draw_keys(struct screen *screen, const struct event *event)
     }
 }
 
+/* The policy; what refused without one; or that no limit was charged. */
+static struct slice place_of(const struct event *event)
+{
+    struct slice policy = event_get(event, EVENT_TEXT_POLICY), reason = event_get(event, EVENT_TEXT_REASON);
+
+    if (policy.size > 0)
+        return policy;
+    return reason.size > 0 ? reason : SLICE("(no limit)");
+}
+
 static void draw_row(struct screen *screen, const struct top *top, const struct ranking_row *row, int64_t now_ns)
 {
     char bar[BAR_WIDTH + 1], percent[16] = "-", text[5][SHORT_SIZE];
-    struct slice policy = event_get(&row->last, EVENT_TEXT_POLICY), rule = event_get(&row->last, EVENT_TEXT_RULE);
+    struct slice rule = event_get(&row->last, EVENT_TEXT_RULE);
     int fill = ranking_fill(row);
     unsigned begins;
 
@@ -185,7 +195,7 @@ static void draw_row(struct screen *screen, const struct top *top, const struct 
                  rate_of(row, RANKING_WOULD_REJECTS, now_ns, text[1]), rate_of(row, RANKING_ALLOWS, now_ns, text[2]),
                  rate_of(row, RANKING_COST, now_ns, text[3]), total_of(row, RANKING_REJECTS, text[4]));
     begins = screen->column;
-    screen_put(screen, policy.size > 0 ? policy : event_get(&row->last, EVENT_TEXT_REASON));
+    screen_put(screen, place_of(&row->last));
     if (rule.size > 0) {
         screen_put(screen, SLICE("/"));
         screen_put(screen, rule);
@@ -340,7 +350,7 @@ static void print_json(const struct top *top, size_t count)
 static void print_text_row(const struct top *top, const struct ranking_row *row)
 {
     char bar[BAR_WIDTH + 1], percent[16] = "-", text[4][SHORT_SIZE];
-    struct slice name, value, policy = event_get(&row->last, EVENT_TEXT_POLICY);
+    struct slice name, value, rule = event_get(&row->last, EVENT_TEXT_RULE);
     int fill = ranking_fill(row);
     size_t at = 0;
 
@@ -350,9 +360,11 @@ static void print_text_row(const struct top *top, const struct ranking_row *row)
     printf("[%s] %4s %8s %8s %8s %8s  ", bar, percent, total_of(row, RANKING_REJECTS, text[0]),
            total_of(row, RANKING_WOULD_REJECTS, text[1]), total_of(row, RANKING_ALLOWS, text[2]),
            total_of(row, RANKING_COST, text[3]));
-    emit_plain(policy.size > 0 ? policy : event_get(&row->last, EVENT_TEXT_REASON), stdout);
-    putchar('/');
-    emit_plain(event_get(&row->last, EVENT_TEXT_RULE), stdout);
+    emit_plain(place_of(&row->last), stdout);
+    if (rule.size > 0) {
+        putchar('/');
+        emit_plain(rule, stdout);
+    }
     while (!top->by_rule && at < row->last.rule_keys && event_next_key(&row->last, &at, &name, &value)) {
         putchar(' ');
         emit_plain(name, stdout);

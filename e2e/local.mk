@@ -25,3 +25,4 @@ EXTRA_DIST += e2e/test_proxy.py e2e/test_proxy_tls.py e2e/test_proxy_bodies.py e
 EXTRA_DIST += e2e/test_push.py
 EXTRA_DIST += e2e/test_top.py
 EXTRA_DIST += e2e/test_replay.py
+EXTRA_DIST += e2e/test_hour.py
