@@ -73,12 +73,11 @@ static bool is_contradicted(struct listing *listing, const struct rule *rule)
     return false;
 }
 
-static void tell(struct listing *listing, const struct siphash *hash, struct decide_cells_limit *limit)
+static void tell(struct listing *listing, const struct siphash *hash, enum charge_role role,
+                 struct decide_cells_limit *limit)
 {
-    struct siphash own = *hash;
-
-    siphash_update_value(&own, slice_of(limit->role));
-    siphash_final(&own, limit->key);
+    limit->role = decide_limits_roles[role].name;
+    siphash_final_with(hash, (uint8_t)role, limit->key);
     listing->observer(listing->context, limit);
     listing->count++;
 }
@@ -105,12 +104,11 @@ static void list_rule(struct listing *listing, const struct policy *policy, uint
     if (is_contradicted(listing, rule) || !hash_identity(listing, policy, rule, &hash))
         return;
     for (int role = 0; role < CHARGE_ROLES; role++) {
-        struct decide_cells_limit limit = {
-            .policy = policy, .rule = rule, .role = decide_limits_roles[role].name, .is_shadow = is_shadow};
+        struct decide_cells_limit limit = {.policy = policy, .rule = rule, .is_shadow = is_shadow};
 
         if (decide_limits_of(decider, rule_index, rule, (enum charge_role)role, listing->decision.now, &limit.limit,
                              &limit.window_ns))
-            tell(listing, &hash, &limit);
+            tell(listing, &hash, (enum charge_role)role, &limit);
     }
 }
 
@@ -134,13 +132,12 @@ static bool is_about(struct listing *listing, const struct policy *policy)
 static void list_breaker(struct listing *listing, const struct policy *policy, bool is_shadow)
 {
     struct decide_cells_limit limit = {.policy = policy,
-                                       .role = decide_limits_roles[CHARGE_BREAKER].name,
                                        .is_shadow = is_shadow,
                                        .window_ns = CELL_PER_MINUTE};
     struct siphash hash;
 
     decide_guards_breaker(&listing->decision, policy, is_shadow, &hash, &limit.limit);
-    tell(listing, &hash, &limit);
+    tell(listing, &hash, CHARGE_BREAKER, &limit);
 }
 
 static void list_policy(struct listing *listing, const struct policy *policy, bool is_shadow)

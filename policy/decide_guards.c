@@ -80,18 +80,21 @@ static void hash_query(struct slice query, struct siphash *hash)
         siphash_update_value(hash, parts[i]);
 }
 
-/* The body as 16 bytes, hashed once however many policies ask; zeros for none. */
+/* The body as a value of 16 bytes, hashed once however many policies ask; an empty value for none. */
 static void hash_body(struct decision *decision, struct siphash *hash)
 {
     static const uint64_t no_key[2];
     const struct arena *arena = decision->decider->arena;
+    struct slice digest = {(const char *)decision->body_digest, sizeof(decision->body_digest)};
 
-    if (!decision->has_body_digest && decision->facts->body.size > 0) {
+    if (decision->facts->body.size == 0) {
+        digest.size = 0;
+    } else if (!decision->has_body_digest) {
         siphash_of(arena ? arena_hash_key(arena) : no_key, decision->facts->body.data, decision->facts->body.size,
                    decision->body_digest);
         decision->has_body_digest = true;
     }
-    siphash_update(hash, decision->body_digest, sizeof(decision->body_digest));
+    siphash_update_value(hash, digest);
 }
 
 static bool is_retry_of_sdk(const struct facts *facts)
@@ -107,10 +110,8 @@ static struct charge *add_guard(struct decision *decision, const struct policy *
                                 int64_t cost)
 {
     struct charge_source source = {.policy = policy, .role = role, .window_ns = limit->length_ns};
-    struct siphash own = *hash;
 
-    siphash_update_value(&own, slice_of(decide_limits_roles[role].name));
-    return decide_rules_charge(decision, &source, group, &own, limit, cost);
+    return decide_rules_charge(decision, &source, group, hash, limit, cost);
 }
 
 /* The so many-th identical request is the loop: one less fits. An SDK's own retry is excused, a few times. */
@@ -126,8 +127,8 @@ static void add_loop(struct decision *decision, const struct policy *policy, boo
 
     siphash_update_value(&hash, decision->facts->method);
     siphash_update_value(&hash, decision->facts->path);
-    hash_query(decision->facts->query, &hash);
     hash_body(decision, &hash);
+    hash_query(decision->facts->query, &hash); /* last: it has any number of parts */
     if (is_retry_of_sdk(decision->facts)) {
         struct cell_limit excused = limit;
 

@@ -154,15 +154,13 @@ struct decide_need decide_limits_need(struct decision *decision, int64_t one, bo
 static void add(struct decision *decision, struct charge_source *source, uint32_t group, const struct siphash *hash,
                 enum charge_role role, int64_t cost)
 {
-    struct siphash own = *hash;
     struct cell_limit limit;
 
     if (!decide_limits_of(decision->decider, source->rule_index, source->rule, role, decision->now, &limit,
                           &source->window_ns))
         return;
-    siphash_update_value(&own, slice_of(decide_limits_roles[role].name));
     source->role = role;
-    decide_rules_charge(decision, source, group, &own, &limit, cost);
+    decide_rules_charge(decision, source, group, hash, &limit, cost);
 }
 
 /* The longest that all completions together may be; 0 = no such limit. A prompt that is too long leaves one token, and is refused. */

@@ -14,7 +14,7 @@
 #include "shm/series.h"
 #include "shm/siphash.h"
 
-/* What a charge is for. One row each in decide_limits_roles. */
+/* What a charge is for. One row each in decide_limits_roles. The numbers are part of the keys of cells and of reservations. */
 enum charge_role {
     CHARGE_RATE,
     CHARGE_BUDGET,
@@ -186,7 +186,7 @@ void decide_rules_collect_all(struct decision *decision, uint32_t matched, bool 
 /* Refuses before any cell is looked at; in shadow it is only told. */
 void decide_rules_refuse(struct decision *decision, const struct charge_source *source, enum reason reason, bool is_shadow);
 
-/* Appends a charge of LIMIT for the identity in HASH. */
+/* Appends a charge of LIMIT for the identity in HASH and the role in SOURCE. */
 struct charge *decide_rules_charge(struct decision *decision, const struct charge_source *source, uint32_t group,
                                    const struct siphash *hash, const struct cell_limit *limit, int64_t cost);
 

@@ -50,7 +50,9 @@ bool decide_rules_hash(struct decision *decision, const struct policy *policy, c
 
 void decide_rules_hash_shared(struct siphash *hash)
 {
-    siphash_update(hash, "shared", sizeof("shared"));
+    static const uint8_t shared = SIPHASH_NO_VALUE;
+
+    siphash_update(hash, &shared, sizeof(shared));
 }
 
 struct charge *decide_rules_charge(struct decision *decision, const struct charge_source *source, uint32_t group,
@@ -60,7 +62,7 @@ struct charge *decide_rules_charge(struct decision *decision, const struct charg
     struct charge *charge = &decider->charges[decision->charge_count];
 
     *charge = (struct charge){.limit = *limit, .cost = cost, .group = group};
-    siphash_final(hash, charge->key);
+    siphash_final_with(hash, (uint8_t)source->role, charge->key);
     charge->admits_when_full = source->rule && source->rule->admits_when_full;
     decider->sources[decision->charge_count++] = *source;
     return charge;

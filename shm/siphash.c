@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#define LONG_VALUE 254 /* the first byte of a value is its length or, for all from here on, this and then the length */
+
 static inline uint64_t rotate_left(uint64_t x, unsigned bits)
 {
     return (x << bits) | (x >> (64 - bits));
@@ -88,8 +90,15 @@ static inline void push(struct siphash *hash, uint64_t word, unsigned size)
 
 static inline void push_all(struct siphash *hash, const unsigned char *bytes, size_t size)
 {
-    for (; size >= 8; size -= 8, bytes += 8)
-        push(hash, little_endian_64(bytes), 8);
+    unsigned held = 8 * (unsigned)(hash->total & 7);
+
+    hash->total += size & ~(size_t)7;
+    for (; size >= 8; size -= 8, bytes += 8) {
+        uint64_t word = little_endian_64(bytes);
+
+        absorb(hash->v, hash->tail | word << held);
+        hash->tail = word >> 1 >> (63 - held);
+    }
     if (size > 0)
         push(hash, little_endian_part(bytes, size), (unsigned)size);
 }
@@ -106,11 +115,31 @@ void siphash_update(struct siphash *hash, const void *data, size_t size)
 
 void siphash_update_value(struct siphash *hash, struct slice bytes)
 {
+    const unsigned char *data = (const unsigned char *)bytes.data;
+    struct siphash copy = *hash;
+    size_t first = 0; /* bytes that go in together with the length */
+
+    if (bytes.size >= LONG_VALUE) {
+        push(&copy, LONG_VALUE, 1);
+        push(&copy, (uint64_t)bytes.size, 8);
+    } else if (bytes.size >= 8) {
+        first = 7;
+        push(&copy, bytes.size | little_endian_64(data) << 8, 8);
+    } else {
+        first = bytes.size;
+        push(&copy, first | (first > 0 ? little_endian_part(data, first) << 8 : 0), 1 + (unsigned)first);
+    }
+    if (bytes.size > first)
+        push_all(&copy, data + first, bytes.size - first);
+    *hash = copy;
+}
+
+void siphash_final_with(const struct siphash *hash, uint8_t last, uint64_t out[2])
+{
     struct siphash copy = *hash;
 
-    push(&copy, (uint64_t)bytes.size, 8);
-    push_all(&copy, (const unsigned char *)bytes.data, bytes.size);
-    *hash = copy;
+    push(&copy, last, 1);
+    siphash_final(&copy, out);
 }
 
 void siphash_final(const struct siphash *hash, uint64_t out[2])

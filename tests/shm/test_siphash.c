@@ -86,6 +86,49 @@ START_TEST(values_never_run_together)
 }
 END_TEST
 
+/* SIZE bytes of DATA with their length in front, as siphash.h has it; returns how many bytes that are. */
+static size_t write_value(const unsigned char *data, size_t size, unsigned char *out)
+{
+    size_t head = 1;
+
+    out[0] = (unsigned char)(size < 0xfe ? size : 0xfe);
+    if (size >= 0xfe)
+        for (; head < 9; head++)
+            out[head] = (unsigned char)((uint64_t)size >> (8 * (head - 1)));
+    memcpy(out + head, data, size);
+    return head + size;
+}
+
+START_TEST(values_are_their_length_and_themselves)
+{
+    unsigned char data[600], written[640] = "offset";
+
+    for (size_t i = 0; i < sizeof(data); i++)
+        data[i] = (unsigned char)(i * 11 + 0x80);
+    for (size_t offset = 0; offset < 8; offset++)
+        for (size_t size = 0; size <= sizeof(data); size++) {
+            unsigned char *value = size ? malloc(size) : NULL; /* of its own, so that a byte too many is seen */
+            size_t total = offset + write_value(data, size, written + offset);
+            uint64_t expected[2], got[2];
+            struct siphash hash;
+
+            if (size)
+                memcpy(value, data, size);
+            siphash_of(key, written, total, expected);
+            siphash_init(&hash, key);
+            siphash_update(&hash, written, offset);
+            siphash_update_value(&hash, (struct slice){(char *)value, size});
+            siphash_final(&hash, got);
+            ck_assert_mem_eq(got, expected, sizeof(expected));
+            written[total] = 0x5a;
+            siphash_of(key, written, total + 1, expected);
+            siphash_final_with(&hash, 0x5a, got);
+            ck_assert_mem_eq(got, expected, sizeof(expected));
+            free(value);
+        }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("siphash");
@@ -96,6 +139,7 @@ int main(void)
     tcase_add_test(tests, agrees_with_openssl);
     tcase_add_test(tests, cutting_the_input_changes_nothing);
     tcase_add_test(tests, values_never_run_together);
+    tcase_add_test(tests, values_are_their_length_and_themselves);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
