@@ -52,10 +52,13 @@ static void window_limit(struct prepared_rule *prepared, enum calendar_period pe
     *window_ns = (window.end_s - window.start_s) * NANOSECONDS_PER_SECOND;
 }
 
-static void bucket_limit(int64_t capacity, int64_t rate, int64_t per_ns, struct cell_limit *limit, int64_t *window_ns)
+static void bucket_limit(struct prepared_rule *prepared, int64_t capacity, int64_t rate, int64_t per_ns,
+                         struct cell_limit *limit, int64_t *window_ns)
 {
     *limit = (struct cell_limit){.kind = CELL_BUCKET, .capacity = capacity, .rate = rate, .per_ns = per_ns};
-    *window_ns = cell_bucket_time(limit, capacity);
+    if (prepared->refill_ns == 0)
+        prepared->refill_ns = cell_bucket_time(limit, capacity);
+    *window_ns = prepared->refill_ns;
 }
 
 bool decide_limits_of(struct decider *decider, uint32_t rule_index, const struct rule *rule, enum charge_role role,
@@ -67,12 +70,13 @@ bool decide_limits_of(struct decider *decider, uint32_t rule_index, const struct
     const struct concurrency *flight = &rule->config.concurrency;
 
     if (role == CHARGE_RATE && rule->algorithm == ALGORITHM_TOKEN_BUCKET) {
-        bucket_limit(rule->config.token_bucket.burst, rule->config.token_bucket.rate, CELL_PER_SECOND, limit, window_ns);
+        bucket_limit(prepared, rule->config.token_bucket.burst, rule->config.token_bucket.rate, CELL_PER_SECOND, limit,
+                     window_ns);
     } else if (role == CHARGE_BUDGET && rule->algorithm == ALGORITHM_COST_BASED) {
         window_limit(prepared, cost->period, cost->zone, cost->budget, now, limit, window_ns);
     } else if (role == CHARGE_MINUTE && rule->algorithm == ALGORITHM_TOKEN_BUCKET_LLM && tokens->per_minute > 0) {
-        bucket_limit(tokens->burst * BUNDLE_MILLIONTHS, tokens->per_minute * BUNDLE_MILLIONTHS, CELL_PER_MINUTE, limit,
-                     window_ns);
+        bucket_limit(prepared, tokens->burst * BUNDLE_MILLIONTHS, tokens->per_minute * BUNDLE_MILLIONTHS,
+                     CELL_PER_MINUTE, limit, window_ns);
     } else if (role == CHARGE_DAY && rule->algorithm == ALGORITHM_TOKEN_BUCKET_LLM && tokens->per_day > 0) {
         window_limit(prepared, CALENDAR_1D, "", tokens->per_day * BUNDLE_MILLIONTHS, now, limit, window_ns);
     } else if (role == CHARGE_FLIGHT && rule->algorithm == ALGORITHM_CONCURRENCY) {

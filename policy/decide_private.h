@@ -46,10 +46,11 @@ struct charge_source {
 };
 
 /* What is the same for every request of a rule: hash states that have absorbed all of its identity but the values of its
- * keys; the calendar window that the last request lay in. */
+ * keys; in what time its bucket fills, 0 until somebody asked; the calendar window that the last request lay in. */
 struct prepared_rule {
     struct siphash enforced, shadow;
     uint64_t mark; /* finds the rule again at settlement, after whatever reload */
+    int64_t refill_ns;
     struct calendar_window window;
 };
 

@@ -61,7 +61,15 @@ struct charge *decide_rules_charge(struct decision *decision, const struct charg
     struct decider *decider = decision->decider;
     struct charge *charge = &decider->charges[decision->charge_count];
 
-    *charge = (struct charge){.limit = *limit, .cost = cost, .group = group};
+    /* Field by field: clearing what admission fills anyhow would cost more than filling it. */
+    charge->limit = *limit;
+    charge->cost = cost;
+    charge->begun_ns = 0;
+    charge->layout = 0;
+    charge->window_end_s = 0;
+    charge->group = group;
+    charge->excuse = 0;
+    charge->never_refuses = false;
     siphash_final_with(hash, (uint8_t)source->role, charge->key);
     charge->admits_when_full = source->rule && source->rule->admits_when_full;
     decider->sources[decision->charge_count++] = *source;

@@ -29,32 +29,23 @@ int64_t cell_bucket_time(const struct cell_limit *limit, int64_t amount)
     return time_to_refill(limit, amount, 0);
 }
 
-/* Takes REFILLED millionths off what is spent; a bucket that is whole forgets the remainder. */
-static void give_back(struct cell *cell, wide refilled, int64_t remainder)
-{
-    if (refilled >= (wide)(uint64_t)cell->spent) {
-        cell->spent = 0;
-        cell->of.remainder = 0;
-    } else {
-        cell->spent -= (int64_t)refilled;
-        cell->of.remainder = remainder;
-    }
-}
-
 void cell_bucket_refresh(struct cell *cell, const struct cell_limit *limit, struct moment now)
 {
     uint64_t elapsed = (uint64_t)(now.boot_ns - cell->stamp_ns), per = (uint64_t)limit->per_ns;
-    uint64_t product;
+    wide refilled = (wide)elapsed * (uint64_t)limit->rate + (uint64_t)cell->of.remainder; /* times PER */
 
     if (now.boot_ns <= cell->stamp_ns)
         return;
-    if (!__builtin_mul_overflow(elapsed, (uint64_t)limit->rate, &product) &&
-        !__builtin_add_overflow(product, (uint64_t)cell->of.remainder, &product)) {
-        give_back(cell, product / per, (int64_t)(product % per));
+    /* A bucket that is whole forgets the remainder. Divided is only when it is not, by 64 bits when they do. */
+    if (refilled >= (wide)(uint64_t)cell->spent * per) {
+        cell->spent = 0;
+        cell->of.remainder = 0;
+    } else if (refilled <= UINT64_MAX) {
+        cell->spent -= (int64_t)((uint64_t)refilled / per);
+        cell->of.remainder = (int64_t)((uint64_t)refilled % per);
     } else {
-        wide exact = (wide)elapsed * (uint64_t)limit->rate + (uint64_t)cell->of.remainder;
-
-        give_back(cell, exact / per, (int64_t)(exact % per));
+        cell->spent -= (int64_t)(refilled / per);
+        cell->of.remainder = (int64_t)(refilled % per);
     }
 }
 

@@ -134,20 +134,10 @@ void siphash_update_value(struct siphash *hash, struct slice bytes)
     *hash = copy;
 }
 
-void siphash_final_with(const struct siphash *hash, uint8_t last, uint64_t out[2])
+/* TAIL are the last bytes, of TOTAL, as a word that has room for one more. */
+static inline void finish(uint64_t v[4], uint64_t tail, uint64_t total, uint64_t out[2])
 {
-    struct siphash copy = *hash;
-
-    push(&copy, last, 1);
-    siphash_final(&copy, out);
-}
-
-void siphash_final(const struct siphash *hash, uint64_t out[2])
-{
-    uint64_t v[4];
-
-    memcpy(v, hash->v, sizeof(v));
-    absorb(v, hash->tail | (hash->total << 56));
+    absorb(v, tail | (total << 56));
     v[2] ^= 0xee;
     for (int i = 0; i < 4; i++)
         sip_round(v);
@@ -156,6 +146,21 @@ void siphash_final(const struct siphash *hash, uint64_t out[2])
     for (int i = 0; i < 4; i++)
         sip_round(v);
     out[1] = v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+void siphash_final(const struct siphash *hash, uint64_t out[2])
+{
+    struct siphash copy = *hash;
+
+    finish(copy.v, copy.tail, copy.total, out);
+}
+
+void siphash_final_with(const struct siphash *hash, uint8_t last, uint64_t out[2])
+{
+    struct siphash copy = *hash;
+
+    push(&copy, last, 1);
+    finish(copy.v, copy.tail, copy.total, out);
 }
 
 void siphash_of(const uint64_t key[2], const void *data, size_t size, uint64_t out[2])
