@@ -69,12 +69,13 @@ class TestProxy(ProxyCase):
             ("Host", "shop.example:81"), ("X-Forwarded-For", "1.2.3.4"), ("X-Forwarded-Proto", "https"),
             ("X-Forwarded-Host", "evil"), ("Forwarded", "for=1.2.3.4"), ("Connection", "close, X-Hop"), ("X-Hop", "1"),
             ("Keep-Alive", "1"), ("TE", "trailers"), ("Proxy-Authorization", "x"), ("X-Fairvisor-Reject-Status", "403"),
-            ("Via", "1.0 before"), ("Cookie", "a=b"), ("Upgrade", "h2c"), ("Accept", "*/*")])
+            ("Via", "1.0 before"), ("Cookie", "a=b"), ("Upgrade", "h2c"), ("Accept", "*/*"), ("X_Forwarded_For", "1.2.3.4"),
+            ("x-forwarded_host", "evil"), ("X_Fairvisor_Status", "200"), ("Transfer_Encoding", "chunked"), ("my_own", "1")])
         asked = server.requests[0]
         self.assertEqual((asked.method, asked.target), ("GET", "/a/c/~u?q=%2F"))
         self.assertEqual(asked.fields, [
             ("Host", f"127.0.0.1:{server.port}"), ("Via", "1.0 before"), ("Cookie", "a=b"), ("Accept", "*/*"),
-            ("X-Forwarded-For", "127.0.0.1"), ("X-Forwarded-Proto", "http"), ("X-Forwarded-Host", "shop.example:81"),
+            ("my_own", "1"), ("X-Forwarded-For", "127.0.0.1"), ("X-Forwarded-Proto", "http"), ("X-Forwarded-Host", "shop.example:81"),
             ("Via", "1.1 fairvisor")])
 
     def test_what_a_trusted_proxy_says_stays(self):
@@ -174,6 +175,27 @@ class TestProxy(ProxyCase):
             self.assertEqual((hint.status, hint.fields), (103, [("Link", "</a>")]))
             self.assertEqual(client.answer().status, 200)
         self.assertEqual(edge.get("/", version="HTTP/1.0").status, 200)
+
+    def test_interim_responses_one_by_one(self):
+        """Each in a read of its own: the client has seen one before the upstream says the next."""
+        seen = threading.Semaphore(0)
+
+        def serve(peer):
+            peer.request()
+            for _ in range(4):
+                peer.send(b"HTTP/1.1 102 Processing\r\n\r\n")
+                seen.acquire(timeout=10)  # pylint: disable=consider-using-with
+            peer.send(OK)
+
+        _, edge = self.scripted(serve)
+        workers = edge.workers()
+        with harness.Connection(edge.address) as client:
+            client.send(harness.format_request())
+            for _ in range(4):
+                self.assertEqual(client.answer().status, 102)
+                seen.release()
+            self.assertEqual(client.answer().status, 200)
+        self.assertEqual(edge.workers(), workers)
 
     def test_operators_endpoints(self):
         """Health is everybody's; the rest is for who is trusted himself, be it through a trusted proxy."""

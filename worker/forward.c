@@ -8,6 +8,8 @@
 
 #include "shm/address.h"
 
+#define NAME_ROOM 64 /* longer than every name that is dropped */
+
 /* Fields of a request that are ours to write, or that concern one connection only. Lower case. */
 static const struct slice dropped_names[] = {
     SLICE("host"),       SLICE("connection"), SLICE("content-length"),    SLICE("transfer-encoding"),
@@ -82,15 +84,29 @@ bool forward_is_upgrade(const struct head *head)
            is_listed(head, SLICE("upgrade"));
 }
 
-static bool is_dropped(const struct forward_request *request, struct slice name)
+/* CGI, WSGI and their like make one name of X_Forwarded_For and X-Forwarded-For: what is not passed on is not passed on
+ * in either spelling. */
+static struct slice with_hyphens(struct slice name, char room[NAME_ROOM])
 {
+    if (name.size > NAME_ROOM || !memchr(name.data, '_', name.size))
+        return name;
+    for (size_t i = 0; i < name.size; i++)
+        room[i] = name.data[i] == '_' ? '-' : name.data[i];
+    return (struct slice){room, name.size};
+}
+
+static bool is_dropped(const struct forward_request *request, struct slice spelled)
+{
+    char room[NAME_ROOM];
+    struct slice name = with_hyphens(spelled, room);
+
     for (size_t i = 0; i < sizeof(dropped_names) / sizeof(dropped_names[0]); i++)
         if (slice_equal_nocase(name, dropped_names[i]))
             /* What a proxy of ours says in Forwarded stays; a client could say anything. */
             return !(request->peer_is_trusted && slice_equal(dropped_names[i], SLICE("forwarded")));
     if (request->wants_identity && slice_equal_nocase(name, SLICE("accept-encoding")))
         return true;
-    return is_own(name) || (head_has(request->head, HEAD_FIELD_connection) && is_listed(request->head, name));
+    return is_own(name) || (head_has(request->head, HEAD_FIELD_connection) && is_listed(request->head, spelled));
 }
 
 static void add_target(const struct facts *facts, struct outbox *out)

@@ -360,8 +360,10 @@ static bool pass_interim(struct proxy *proxy, const struct response *response)
     if (response->status == 100 || proxy->minor == 0 || !proxy->conn)
         return true;
     forward_write_response(&forward, &proxy->worker->out);
-    if (deliver(proxy, (struct slice){0}, false))
+    if (deliver(proxy, (struct slice){0}, false)) {
+        update_upstream(proxy);
         return true;
+    }
     lose_client(proxy);
     return false;
 }
@@ -448,11 +450,13 @@ static void take_final(struct proxy *proxy, const struct response *response, cha
     }
 }
 
-/* Appends to what is there of the head. */
+/* Appends to what is there of the head. Nothing is kept for nothing: realloc to no bytes at all frees. */
 static bool keep_head(struct proxy *proxy, const char *data, size_t size)
 {
-    char *grown = realloc(proxy->kept, proxy->kept_size + size);
+    char *grown = size > 0 ? realloc(proxy->kept, proxy->kept_size + size) : NULL;
 
+    if (size == 0)
+        return true;
     if (!grown)
         return false;
     memcpy(grown + proxy->kept_size, data, size);
