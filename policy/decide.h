@@ -113,6 +113,10 @@ enum decide_settlement decide_reserve_settle(struct decider *decider, struct sli
  * request's end himself. */
 enum decide_settlement decide_reserve_release(struct decider *decider, struct slice text, struct moment now);
 
+/* Like decide_reserve_settle, but not too late after 15 minutes either: likewise. */
+enum decide_settlement decide_reserve_finish(struct decider *decider, struct slice text, const struct usage *usage,
+                                             struct slice model, struct moment now);
+
 /* Whether a policy that matches FACTS looks into the request's body. Reads nothing but path, host and method. */
 bool decide_wants_body(struct decider *decider, const struct facts *facts);
 

@@ -248,8 +248,14 @@ static void count_usage(const struct decision *decision, const struct reservatio
     }
 }
 
+static bool is_too_late(const struct decision *decision, const struct reservation *reservation)
+{
+    return decision->now.wall_ns / NANOSECONDS_PER_SECOND >= reservation->expires_s ||
+           decision->now.boot_ns >= reservation->begun_ns + RESERVATION_LIFE_S * NANOSECONDS_PER_SECOND;
+}
+
 static enum decide_settlement settle(struct decision *decision, struct slice text, const struct usage *usage,
-                                     struct slice model)
+                                     struct slice model, bool expires)
 {
     const uint64_t *key = arena_hash_key(decision->decider->arena);
     enum decide_settlement result;
@@ -261,8 +267,7 @@ static enum decide_settlement settle(struct decision *decision, struct slice tex
         return DECIDE_SETTLEMENT_UNKNOWN;
     if (!reservation_parse(text, key, &reservation, digest))
         return DECIDE_SETTLEMENT_UNKNOWN;
-    if (decision->now.wall_ns / NANOSECONDS_PER_SECOND >= reservation.expires_s ||
-        decision->now.boot_ns >= reservation.begun_ns + RESERVATION_LIFE_S * NANOSECONDS_PER_SECOND)
+    if (expires && is_too_late(decision, &reservation))
         return DECIDE_SETTLEMENT_EXPIRED;
     outcome = outcome_of(decision->decider, &reservation, usage, model);
     result = apply(decision, &reservation, &outcome, digest);
@@ -271,8 +276,8 @@ static enum decide_settlement settle(struct decision *decision, struct slice tex
     return result;
 }
 
-enum decide_settlement decide_reserve_settle(struct decider *decider, struct slice text, const struct usage *usage,
-                                             struct slice model, struct moment now)
+static enum decide_settlement settle_and_count(struct decider *decider, struct slice text, const struct usage *usage,
+                                               struct slice model, struct moment now, bool expires)
 {
     static const enum counter counters[] = {
         [DECIDE_SETTLED] = COUNTER_reservations_settled,
@@ -282,10 +287,22 @@ enum decide_settlement decide_reserve_settle(struct decider *decider, struct sli
         [DECIDE_SETTLEMENT_BUSY] = COUNTER_reservations_busy,
     };
     struct decision decision = {.decider = decider, .now = now, .counts = decider->slot != NULL};
-    enum decide_settlement result = settle(&decision, text, usage, model);
+    enum decide_settlement result = settle(&decision, text, usage, model, expires);
 
     decide_counts_one(&decision, counters[result]);
     return result;
+}
+
+enum decide_settlement decide_reserve_settle(struct decider *decider, struct slice text, const struct usage *usage,
+                                             struct slice model, struct moment now)
+{
+    return settle_and_count(decider, text, usage, model, now, true);
+}
+
+enum decide_settlement decide_reserve_finish(struct decider *decider, struct slice text, const struct usage *usage,
+                                             struct slice model, struct moment now)
+{
+    return settle_and_count(decider, text, usage, model, now, false);
 }
 
 enum decide_settlement decide_reserve_release(struct decider *decider, struct slice text, struct moment now)

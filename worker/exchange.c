@@ -52,7 +52,7 @@ static void settle_nothing(struct worker *worker, struct slice reservation)
     const struct usage nothing = {.in_total = 0};
 
     if (reservation.size > 0)
-        judge_settlement(worker, reservation, &nothing, (struct slice){NULL, 0});
+        judge_finish(worker, reservation, &nothing, (struct slice){NULL, 0});
 }
 
 static bool begin_meter(struct exchange *exchange, const struct exchange_request *request, struct outbox *body,
@@ -185,7 +185,7 @@ static void settle(struct exchange *exchange, enum exchange_end how)
     if (how == EXCHANGE_UNSENT) {
         settle_nothing(exchange->worker, reservation_of(exchange));
     } else if (exchange->has_meter && find_usage(exchange, how, &usage)) {
-        judge_settlement(exchange->worker, reservation_of(exchange), &usage, (struct slice){model->data, model->size});
+        judge_finish(exchange->worker, reservation_of(exchange), &usage, (struct slice){model->data, model->size});
     } else {
         if (exchange->has_meter)
             counters_add(exchange->worker->slot, COUNTER_usage_reserved, 1);

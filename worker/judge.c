@@ -69,6 +69,11 @@ enum decide_settlement judge_settlement(struct worker *worker, struct slice text
     return decide_reserve_settle(worker->decider, text, usage, model, moment_now());
 }
 
+void judge_finish(struct worker *worker, struct slice text, const struct usage *usage, struct slice model)
+{
+    decide_reserve_finish(worker->decider, text, usage, model, moment_now());
+}
+
 bool judge_fits(struct worker *worker, struct slice text, const struct usage *usage, struct slice model)
 {
     return decide_reserve_fits(worker->decider, text, usage, model, moment_now());

@@ -28,6 +28,9 @@ struct moment judge_request(struct worker *worker, const struct facts *facts, co
 enum decide_settlement judge_settlement(struct worker *worker, struct slice text, const struct usage *usage,
                                         struct slice model);
 
+/* Likewise, for an exchange of the proxy's, which may take longer than others have time to settle. */
+void judge_finish(struct worker *worker, struct slice text, const struct usage *usage, struct slice model);
+
 /* Whether what the reservation TEXT charged may grow to USAGE: see decide_reserve_fits. */
 bool judge_fits(struct worker *worker, struct slice text, const struct usage *usage, struct slice model);
 

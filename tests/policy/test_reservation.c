@@ -433,6 +433,39 @@ START_TEST(an_absurd_debt_stays_a_debt)
 }
 END_TEST
 
+/* A stream may take longer than others have time to settle; what it used beyond its reservation is charged all the same,
+ * once. */
+START_TEST(whoever_saw_the_end_is_never_too_late)
+{
+    const struct usage usage = {.in_total = 400, .out_total = 1000000};
+    struct balance balance = {0};
+    static struct verdict verdict;
+    static struct open open;
+    struct world world;
+
+    set_up(&world);
+    snprintf(world.name, sizeof(world.name), "edge");
+    advance(&balance, world.now);
+    reserve(&world, &balance, &open, 1);
+    world.now.boot_ns += 2 * RESERVATION_LIFE_S * SECOND;
+    world.now.wall_ns += 2 * RESERVATION_LIFE_S * SECOND;
+    ck_assert_int_eq(
+        decide_reserve_settle(world.decider, (struct slice){open.text, open.size}, &usage, SLICE(""), world.now),
+        DECIDE_SETTLEMENT_EXPIRED);
+    ask(&world, 1, &verdict);
+    ck_assert(verdict.is_allowed);
+    ck_assert_int_eq(
+        decide_reserve_finish(world.decider, (struct slice){open.text, open.size}, &usage, SLICE(""), world.now),
+        DECIDE_SETTLED);
+    ask(&world, 1, &verdict);
+    ck_assert(!verdict.is_allowed);
+    ck_assert_int_eq(
+        decide_reserve_finish(world.decider, (struct slice){open.text, open.size}, &usage, SLICE(""), world.now),
+        DECIDE_SETTLED_BEFORE);
+    tear_down(&world);
+}
+END_TEST
+
 START_TEST(absurd_figures_settle_nothing)
 {
     static const struct usage usages[] = {
@@ -502,6 +535,7 @@ int main(void)
     tcase_add_test(tests, a_refund_never_makes_more_than_the_limit);
     tcase_add_test(tests, a_charge_goes_below_zero_and_a_repeated_one_nowhere);
     tcase_add_test(tests, an_absurd_debt_stays_a_debt);
+    tcase_add_test(tests, whoever_saw_the_end_is_never_too_late);
     tcase_add_test(tests, absurd_figures_settle_nothing);
     tcase_add_test(tests, another_arena_does_not_know_it);
     suite_add_tcase(suite, tests);
