@@ -125,19 +125,36 @@ static void stop_for_a_while(void)
     terminal.was_resized = 1;
 }
 
-/* "\033[A" and "\033OA" are arrows; what else begins with an escape is passed over. */
-static char read_key(void)
+/* "\033[A" and "\033OA" are arrows; what else begins with an escape is passed over. Whoever types faster than the screen is
+ * drawn has several keys in one read: the others wait for the next calls. */
+static char take_key(struct screen *screen)
 {
-    char bytes[16];
-    ssize_t got = read(STDIN_FILENO, bytes, sizeof(bytes));
+    const char *bytes = screen->typed + screen->typed_at;
+    size_t size = screen->typed_size - screen->typed_at;
 
-    if (got < 1)
-        return '\0';
-    if (bytes[0] != '\033')
+    if (bytes[0] != '\033') {
+        screen->typed_at++;
         return bytes[0];
-    if (got >= 3 && (bytes[1] == '[' || bytes[1] == 'O'))
-        return bytes[2] == 'A' ? 'k' : bytes[2] == 'B' ? 'j' : '\0';
-    return '\0';
+    }
+    if (size < 3 || (bytes[1] != '[' && bytes[1] != 'O')) {
+        screen->typed_at = screen->typed_size;
+        return '\0';
+    }
+    screen->typed_at += 3;
+    return bytes[2] == 'A' ? 'k' : bytes[2] == 'B' ? 'j' : '\0';
+}
+
+static bool has_typed(const struct screen *screen)
+{
+    return screen->typed_at < screen->typed_size;
+}
+
+static void read_keys(struct screen *screen)
+{
+    ssize_t got = read(STDIN_FILENO, screen->typed, sizeof(screen->typed));
+
+    screen->typed_at = 0;
+    screen->typed_size = got > 0 ? (size_t)got : 0;
 }
 
 enum screen_event screen_wait(struct screen *screen, int timeout_ms, char *key)
@@ -148,7 +165,7 @@ enum screen_event screen_wait(struct screen *screen, int timeout_ms, char *key)
     int ready;
 
     sigemptyset(&none);
-    ready = terminal.was_resized ? 0 : ppoll(&input, 1, &timeout, &none);
+    ready = terminal.was_resized || has_typed(screen) ? 0 : ppoll(&input, 1, &timeout, &none);
 
     if (terminal.wants_stop)
         stop_for_a_while();
@@ -159,9 +176,11 @@ enum screen_event screen_wait(struct screen *screen, int timeout_ms, char *key)
         measure(screen);
         return SCREEN_RESIZED;
     }
-    if (ready != 1)
+    if (ready == 1)
+        read_keys(screen);
+    if (!has_typed(screen))
         return SCREEN_NOTHING;
-    *key = read_key();
+    *key = take_key(screen);
     return *key ? SCREEN_KEY : SCREEN_NOTHING;
 }
 

@@ -25,6 +25,8 @@ struct screen {
     size_t size;
     FILE *out; /* into the frame */
     unsigned column;
+    char typed[16]; /* what was read of the keyboard; from typed_at on it is not taken yet */
+    size_t typed_at, typed_size;
 };
 
 /* Takes the terminal of standard input and output over. EXIT_CODE_USAGE when they are none. */
