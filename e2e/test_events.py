@@ -138,7 +138,7 @@ class TestDecisionLog(EventsTest):
     def test_all_are_there_to_the_last(self):
         """Also what was decided just before the end; and the reader has no more rights than a worker."""
         edge = self.start(decision_log="all")
-        reader = self.readers(edge)[0]
+        reader = harness.wait_until(lambda: self.readers(edge), "the reader")[0]
         with open(f"/proc/{reader}/status", encoding="ascii") as file:
             status = file.read()
         self.assertEqual(re.search(r"CapEff:\s*(\w+)", status)[1], "0000000000000000")
@@ -180,7 +180,7 @@ class TestDecisionLog(EventsTest):
         edge = self.start()
         self.spend(edge, 3, key="a")
         self.wait_for(edge, 1)
-        victim = self.readers(edge)[0]
+        victim = harness.wait_until(lambda: self.readers(edge), "the reader")[0]
         harness.kill(victim)
         self.spend(edge, 3, key="b")
         harness.wait_until(lambda: self.readers(edge) not in ([], [victim]), "another reader")
