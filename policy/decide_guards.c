@@ -115,13 +115,13 @@ static struct charge *add_guard(struct decision *decision, const struct policy *
 }
 
 /* The so many-th identical request is the loop: one less fits. An SDK's own retry is excused, a few times. */
-static void add_loop(struct decision *decision, const struct policy *policy, bool is_shadow, uint32_t group)
+static void add_loop(struct decision *decision, const struct policy *policy, const struct siphash *identity, uint32_t group)
 {
     const struct loop_detection *loop = &policy->loop;
     struct cell_limit limit = {.kind = CELL_COUNT,
                                .capacity = (loop->threshold - 1) * BUNDLE_MILLIONTHS,
                                .length_ns = loop->window_ns};
-    struct siphash hash = hash_identity(decision, policy, is_shadow);
+    struct siphash hash = *identity;
     struct charge *charge;
     uint32_t excuse = 0;
 
@@ -162,24 +162,28 @@ void decide_guards_breaker(struct decision *decision, const struct policy *polic
         *hash = is_shadow ? prepared->shadow : prepared->enforced;
 }
 
-static void add_breaker(struct decision *decision, const struct policy *policy, bool is_shadow, uint32_t group,
+static void add_breaker(struct decision *decision, const struct policy *policy, const struct siphash *hash, uint32_t group,
                         int64_t spent)
 {
-    struct cell_limit limit;
-    struct siphash hash;
+    struct cell_limit limit = breaker_limit(policy);
 
-    decide_guards_breaker(decision, policy, is_shadow, &hash, &limit);
-    add_guard(decision, policy, group, CHARGE_BREAKER, &hash, &limit, spent);
+    add_guard(decision, policy, group, CHARGE_BREAKER, hash, &limit, spent);
     decision->decider->sources[decision->charge_count - 1].window_ns = MINUTE_NS;
 }
 
 void decide_guards_add(struct decision *decision, const struct policy *policy, bool is_shadow, uint32_t group,
                        int64_t spent)
 {
+    const struct prepared_policy *prepared = prepared_of(decision, policy);
+    bool has_breaker = policy->breaker.is_enabled && spent > 0;
+    bool asks_who = policy->loop.is_enabled || (has_breaker && policy->breaker.is_per_identity);
+    const struct siphash *everybody = is_shadow ? &prepared->shadow : &prepared->enforced;
+    struct siphash identity = asks_who ? hash_identity(decision, policy, is_shadow) : *everybody;
+
     if (policy->loop.is_enabled)
-        add_loop(decision, policy, is_shadow, group);
-    if (policy->breaker.is_enabled && spent > 0)
-        add_breaker(decision, policy, is_shadow, group, spent);
+        add_loop(decision, policy, &identity, group);
+    if (has_breaker)
+        add_breaker(decision, policy, policy->breaker.is_per_identity ? &identity : everybody, group, spent);
 }
 
 bool decide_guards_is_open(const struct decider *decider, const struct policy *policy, struct moment now)

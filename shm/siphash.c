@@ -75,8 +75,10 @@ static inline uint64_t little_endian_part(const unsigned char *bytes, size_t siz
     return bytes[0] | (uint64_t)bytes[size / 2] << (8 * (size / 2)) | (uint64_t)bytes[size - 1] << (8 * (size - 1));
 }
 
+/* Both are always inlined, or the copies of states below would live in memory. */
+
 /* Appends the SIZE low bytes of WORD (1 to 8; the others are 0) to the bytes that are not absorbed yet. */
-static inline void push(struct siphash *hash, uint64_t word, unsigned size)
+static inline __attribute__((always_inline)) void push(struct siphash *hash, uint64_t word, unsigned size)
 {
     unsigned held = 8 * (unsigned)(hash->total & 7);
 
@@ -88,7 +90,7 @@ static inline void push(struct siphash *hash, uint64_t word, unsigned size)
     hash->tail = word >> 1 >> (63 - held);
 }
 
-static inline void push_all(struct siphash *hash, const unsigned char *bytes, size_t size)
+static inline __attribute__((always_inline)) void push_all(struct siphash *hash, const unsigned char *bytes, size_t size)
 {
     unsigned held = 8 * (unsigned)(hash->total & 7);
 
