@@ -8,12 +8,12 @@
 
 #include "shm/log.h"
 
-#define LIMITS_OWN_FDS 4096 /* listening sockets, pipes, upstream connections: all but a worker's clients */
+#define LIMITS_OWN_FDS 4096 /* listening sockets, pipes, files: all but a worker's connections */
 
 void limits_raise(const struct settings *settings)
 {
     struct rlimit limit;
-    rlim_t wanted = (rlim_t)settings->max_connections + LIMITS_OWN_FDS;
+    rlim_t wanted = (rlim_t)settings_descriptors(settings) + LIMITS_OWN_FDS;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
         return;

@@ -69,7 +69,6 @@ static void commit(struct master *master, struct reload *reload)
     uint32_t old = master->serving.number;
 
     listeners_commit(&master->listeners, &reload->listeners, reload->settings.socket_mode);
-    limits_raise(&reload->settings);
     generation_fini(&master->serving);
     master->serving = reload->next;
     logsink_use(&master->logsink, &reload->settings, reload->log_fd);
@@ -122,6 +121,7 @@ static bool prepare(struct master *master, struct reload *reload, struct failure
         return false;
     reload->has_listeners =
         listeners_plan(&master->listeners, &reload->settings, &master->privileges, &reload->listeners, failure);
+    limits_raise(&reload->settings); /* a higher one harms nobody, should the reload be refused */
     return reload->has_listeners && crew_start(&master->crew, &reload->next, &reload->listeners, failure) &&
            wait_until_ready(master, reload, failure) && (!order->on_ready || order->on_ready(order->context, failure));
 }

@@ -328,6 +328,13 @@ void settings_print_listen(const struct settings_listen *listen, char text[SETTI
              listen->port);
 }
 
+uint64_t settings_descriptors(const struct settings *settings)
+{
+    if (settings->mode != SETTINGS_MODE_REVERSE_PROXY)
+        return settings->max_connections;
+    return 2 * settings->max_connections + settings->backend_keepalive;
+}
+
 const char *settings_reference_name(enum settings_reference which)
 {
     static const char *const names[SETTINGS_REFERENCES] = {

@@ -134,6 +134,10 @@ bool settings_finish(struct settings *settings, struct failure *failure);
  * what is unset, which secrets are set, and what this release does not enforce. */
 void settings_print(const struct settings *settings, FILE *out);
 
+/* How many descriptors the connections of one worker take at most: a client that is proxied has an upstream connection
+ * besides its own, and backend_keepalive idle ones may wait. */
+uint64_t settings_descriptors(const struct settings *settings);
+
 /* Name of the setting of a reference. */
 const char *settings_reference_name(enum settings_reference which);
 

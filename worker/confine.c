@@ -36,8 +36,9 @@ static bool drop_capabilities(struct failure *failure)
     return true;
 }
 
-static void raise_descriptor_limit(unsigned long long connections)
+static void raise_descriptor_limit(const struct settings *settings)
 {
+    uint64_t wanted = settings_descriptors(settings) + DESCRIPTORS_BESIDE_CONNECTIONS;
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
@@ -45,15 +46,17 @@ static void raise_descriptor_limit(unsigned long long connections)
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
         return;
-    if (limit.rlim_cur < connections + DESCRIPTORS_BESIDE_CONNECTIONS)
+    if (limit.rlim_cur < wanted)
         log_line(LOG_LEVEL_WARNING,
-                 "max_connections is %llu, but only %llu descriptors may be open: raise the limit (ulimit -n)",
-                 connections, (unsigned long long)limit.rlim_cur);
+                 "max_connections is %llu, which may take %llu descriptors, but only %llu may be open: raise the limit "
+                 "(ulimit -n)",
+                 (unsigned long long)settings->max_connections, (unsigned long long)wanted,
+                 (unsigned long long)limit.rlim_cur);
 }
 
-bool confine_process(unsigned long long connections, struct failure *failure)
+bool confine_process(const struct settings *settings, struct failure *failure)
 {
-    raise_descriptor_limit(connections);
+    raise_descriptor_limit(settings);
     prctl(PR_SET_NAME, "fairvisor-worker"); /* older kernels name a program started by descriptor after its number */
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return failure_set_errno(failure, EXIT_CODE_OS, "cannot set no_new_privs");

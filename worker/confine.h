@@ -6,13 +6,14 @@
 #define FAIRVISOR_WORKER_CONFINE_H
 
 #include "shm/failure.h"
+#include "shm/settings.h"
 
 /* Closes every descriptor from FIRST_FOREIGN on: what the contract with the master does not name is not ours. */
 bool confine_descriptors(int first_foreign, struct failure *failure);
 
 /* No new privileges, no capabilities, not dumpable. Raises the limit of open descriptors to what is allowed, and warns
- * when it is too low for CONNECTIONS. */
-bool confine_process(unsigned long long connections, struct failure *failure);
+ * when it is too low for the connections of SETTINGS. */
+bool confine_process(const struct settings *settings, struct failure *failure);
 
 /* Lets the sanitizers look at a process that is about to leave. Nothing in other builds. */
 void confine_leave(void);

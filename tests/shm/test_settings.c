@@ -540,6 +540,22 @@ END_TEST
 
 /* ---- every name of the table ------------------------------------------------------------------------------------- */
 
+static const struct {
+    const char *file;
+    uint64_t expected;
+} descriptors[] = {
+    {"max_connections = 100\nbackend_keepalive = 7", 100},
+    {"mode = reverse_proxy\nbackend_url = http://a\nmax_connections = 100\nbackend_keepalive = 7", 207},
+    {"mode = reverse_proxy\nbackend_url = http://a\nmax_connections = 1000000\nbackend_keepalive = 100000", 2100000},
+};
+
+START_TEST(a_proxied_client_takes_two_descriptors)
+{
+    ck_assert_msg(read_text(descriptors[_i].file), "%s", failure.sentence);
+    ck_assert_uint_eq(settings_descriptors(&settings), descriptors[_i].expected);
+}
+END_TEST
+
 START_TEST(every_later_setting_is_refused_by_name)
 {
     const struct setting_row *row = &setting_table[_i];
@@ -591,6 +607,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, refuses_a_pidfile_name_that_is_too_long);
     tcase_add_test(tests, gives_an_unprivileged_user_folders_of_his_own);
     tcase_add_test(tests, a_secret_is_not_shown);
+    tcase_add_loop_test(tests, a_proxied_client_takes_two_descriptors, 0, LENGTH(descriptors));
     tcase_add_loop_test(tests, every_later_setting_is_refused_by_name, 0, SETTING_COUNT);
     tcase_add_loop_test(tests, every_setting_is_described, 0, SETTING_COUNT);
 }
