@@ -126,4 +126,11 @@ class Model(Scenario):
                                   "default_max_completion": 800}}]}})
 
 
-SCENARIOS = [Decision(), Complex(), Model(4), Model(64)]
+class Proxy(Decision):
+    """The same rule, and the request goes on to an upstream over connections that are kept."""
+
+    name, title = "proxy", "passed on to an upstream that answers 204, one rule"
+    request = Request("/api/data", headers=[("X-Forwarded-For", "10.0.0.1")])
+
+
+SCENARIOS = [Decision(), Complex(), Model(4), Model(64), Proxy()]

@@ -113,16 +113,19 @@ class HaproxyServer:
     name, proves = "HAProxy stick table", ("rate",)
 
     def __init__(self, scenario, small):
-        self.directory = tempfile.mkdtemp(prefix="fairvisor-bench-")
+        self.scenario, self.directory = scenario, tempfile.mkdtemp(prefix="fairvisor-bench-")
         self.port = harness.free_port()
         self.address = ("127.0.0.1", self.port)
         path = os.path.join(self.directory, "haproxy.cfg")
         with open(path, "w", encoding="utf-8") as file:
-            file.write(HAPROXY.format(port=self.port, limit=scenario.size_of("rate", small)))
+            file.write(self.config(small))
         binary = shutil.which("haproxy", path=os.environ["PATH"] + ":/usr/sbin")
         self.process = pinned(lambda: subprocess.Popen([binary, "-db", "-f", path], stdin=subprocess.DEVNULL,
                                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         harness.wait_until(self.is_listening, "HAProxy to listen")
+
+    def config(self, small):
+        return HAPROXY.format(port=self.port, limit=self.scenario.size_of("rate", small))
 
     def is_listening(self):
         if self.process.poll() is not None:
@@ -144,9 +147,10 @@ class HaproxyServer:
 class FairvisorServer:
     name = "fairvisor"
 
-    def __init__(self, scenario, small):
+    def __init__(self, scenario, small, **settings):
         self.proves = tuple(scenario.limits)
         self.edge = harness.Edge(scenario.policy(small), workers=1)
+        self.edge.write_settings(**settings)
         for name, text in getattr(scenario, "settings", {}).items():
             path = os.path.join(self.edge.directory, name)
             with open(path, "w", encoding="utf-8") as file:
@@ -163,7 +167,75 @@ class FairvisorServer:
         shutil.rmtree(self.edge.directory, ignore_errors=True)
 
 
+class Upstream:
+    """What the proxies stand in front of: nginx on the client's core, so that it is no part of what is measured."""
+
+    def __init__(self):
+        self.port = harness.free_port()
+        self.nginx = harness.Nginx(f"""
+            access_log off; keepalive_requests 1000000000;
+            server {{ listen 127.0.0.1:{self.port}; location / {{ return 204; }} }}""", self.port)
+        allowed = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {CLIENT_CORE})
+        try:
+            self.nginx.start()
+        finally:
+            os.sched_setaffinity(0, allowed)
+
+    def remove(self):
+        self.nginx.remove()
+        shutil.rmtree(self.nginx.directory, ignore_errors=True)
+
+
+class NginxProxy(NginxServer):
+    name = "nginx proxy_pass"
+
+    def __init__(self, scenario, small):
+        self.upstream = Upstream()
+        super().__init__(scenario, small)
+
+    def before_server(self, _small):
+        return f"upstream behind {{ server 127.0.0.1:{self.upstream.port}; keepalive 64; keepalive_requests 1000000000; }}"
+
+    def location(self, _small):
+        return 'proxy_pass http://behind; proxy_http_version 1.1; proxy_set_header Connection "";'
+
+    def remove(self):
+        super().remove()
+        self.upstream.remove()
+
+
+class HaproxyProxy(HaproxyServer):
+    name = "HAProxy"
+
+    def __init__(self, scenario, small):
+        self.upstream = Upstream()
+        super().__init__(scenario, small)
+
+    def config(self, small):
+        text = HAPROXY.format(port=self.port, limit=self.scenario.size_of("rate", small))
+        return text.replace("http-request return status 204", "default_backend behind") + (
+            "backend behind\n    http-reuse always\n"
+            f"    server one 127.0.0.1:{self.upstream.port} pool-max-conn 64\n")
+
+    def remove(self):
+        super().remove()
+        self.upstream.remove()
+
+
+class FairvisorProxy(FairvisorServer):
+    def __init__(self, scenario, small):
+        self.upstream = Upstream()
+        super().__init__(scenario, small, mode="reverse_proxy", backend_url=f"http://127.0.0.1:{self.upstream.port}")
+
+    def remove(self):
+        super().remove()
+        self.upstream.remove()
+
+
 def of_scenario(scenario):
     """Who can enforce the scenario's policy, the base first."""
+    if scenario.name == "proxy":
+        return [NginxProxy, HaproxyProxy, FairvisorProxy]
     simple = [NginxLimit, HaproxyServer] if scenario.name == "decision" else []
     return [NginxServer, *simple, NginxLua, FairvisorServer]
