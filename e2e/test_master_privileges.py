@@ -56,7 +56,7 @@ class Privileges(harness.TestCase):
 
     @staticmethod
     def names_without_clients(pid):
-        """What each descriptor is, once 14 and 15 are the only sockets."""
+        """What each descriptor is, once 17 and 18 are the only sockets."""
         names = {}
         for entry in os.listdir(f"/proc/{pid}/fd"):
             try:
@@ -64,10 +64,10 @@ class Privileges(harness.TestCase):
             except FileNotFoundError:
                 return None
         sockets = sorted(number for number, name in names.items() if name.startswith("socket:"))
-        return names if sockets == [14, 15] else None
+        return names if sockets == [17, 18] else None
 
     def test_descriptors(self):
-        """fd 0 to 13 as the contract between master and worker says, then this worker's sockets, then its event loop's."""
+        """fd 0 to 16 as the contract between master and worker says, then this worker's sockets, then its event loop's."""
         for pid in self.pids:
             names = harness.wait_until(lambda: self.names_without_clients(pid), "the harness's own connections to be closed")
             self.assertEqual(names[0], "/dev/null")
@@ -80,8 +80,9 @@ class Privileges(harness.TestCase):
             for number in range(8, 12):  # nothing to look keys up in but the list of bots, which is installed
                 self.assertEqual(names[number], "/dev/null")
             self.assertEqual(names[12], "/memfd:fairvisor-bot_list (deleted)")
-            self.assertEqual(names[13], "/dev/null")  # no keys that verify tokens
-            for number in set(names) - set(range(16)):
+            for number in range(13, 17):  # no keys that verify tokens, no certificate and its key, no authorities
+                self.assertEqual(names[number], "/dev/null")
+            for number in set(names) - set(range(19)):
                 self.assertRegex(names[number], r"^(anon_inode:\[(eventpoll|eventfd|io_uring)\]|pipe:\[\d+\]|/dev/null)$")
 
     def test_files(self):
