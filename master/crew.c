@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "master/landing.h"
 #include "master/orphans.h"
 #include "master/spawn.h"
 #include "shm/counters.h"
@@ -94,6 +95,7 @@ static void on_worker_exit(void *context, pid_t pid, int status)
     print_end(status, end, sizeof(end));
     close_status(crew, worker);
     counters_forget_worker(&crew->arena->slots[slot_of(crew, worker)]);
+    landing_start(crew->loop, crew->arena, crew->privileges, slot_of(crew, worker), pid);
     if (worker->state == CREW_LEAVING) {
         log_line(is_obedient(worker, status) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
                  "worker %u (process %d) of generation %u left: it %s", slot_of(crew, worker), (int)pid,

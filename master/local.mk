@@ -18,6 +18,7 @@ fairvisord_SOURCES = \
 	master/fullness.c master/fullness.h \
 	master/generation.c master/generation.h \
 	master/history.c master/history.h \
+	master/landing.c master/landing.h \
 	master/letter.c master/letter.h \
 	master/limits.c master/limits.h \
 	master/listeners.c master/listeners.h \

@@ -13,10 +13,12 @@
 #include "policy/claims.h"
 #include "policy/facts.h"
 #include "policy/references.h"
+#include "policy/reservation.h"
 #include "policy/usage.h"
 #include "policy/verdict.h"
 #include "shm/arena.h"
 #include "shm/counters.h"
+#include "shm/flights.h"
 #include "shm/moment.h"
 #include "shm/settings.h"
 
@@ -116,6 +118,9 @@ enum decide_settlement decide_reserve_release(struct decider *decider, struct sl
 /* Like decide_reserve_settle, but not too late after 15 minutes either: likewise. */
 enum decide_settlement decide_reserve_finish(struct decider *decider, struct slice text, const struct usage *usage,
                                              struct slice model, struct moment now);
+
+/* Writes what the reservation TEXT holds in flight to FLIGHTS and returns how many. Changes nothing. */
+uint32_t decide_reserve_flights(struct decider *decider, struct slice text, struct flight flights[RESERVATION_MAX_ENTRIES]);
 
 /* Whether a policy that matches FACTS looks into the request's body. Reads nothing but path, host and method. */
 bool decide_wants_body(struct decider *decider, const struct facts *facts);

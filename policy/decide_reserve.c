@@ -336,3 +336,24 @@ bool decide_reserve_fits(struct decider *decider, struct slice text, const struc
     admission_look(decider->arena, charges, count, now, &admission);
     return admission.is_admitted;
 }
+
+uint32_t decide_reserve_flights(struct decider *decider, struct slice text, struct flight flights[RESERVATION_MAX_ENTRIES])
+{
+    struct decision decision = {.decider = decider};
+    struct reservation reservation;
+    struct charge charge;
+    uint64_t digest[2];
+    uint32_t count = 0;
+
+    if (!reservation_parse(text, arena_hash_key(decider->arena), &reservation, digest))
+        return 0;
+    for (uint32_t i = 0; i < reservation.count; i++) {
+        if (reservation.entries[i].role != CHARGE_FLIGHT || !correct(&decision, &reservation.entries[i], NULL, &charge))
+            continue;
+        flights[count++] = (struct flight){.key = {charge.key[0], charge.key[1]},
+                                           .begun_ns = charge.begun_ns,
+                                           .length_ns = charge.limit.length_ns,
+                                           .layout = charge.layout};
+    }
+    return count;
+}

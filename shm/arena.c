@@ -21,6 +21,7 @@
 #define SERIES_SHARE       64                           /* one part in so many of the arena is for series */
 #define EVENTS_SHARE       16                           /* one part in so many of it is for events */
 #define EVENTS_MOST        (UINT32_C(1) << 18)
+#define FLIGHTS_SHARE      32                           /* one part in so many of it is for flights */
 #define STATUS_READ_TRIES  1000
 
 /* Everything two builds must agree on to share an arena, in one number. */
@@ -32,7 +33,8 @@ static uint64_t layout_hash(void)
                               sizeof(struct series), sizeof(struct kills),  sizeof(struct stripe),     STRIPE_CELLS,
                               sizeof(struct cell), CELL_KINDS,                  sizeof(pthread_mutex_t),
                               EVENTS_SHARE,        sizeof(struct events_head),  sizeof(struct events_record),
-                              EVENT_ACTIONS,       EVENT_TEXTS,                 EVENT_ROOM};
+                              EVENT_ACTIONS,       EVENT_TEXTS,                 EVENT_ROOM,
+                              FLIGHTS_SHARE,       FLIGHTS_MOST,                sizeof(struct flights_entry)};
     uint64_t out[2];
 
     siphash_of(key, facts, sizeof(facts), out);
@@ -71,13 +73,20 @@ static uint32_t events_for(uint64_t size)
     return count;
 }
 
+static uint32_t flights_for(uint64_t size)
+{
+    uint64_t wanted = size / FLIGHTS_SHARE / ARENA_WORKER_SLOTS / sizeof(struct flights_entry);
+
+    return wanted < FLIGHTS_MOST ? (uint32_t)wanted : FLIGHTS_MOST;
+}
+
 /* Fills the pointers of ARENA for a mapping at BASE. */
 static void divide(struct arena *arena, unsigned char *base, uint64_t size)
 {
     uint64_t slots_at = ARENA_HEADER_SIZE;
     uint64_t kills_at = aligned(slots_at + ARENA_WORKER_SLOTS * sizeof(struct counter_slot));
     uint64_t series_at = aligned(kills_at + sizeof(struct kills));
-    uint64_t events_at, stripes_at;
+    uint64_t events_at, flights_at, stripes_at;
 
     arena->header = (struct arena_header *)(void *)base;
     arena->size = size;
@@ -89,7 +98,11 @@ static void divide(struct arena *arena, unsigned char *base, uint64_t size)
     arena->events_head = (struct events_head *)(void *)(base + events_at);
     arena->events = (struct events_record *)(void *)(base + events_at + sizeof(struct events_head));
     arena->event_count = events_for(size);
-    stripes_at = aligned(events_at + sizeof(struct events_head) + arena->event_count * sizeof(struct events_record));
+    flights_at = aligned(events_at + sizeof(struct events_head) + arena->event_count * sizeof(struct events_record));
+    arena->flights = (struct flights_entry *)(void *)(base + flights_at);
+    arena->flights_per_slot = flights_for(size);
+    stripes_at =
+        aligned(flights_at + (uint64_t)ARENA_WORKER_SLOTS * arena->flights_per_slot * sizeof(struct flights_entry));
     arena->stripes = base + stripes_at;
     arena->stripe_count = (uint32_t)((size - stripes_at) / sizeof(struct stripe));
 }

@@ -5,14 +5,14 @@
  * ever). Offsets and indexes only; whatever is read from it is bounds-checked, for another process may have been
  * corrupted.
  *
- *   +--------+------------------+---------------+---------------+----------------------------------+
- *   | header | worker slots     | kills, series | events        | stripes                          |
- *   | 4 KiB  | 128 x counters   | key -> value  | head, ring    | each: mutex, undo, tags, cells   |
- *   +--------+------------------+---------------+---------------+----------------------------------+
+ *   +--------+------------------+---------------+---------------+-----------------+----------------------------------+
+ *   | header | worker slots     | kills, series | events        | flights         | stripes                          |
+ *   | 4 KiB  | 128 x counters   | key -> value  | head, ring    | 128 x notes     | each: mutex, undo, tags, cells   |
+ *   +--------+------------------+---------------+---------------+-----------------+----------------------------------+
  *
  * Header: written before `magic`, constant afterwards but for the fields marked live.
- * Worker slots: one writer each, see counters.h. Kills: see kills.h. Series: see series.h. Events: see events.h. Stripes:
- * see stripe.h, cell.h, admission.h.
+ * Worker slots: one writer each, see counters.h. Kills: see kills.h. Series: see series.h. Events: see events.h. Flights: see
+ * flights.h. Stripes: see stripe.h, cell.h, admission.h.
  */
 #ifndef FAIRVISOR_SHM_ARENA_H
 #define FAIRVISOR_SHM_ARENA_H
@@ -34,6 +34,7 @@ struct counter_slot;
 struct series;
 struct events_head;
 struct events_record;
+struct flights_entry;
 struct kills;
 
 /* One process's view. Plain data: the caller owns the struct, the mapping lives until exit. */
@@ -46,6 +47,8 @@ struct arena {
     struct events_head *events_head;
     struct events_record *events;
     uint32_t event_count; /* a power of two */
+    struct flights_entry *flights;
+    uint32_t flights_per_slot;
     unsigned char *stripes;
     uint32_t stripe_count;
     uint64_t size;

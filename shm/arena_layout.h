@@ -11,6 +11,7 @@
 #include "shm/arena.h"
 #include "shm/counters.h"
 #include "shm/events.h"
+#include "shm/flights.h"
 #include "shm/series.h"
 #include "shm/stripe.h"
 

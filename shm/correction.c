@@ -73,3 +73,25 @@ enum correction_result correction_grant(const struct arena *arena, const uint64_
     stripe_unlock(stripe);
     return *given > 0 ? CORRECTION_DONE : CORRECTION_NOTHING;
 }
+
+enum correction_result correction_land(const struct arena *arena, const uint64_t key[2],
+                                       const struct cell_limit *limit, int64_t begun_ns, uint16_t layout,
+                                       struct moment now)
+{
+    struct stripe *stripe;
+    uint32_t index;
+    enum correction_result result = open_cell(arena, key, limit, &stripe, &index);
+    struct cell *cell;
+    bool is_landed = false;
+
+    if (result != CORRECTION_DONE)
+        return result;
+    if (stripe->cells[index].layout == layout) { /* else it has got another time to live, which must not go back */
+        cell = stripe_change_begin(stripe, index, key);
+        cell_refresh(cell, limit, now);
+        is_landed = cell_land(cell, limit, begun_ns, layout);
+        stripe_change_end(stripe);
+    }
+    stripe_unlock(stripe);
+    return is_landed ? CORRECTION_DONE : CORRECTION_NOTHING;
+}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * What an operator does to one cell by hand. Locks its stripe: only for processes with no more rights than a worker,
+ * What is done to one cell beside the requests: by an operator's hand, or for a worker that has died. Locks its stripe: only for processes with no more rights than a worker,
  * for what lies in a mutex was written by workers, and locking follows it.
  */
 #ifndef FAIRVISOR_SHM_CORRECTION_H
@@ -27,5 +27,11 @@ enum correction_result correction_reset(const struct arena *arena, const uint64_
 enum correction_result correction_grant(const struct arena *arena, const uint64_t key[2],
                                         const struct cell_limit *limit, int64_t amount, struct moment now,
                                         int64_t *given);
+
+/* Lands one request in flight of the FLIGHT cell of KEY whose process has died: see cell_land. The cell keeps its time to live
+ * whatever LIMIT says. CORRECTION_NOTHING: it is not in flight any more, or has to come back by time. */
+enum correction_result correction_land(const struct arena *arena, const uint64_t key[2],
+                                       const struct cell_limit *limit, int64_t begun_ns, uint16_t layout,
+                                       struct moment now);
 
 #endif

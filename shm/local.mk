@@ -36,6 +36,7 @@ libshm_a_SOURCES += \
 	shm/series.c shm/series.h \
 	shm/snapshot.c shm/snapshot.h \
 	shm/correction.c shm/correction.h \
+	shm/flights.c shm/flights.h \
 	shm/kills.c shm/kills.h
 
 # Secrets among the settings.

@@ -57,7 +57,7 @@ tests_master_test_vet_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(JWT_LIBS) $(
 
 # The arena and what lives in it.
 shm_arena_tests = tests/shm/test_siphash tests/shm/test_cell tests/shm/test_arena tests/shm/test_admission \
-	tests/shm/test_snapshot tests/shm/test_correction tests/shm/test_kept tests/shm/test_kills
+	tests/shm/test_snapshot tests/shm/test_correction tests/shm/test_flights tests/shm/test_kept tests/shm/test_kills
 check_PROGRAMS += $(shm_arena_tests)
 TESTS += $(shm_arena_tests)
 EXTRA_DIST += tests/shm/arena_fixture.h
@@ -75,6 +75,8 @@ tests_shm_test_kept_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_shm_test_kept_LDADD = libshm.a $(CHECK_LIBS)
 tests_shm_test_correction_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_shm_test_correction_LDADD = libshm.a $(CHECK_LIBS)
+tests_shm_test_flights_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_shm_test_flights_LDADD = libshm.a $(CHECK_LIBS)
 tests_shm_test_snapshot_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_shm_test_snapshot_LDADD = libshm.a $(CHECK_LIBS)
 

@@ -17,6 +17,7 @@ struct exchange {
     struct provider_limit limit; /* of ours, told in a provider's fields */
     struct meter meter;
     bool has_meter;
+    uint16_t flights; /* notes in the worker's table */
     size_t reservation_size;
     char reservation[];
 };
@@ -36,14 +37,28 @@ static bool fits(void *context, const struct usage *usage, struct slice model)
 
 /* ---- begin ------------------------------------------------------------------------------------------------------ */
 
+/* Should this worker die, what the exchange holds in flight is given back by these notes. */
+static void note_flights(struct exchange *exchange)
+{
+    struct worker *worker = exchange->worker;
+    struct flight flights[RESERVATION_MAX_ENTRIES];
+    uint32_t count = exchange->reservation_size > 0 ? judge_flights(worker, reservation_of(exchange), flights) : 0;
+
+    for (uint32_t i = 0; i < count; i++)
+        if (!flights_note(&worker->flights, &flights[i], &exchange->flights))
+            counters_add(worker->slot, COUNTER_flights_unnoted, 1);
+}
+
 static struct exchange *make(struct worker *worker, const struct verdict *verdict)
 {
     struct exchange *exchange = malloc(sizeof(*exchange) + verdict->reservation_size);
 
     if (!exchange)
         return NULL;
-    *exchange = (struct exchange){.worker = worker, .reservation_size = verdict->reservation_size};
+    *exchange = (struct exchange){
+        .worker = worker, .flights = FLIGHTS_NONE, .reservation_size = verdict->reservation_size};
     memcpy(exchange->reservation, verdict->reservation, verdict->reservation_size);
+    note_flights(exchange);
     return exchange;
 }
 
@@ -195,6 +210,7 @@ static void settle(struct exchange *exchange, enum exchange_end how)
 
 void exchange_end(struct exchange *exchange, enum exchange_end how)
 {
+    flights_erase(&exchange->worker->flights, &exchange->flights); /* before they land */
     if (exchange->reservation_size > 0)
         settle(exchange, how);
     if (exchange->has_meter)

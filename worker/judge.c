@@ -79,6 +79,11 @@ bool judge_fits(struct worker *worker, struct slice text, const struct usage *us
     return decide_reserve_fits(worker->decider, text, usage, model, moment_now());
 }
 
+uint32_t judge_flights(struct worker *worker, struct slice text, struct flight flights[RESERVATION_MAX_ENTRIES])
+{
+    return decide_reserve_flights(worker->decider, text, flights);
+}
+
 void judge_release(struct worker *worker, struct slice text)
 {
     decide_reserve_release(worker->decider, text, moment_now());

@@ -34,6 +34,9 @@ void judge_finish(struct worker *worker, struct slice text, const struct usage *
 /* Whether what the reservation TEXT charged may grow to USAGE: see decide_reserve_fits. */
 bool judge_fits(struct worker *worker, struct slice text, const struct usage *usage, struct slice model);
 
+/* What the reservation TEXT, of a request that was just allowed, holds in flight: see decide_reserve_flights. */
+uint32_t judge_flights(struct worker *worker, struct slice text, struct flight flights[RESERVATION_MAX_ENTRIES]);
+
 /* Ends what the reservation TEXT holds in flight; the rest of it stays charged. */
 void judge_release(struct worker *worker, struct slice text);
 

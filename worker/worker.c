@@ -43,6 +43,20 @@ static bool load(struct worker *worker, struct failure *failure)
     return worker->bundle != NULL;
 }
 
+/* A worker that had this slot may have died together with its master: what it had in flight is given back here. */
+static void open_flights(struct worker *worker)
+{
+    struct flights_landing left;
+
+    flights_land(&worker->arena, worker->handoff.slot, 0, moment_now(), &left);
+    if (left.landed + left.late + left.stuck > 0)
+        log_line(LOG_LEVEL_NOTICE,
+                 "an earlier worker had %u in flight when it ended, which were given back; %u more come back after their "
+                 "ttl_seconds",
+                 left.landed, left.late + left.stuck);
+    flights_open(&worker->flights, &worker->arena, worker->handoff.slot, (int32_t)getpid());
+}
+
 static bool map(struct worker *worker, struct failure *failure)
 {
     if (!arena_map(HANDOFF_FD_ARENA, &worker->arena, failure))
@@ -52,6 +66,7 @@ static bool map(struct worker *worker, struct failure *failure)
     if (worker->handoff.slot >= ARENA_WORKER_SLOTS)
         return failure_set(failure, EXIT_CODE_OUR_BUG, "there is no slot %u", worker->handoff.slot);
     worker->slot = &worker->arena.slots[worker->handoff.slot];
+    open_flights(worker);
     atomic_store_explicit(&worker->slot->pid, (int32_t)getpid(), memory_order_relaxed);
     atomic_store_explicit(&worker->slot->generation, worker->handoff.generation, memory_order_relaxed);
     return true;

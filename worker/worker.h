@@ -14,6 +14,7 @@
 #include "policy/decide.h"
 #include "shm/arena.h"
 #include "shm/counters.h"
+#include "shm/flights.h"
 #include "shm/handoff.h"
 #include "shm/sealed.h"
 #include "worker/body.h"
@@ -64,6 +65,7 @@ struct worker {
     uint16_t upstream_counters[WORKER_CODES]; /* the same for the upstream's */
 
     /* proxying */
+    struct flights flights; /* of the exchanges under way */
     struct upstreams upstreams;
     struct response_room *response_room; /* NULL in decision service mode */
     SSL_CTX *client_tls;                 /* for connections of clients; NULL: plain */
