@@ -123,7 +123,8 @@ class TestProxy(ProxyCase):
 
     def test_a_path_with_two_meanings_is_not_passed_on(self):
         server, edge = self.scripted(upstream.answering(OK))
-        for path in ("/v1%2fchat", "/v1%2Fchat", "/v1%5cchat", "/v1\\chat", "/a%00b"):
+        for path in ("/v1%2fchat", "/v1%2Fchat", "/v1%5cchat", "/v1\\chat", "/a%00b", "/a/..;/v1", "/a/%2e.;x=y/v1",
+                     "/.;/v1"):
             self.assertEqual(edge.get(path).status, 400, path)
         self.assertEqual(server.requests, [])
 

@@ -72,10 +72,18 @@ static int64_t left_for_completions(struct decision *decision)
     return left > 0 ? left : 0;
 }
 
+/* How long a completion may be when ONE is left for each choice; 0 = as long as the request says. A figure that says nothing
+ * here may say much to whoever reads it behind us: what was reserved for it takes its place. */
+static int64_t clamp_of(const struct decision *trial, int64_t one)
+{
+    if (one <= 0 || one * trial->estimate.choices < trial->metering.completion)
+        return one;
+    return trial->estimate.has_bad_figure ? trial->metering.completion / trial->estimate.choices : 0;
+}
+
 void decide_metering_clamp(struct decision *decision, uint32_t matched, bool shadows_all)
 {
     struct decision trial = *decision;
-    int64_t one;
 
     trial.counts = trial.charges_cells = false;
     trial.observer = NULL;
@@ -86,7 +94,5 @@ void decide_metering_clamp(struct decision *decision, uint32_t matched, bool sha
         decide_counts_one(decision, COUNTER_cost_invalid);
     if (trial.clamp_most == 0 || trial.metering.completion == 0)
         return;
-    one = left_for_completions(&trial) / trial.estimate.choices;
-    if (one > 0 && one * trial.estimate.choices < trial.metering.completion)
-        decision->metering.clamp = one;
+    decision->metering.clamp = clamp_of(&trial, left_for_completions(&trial) / trial.estimate.choices);
 }

@@ -40,9 +40,16 @@ static bool is_escape(const char *text, const char *digits)
     return text[0] == '%' && text[1] == digits[0] && (text[2] & ~0x20) == (digits[1] & ~0x20);
 }
 
+/* "/..;x" is a segment of its own here, and the one above to servlets, which cut parameters off first. */
+static bool has_dots_with_parameter(struct slice path)
+{
+    return memchr(path.data, ';', path.size) &&
+           (memmem(path.data, path.size, "/..;", 4) || memmem(path.data, path.size, "/.;", 3));
+}
+
 bool forward_is_plain(struct slice path)
 {
-    if (memchr(path.data, '\\', path.size))
+    if (memchr(path.data, '\\', path.size) || has_dots_with_parameter(path))
         return false;
     for (size_t i = 0; i + 2 < path.size; i++) {
         const char *text = path.data + i;

@@ -42,7 +42,8 @@ struct forward_request {
 };
 
 /* Whether FACTS' path can be read in one way only: an encoded slash, backslash or NUL may mean a separator to the
- * upstream, so that another path would be asked for than was judged. */
+ * upstream, and a dot segment with a parameter the segment above, so that another path would be asked for than was
+ * judged. */
 bool forward_is_plain(struct slice path);
 
 /* Whether HEAD asks for a websocket, the one upgrade that is let through. */

@@ -138,7 +138,7 @@ static bool extract(const struct request *request, struct facts *facts, const ch
     if (!extract_facts(settings_of(request), request->head, &request->origin->peer, request->route, request->suffix,
                        &room, facts, cause))
         return false;
-    *cause = "An encoded slash, backslash or NUL in the path is not passed on.";
+    *cause = "An encoded slash, backslash or NUL in the path, or a dot segment with a parameter, is not passed on.";
     return !is_proxied(request) || forward_is_plain(facts->path);
 }
 
