@@ -244,6 +244,26 @@ class TestSlow(test_proxy.ProxyCase):
         while taken < len(body):  # one that reads on gets it all
             taken += len(clients[0].recv(65536))
 
+    def test_interim_responses_nobody_takes(self):
+        hint = b"HTTP/1.1 103 Early Hints\r\nLink: " + b"a" * 60000 + b"\r\n\r\n"
+        many, sent, is_over = 100_000_000 // len(hint), [], threading.Event()
+
+        def serve(peer):
+            peer.request()
+            peer.socket.settimeout(2)
+            try:
+                while len(sent) < many:
+                    peer.send(hint)
+                    sent.append(hint)
+            finally:
+                is_over.set()
+
+        _, edge = self.scripted(serve)
+        with harness.Connection(edge.address) as client:
+            client.send(harness.format_request())
+            self.assertTrue(is_over.wait(60))
+            self.assertLess(len(sent), many, "the proxy takes what its client does not")
+
     def test_upstreams_that_do_not_read(self):
         """Each client sends 64 MB, more than the kernel keeps, to an upstream that reads nothing."""
         stay = threading.Event()
