@@ -174,7 +174,7 @@ static bool is_empty(const struct worker *worker)
 
 void worker_leave_when_empty(struct worker *worker)
 {
-    if (worker->is_draining && is_empty(worker))
+    if (worker->is_draining && !worker->is_leaving && is_empty(worker)) /* leaving, the loop has to run to its end */
         uv_stop(&worker->loop);
 }
 
