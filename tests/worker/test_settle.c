@@ -103,7 +103,7 @@ END_TEST
 #define POLICY                                                                                                    \
     "{\"bundle_version\":1,\"policies\":[{\"id\":\"p\",\"spec\":{\"selector\":{\"pathPrefix\":\"/\"},\"rules\":[" \
     "{\"name\":\"r\",\"limit_keys\":[\"header:x-key\"],\"algorithm\":\"token_bucket_llm\",\"algorithm_config\":"  \
-    "{\"tokens_per_minute\":1000,\"default_max_completion\":100}}]}}]}"
+    "{\"tokens_per_day\":1000,\"default_max_completion\":100}}]}}]}"
 
 static struct arena_fixture fixture;
 static struct worker worker;
