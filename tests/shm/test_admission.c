@@ -257,7 +257,7 @@ END_TEST
 
 /* Sanitizers multiply the instructions, and the walk is quadratic in them. */
 #ifdef __SANITIZE_ADDRESS__
-#define STRIDE 37
+#define STRIDE 71
 #else
 #define STRIDE 1
 #endif
