@@ -142,3 +142,29 @@ enum chunk_result chunk_feed(struct chunk *chunk, const char *data, size_t size,
     *used = size;
     return CHUNK_MORE;
 }
+
+static struct slice write_size_line(char text[CHUNK_PREFIX_SIZE], size_t size)
+{
+    static const char digits[] = "0123456789abcdef";
+    size_t at = CHUNK_PREFIX_SIZE;
+
+    text[--at] = '\n';
+    text[--at] = '\r';
+    do {
+        text[--at] = digits[size & 15];
+        size >>= 4;
+    } while (size > 0);
+    return (struct slice){text + at, CHUNK_PREFIX_SIZE - at};
+}
+
+void chunk_frame(struct slice piece, bool is_last, char prefix[CHUNK_PREFIX_SIZE], struct slice *before,
+                 struct slice *behind)
+{
+    if (piece.size == 0) {
+        *before = (struct slice){0};
+        *behind = is_last ? SLICE("0\r\n\r\n") : (struct slice){0};
+        return;
+    }
+    *before = write_size_line(prefix, piece.size);
+    *behind = is_last ? SLICE("\r\n0\r\n\r\n") : SLICE("\r\n");
+}

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * Chunked bodies (RFC 9112 7.1), taken strictly: a size of hex digits and CRLF, no extensions, trailer fields checked
- * like fields and then dropped. Works on bytes as they come; its state is a few words of the connection.
+ * Chunked bodies (RFC 9112 7.1), written piece by piece, and taken strictly: a size of hex digits and CRLF, no
+ * extensions, trailer fields checked like fields and then dropped. Works on bytes as they come; its state is a few
+ * words of the connection.
  */
 #ifndef FAIRVISOR_WORKER_CHUNK_H
 #define FAIRVISOR_WORKER_CHUNK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "shm/slice.h"
 #include "worker/body.h"
 
 struct chunk {
@@ -28,5 +31,12 @@ void chunk_init(struct chunk *chunk);
  * chunk_init. */
 enum chunk_result chunk_feed(struct chunk *chunk, const char *data, size_t size, uint64_t max_body,
                              uint32_t max_trailer, struct body *body, size_t *used);
+
+#define CHUNK_PREFIX_SIZE 20
+
+/* What stands around a PIECE of a chunked body: the size line before it, written into PREFIX, and what follows it,
+ * with the end of the body when it IS_LAST. Either may be empty. */
+void chunk_frame(struct slice piece, bool is_last, char prefix[CHUNK_PREFIX_SIZE], struct slice *before,
+                 struct slice *behind);
 
 #endif

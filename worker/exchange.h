@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * The metering seam of the reverse proxy: what a proxied request reserved, what of it passes by, and how it ended. proxy.c
- * calls these functions in this order, all in the worker's one thread:
+ * The metering seam of the reverse proxy: what a proxied request reserved, what of it passes by, and how it ended. proxy*.c
+ * call these functions in this order, all in the worker's one thread:
  *
  *   exchange_begin    the request is allowed and about to be sent; its body may be replaced
  *   exchange_head     the head of the final response has come (not of an interim one); never when none comes

@@ -7,7 +7,8 @@ libworker_a_SOURCES = \
 	worker/confine.c worker/confine.h \
 	worker/listener.c worker/listener.h \
 	worker/timeouts.c worker/timeouts.h \
-	worker/conn.c worker/conn.h \
+	worker/conn.c worker/conn.h worker/conn_private.h worker/conn_read.c worker/conn_step.c worker/conn_write.c \
+	worker/conn_proxy.c worker/conn_proxy.h \
 	worker/hold.c worker/hold.h \
 	worker/head.c worker/head.h worker/head_fields.def \
 	worker/chunk.c worker/chunk.h \
@@ -22,8 +23,10 @@ libworker_a_SOURCES = \
 	worker/forward.c worker/forward.h \
 	worker/resolve.c worker/resolve.h \
 	worker/tls.c worker/tls.h \
-	worker/upstream.c worker/upstream.h worker/upstream_ends.def \
-	worker/proxy.c worker/proxy.h \
+	worker/upstream.c worker/upstream.h worker/upstream_private.h worker/upstream_ends.def \
+	worker/upstream_connect.c worker/upstream_pool.c \
+	worker/proxy.c worker/proxy.h worker/proxy_private.h worker/proxy_request.c worker/proxy_response.c \
+	worker/proxy_body.c worker/proxy_tunnel.c \
 	worker/route.c worker/route.h \
 	worker/client.c worker/client.h \
 	worker/extract.c worker/extract.h \

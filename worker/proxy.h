@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
  * One proxied request and its response: from the verdict that allowed it until both are over, however that comes about.
- * Takes the client's body piece by piece from conn.c, gives the response to conn_send, meters through exchange.h.
+ * Takes the client's body piece by piece from conn_step.c, gives the response to conn_proxy_send, meters through
+ * exchange.h.
  *
  * Memory of one: this struct with two heads; the incomplete head of a response; what the client does not take, at most
  * one read of the upstream (WORKER_UPSTREAM_READ_SIZE and a head); what the upstream does not take, at most one read of
@@ -40,21 +41,21 @@ struct proxy_request {
 struct proxy *proxy_new(struct worker *worker, const struct proxy_request *request, struct body *body);
 
 /* Begins: from now on CONN is sent the response and told of its end by conn_proxy_over or conn_proxy_cut, also from
- * inside of this call and of proxy_body. After the verdict's delay, if there is one. */
+ * inside of this call and of proxy_request_body. After the verdict's delay, if there is one. */
 void proxy_start(struct proxy *proxy, struct conn *conn);
 
-/* Whether more of the body may come now; conn_want_body is called when that changes to yes. */
-bool proxy_wants_body(const struct proxy *proxy);
+/* Whether more of the body may come now; conn_proxy_want_body is called when that changes to yes. */
+bool proxy_request_wants_body(const struct proxy *proxy);
 
 /* Takes a piece of the client's body; IS_LAST: with it the body is complete. Not for a tunnel. */
-void proxy_body(struct proxy *proxy, struct slice piece, bool is_last);
+void proxy_request_body(struct proxy *proxy, struct slice piece, bool is_last);
 
 /* All that was read of the client is with us: send what waits for more. */
-void proxy_flush(struct proxy *proxy);
+void proxy_request_flush(struct proxy *proxy);
 
 /* After a 101 bytes go through as they are. */
-bool proxy_is_tunnel(const struct proxy *proxy);
-void proxy_tunnel(struct proxy *proxy, struct slice bytes);
+bool proxy_tunnel_is_open(const struct proxy *proxy);
+void proxy_tunnel_send(struct proxy *proxy, struct slice bytes);
 
 /* Whether a byte of the response has been sent. */
 bool proxy_has_answered(const struct proxy *proxy);

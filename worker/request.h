@@ -49,7 +49,7 @@ struct request_origin {
 enum request_progress {
     REQUEST_NEEDS_HEAD, /* the head is incomplete: call request_begin again with these bytes and more */
     REQUEST_NEEDS_BODY, /* call request_continue with the head's bytes and what comes behind the used ones */
-    REQUEST_PROXIED,    /* `proxy` was made and is the caller's; its body may follow, see proxy_body */
+    REQUEST_PROXIED,    /* `proxy` was made and is the caller's; its body may follow, see proxy_request_body */
     REQUEST_ANSWERED,   /* the answer is in the outbox; another request may follow */
     REQUEST_LAST,       /* the answer is in the outbox; send it and close */
 };

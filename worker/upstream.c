@@ -3,53 +3,18 @@
  * The life of an upstream connection:
  *
  *   RESOLVING -> CONNECTING -> GREETING (TLS) -> OPEN <-> IDLE -> closed
+ *   \------- upstream_connect.c --------/          upstream_pool.c
  *
- * The socket is memory of its own, for libuv closes it later than we do, and an address that refuses needs a new one.
- * Idle connections are found through the ring of those that wait as TIMEOUT_UPSTREAM_IDLE: its last one is the warmest.
+ * This file: bytes both ways while it is open, and its end.
  */
-#include "worker/upstream.h"
-
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "shm/log.h"
-#include "worker/outbox.h"
-#include "worker/worker.h"
+#include "worker/upstream_private.h"
 
-#define MAX_PIECES    6
-#define TLS_LOG_MS    1000
-#define SUSPICIOUS_MS 1000 /* idle for so long: it is looked at before it is used */
-
-enum upstream_state { RESOLVING, CONNECTING, GREETING, OPEN, IDLE };
-
-struct upstream_socket {
-    union {
-        uv_handle_t handle;
-        uv_stream_t stream;
-        uv_tcp_t tcp;
-    };
-    struct upstream *upstream; /* NULL: given up */
-    uv_connect_t connect;
-};
-
-struct upstream {
-    struct worker *worker;
-    const struct upstream_user *user;
-    void *context;
-    struct upstream_socket *socket; /* NULL while resolving */
-    struct tls *tls;                /* NULL: plain */
-    struct timeout timeout;
-    struct resolve_waiter waiter;
-    struct resolve_addresses addresses; /* to try */
-    unsigned next_address;
-    struct outbox early; /* sent before it was open */
-    size_t queued;
-    uint64_t idle_since_ms;
-    uint8_t state; /* enum upstream_state */
-    bool is_reused, has_sent, is_reading;
-};
+#define MAX_PIECES 6
+#define TLS_LOG_MS 1000
 
 struct upstream_write {
     uv_write_t write;
@@ -57,14 +22,15 @@ struct upstream_write {
     char data[];
 };
 
-/* ---- closing ---------------------------------------------------------------------------------------------------- */
+/* ---- closing ------------------------------------------------------------------------------------------------------
+ * */
 
 static void on_closed(uv_handle_t *handle)
 {
     free(handle->data);
 }
 
-static void drop_socket(struct upstream *upstream)
+void upstream_drop_socket(struct upstream *upstream)
 {
     tls_free(upstream->tls);
     upstream->tls = NULL;
@@ -76,7 +42,7 @@ static void drop_socket(struct upstream *upstream)
     counters_add(upstream->worker->slot, COUNTER_upstream_connections, -1);
 }
 
-static void count_busy(struct worker *worker, int change)
+void upstream_count_busy(struct worker *worker, int change)
 {
     worker->upstreams.busy_count += (uint64_t)(int64_t)change;
     if (change > 0)
@@ -92,16 +58,16 @@ void upstream_close(struct upstream *upstream)
 
     timeouts_stop(&upstream->timeout);
     resolve_give_up(&upstream->waiter);
-    drop_socket(upstream);
+    upstream_drop_socket(upstream);
     outbox_fini(&upstream->early);
     free(upstream);
     if (was_idle)
         worker->upstreams.idle_count--;
     else
-        count_busy(worker, -1);
+        upstream_count_busy(worker, -1);
 }
 
-static void end(struct upstream *upstream, enum upstream_end why)
+void upstream_tell_end(struct upstream *upstream, enum upstream_end why)
 {
     if (upstream->state == IDLE)
         upstream_close(upstream);
@@ -109,7 +75,8 @@ static void end(struct upstream *upstream, enum upstream_end why)
         upstream->user->on_end(upstream->context, why);
 }
 
-/* ---- writing ---------------------------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------------------------------
+ * */
 
 static void on_written(uv_write_t *write, int status)
 {
@@ -124,7 +91,7 @@ static void on_written(uv_write_t *write, int status)
     if (!upstream)
         return;
     if (status < 0)
-        end(upstream, UPSTREAM_END_reset);
+        upstream_tell_end(upstream, UPSTREAM_END_reset);
     else if (upstream->queued == 0 && upstream->state == OPEN)
         upstream->user->on_drained(upstream->context);
 }
@@ -167,7 +134,7 @@ static bool write_now(struct upstream *upstream, const uv_buf_t *pieces, size_t 
     return (size_t)taken == total || queue(upstream, pieces, count, (size_t)taken, total);
 }
 
-static bool flush_tls(struct upstream *upstream)
+bool upstream_flush_tls(struct upstream *upstream)
 {
     struct slice pending = tls_pending(upstream->tls);
     uv_buf_t buffer = uv_buf_init((char *)(uintptr_t)pending.data, (unsigned)pending.size);
@@ -192,7 +159,7 @@ bool upstream_send(struct upstream *upstream, const struct slice *pieces, size_t
     if (total == 0)
         return true;
     if (upstream->state == OPEN && upstream->tls)
-        return tls_write(upstream->tls, pieces, count) && flush_tls(upstream);
+        return tls_write(upstream->tls, pieces, count) && upstream_flush_tls(upstream);
     if (upstream->state == OPEN)
         return write_now(upstream, buffers, used, total);
     for (size_t i = 0; i < used; i++)
@@ -215,7 +182,8 @@ bool upstream_is_reused(const struct upstream *upstream)
     return upstream->is_reused;
 }
 
-/* ---- reading ---------------------------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------------------------------
+ * */
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
@@ -246,22 +214,20 @@ static void log_tls(const struct upstream *upstream)
              tls_cause(upstream->tls));
 }
 
-static void open_now(struct upstream *upstream);
-
-/* DATA is the buffer that the bytes lay in, and has room again once they are fed. The user may close UPSTREAM meanwhile,
- * which SOCKET knows. */
+/* DATA is the buffer that the bytes lay in, and has room again once they are fed. The user may close UPSTREAM
+ * meanwhile, which SOCKET knows. */
 static void read_tls(struct upstream_socket *socket, char *data, size_t fed)
 {
     struct upstream *upstream = socket->upstream;
     enum tls_result result = tls_feed(upstream->tls, data, fed);
     size_t size;
 
-    if (!flush_tls(upstream))
+    if (!upstream_flush_tls(upstream))
         result = TLS_BROKEN;
     if (result == TLS_BROKEN && upstream->state == GREETING)
         log_tls(upstream);
     if (upstream->state == GREETING && result == TLS_GOOD && tls_is_open(upstream->tls))
-        open_now(upstream);
+        upstream_connect_done(upstream);
     while (result == TLS_GOOD && socket->upstream && upstream->state >= OPEN) {
         result = tls_read(upstream->tls, data, WORKER_UPSTREAM_READ_SIZE, &size);
         if (result == TLS_GOOD && size == 0)
@@ -270,7 +236,7 @@ static void read_tls(struct upstream_socket *socket, char *data, size_t fed)
             give_bytes(upstream, data, size);
     }
     if (socket->upstream && result != TLS_GOOD)
-        end(upstream, result == TLS_ENDED ? UPSTREAM_END_closed
+        upstream_tell_end(upstream, result == TLS_ENDED ? UPSTREAM_END_closed
                                           : (upstream->state == GREETING ? UPSTREAM_END_tls : UPSTREAM_END_reset));
 }
 
@@ -290,7 +256,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
     if (count == 0)
         return;
     if (count < 0)
-        end(upstream, end_of(upstream, count));
+        upstream_tell_end(upstream, end_of(upstream, count));
     else if (upstream->tls)
         read_tls(socket, buffer->base, (size_t)count);
     else
@@ -308,128 +274,34 @@ void upstream_set_reading(struct upstream *upstream, bool is_wanted)
         uv_read_stop(&upstream->socket->stream);
 }
 
-/* ---- connecting ------------------------------------------------------------------------------------------------- */
+/* ---- waiting ------------------------------------------------------------------------------------------------------
+ * */
 
-static void open_now(struct upstream *upstream)
+struct upstream *upstream_of_timeout(struct timeout *timeout)
 {
-    struct slice early = {upstream->early.data, upstream->early.used};
-    bool is_sent;
-
-    upstream->state = OPEN;
-    upstream_set_reading(upstream, true);
-    upstream_set_waiting(upstream, true);
-    is_sent = upstream_send(upstream, &early, 1);
-    outbox_fini(&upstream->early);
-    if (!is_sent)
-        end(upstream, UPSTREAM_END_reset);
-    else if (upstream->queued == 0)
-        upstream->user->on_drained(upstream->context);
+    return (struct upstream *)((char *)timeout - offsetof(struct upstream, timeout));
 }
 
-static void greet(struct upstream *upstream)
+void upstream_set_waiting(struct upstream *upstream, bool is_waiting)
 {
-    struct worker *worker = upstream->worker;
-
-    upstream->tls = tls_new(worker->upstream_tls, worker->upstreams.backend.host);
-    upstream->state = GREETING;
-    if (!upstream->tls) {
-        end(upstream, UPSTREAM_END_memory);
-        return;
-    }
-    upstream_set_reading(upstream, true);
-    if (tls_feed(upstream->tls, NULL, 0) == TLS_BROKEN || !flush_tls(upstream))
-        end(upstream, UPSTREAM_END_tls);
+    if (upstream->state == OPEN)
+        timeouts_start(&upstream->worker->timeouts, &upstream->timeout,
+                       is_waiting ? TIMEOUT_UPSTREAM_SILENT : TIMEOUT_UPSTREAM_BUSY);
 }
 
-static bool try_next(struct upstream *upstream, enum upstream_end *why);
-
-static void on_connected(uv_connect_t *connect, int status)
+void upstream_on_timeout(struct timeout *timeout)
 {
-    struct upstream *upstream = ((struct upstream_socket *)connect->handle->data)->upstream;
-    enum upstream_end why;
-
-    if (!upstream)
-        return;
-    if (status == 0) {
-        uv_tcp_nodelay(&upstream->socket->tcp, 1);
-        if (upstream->worker->upstream_tls)
-            greet(upstream);
-        else
-            open_now(upstream);
-        return;
-    }
-    drop_socket(upstream);
-    if (!try_next(upstream, &why))
-        end(upstream, why);
+    upstream_tell_end(upstream_of_timeout(timeout),
+        timeout->kind == TIMEOUT_UPSTREAM_CONNECT ? UPSTREAM_END_connect_timeout : UPSTREAM_END_silent);
 }
 
-static struct upstream_socket *make_socket(struct upstream *upstream)
+void upstream_abort(struct timeout *timeout)
 {
-    struct upstream_socket *socket = malloc(sizeof(*socket));
-
-    if (!socket)
-        return NULL;
-    if (uv_tcp_init(&upstream->worker->loop, &socket->tcp) != 0) {
-        free(socket);
-        return NULL;
-    }
-    socket->handle.data = socket;
-    socket->upstream = upstream;
-    counters_add(upstream->worker->slot, COUNTER_upstream_connections, 1);
-    counters_add(upstream->worker->slot, COUNTER_upstream_opened, 1);
-    return socket;
+    upstream_tell_end(upstream_of_timeout(timeout), UPSTREAM_END_leaving);
 }
 
-/* Begins to connect to the next address. false: there is none left. */
-static bool try_next(struct upstream *upstream, enum upstream_end *why)
-{
-    *why = UPSTREAM_END_refused;
-    upstream->state = CONNECTING;
-    while (upstream->next_address < upstream->addresses.count) {
-        const struct sockaddr_storage *address = &upstream->addresses.items[upstream->next_address++];
-        int error;
-
-        upstream->socket = make_socket(upstream);
-        if (!upstream->socket) {
-            *why = UPSTREAM_END_memory;
-            return false;
-        }
-        error = uv_tcp_connect(&upstream->socket->connect, &upstream->socket->tcp, (const struct sockaddr *)address,
-                               on_connected);
-        if (error == 0)
-            return true;
-        if (error == UV_EMFILE || error == UV_ENFILE || error == UV_ENOMEM)
-            *why = UPSTREAM_END_memory;
-        drop_socket(upstream);
-    }
-    return false;
-}
-
-static void on_resolved(struct resolve_waiter *waiter, bool is_found)
-{
-    struct upstream *upstream = (struct upstream *)((char *)waiter - offsetof(struct upstream, waiter));
-    enum upstream_end why = UPSTREAM_END_unresolved;
-
-    if (is_found)
-        upstream->addresses = upstream->worker->upstreams.resolve.addresses;
-    if (!is_found || !try_next(upstream, &why))
-        end(upstream, why);
-}
-
-static bool begin(struct upstream *upstream, enum upstream_end *why)
-{
-    struct resolve *resolve = &upstream->worker->upstreams.resolve;
-    const struct resolve_addresses *addresses = resolve_get(resolve);
-
-    timeouts_start(&upstream->worker->timeouts, &upstream->timeout, TIMEOUT_UPSTREAM_CONNECT);
-    if (addresses) {
-        upstream->addresses = *addresses;
-        return try_next(upstream, why);
-    }
-    upstream->waiter.on_done = on_resolved;
-    *why = UPSTREAM_END_memory;
-    return resolve_wait(resolve, &upstream->waiter);
-}
+/* ---- the whole ----------------------------------------------------------------------------------------------------
+ * */
 
 struct upstream *upstream_open(struct worker *worker, const struct upstream_user *user, void *context,
                                enum upstream_end *why)
@@ -443,104 +315,12 @@ struct upstream *upstream_open(struct worker *worker, const struct upstream_user
     upstream->user = user;
     upstream->context = context;
     upstream->timeout.kind = TIMEOUT_NONE;
-    count_busy(worker, 1);
-    if (begin(upstream, why))
+    upstream_count_busy(worker, 1);
+    if (upstream_connect_start(upstream, why))
         return upstream;
     upstream_close(upstream);
     return NULL;
 }
-
-/* ---- keeping ---------------------------------------------------------------------------------------------------- */
-
-static struct upstream *of_timeout(struct timeout *timeout)
-{
-    return (struct upstream *)((char *)timeout - offsetof(struct upstream, timeout));
-}
-
-/* One that was idle for long may have been closed by the upstream a moment ago, which the loop has not seen yet. */
-static bool is_alive(const struct upstream *upstream)
-{
-    char byte;
-    uv_os_fd_t fd;
-
-    if (uv_now(&upstream->worker->loop) - upstream->idle_since_ms < SUSPICIOUS_MS)
-        return true;
-    return uv_fileno(&upstream->socket->handle, &fd) == 0 && recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
-           (errno == EAGAIN || errno == EWOULDBLOCK);
-}
-
-static struct upstream *take_idle(struct worker *worker)
-{
-    struct timeout *ring = &worker->timeouts.heads[TIMEOUT_UPSTREAM_IDLE];
-
-    while (ring->previous != ring) {
-        struct upstream *upstream = of_timeout(ring->previous);
-
-        if (is_alive(upstream)) {
-            worker->upstreams.idle_count--;
-            return upstream;
-        }
-        upstream_close(upstream);
-    }
-    return NULL;
-}
-
-struct upstream *upstream_take(struct worker *worker, const struct upstream_user *user, void *context,
-                               enum upstream_end *why)
-{
-    struct upstream *upstream = take_idle(worker);
-
-    if (!upstream)
-        return upstream_open(worker, user, context, why);
-    upstream->state = OPEN;
-    upstream->user = user;
-    upstream->context = context;
-    upstream->is_reused = true;
-    upstream->has_sent = false;
-    count_busy(worker, 1);
-    counters_add(worker->slot, COUNTER_upstream_reused, 1);
-    upstream_set_waiting(upstream, true);
-    return upstream;
-}
-
-void upstream_give_back(struct upstream *upstream)
-{
-    struct worker *worker = upstream->worker;
-    const struct timeout *ring = &worker->timeouts.heads[TIMEOUT_UPSTREAM_IDLE];
-
-    if (worker->is_draining || worker->handoff.settings.backend_keepalive == 0) {
-        upstream_close(upstream);
-        return;
-    }
-    upstream->state = IDLE;
-    upstream->idle_since_ms = uv_now(&worker->loop);
-    worker->upstreams.idle_count++;
-    timeouts_start(&worker->timeouts, &upstream->timeout, TIMEOUT_UPSTREAM_IDLE);
-    upstream_set_reading(upstream, true);
-    if (worker->upstreams.idle_count > worker->handoff.settings.backend_keepalive)
-        upstream_close(of_timeout(ring->next));
-    count_busy(worker, -1);
-}
-
-void upstream_set_waiting(struct upstream *upstream, bool is_waiting)
-{
-    if (upstream->state == OPEN)
-        timeouts_start(&upstream->worker->timeouts, &upstream->timeout,
-                       is_waiting ? TIMEOUT_UPSTREAM_SILENT : TIMEOUT_UPSTREAM_BUSY);
-}
-
-void upstream_on_timeout(struct timeout *timeout)
-{
-    end(of_timeout(timeout),
-        timeout->kind == TIMEOUT_UPSTREAM_CONNECT ? UPSTREAM_END_connect_timeout : UPSTREAM_END_silent);
-}
-
-void upstream_abort(struct timeout *timeout)
-{
-    end(of_timeout(timeout), UPSTREAM_END_leaving);
-}
-
-/* ---- the whole -------------------------------------------------------------------------------------------------- */
 
 bool upstream_init(struct worker *worker, struct failure *failure)
 {
@@ -556,16 +336,8 @@ bool upstream_init(struct worker *worker, struct failure *failure)
     return true;
 }
 
-void upstream_close_idle(struct worker *worker)
-{
-    struct timeout *ring = &worker->timeouts.heads[TIMEOUT_UPSTREAM_IDLE];
-
-    while (ring->next != ring)
-        upstream_close(of_timeout(ring->next));
-}
-
 void upstream_fini(struct worker *worker)
 {
-    upstream_close_idle(worker);
+    upstream_pool_close(worker);
     resolve_fini(&worker->upstreams.resolve);
 }

@@ -47,11 +47,11 @@ struct upstream_user {
 bool upstream_init(struct worker *worker, struct failure *failure);
 
 /* Closes the idle connections: for a drain, and before upstream_fini. */
-void upstream_close_idle(struct worker *worker);
+void upstream_pool_close(struct worker *worker);
 void upstream_fini(struct worker *worker);
 
 /* An idle connection, or a new one that is being made: what is sent meanwhile waits. NULL: *WHY. */
-struct upstream *upstream_take(struct worker *worker, const struct upstream_user *user, void *context,
+struct upstream *upstream_pool_take(struct worker *worker, const struct upstream_user *user, void *context,
                                enum upstream_end *why);
 
 /* A new one. */
@@ -77,7 +77,7 @@ void upstream_set_reading(struct upstream *upstream, bool is_wanted);
 void upstream_set_waiting(struct upstream *upstream, bool is_waiting);
 
 /* The request and its response are over, nothing is left over: another may use it. */
-void upstream_give_back(struct upstream *upstream);
+void upstream_pool_give_back(struct upstream *upstream);
 
 /* Closes and frees. */
 void upstream_close(struct upstream *upstream);

@@ -242,7 +242,7 @@ void worker_drain(struct worker *worker)
         return;
     listener_close_all(worker);
     worker->is_draining = true;
-    upstream_close_idle(worker);
+    upstream_pool_close(worker);
     worker_start_tick(worker);
     worker->drain_since_ms = uv_now(&worker->loop);
     worker->timeouts.now_ms = worker->drain_since_ms;

@@ -4,6 +4,7 @@
  */
 #include <check.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "worker/body.h"
 #include "worker/chunk.h"
@@ -206,6 +207,36 @@ START_TEST(counts_a_length)
 }
 END_TEST
 
+START_TEST(frames_what_it_reads)
+{
+    static const size_t sizes[] = {0, 1, 5, 9};
+    static const char text[] = "123456789";
+    char prefix[CHUNK_PREFIX_SIZE], message[200];
+    size_t size = 0, total = 0, used;
+    struct body_store store = {.most = 3000};
+    struct body body;
+    struct chunk chunk;
+
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        struct slice parts[3] = {{0}, {text, sizes[i]}, {0}};
+
+        chunk_frame(parts[1], i == (size_t)_i, prefix, &parts[0], &parts[2]);
+        for (size_t k = 0; k < 3; size += parts[k++].size)
+            if (parts[k].size > 0)
+                memcpy(message + size, parts[k].data, parts[k].size);
+        total += sizes[i];
+        if (i == (size_t)_i)
+            break;
+    }
+    chunk_init(&chunk);
+    body_begin(&body, &store);
+    ck_assert_int_eq(chunk_feed(&chunk, message, size, MAX_BODY, MAX_TRAILER, &body, &used), CHUNK_DONE);
+    ck_assert_uint_eq(used, size);
+    ck_assert_uint_eq(body.bytes.size, total);
+    body_end(&body);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("chunk");
@@ -219,6 +250,7 @@ int main(void)
     tcase_add_test(tcase, borrows_one_piece);
     tcase_add_test(tcase, is_bounded_over_all_bodies);
     tcase_add_test(tcase, counts_a_length);
+    tcase_add_loop_test(tcase, frames_what_it_reads, 0, 4);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);

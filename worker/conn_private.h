@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Private to worker/conn*.c: what a connection is, and what its parts do for each other. A request passes them in this
+ * order: conn_read.c (bytes of the socket), conn_step.c (requests of the bytes, answers into the outbox), conn_write.c
+ * (the outbox to the socket); conn.c opens, times and closes. A proxied request comes back through conn_proxy.c.
+ *
+ * Any function that writes or steps may close the connection: its struct lives until the loop next turns, `state` says
+ * so.
+ */
+#ifndef FAIRVISOR_WORKER_CONN_PRIVATE_H
+#define FAIRVISOR_WORKER_CONN_PRIVATE_H
+
+#include "worker/conn.h"
+#include "worker/conn_proxy.h"
+#include "worker/hold.h"
+#include "worker/proxy.h"
+#include "worker/request.h"
+
+enum conn_state { READING_HEAD, READING_BODY, PROXYING, ENDING, LINGERING, CLOSED };
+
+struct conn {
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    };
+    struct worker *worker;
+    struct timeout timeout;
+    struct request_state request;
+    struct request_origin origin;
+    struct hold *held; /* the answer that is held back, or NULL */
+    struct proxy *proxy; /* PROXYING: of the request that is on its way */
+    struct tls *tls;     /* NULL: plain */
+    char *kept;        /* READING_HEAD, PROXYING: bytes not yet consumed; READING_BODY: the head */
+    uint32_t kept_size;
+    uint32_t kept_room;
+    uint32_t lingered; /* bytes discarded; while an answer is queued: how many were left at the last look */
+    uint8_t state;     /* enum conn_state */
+    bool is_reading;
+    bool is_writing; /* an answer is queued: nothing is read */
+    bool has_ended : 1;    /* the client has closed its side */
+    bool is_consuming : 1; /* in conn_step_through, whose loop goes on by itself */
+};
+
+/* ---- conn.c ------------------------------------------------------------------------------------------------------ */
+
+/* Closes now, frees when the loop next turns. Twice is fine. */
+void conn_close(struct conn *conn);
+
+/* The same with a reset, which no client can take for the end of a message. */
+void conn_reset(struct conn *conn);
+
+/* The last answer is sent: says so to the client and lingers. */
+void conn_finish(struct conn *conn);
+
+/* Tells the proxy of a request that cannot go on, if there is one. */
+void conn_leave_proxy(struct conn *conn, enum proxy_leave why);
+
+/* Appends DATA to the kept bytes. Their number is bounded: a head's limit, or what waits behind an answer, and what one
+ * read brought on top. false: memory is out. */
+bool conn_keep(struct conn *conn, const char *data, size_t size);
+void conn_forget_kept(struct conn *conn);
+
+/* ---- conn_read.c ------------------------------------------------------------------------------------------------- */
+
+void conn_read_set(struct conn *conn, bool is_wanted);
+
+/* Reads or not, by what the connection waits for. */
+void conn_read_update(struct conn *conn);
+
+/* Whether the body of the proxied request is still on its way. */
+bool conn_read_has_body_to_come(const struct conn *conn);
+
+/* Whether bytes of the client can be used now, not only kept. */
+bool conn_read_is_ready(const struct conn *conn);
+
+/* ---- conn_step.c ------------------------------------------------------------------------------------------------- */
+
+/* Goes through DATA request by request, then sends the answers. DATA is not the kept buffer, and may be changed. */
+void conn_step_through(struct conn *conn, char *data, size_t size);
+
+/* The same with what was kept. */
+void conn_step_through_kept(struct conn *conn);
+
+/* Sends what is in the outbox and waits for what is next. HAS_ANSWERED: that wait begins just now. */
+void conn_step_rest(struct conn *conn, bool has_answered);
+
+/* Answers a request that will not come to its end with STATUS. */
+void conn_step_give_up(struct conn *conn, unsigned status);
+
+/* The client took what was queued, or the time of a held answer is over. */
+void conn_step_resume(struct conn *conn);
+
+/* ---- conn_write.c ------------------------------------------------------------------------------------------------ */
+
+/* Sends COUNT pieces in their order. What the socket does not take at once is copied, and has to be taken before
+ * anything more is read. false: the connection is broken. */
+bool conn_write_pieces(struct conn *conn, const struct slice *pieces, size_t count);
+
+/* Sends and empties the worker's outbox. The connection may be writing afterwards, or closed if that cannot be done. */
+void conn_write_answers(struct conn *conn);
+
+/* Sends what TLS has to say. false: the connection is broken. */
+bool conn_write_tls(struct conn *conn);
+
+#endif

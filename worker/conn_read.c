@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Bytes in: when the client is read from, and where its bytes go. All reads go to the worker's one buffer, at most
+ * WORKER_READ_SIZE at a time. Behind an answer that is held back, or a proxied one, bytes are kept as far as there is
+ * room, so that a client that leaves is noticed.
+ */
+#include <string.h>
+
+#include "worker/conn_private.h"
+
+#define LINGER_MAX_BYTES (UINT32_C(4) << 20) /* discarded at most while lingering */
+#define HELD_MAX_BYTES   WORKER_READ_SIZE    /* behind a held answer nothing more is read when so many bytes wait */
+
+/* ---- whether to read ----------------------------------------------------------------------------------------------
+ * */
+
+static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer);
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+{
+    const struct conn *conn = handle->data;
+
+    (void)suggested;
+    *buffer = uv_buf_init(conn->worker->read_buffer, WORKER_READ_SIZE);
+}
+
+void conn_read_set(struct conn *conn, bool is_wanted)
+{
+    if (conn->is_reading == is_wanted || conn->state == CLOSED)
+        return;
+    conn->is_reading = is_wanted;
+    if (!is_wanted)
+        uv_read_stop(&conn->stream);
+    else if (uv_read_start(&conn->stream, on_alloc, on_read) != 0)
+        conn_close(conn);
+}
+
+/* Whether the body of the proxied request is still on its way. */
+bool conn_read_has_body_to_come(const struct conn *conn)
+{
+    return conn->state == PROXYING && !conn->request.http.is_complete && !proxy_tunnel_is_open(conn->proxy);
+}
+
+/* Whether bytes of the client can be used now, not only kept. */
+bool conn_read_is_ready(const struct conn *conn)
+{
+    if (conn->state == PROXYING)
+        return (conn_read_has_body_to_come(conn) || proxy_tunnel_is_open(conn->proxy)) &&
+               proxy_request_wants_body(conn->proxy);
+    return conn->state <= READING_BODY && !conn->is_writing && !conn->held;
+}
+
+/* Nothing is read from a client that has to take an answer first, that has sent enough behind a held or proxied one, or
+ * whose body the upstream does not take. */
+void conn_read_update(struct conn *conn)
+{
+    bool is_behind = conn->held || (conn->state == PROXYING && !conn_read_is_ready(conn));
+    size_t most = conn_read_has_body_to_come(conn) ? 1 : HELD_MAX_BYTES;
+
+    if (conn->state == CLOSED)
+        return;
+    if (conn->state == PROXYING)
+        conn_read_set(conn, !is_behind || conn->kept_size < most);
+    else
+        conn_read_set(conn, !conn->is_writing && !(is_behind && conn->kept_size + conn->lingered >= most));
+}
+
+/* ---- what was read ------------------------------------------------------------------------------------------------
+ * */
+
+/* Bytes that come while an answer is held back: requests to be answered after it, or, when it is the last, nothing. */
+static void keep_behind_held(struct conn *conn, const char *data, size_t size)
+{
+    if (conn->state == ENDING)
+        conn->lingered += (uint32_t)size;
+    else if (!conn_keep(conn, data, size))
+        conn_close(conn);
+    conn_read_update(conn);
+}
+
+/* A head that lacked its end cannot be complete before another line feed has come; not looking at it until then keeps
+ * the work linear for a client that sends byte by byte. */
+static void on_bytes(struct conn *conn, char *data, size_t size)
+{
+    if (conn->held || (conn->state == PROXYING && !conn_read_is_ready(conn))) {
+        keep_behind_held(conn, data, size);
+        return;
+    }
+    if (conn->state != READING_HEAD || conn->kept_size == 0) {
+        conn_step_through(conn, data, size);
+        return;
+    }
+    if (!conn_keep(conn, data, size)) {
+        conn_close(conn);
+        return;
+    }
+    if (memchr(data, '\n', size) || conn->kept_size >= conn->worker->head_limits.bytes)
+        conn_step_through_kept(conn);
+}
+
+/* The client's side is at its end. Whoever waits for an answer that is held back is taken to have left. */
+static void on_end(struct conn *conn, bool is_orderly)
+{
+    bool is_cut_off = conn->state == READING_BODY || (conn->state == READING_HEAD && conn->kept_size > 0) ||
+                      conn_read_has_body_to_come(conn);
+
+    conn->has_ended = true;
+    if (is_orderly && is_cut_off && !conn->held)
+        conn_step_give_up(conn, 400);
+    else
+        conn_close(conn);
+}
+
+/* DATA is the worker's buffer, which has room again once its bytes are fed. */
+static void read_tls(struct conn *conn, char *data, size_t fed)
+{
+    enum tls_result result = tls_feed(conn->tls, data, fed);
+    size_t size;
+
+    if (!conn_write_tls(conn) || result == TLS_BROKEN) {
+        counters_add(conn->worker->slot, COUNTER_tls_failures, 1);
+        conn_close(conn);
+        return;
+    }
+    while (result == TLS_GOOD && conn->tls && tls_is_open(conn->tls) && conn->state < LINGERING) {
+        result = tls_read(conn->tls, data, WORKER_READ_SIZE, &size);
+        if (result == TLS_GOOD && size == 0)
+            return;
+        if (result == TLS_GOOD)
+            on_bytes(conn, data, size);
+    }
+    if (result != TLS_GOOD)
+        on_end(conn, result == TLS_ENDED);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
+{
+    struct conn *conn = stream->data;
+
+    if (count == 0)
+        return;
+    if (count < 0) {
+        on_end(conn, count == UV_EOF);
+    } else if (conn->state == LINGERING) {
+        conn->lingered += (uint32_t)count;
+        if (conn->lingered > LINGER_MAX_BYTES)
+            conn_close(conn);
+    } else if (conn->tls) {
+        read_tls(conn, buffer->base, (size_t)count);
+    } else {
+        on_bytes(conn, buffer->base, (size_t)count);
+    }
+}

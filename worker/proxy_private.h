@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Private to worker/proxy*.c: one exchange on its way, and what its parts do for each other.
+ *
+ *   WAITING (a throttle's delay) -> ASKING (no final response yet) -> ANSWERING (its body) -> over
+ *                                                                 \-> TUNNEL -> over
+ *
+ * proxy.c makes it and ends it; the request leaves by proxy_request.c while heads (proxy_response.c) and a body
+ * (proxy_body.c), or a tunnel's bytes (proxy_tunnel.c), come back. Every end goes through proxy_finish, which is where
+ * the exchange ends once. A function that says "false: PROXY is gone" has freed it.
+ */
+#ifndef FAIRVISOR_WORKER_PROXY_PRIVATE_H
+#define FAIRVISOR_WORKER_PROXY_PRIVATE_H
+
+#include "worker/conn_proxy.h"
+#include "worker/exchange.h"
+#include "worker/forward.h"
+#include "worker/http.h"
+#include "worker/proxy.h"
+#include "worker/upstream.h"
+#include "worker/worker.h"
+
+enum proxy_state { WAITING, ASKING, ANSWERING, TUNNEL };
+
+struct proxy {
+    struct worker *worker;
+    struct conn *conn; /* NULL: it left, and the response is read on */
+    struct upstream *upstream;
+    struct exchange *exchange;
+    struct hold *delay;
+    uint64_t delay_ms;
+    struct body body; /* gathered: until it is sent */
+    struct http http; /* of the response's body */
+    char *kept;       /* of an incomplete response head */
+    size_t kept_size;
+    uint64_t reads_on_ms;         /* when the client leaves */
+    uint64_t left_ms, left_bytes; /* since it left */
+    enum forward_framing to_upstream, to_client;
+    uint32_t verdict_size, head_size;
+    uint8_t state; /* enum proxy_state */
+    uint8_t minor; /* of the client's HTTP */
+    bool is_head_request, is_upgrade, keeps_alive;
+    bool changes_body;
+    bool has_sent_head, has_sent_all; /* to the upstream */
+    bool has_answered;                /* to the client */
+    bool reuses;                      /* the upstream's connection, when all is well */
+    char text[];                      /* our fields for the client; the request's head */
+};
+
+/* ---- proxy.c ----------------------------------------------------------------------------------------------------- */
+
+/* Ends the exchange and frees the proxy. The upstream must be given back or closed before. */
+void proxy_finish(struct proxy *proxy, enum exchange_end how);
+
+/* Ends it because of the upstream: with an answer of ours, or by cutting the one that was begun. */
+void proxy_fail(struct proxy *proxy, enum upstream_end why);
+
+/* The response is complete. LEFT_OVER: the upstream has said more than that. */
+void proxy_complete(struct proxy *proxy, bool is_left_over);
+
+/* The client's connection is of no use any more. The exchange may go on without it. */
+void proxy_lose_client(struct proxy *proxy);
+
+void proxy_drop_upstream(struct proxy *proxy);
+
+/* Reads of the upstream rest while the client has something to take. */
+void proxy_update_upstream(struct proxy *proxy);
+
+/* ---- proxy_request.c --------------------------------------------------------------------------------------------- */
+
+/* Takes a connection and sends what is there. false: PROXY is gone. */
+bool proxy_request_begin(struct proxy *proxy);
+
+/* ---- proxy_response.c -------------------------------------------------------------------------------------------- */
+
+/* The upstream's bytes (DATA may be changed), and its end. */
+void proxy_response_on_bytes(void *context, char *data, size_t size);
+void proxy_response_on_end(void *context, enum upstream_end why);
+
+void proxy_response_count(struct worker *worker, unsigned status);
+
+/* ---- proxy_body.c ------------------------------------------------------------------------------------------------ */
+
+/* Sends what is in the outbox (a head), then PIECE, then the end of the body. false: the client is gone. */
+bool proxy_body_deliver(struct proxy *proxy, struct slice piece, bool is_last);
+
+/* Takes bytes behind the response's head. */
+void proxy_body_take(struct proxy *proxy, char *data, size_t size);
+
+/* Sends a piece of the body. false: it was the last, or there is nobody to send to any more, and PROXY is gone. */
+bool proxy_body_pass(struct proxy *proxy, struct slice piece, bool is_last, bool is_left_over);
+
+/* ---- proxy_tunnel.c ---------------------------------------------------------------------------------------------- */
+
+/* RESPONSE is a 101; REST came behind it. */
+void proxy_tunnel_open(struct proxy *proxy, const struct response *response, struct slice rest);
+
+#endif

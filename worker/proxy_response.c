@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * The way back, until the final head is read: interim heads are passed on, the final one is written anew for the
+ * client, and goes out with what is there of its body. What the upstream says afterwards is proxy_body.c's or
+ * proxy_tunnel.c's.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/proxy_private.h"
+
+void proxy_response_count(struct worker *worker, unsigned status)
+{
+    counters_add(worker->slot, worker->upstream_counters[status], 1);
+    counters_add(worker->slot, worker->code_counters[status], 1);
+}
+
+/* What the client's side of the body looks like. */
+static void choose_framing(struct proxy *proxy, const struct response *response, struct forward_response *forward)
+{
+    bool is_old = proxy->minor == 0;
+
+    forward->framing = FORWARD_CHUNKED;
+    forward->content_length = response->content_length;
+    if (response->framing == RESPONSE_BODYLESS)
+        forward->framing = response->has_content_length && response->status >= 200 && response->status != 204
+                               ? FORWARD_COUNTED
+                               : FORWARD_BODYLESS;
+    else if (response->framing == RESPONSE_COUNTED && !proxy->changes_body)
+        forward->framing = FORWARD_COUNTED;
+    else if (is_old)
+        forward->framing = FORWARD_CLOSED;
+    proxy->to_client = forward->framing;
+}
+
+/* Writes an interim response through, unless nobody waits for it. false: PROXY is gone. */
+static bool pass_interim(struct proxy *proxy, const struct response *response)
+{
+    struct forward_response forward = {.response = response, .framing = FORWARD_BODYLESS};
+
+    if (response->status == 100 || proxy->minor == 0 || !proxy->conn)
+        return true;
+    forward_write_response(&forward, &proxy->worker->out);
+    if (proxy_body_deliver(proxy, (struct slice){0}, false)) {
+        proxy_update_upstream(proxy);
+        return true;
+    }
+    proxy_lose_client(proxy);
+    return false;
+}
+
+/* Writes the final head into the outbox, to be sent with what is there of the body. */
+static void begin_answer(struct proxy *proxy, const struct response *response)
+{
+    struct worker *worker = proxy->worker;
+    struct forward_response forward = {.response = response,
+                                       .exchange = proxy->exchange,
+                                       .verdict = {proxy->text, proxy->verdict_size},
+                                       .is_old = proxy->minor == 0};
+    struct outbox fields = {0};
+
+    proxy_response_count(worker, response->status);
+    if (proxy->exchange) {
+        struct exchange_wishes wishes = {.changes_body = false};
+
+        outbox_add(&fields, forward.verdict);
+        exchange_head(proxy->exchange, response, &fields, &wishes);
+        proxy->changes_body = wishes.changes_body && response->framing != RESPONSE_BODYLESS;
+        forward.verdict = (struct slice){fields.data, fields.used};
+    }
+    choose_framing(proxy, response, &forward);
+    forward.keeps_alive = proxy->keeps_alive = proxy->keeps_alive && proxy->has_sent_all && !worker->is_draining &&
+                                               forward.framing != FORWARD_CLOSED;
+    proxy->state = ANSWERING;
+    proxy->has_answered = true;
+    proxy->reuses = response->keeps_alive;
+    if (proxy->conn)
+        forward_write_response(&forward, &worker->out);
+    outbox_fini(&fields);
+}
+
+static void take_final(struct proxy *proxy, const struct response *response, char *data, size_t size)
+{
+    enum http_result result;
+
+    if (response->status == 101) {
+        proxy_tunnel_open(proxy, response, (struct slice){data + response->size, size - response->size});
+        return;
+    }
+    result = http_begin_response(&proxy->http, response, data);
+    if (result == HTTP_BAD) {
+        proxy_fail(proxy, UPSTREAM_END_invalid);
+        return;
+    }
+    begin_answer(proxy, response);
+    if (result == HTTP_DONE) {
+        proxy_body_pass(proxy, (struct slice){0}, true, size > response->size);
+    } else if (size > response->size) {
+        proxy_body_take(proxy, data + response->size, size - response->size);
+    } else if (proxy_body_deliver(proxy, (struct slice){0}, false)) {
+        proxy_update_upstream(proxy);
+    } else {
+        proxy_lose_client(proxy);
+    }
+}
+
+/* Appends to what is there of the head. Nothing is kept for nothing: realloc to no bytes at all frees. */
+static bool keep_head(struct proxy *proxy, const char *data, size_t size)
+{
+    char *grown = size > 0 ? realloc(proxy->kept, proxy->kept_size + size) : NULL;
+
+    if (size == 0)
+        return true;
+    if (!grown)
+        return false;
+    memcpy(grown + proxy->kept_size, data, size);
+    proxy->kept = grown;
+    proxy->kept_size += size;
+    return true;
+}
+
+/* Takes one head at the start of DATA. Returns its size when it was an interim one and PROXY goes on with what is
+ * behind it; 0 otherwise. */
+static size_t take_head(struct proxy *proxy, char *data, size_t size, bool *is_incomplete)
+{
+    struct response response;
+
+    switch (response_parse((struct slice){data, size}, proxy->is_head_request, proxy->worker->response_room,
+                           &response)) {
+    case RESPONSE_INCOMPLETE:
+        *is_incomplete = true;
+        return 0;
+    case RESPONSE_REFUSED:
+        proxy_fail(proxy, UPSTREAM_END_invalid);
+        return 0;
+    case RESPONSE_COMPLETE:
+        break;
+    }
+    if (response.status < 200 && response.status != 101)
+        return pass_interim(proxy, &response) ? response.size : 0;
+    take_final(proxy, &response, data, size);
+    return 0;
+}
+
+static void take_heads(struct proxy *proxy, char *data, size_t size)
+{
+    size_t at = 0, taken;
+    bool is_incomplete = false;
+
+    do {
+        taken = at < size ? take_head(proxy, data + at, size - at, &is_incomplete) : 0;
+        at += taken;
+    } while (taken > 0);
+    if ((is_incomplete || at == size) && !keep_head(proxy, data + at, size - at))
+        proxy_fail(proxy, UPSTREAM_END_memory);
+}
+
+void proxy_response_on_bytes(void *context, char *data, size_t size)
+{
+    struct proxy *proxy = context;
+    char *kept = proxy->kept;
+
+    if (proxy->state == ANSWERING) {
+        proxy_body_take(proxy, data, size);
+    } else if (proxy->state == TUNNEL) {
+        if (proxy_body_deliver(proxy, (struct slice){data, size}, false))
+            proxy_update_upstream(proxy);
+        else
+            proxy_lose_client(proxy);
+    } else if (!kept || proxy->kept_size == 0) {
+        take_heads(proxy, data, size);
+    } else if (!keep_head(proxy, data, size)) {
+        proxy_fail(proxy, UPSTREAM_END_memory);
+    } else {
+        kept = proxy->kept;
+        size = proxy->kept_size;
+        proxy->kept = NULL;
+        proxy->kept_size = 0;
+        take_heads(proxy, kept, size);
+        free(kept);
+    }
+}
+
+void proxy_response_on_end(void *context, enum upstream_end why)
+{
+    struct proxy *proxy = context;
+
+    if (why == UPSTREAM_END_closed && proxy->state == ANSWERING && http_ends_with_connection(&proxy->http)) {
+        proxy_body_pass(proxy, (struct slice){0}, true, true);
+    } else if (why == UPSTREAM_END_closed && proxy->state == TUNNEL) {
+        proxy->reuses = false;
+        proxy_complete(proxy, true);
+    } else {
+        proxy_fail(proxy, why);
+    }
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * From an upstream's name to an open connection: address after address until one takes us, then TLS where backend_url
+ * asks for it. The socket is memory of its own, for libuv closes it later than we do, and an address that refuses
+ * needs a new one.
+ */
+#include <stdlib.h>
+
+#include "worker/upstream_private.h"
+
+void upstream_connect_done(struct upstream *upstream)
+{
+    struct slice early = {upstream->early.data, upstream->early.used};
+    bool is_sent;
+
+    upstream->state = OPEN;
+    upstream_set_reading(upstream, true);
+    upstream_set_waiting(upstream, true);
+    is_sent = upstream_send(upstream, &early, 1);
+    outbox_fini(&upstream->early);
+    if (!is_sent)
+        upstream_tell_end(upstream, UPSTREAM_END_reset);
+    else if (upstream->queued == 0)
+        upstream->user->on_drained(upstream->context);
+}
+
+static void greet(struct upstream *upstream)
+{
+    struct worker *worker = upstream->worker;
+
+    upstream->tls = tls_new(worker->upstream_tls, worker->upstreams.backend.host);
+    upstream->state = GREETING;
+    if (!upstream->tls) {
+        upstream_tell_end(upstream, UPSTREAM_END_memory);
+        return;
+    }
+    upstream_set_reading(upstream, true);
+    if (tls_feed(upstream->tls, NULL, 0) == TLS_BROKEN || !upstream_flush_tls(upstream))
+        upstream_tell_end(upstream, UPSTREAM_END_tls);
+}
+
+static bool try_next(struct upstream *upstream, enum upstream_end *why);
+
+static void on_connected(uv_connect_t *connect, int status)
+{
+    struct upstream *upstream = ((struct upstream_socket *)connect->handle->data)->upstream;
+    enum upstream_end why;
+
+    if (!upstream)
+        return;
+    if (status == 0) {
+        uv_tcp_nodelay(&upstream->socket->tcp, 1);
+        if (upstream->worker->upstream_tls)
+            greet(upstream);
+        else
+            upstream_connect_done(upstream);
+        return;
+    }
+    upstream_drop_socket(upstream);
+    if (!try_next(upstream, &why))
+        upstream_tell_end(upstream, why);
+}
+
+static struct upstream_socket *make_socket(struct upstream *upstream)
+{
+    struct upstream_socket *socket = malloc(sizeof(*socket));
+
+    if (!socket)
+        return NULL;
+    if (uv_tcp_init(&upstream->worker->loop, &socket->tcp) != 0) {
+        free(socket);
+        return NULL;
+    }
+    socket->handle.data = socket;
+    socket->upstream = upstream;
+    counters_add(upstream->worker->slot, COUNTER_upstream_connections, 1);
+    counters_add(upstream->worker->slot, COUNTER_upstream_opened, 1);
+    return socket;
+}
+
+/* Begins to connect to the next address. false: there is none left. */
+static bool try_next(struct upstream *upstream, enum upstream_end *why)
+{
+    *why = UPSTREAM_END_refused;
+    upstream->state = CONNECTING;
+    while (upstream->next_address < upstream->addresses.count) {
+        const struct sockaddr_storage *address = &upstream->addresses.items[upstream->next_address++];
+        int error;
+
+        upstream->socket = make_socket(upstream);
+        if (!upstream->socket) {
+            *why = UPSTREAM_END_memory;
+            return false;
+        }
+        error = uv_tcp_connect(&upstream->socket->connect, &upstream->socket->tcp, (const struct sockaddr *)address,
+                               on_connected);
+        if (error == 0)
+            return true;
+        if (error == UV_EMFILE || error == UV_ENFILE || error == UV_ENOMEM)
+            *why = UPSTREAM_END_memory;
+        upstream_drop_socket(upstream);
+    }
+    return false;
+}
+
+static void on_resolved(struct resolve_waiter *waiter, bool is_found)
+{
+    struct upstream *upstream = (struct upstream *)((char *)waiter - offsetof(struct upstream, waiter));
+    enum upstream_end why = UPSTREAM_END_unresolved;
+
+    if (is_found)
+        upstream->addresses = upstream->worker->upstreams.resolve.addresses;
+    if (!is_found || !try_next(upstream, &why))
+        upstream_tell_end(upstream, why);
+}
+
+bool upstream_connect_start(struct upstream *upstream, enum upstream_end *why)
+{
+    struct resolve *resolve = &upstream->worker->upstreams.resolve;
+    const struct resolve_addresses *addresses = resolve_get(resolve);
+
+    timeouts_start(&upstream->worker->timeouts, &upstream->timeout, TIMEOUT_UPSTREAM_CONNECT);
+    if (addresses) {
+        upstream->addresses = *addresses;
+        return try_next(upstream, why);
+    }
+    upstream->waiter.on_done = on_resolved;
+    *why = UPSTREAM_END_memory;
+    return resolve_wait(resolve, &upstream->waiter);
+}

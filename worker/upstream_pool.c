@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Idle connections to the upstream, at most backend_keepalive of them. They are found through the ring of those that
+ * wait as TIMEOUT_UPSTREAM_IDLE: its last one is the warmest, and is taken first. One that was idle for long is looked
+ * at before it is used.
+ */
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "worker/upstream_private.h"
+
+#define SUSPICIOUS_MS 1000 /* idle for so long: it is looked at before it is used */
+
+/* One that was idle for long may have been closed by the upstream a moment ago, which the loop has not seen yet. */
+static bool is_alive(const struct upstream *upstream)
+{
+    char byte;
+    uv_os_fd_t fd;
+
+    if (uv_now(&upstream->worker->loop) - upstream->idle_since_ms < SUSPICIOUS_MS)
+        return true;
+    return uv_fileno(&upstream->socket->handle, &fd) == 0 && recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+           (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+static struct upstream *take_idle(struct worker *worker)
+{
+    struct timeout *ring = &worker->timeouts.heads[TIMEOUT_UPSTREAM_IDLE];
+
+    while (ring->previous != ring) {
+        struct upstream *upstream = upstream_of_timeout(ring->previous);
+
+        if (is_alive(upstream)) {
+            worker->upstreams.idle_count--;
+            return upstream;
+        }
+        upstream_close(upstream);
+    }
+    return NULL;
+}
+
+struct upstream *upstream_pool_take(struct worker *worker, const struct upstream_user *user, void *context,
+                               enum upstream_end *why)
+{
+    struct upstream *upstream = take_idle(worker);
+
+    if (!upstream)
+        return upstream_open(worker, user, context, why);
+    upstream->state = OPEN;
+    upstream->user = user;
+    upstream->context = context;
+    upstream->is_reused = true;
+    upstream->has_sent = false;
+    upstream_count_busy(worker, 1);
+    counters_add(worker->slot, COUNTER_upstream_reused, 1);
+    upstream_set_waiting(upstream, true);
+    return upstream;
+}
+
+void upstream_pool_give_back(struct upstream *upstream)
+{
+    struct worker *worker = upstream->worker;
+    const struct timeout *ring = &worker->timeouts.heads[TIMEOUT_UPSTREAM_IDLE];
+
+    if (worker->is_draining || worker->handoff.settings.backend_keepalive == 0) {
+        upstream_close(upstream);
+        return;
+    }
+    upstream->state = IDLE;
+    upstream->idle_since_ms = uv_now(&worker->loop);
+    worker->upstreams.idle_count++;
+    timeouts_start(&worker->timeouts, &upstream->timeout, TIMEOUT_UPSTREAM_IDLE);
+    upstream_set_reading(upstream, true);
+    if (worker->upstreams.idle_count > worker->handoff.settings.backend_keepalive)
+        upstream_close(upstream_of_timeout(ring->next));
+    upstream_count_busy(worker, -1);
+}
+
+void upstream_pool_close(struct worker *worker)
+{
+    struct timeout *ring = &worker->timeouts.heads[TIMEOUT_UPSTREAM_IDLE];
+
+    while (ring->next != ring)
+        upstream_close(upstream_of_timeout(ring->next));
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Private to worker/upstream*.c: one connection to the upstream. upstream_connect.c makes it, upstream.c reads, writes
+ * and closes it, upstream_pool.c keeps it between requests.
+ *
+ * The user is told of an end by on_end, from which it closes: UPSTREAM is gone after any call that may end it.
+ */
+#ifndef FAIRVISOR_WORKER_UPSTREAM_PRIVATE_H
+#define FAIRVISOR_WORKER_UPSTREAM_PRIVATE_H
+
+#include "worker/outbox.h"
+#include "worker/upstream.h"
+#include "worker/worker.h"
+
+enum upstream_state { RESOLVING, CONNECTING, GREETING, OPEN, IDLE };
+
+struct upstream_socket {
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+    };
+    struct upstream *upstream; /* NULL: given up */
+    uv_connect_t connect;
+};
+
+struct upstream {
+    struct worker *worker;
+    const struct upstream_user *user;
+    void *context;
+    struct upstream_socket *socket; /* NULL while resolving */
+    struct tls *tls;                /* NULL: plain */
+    struct timeout timeout;
+    struct resolve_waiter waiter;
+    struct resolve_addresses addresses; /* to try */
+    unsigned next_address;
+    struct outbox early; /* sent before it was open */
+    size_t queued;
+    uint64_t idle_since_ms;
+    uint8_t state; /* enum upstream_state */
+    bool is_reused, has_sent, is_reading;
+};
+
+/* ---- upstream.c -------------------------------------------------------------------------------------------------- */
+
+/* Tells the user, or closes an idle one. */
+void upstream_tell_end(struct upstream *upstream, enum upstream_end why);
+
+/* Gives the socket and its TLS up; libuv frees it later. */
+void upstream_drop_socket(struct upstream *upstream);
+
+/* One more (CHANGE 1) or less (-1) is in use. */
+void upstream_count_busy(struct worker *worker, int change);
+
+/* Sends what TLS has to say. false: the connection is broken. */
+bool upstream_flush_tls(struct upstream *upstream);
+
+struct upstream *upstream_of_timeout(struct timeout *timeout);
+
+/* ---- upstream_connect.c ------------------------------------------------------------------------------------------ */
+
+/* Begins: resolves, connects, shakes hands; upstream_connect_done is next, or the user's on_end. false: *WHY. */
+bool upstream_connect_start(struct upstream *upstream, enum upstream_end *why);
+
+/* It is open: sends what waited for that. */
+void upstream_connect_done(struct upstream *upstream);
+
+#endif
