@@ -100,7 +100,7 @@ class TestDeath(harness.TestCase):
         self.assertEqual([edge.decide("GET", "/", "10.0.0.1").status for _ in range(3)], [200, 200, 429])
 
     def test_workers_leave_when_the_master_is_killed(self):
-        edge = self.start_edge(harness.one_rule(), workers=3)
+        edge = self.start_edge(harness.one_rule(), workers=3, settings={"drain_timeout": "1s"})
         self.assertEqual(len(edge.workers()), 3)
         edge.process.kill()
         edge.process.wait()

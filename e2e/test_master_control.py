@@ -370,7 +370,7 @@ class Deaths(harness.TestCase):
         harness.wait_until(lambda: edge.ready().get("ready"), "the last one to serve")
 
     def test_workers_leave_when_the_master_is_killed(self):
-        edge = self.start_edge(harness.one_rule(), workers=2)
+        edge = self.start_edge(harness.one_rule(), workers=2, settings={"drain_timeout": "1s"})
         workers = edge.workers()
         edge.process.kill()
         edge.process.wait()

@@ -9,6 +9,7 @@
 
 #include "master/master.h"
 #include "master/notify.h"
+#include "master/orphans.h"
 #include "master/pidfile.h"
 #include "shm/log.h"
 
@@ -70,6 +71,8 @@ void finish_service(struct master *master)
     end_workers(master);
     decisions_finish(&master->decisions);
     if (!is_handed_over) {
+        /* What a dead master's workers still answer must be in the counters that are kept. */
+        orphans_end(&master->arena, settings->instance, ORPHANS_END_MS);
         keep_counters(master);
         pidfile_remove(settings->pidfile, getpid());
     }

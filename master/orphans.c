@@ -62,6 +62,23 @@ static void press(struct pollfd *orphans, uint32_t count, int signal, int timeou
         }
 }
 
+static void close_orphans(const struct pollfd *orphans, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (orphans[i].fd >= 0)
+            close(orphans[i].fd);
+}
+
+uint32_t orphans_relieve(const struct arena *arena, const char *instance)
+{
+    struct pollfd orphans[ARENA_WORKER_SLOTS];
+    uint32_t count = open_orphans(arena, instance, orphans);
+
+    press(orphans, count, SIGQUIT, 0);
+    close_orphans(orphans, count);
+    return count;
+}
+
 uint32_t orphans_end(const struct arena *arena, const char *instance, int timeout_ms)
 {
     struct pollfd orphans[ARENA_WORKER_SLOTS];
@@ -69,8 +86,6 @@ uint32_t orphans_end(const struct arena *arena, const char *instance, int timeou
 
     press(orphans, count, SIGTERM, timeout_ms);
     press(orphans, count, SIGKILL, timeout_ms);
-    for (uint32_t i = 0; i < count; i++)
-        if (orphans[i].fd >= 0)
-            close(orphans[i].fd);
+    close_orphans(orphans, count);
     return count;
 }

@@ -15,6 +15,14 @@
 /* Whether PID is alive and was started as "fairvisor-worker <instance>/<slot>": process ids get used again. */
 bool orphans_is_worker(pid_t pid, const char *instance, uint32_t slot);
 
+/* Tells every orphan to accept what waits, to let go of its listening sockets and to leave when its requests are answered
+ * (SIGQUIT); does not wait. Only for a master that holds the instance's lock and has no workers yet. Returns how many there
+ * are. */
+uint32_t orphans_relieve(const struct arena *arena, const char *instance);
+
+/* How long one that was told to leave at once has before it is killed. */
+#define ORPHANS_END_MS 1000
+
 /* Tells every orphan to leave at once (SIGTERM, then SIGKILL) and waits until they are gone, each step at most
  * TIMEOUT_MS. Only for a master that holds the instance's lock and has no workers yet. Returns how many there were. */
 uint32_t orphans_end(const struct arena *arena, const char *instance, int timeout_ms);

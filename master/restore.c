@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "master/orphans.h"
 #include "shm/log.h"
 #include "shm/moment.h"
 #include "shm/snapshot.h"
@@ -61,13 +62,14 @@ static void work_as_worker(const struct arena *arena, const struct snapshot *sna
 {
     struct arena_report report = {0};
 
-    if (!privileges_drop(privileges))
+    /* Not the lock nor the sockets, lest they outlive a master that is killed meanwhile. */
+    if (dup2(out, STDOUT_FILENO) < 0 || close_range(STDERR_FILENO + 1, ~0U, 0) != 0 || !privileges_drop(privileges))
         _exit(EXIT_CODE_OS);
     if (snapshot)
         report.restored = snapshot_apply(snapshot, arena, moment_now(), &report.lost);
     else
         report.unusable = arena_audit(arena, moment_now(), &report.repaired);
-    _exit(write(out, &report, sizeof(report)) == (ssize_t)sizeof(report) ? 0 : EXIT_CODE_OS);
+    _exit(write(STDOUT_FILENO, &report, sizeof(report)) == (ssize_t)sizeof(report) ? 0 : EXIT_CODE_OS);
 }
 
 /* Locks stripes in a child that is no more than a worker: what lies in a mutex may have been written by workers, and locking
@@ -110,6 +112,23 @@ static bool audit(const struct arena *arena, const struct privileges *privileges
     return true;
 }
 
+/* A worker of a dead master that hangs may hold a lock: that is no damage. Whoever lives is ended before the arena is given up,
+ * too, or else two arenas would hand out the same budgets. */
+static bool is_whole(const struct settings *settings, const struct privileges *privileges, const struct arena *arena,
+                     uint64_t *repaired, struct failure *failure)
+{
+    uint32_t ended;
+
+    if (audit(arena, privileges, repaired, failure))
+        return true;
+    ended = orphans_end(arena, settings->instance, ORPHANS_END_MS);
+    if (ended == 0)
+        return false;
+    log_line(LOG_LEVEL_WARNING, "%u workers that a dead master of '%s' left behind held locks and were ended", ended,
+             settings->instance);
+    return audit(arena, privileges, repaired, failure);
+}
+
 /* The descriptor of an arena that is whole; -1 when there is none, or one that had to be set aside. */
 static int adopt(const struct settings *settings, const struct privileges *privileges, struct arena *arena,
                  struct failure *failure)
@@ -120,7 +139,7 @@ static int adopt(const struct settings *settings, const struct privileges *privi
     if (fd < 0 && failure->code == EXIT_CODE_NO_INPUT)
         return -1;
     if (fd >= 0) {
-        if (check_owner(fd, privileges, failure) && audit(arena, privileges, &repaired, failure)) {
+        if (check_owner(fd, privileges, failure) && is_whole(settings, privileges, arena, &repaired, failure)) {
             say_adopted(settings, arena, repaired);
             return fd;
         }

@@ -7,6 +7,7 @@
 
 #include "master/start.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,7 +24,8 @@
 #include "shm/log.h"
 #include "shm/moment.h"
 
-#define START_ORPHAN_MS 5000
+#define START_ORPHAN_NS (2 * NANOSECONDS_PER_SECOND) /* for orphans to let go of their sockets */
+#define START_ORPHAN_LOOK_MS 5
 
 /* What a start goes by. */
 struct start {
@@ -99,28 +101,54 @@ static bool take_lock(struct master *master, const struct settings *settings, co
     return true;
 }
 
-/* Workers of a master that was killed stop accepting by themselves; those that have not done so yet hold our ports. */
-static bool end_orphans(const struct start *start)
+/* Workers of a master that was killed serve on for a while: ours take over from them. */
+static bool relieve_orphans(const struct start *start)
 {
-    uint32_t count = start->has_before ? orphans_end(&start->before, start->settings->instance, START_ORPHAN_MS) : 0;
+    uint32_t count =
+        start->has_before && start->letter == NULL ? orphans_relieve(&start->before, start->settings->instance) : 0;
 
     if (count > 0)
-        log_line(LOG_LEVEL_WARNING, "%u workers that a dead master of '%s' left behind were ended", count,
+        log_line(LOG_LEVEL_WARNING, "%u workers that a dead master of '%s' left behind are relieved", count,
                  start->settings->instance);
     return count > 0;
+}
+
+/* Those that hang would keep our ports for ever. */
+static bool end_orphans(const struct start *start)
+{
+    uint32_t count = orphans_end(&start->before, start->settings->instance, ORPHANS_END_MS);
+
+    if (count > 0)
+        log_line(LOG_LEVEL_WARNING, "%u workers that a dead master of '%s' left behind did not let go and were ended",
+                 count, start->settings->instance);
+    return count > 0;
+}
+
+/* Nothing tells when orphans have closed their sockets, which is long before they leave: so it is tried until then. */
+static bool plan_after_orphans(struct master *master, struct start *start, struct failure *failure)
+{
+    int64_t deadline = moment_now().boot_ns + START_ORPHAN_NS;
+
+    while (moment_now().boot_ns < deadline) {
+        poll(NULL, 0, START_ORPHAN_LOOK_MS);
+        if (listeners_plan(&start->inherited, start->settings, &master->privileges, &master->listeners, failure))
+            return true;
+    }
+    return end_orphans(start) &&
+           listeners_plan(&start->inherited, start->settings, &master->privileges, &master->listeners, failure);
 }
 
 static bool open_listeners(struct master *master, struct start *start, struct failure *failure)
 {
     const struct letter *letter = start->letter;
     struct listeners *inherited = &start->inherited;
+    bool has_orphans = relieve_orphans(start);
 
     if (letter && !listeners_adopt(inherited, start->settings, letter->sockets, letter->socket_count, failure))
         return false;
     if (listeners_plan(inherited, start->settings, &master->privileges, &master->listeners, failure))
         return true;
-    if (letter == NULL && end_orphans(start) &&
-        listeners_plan(inherited, start->settings, &master->privileges, &master->listeners, failure))
+    if (has_orphans && plan_after_orphans(master, start, failure))
         return true;
     listeners_close(inherited, false);
     return false;

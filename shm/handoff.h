@@ -6,7 +6,8 @@
  *   fd 0,1  /dev/null
  *   fd 2    log pipe (lines, see log.h)
  *   fd 3    status pipe, write end: the worker writes one byte HANDOFF_READY when it accepts connections
- *   fd 4    lifeline, read end: end of file means that the master is gone: drain and leave
+ *   fd 4    lifeline, read end: end of file means that the master is gone: serve on for drain_timeout, or
+ *           until the next master sends SIGQUIT, then drain and leave
  *   fd 5    the arena, read and write
  *   fd 6    the bundle: sealed memfd (see sealed.h)
  *   fd 7    struct handoff: sealed memfd

@@ -6,6 +6,7 @@
 #include "worker/worker.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -250,10 +251,27 @@ void worker_drain(struct worker *worker)
     worker_leave_when_empty(worker);
 }
 
+/* Nobody else has the listening sockets: what waits in their backlogs is ours to serve. */
+static void drain_alone(struct worker *worker)
+{
+    listener_accept_waiting(worker);
+    worker_drain(worker);
+}
+
+static bool has_master(void)
+{
+    struct pollfd lifeline = {.fd = HANDOFF_FD_LIFELINE, .events = POLLIN};
+
+    return poll(&lifeline, 1, 0) == 0;
+}
+
 static void on_quit(uv_signal_t *signal, int number)
 {
     (void)number;
-    worker_drain(signal->data);
+    if (has_master())
+        worker_drain(signal->data);
+    else
+        drain_alone(signal->data); /* so says the next master */
 }
 
 static void on_term(uv_signal_t *signal, int number)
@@ -264,7 +282,12 @@ static void on_term(uv_signal_t *signal, int number)
     uv_stop(&worker->loop);
 }
 
-/* The master is gone, and nobody inherits the listening sockets: what waits in their backlogs is ours to serve. */
+static void on_alone_too_long(uv_timer_t *timer)
+{
+    drain_alone(timer->data);
+}
+
+/* The master is gone. Another one may come soon: until then we serve on, and do not stay for ever when none comes. */
 static void on_lifeline(uv_poll_t *poll, int status, int events)
 {
     struct worker *worker = poll->data;
@@ -274,9 +297,9 @@ static void on_lifeline(uv_poll_t *poll, int status, int events)
     if (status == 0 && read(HANDOFF_FD_LIFELINE, &byte, 1) != 0)
         return;
     uv_poll_stop(poll);
-    log_line(LOG_LEVEL_WARNING, "the master is gone: draining");
-    listener_accept_waiting(worker);
-    worker_drain(worker);
+    uv_update_time(&worker->loop);
+    if (uv_timer_start(&worker->alone, on_alone_too_long, worker->handoff.settings.drain_timeout_ms, 0) != 0)
+        drain_alone(worker);
 }
 
 /* ---- sockets and signals ---------------------------------------------------------------------------------------- */
@@ -332,6 +355,8 @@ bool worker_open(struct worker *worker, struct failure *failure)
     timeouts_init(&worker->timeouts, limits, uv_now(&worker->loop));
     uv_timer_init(&worker->loop, &worker->tick);
     worker->tick.data = worker;
+    uv_timer_init(&worker->loop, &worker->alone);
+    worker->alone.data = worker;
     if (!watch(worker))
         return failure_set(failure, EXIT_CODE_OS, "cannot watch signals and the lifeline");
     return listener_open_all(worker, failure) && say_ready(failure);
@@ -344,8 +369,9 @@ void worker_run(struct worker *worker)
 
 void worker_fini(struct worker *worker)
 {
-    uv_handle_t *handles[] = {(uv_handle_t *)&worker->tick, (uv_handle_t *)&worker->lifeline,
-                              (uv_handle_t *)&worker->quit, (uv_handle_t *)&worker->term};
+    uv_handle_t *handles[] = {(uv_handle_t *)&worker->tick, (uv_handle_t *)&worker->alone,
+                              (uv_handle_t *)&worker->lifeline, (uv_handle_t *)&worker->quit,
+                              (uv_handle_t *)&worker->term};
 
     listener_close_all(worker);
     worker->is_leaving = true;

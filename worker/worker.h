@@ -82,6 +82,7 @@ struct worker {
     uint32_t listener_count;
     struct timeouts timeouts;
     uv_timer_t tick;
+    uv_timer_t alone; /* from the master's end to the drain */
     uv_poll_t lifeline;
     uv_signal_t quit, term;
     uint64_t connection_count;
