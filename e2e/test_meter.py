@@ -113,7 +113,13 @@ class Plan:
             return self.prompt, 0, self.most
         if self.kind == "broken" or (self.kind == "gone" and self.mode == "abort"):
             whole = self.size
+        if self.kind == "gone" and self.mode == "abort" and self.is_untold_whole():
+            return self.prompt, 0, self.most
         return dialects.used(self.reply, whole, self.prompt)
+
+    def is_untold_whole(self):
+        """It was ready before it was sent, and what was seen of it says nothing of what it cost."""
+        return self.reply.content_type == "application/json" and not self.reply.seen(self.size)[0]
 
     def cost(self):
         prompt, cached, out = self.used()
@@ -300,6 +306,52 @@ class TestOnTheWay(MeterCase):
             # The answer is charged with the token that was too much, below zero.
             self.assertEqual(self.ask(edge, "/v1/chat/completions", chat(1)).header("RateLimit-Remaining"), "0")
             self.assertEqual(edge.metric("fairvisor_streams_cut_total"), 1)
+
+    def test_streams_that_share_a_limit_pass_what_it_has(self):
+        """A dozen streams that do not end, over two workers: together they pass the limit to the token."""
+        limit = 3000
+
+        def serve(peer):
+            peer.request()
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+            piece = sse(word("word"))
+            while True:
+                peer.send(b"%x\r\n%s\r\n" % (len(piece), piece))
+        _, edge = self.proxy(serve, policy("/v1", tokens({"buffer_tokens": 70}, limit)), workers=2)
+        answers, guard = [], threading.Lock()
+
+        def read():
+            answer = self.ask(edge, "/v1/chat/completions", chat(1, stream=True))
+            with guard:
+                answers.append(answer)
+        threads = [threading.Thread(target=read) for _ in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        streamed = [answer for answer in answers if answer.status == 200]
+        self.assertEqual(len(answers), 12)
+        self.assertTrue(all(answer.body.endswith(b"data: [DONE]\n\n") for answer in streamed))
+        self.assertEqual(sum(answer.body.count(b'"word"') for answer in streamed), limit)
+        print(f"streams: {len(streamed)} over one limit passed {limit} of {limit} tokens")
+
+    def test_an_array_stream_is_cut(self):
+        """Gemini without alt=sse, through to the last bracket."""
+        def serve(peer):
+            peer.request()
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
+            mark = b"["
+            while True:
+                piece = mark + json.dumps({"candidates": [{"content": {"parts": [{"text": "word"}]}}]}).encode()
+                peer.send(b"%x\r\n%s\r\n" % (len(piece), piece))
+                mark = b",\r\n"
+        for end in ("graceful_close", "error_chunk"):
+            _, edge = self.proxy(serve, policy("/v1beta", tokens({"buffer_tokens": 8, "on_limit_exceeded": end}, 40)))
+            answer = self.ask(edge, "/v1beta/models/gemini-x:streamGenerateContent",
+                              b'{"contents":[],"generationConfig":{"maxOutputTokens":1}}')
+            elements = json.loads(answer.body)
+            self.assertEqual(len(elements), 41)
+            self.assertEqual(elements[-1].get("error", {}).get("code", 0), 429 if end == "error_chunk" else 0)
 
     def test_our_limits_in_the_fields_of_providers(self):
         fields = ("Content-Type: application/json\r\nx-ratelimit-limit-tokens: 7\r\nX-RateLimit-Remaining-Requests: 7\r\n"

@@ -125,8 +125,10 @@ uint32_t decide_reserve_flights(struct decider *decider, struct slice text, stru
 /* Whether a policy that matches FACTS looks into the request's body. Reads nothing but path, host and method. */
 bool decide_wants_body(struct decider *decider, const struct facts *facts);
 
-/* Whether everything that the reservation TEXT charged would still fit its limits if it were settled with USAGE now. Changes nothing. */
-bool decide_reserve_fits(struct decider *decider, struct slice text, const struct usage *usage, struct slice model,
+/* Charges what the reservation in the SIZE bytes of TEXT lacks to USAGE, all or nothing, and writes it anew in its place. false, and nothing
+ * is changed, when its limits do not have so much. What was reserved beyond USAGE stays. It remains one reservation, settled once
+ * whichever of its texts is settled. */
+bool decide_reserve_grow(struct decider *decider, char *text, size_t size, const struct usage *usage, struct slice model,
                          struct moment now);
 
 /* Whether the breaker of POLICY is open at NOW; when there is one for each identity, the one that opened last. */

@@ -316,25 +316,45 @@ enum decide_settlement decide_reserve_release(struct decider *decider, struct sl
     return apply(&decision, &reservation, NULL, digest);
 }
 
-bool decide_reserve_fits(struct decider *decider, struct slice text, const struct usage *usage, struct slice model,
+/* Charges for the entries that OUTCOME goes beyond; ENTRIES says which. An entry keeps its window when the next one pays for what is
+ * added: of that nothing can be given back later, and never too much. */
+static uint32_t find_growth(struct decision *decision, const struct reservation *reservation, const struct outcome *outcome,
+                            struct charge *charges, uint32_t *entries)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < reservation->count; i++) {
+        if (!correct(decision, &reservation->entries[i], outcome, &charges[count]) || charges[count].cost < 0)
+            continue;
+        charges[count].never_refuses = false;
+        entries[count++] = i;
+    }
+    return count;
+}
+
+bool decide_reserve_grow(struct decider *decider, char *text, size_t size, const struct usage *usage, struct slice model,
                          struct moment now)
 {
-    struct decision decision = {.decider = decider, .now = now};
+    struct decision decision = {.decider = decider, .now = now, .counts = decider->slot != NULL};
+    const uint64_t *key = arena_hash_key(decider->arena);
+    uint32_t order[RESERVATION_MAX_ENTRIES], entries[RESERVATION_MAX_ENTRIES], count;
     struct charge charges[RESERVATION_MAX_ENTRIES];
     struct reservation reservation;
     struct admission admission;
     struct outcome outcome;
     uint64_t digest[2];
-    uint32_t count = 0;
 
-    if (!reservation_parse(text, arena_hash_key(decider->arena), &reservation, digest))
+    if (!reservation_parse((struct slice){text, size}, key, &reservation, digest))
         return false;
     outcome = outcome_of(decider, &reservation, usage, model);
-    for (uint32_t i = 0; i < reservation.count; i++)
-        if (correct(&decision, &reservation.entries[i], &outcome, &charges[count]) && charges[count].cost > 0)
-            charges[count++].never_refuses = false;
-    admission_look(decider->arena, charges, count, now, &admission);
-    return admission.is_admitted;
+    count = find_growth(&decision, &reservation, &outcome, charges, entries);
+    admission_take(decider->arena, charges, order, count, now, &admission);
+    decide_counts_admission(&decision, &admission);
+    if (!admission.is_admitted)
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        reservation.entries[entries[i]].cost += charges[i].cost;
+    return reservation_print(&reservation, key, text, size) == size;
 }
 
 uint32_t decide_reserve_flights(struct decider *decider, struct slice text, struct flight flights[RESERVATION_MAX_ENTRIES])

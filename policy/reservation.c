@@ -12,6 +12,7 @@
 
 #define VERSION     2
 #define HEAD_SIZE   51
+#define NAME_SIZE   25 /* of its first bytes, which stay as they are when it grows */
 #define ENTRY_SIZE  43
 #define TAG_SIZE    16
 #define BINARY_SIZE (HEAD_SIZE + RESERVATION_MAX_ENTRIES * ENTRY_SIZE + TAG_SIZE)
@@ -99,7 +100,7 @@ static void read_entry(const unsigned char *at, struct reservation_entry *entry)
 bool reservation_parse(struct slice text, const uint64_t key[2], struct reservation *reservation, uint64_t digest[2])
 {
     unsigned char bytes[BASE64URL_BYTES_SIZE(TEXT_SIZE)], tag_bytes[TAG_SIZE];
-    uint64_t expires, begun;
+    uint64_t expires, begun, tag[2];
     size_t size;
 
     if (text.size > TEXT_SIZE || !base64url_decode(text, bytes, &size))
@@ -109,10 +110,11 @@ bool reservation_parse(struct slice text, const uint64_t key[2], struct reservat
     reservation->count = bytes[HEAD_SIZE - 1];
     if (size != HEAD_SIZE + reservation->count * (size_t)ENTRY_SIZE + TAG_SIZE)
         return false;
-    sign(bytes, size - TAG_SIZE, key, digest);
-    put(put(tag_bytes, digest[0]), digest[1]);
+    sign(bytes, size - TAG_SIZE, key, tag);
+    put(put(tag_bytes, tag[0]), tag[1]);
     if (CRYPTO_memcmp(tag_bytes, bytes + size - TAG_SIZE, TAG_SIZE) != 0)
         return false;
+    sign(bytes, NAME_SIZE, key, digest);
     read_price(get(get(get(bytes + 1, &expires), &begun), &reservation->nonce), reservation);
     reservation->expires_s = (int64_t)expires;
     reservation->begun_ns = (int64_t)begun;

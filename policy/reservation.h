@@ -43,7 +43,7 @@ struct reservation {
 size_t reservation_print(const struct reservation *reservation, const uint64_t key[2], char *out, size_t size);
 
 /* Reads and verifies TEXT (in constant time where it matters). false when it was not made with KEY. DIGEST names it, for noting that
- * it is settled. */
+ * it is settled; it stays the same when the costs of entries change. */
 bool reservation_parse(struct slice text, const uint64_t key[2], struct reservation *reservation, uint64_t digest[2]);
 
 #endif

@@ -32,6 +32,7 @@ enum place {
     BLOCK,
     CHOICE_INDEX,
     CHOICE_END,
+    STATUS,
     ERROR,
     FIGURE, /* and those behind it: FIGURE + enum usage_figure */
 };
@@ -60,6 +61,7 @@ static const struct way {
     {ROOT, SLICE("created"), CREATED, USAGE_UNKNOWN},
     {ROOT, SLICE("sequence_number"), SEQUENCE, USAGE_RESPONSES},
     {ROOT, SLICE("index"), BLOCK, USAGE_UNKNOWN},
+    {ROOT, SLICE("status"), STATUS, USAGE_UNKNOWN},
     {ROOT, SLICE("error"), ERROR, USAGE_UNKNOWN},
     {RESPONSE, SLICE("usage"), USAGE, USAGE_UNKNOWN},
     {RESPONSE, SLICE("model"), MODEL, USAGE_UNKNOWN},
@@ -173,6 +175,7 @@ static void open_container(struct usage_reader *reader, const struct json_flow *
 
     if (flow->depth == 1)
         place = is_object ? ROOT : ROOTS;
+    reader->is_array |= place == ROOTS;
     if (place == CHOICE)
         reader->has_choice = true;
     reader->has_choices |= place == CHOICES;
@@ -235,6 +238,10 @@ static void take_string(struct usage_reader *reader, const struct json_flow *flo
     case CHOICE_END:
         if (reader->choice >= 0 && reader->choice < 64)
             reader->ended_choices |= UINT64_C(1) << reader->choice;
+        break;
+    case STATUS:
+        reader->is_unfinished = slice_equal((struct slice){flow->text, flow->text_size}, SLICE("queued")) ||
+                                slice_equal((struct slice){flow->text, flow->text_size}, SLICE("in_progress"));
         break;
     case ERROR:
         reader->has_error = true;

@@ -54,6 +54,8 @@ struct usage_reader {
     enum usage_dialect dialect;
     uint32_t given; /* bit n: figure n was told */
     int64_t figures[USAGE_FIGURES];
+    bool is_array;        /* of answers */
+    bool is_unfinished;   /* the model works on it still and will be asked for the answer later */
     bool is_partial;      /* the completion so far was told, not the whole */
     bool has_bad_figure;  /* a figure that is no count of tokens: ignored */
     uint64_t text_bytes;  /* of the answer, so far */

@@ -27,12 +27,12 @@ static struct slice reservation_of(const struct exchange *exchange)
     return (struct slice){exchange->reservation, exchange->reservation_size};
 }
 
-/* Whether what was reserved may grow to USAGE. */
-static bool fits(void *context, const struct usage *usage, struct slice model)
+/* Reserves what is missing to USAGE, or says that there is not so much left. */
+static bool grow(void *context, const struct usage *usage, struct slice model)
 {
-    const struct exchange *exchange = context;
+    struct exchange *exchange = context;
 
-    return judge_fits(exchange->worker, reservation_of(exchange), usage, model);
+    return judge_grow(exchange->worker, exchange->reservation, exchange->reservation_size, usage, model);
 }
 
 /* ---- begin ------------------------------------------------------------------------------------------------------ */
@@ -76,7 +76,7 @@ static bool begin_meter(struct exchange *exchange, const struct exchange_request
     const struct verdict_metering *metering = &request->verdict->metering;
     bool is_clamped = true;
 
-    meter_init(&exchange->meter, metering, fits, exchange);
+    meter_init(&exchange->meter, metering, grow, exchange);
     exchange->has_meter = true;
     wishes->wants_identity = true;
     wishes->reads_on_ms = metering->drains ? (uint64_t)metering->drain_ms : 0;
@@ -132,13 +132,20 @@ static struct slice type_of(const struct response *response)
     return type;
 }
 
+static enum meter_framing framing_of(const struct response *response)
+{
+    if (response->framing == RESPONSE_BODYLESS && response->status != 101)
+        return METER_BODYLESS;
+    return response->framing == RESPONSE_COUNTED ? METER_COUNTED : METER_OPEN;
+}
+
 void exchange_head(struct exchange *exchange, const struct response *response, struct outbox *fields,
                    struct exchange_wishes *wishes)
 {
     *wishes = (struct exchange_wishes){.changes_body = false};
     if (exchange->has_meter)
-        wishes->changes_body = meter_head(&exchange->meter, response->status, type_of(response),
-                                          response->framing == RESPONSE_BODYLESS && response->status != 101);
+        wishes->changes_body =
+            meter_head(&exchange->meter, response->status, type_of(response), framing_of(response));
     provider_write(&exchange->limit, fields);
 }
 
@@ -179,6 +186,7 @@ static void count(const struct exchange *exchange, bool is_told, bool clamped)
 static bool find_usage(const struct exchange *exchange, enum exchange_end how, struct usage *usage)
 {
     const struct meter *meter = &exchange->meter;
+    bool was_left = how == EXCHANGE_CLIENT_LEFT || how == EXCHANGE_DRAINED || how == EXCHANGE_TIMED_OUT;
     bool is_told = false, clamped = false;
 
     /* The upstream works on it, and nobody waits to see how much. */
@@ -186,7 +194,7 @@ static bool find_usage(const struct exchange *exchange, enum exchange_end how, s
         return false;
     if (!meter->has_head)
         *usage = (struct usage){.in_total = meter->wants.prompt};
-    else if (!meter_usage(meter, usage, &is_told, &clamped))
+    else if (!meter_usage(meter, was_left, usage, &is_told, &clamped))
         return false;
     count(exchange, is_told, clamped);
     return true;

@@ -74,9 +74,9 @@ void judge_finish(struct worker *worker, struct slice text, const struct usage *
     decide_reserve_finish(worker->decider, text, usage, model, moment_now());
 }
 
-bool judge_fits(struct worker *worker, struct slice text, const struct usage *usage, struct slice model)
+bool judge_grow(struct worker *worker, char *text, size_t size, const struct usage *usage, struct slice model)
 {
-    return decide_reserve_fits(worker->decider, text, usage, model, moment_now());
+    return decide_reserve_grow(worker->decider, text, size, usage, model, moment_now());
 }
 
 uint32_t judge_flights(struct worker *worker, struct slice text, struct flight flights[RESERVATION_MAX_ENTRIES])

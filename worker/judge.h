@@ -31,8 +31,8 @@ enum decide_settlement judge_settlement(struct worker *worker, struct slice text
 /* Likewise, for an exchange of the proxy's, which may take longer than others have time to settle. */
 void judge_finish(struct worker *worker, struct slice text, const struct usage *usage, struct slice model);
 
-/* Whether what the reservation TEXT charged may grow to USAGE: see decide_reserve_fits. */
-bool judge_fits(struct worker *worker, struct slice text, const struct usage *usage, struct slice model);
+/* Reserves in the SIZE bytes of TEXT what is missing to USAGE: see decide_reserve_grow. */
+bool judge_grow(struct worker *worker, char *text, size_t size, const struct usage *usage, struct slice model);
 
 /* What the reservation TEXT, of a request that was just allowed, holds in flight: see decide_reserve_flights. */
 uint32_t judge_flights(struct worker *worker, struct slice text, struct flight flights[RESERVATION_MAX_ENTRIES]);

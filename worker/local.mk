@@ -20,6 +20,7 @@ libworker_a_SOURCES = \
 	worker/provider.c worker/provider.h \
 	worker/meter.c worker/meter.h worker/meter_close.c \
 	worker/sse.c worker/sse.h \
+	worker/elements.c worker/elements.h \
 	worker/forward.c worker/forward.h \
 	worker/resolve.c worker/resolve.h \
 	worker/tls.c worker/tls.h \

@@ -9,9 +9,9 @@
 #define HELD_REST     4096 /* bytes that are kept between events */
 #define FIRST_REFUSAL 300 /* from this status on an answer is none of a model */
 
-void meter_init(struct meter *meter, const struct verdict_metering *wants, meter_fits *fits, void *context)
+void meter_init(struct meter *meter, const struct verdict_metering *wants, meter_grow *grow, void *context)
 {
-    *meter = (struct meter){.wants = *wants, .fits = fits, .context = context, .next_look = wants->completion + 1};
+    *meter = (struct meter){.wants = *wants, .grow = grow, .context = context, .next_look = wants->completion + 1};
     meter->held.rest_size = HELD_REST;
     usage_reader_init(&meter->reader);
     sse_init(&meter->sse);
@@ -72,29 +72,34 @@ static enum meter_body body_of(struct slice type)
     return METER_OPAQUE;
 }
 
-static bool changes_events(const struct meter *meter)
+bool meter_head(struct meter *meter, unsigned status, struct slice content_type, enum meter_framing framing)
 {
-    return meter->hides_usage || meter->wants.cuts_streams;
-}
+    bool can_be_array;
 
-bool meter_head(struct meter *meter, unsigned status, struct slice content_type, bool is_bodyless)
-{
     meter->has_head = true;
     meter->status = status;
-    meter->body = is_bodyless ? METER_NOTHING : body_of(content_type);
-    return meter->body == METER_EVENTS && status < FIRST_REFUSAL && changes_events(meter);
+    meter->body = framing == METER_BODYLESS ? METER_NOTHING : body_of(content_type);
+    can_be_array = meter->body == METER_JSON && framing == METER_OPEN && meter->wants.cuts_streams;
+    meter->changes = status < FIRST_REFUSAL &&
+                     (can_be_array || (meter->body == METER_EVENTS && (meter->hides_usage || meter->wants.cuts_streams)));
+    return meter->changes;
 }
 
 /* ---- events ----------------------------------------------------------------------------------------------------- */
 
-static void begin_event(struct meter *meter)
+static void begin_part(struct meter *meter)
 {
-    usage_reader_begin(&meter->reader);
     outbox_clear(&meter->held);
     meter->is_passing = false;
     meter->start_size = 0;
     meter->text_before = meter->reader.text_bytes;
     meter->ended_before = meter->reader.ended_choices;
+}
+
+static void begin_event(struct meter *meter)
+{
+    usage_reader_begin(&meter->reader);
+    begin_part(meter);
 }
 
 static void take_data(struct meter *meter, struct slice data)
@@ -123,8 +128,22 @@ static bool is_usage_alone(const struct meter *meter)
     return meter->reader.has_usage && meter->reader.has_choices && !meter->reader.has_choice;
 }
 
-/* Does the completion go beyond what its limits have left? Looked at when what was reserved is used up, and then every so many
- * tokens. */
+/* Reserves as far ahead of USAGE as the limit is not looked at again or, where that is too much, for USAGE alone. */
+static bool grow(struct meter *meter, const struct usage *usage)
+{
+    struct slice model = {meter->reader.model.data, meter->reader.model.size};
+    struct usage ahead = *usage;
+
+    if (meter->wants.buffer_tokens > 1)
+        ahead.out_total += meter->wants.buffer_tokens - 1;
+    meter->next_look = ahead.out_total + 1;
+    if (meter->grow(meter->context, &ahead, model))
+        return true;
+    meter->next_look = usage->out_total + 1;
+    return ahead.out_total > usage->out_total && meter->grow(meter->context, usage, model);
+}
+
+/* Does the completion go beyond what its limits have left? What was reserved is passed without a look at them. */
 static bool is_over(struct meter *meter)
 {
     struct usage usage;
@@ -133,11 +152,7 @@ static bool is_over(struct meter *meter)
     usage_reader_sum(&meter->reader, meter->wants.prompt, &usage, &clamped);
     if (meter->wants.most_completion > 0 && usage.out_total > meter->wants.most_completion)
         return true;
-    if (usage.out_total < meter->next_look)
-        return false;
-    meter->next_look = usage.out_total + meter->wants.buffer_tokens;
-    return !meter->fits(meter->context, &usage,
-                        (struct slice){meter->reader.model.data, meter->reader.model.size});
+    return usage.out_total >= meter->next_look && !grow(meter, &usage);
 }
 
 /* An event that brings text and ends nothing is where a stream can be cut. */
@@ -177,7 +192,7 @@ static void hold(struct meter *meter, struct slice raw, struct outbox *out)
 
 static enum meter_pass take_events(struct meter *meter, struct slice piece, struct outbox *out)
 {
-    bool changes = changes_events(meter);
+    bool changes = meter->changes;
     struct slice data;
     enum sse_kind kind;
 
@@ -201,6 +216,42 @@ static enum meter_pass take_events(struct meter *meter, struct slice piece, stru
     return changes ? METER_CHANGED : METER_SAME;
 }
 
+/* ---- elements of an array ---------------------------------------------------------------------------------------- */
+
+/* The element is complete: it passes, or what ends the array takes its place. */
+static void end_element(struct meter *meter, struct outbox *out)
+{
+    if (!meter->is_passing && meter->reader.dialect == USAGE_GEMINI && must_cut(meter)) {
+        meter->is_cut = true;
+        meter_close_stream(meter, out);
+    } else {
+        pass(meter, out);
+        meter->has_passed = true;
+    }
+    begin_part(meter);
+}
+
+static enum meter_pass take_elements(struct meter *meter, struct slice piece, struct outbox *out)
+{
+    enum elements_kind kind;
+
+    while (piece.size > 0 && !meter->is_cut) {
+        size_t used = elements_next(&meter->elements, piece, &kind);
+
+        usage_reader_feed(&meter->reader, (struct slice){piece.data, used});
+        if (kind == ELEMENTS_AROUND) {
+            pass(meter, out);
+            outbox_add(out, (struct slice){piece.data, used});
+        } else {
+            hold(meter, (struct slice){piece.data, used}, out);
+        }
+        if (kind == ELEMENTS_END)
+            end_element(meter, out);
+        piece = (struct slice){piece.data + used, piece.size - used};
+    }
+    return meter->is_cut ? METER_CUT : METER_CHANGED;
+}
+
 enum meter_pass meter_take(struct meter *meter, struct slice piece, struct outbox *out)
 {
     if (meter->is_cut)
@@ -209,6 +260,8 @@ enum meter_pass meter_take(struct meter *meter, struct slice piece, struct outbo
         return METER_SAME;
     if (meter->body == METER_EVENTS)
         return take_events(meter, piece, out);
+    if (meter->body == METER_JSON && meter->changes && !meter->elements.is_other)
+        return take_elements(meter, piece, out);
     if (meter->body == METER_JSON)
         usage_reader_feed(&meter->reader, piece);
     return METER_SAME;
@@ -223,7 +276,7 @@ void meter_finish(struct meter *meter, struct outbox *out)
 
 /* ---- the sum ---------------------------------------------------------------------------------------------------- */
 
-bool meter_usage(const struct meter *meter, struct usage *usage, bool *is_told, bool *clamped)
+bool meter_usage(const struct meter *meter, bool was_left, struct usage *usage, bool *is_told, bool *clamped)
 {
     *is_told = usage_reader_sum(&meter->reader, meter->wants.prompt, usage, clamped);
     if (*is_told)
@@ -236,7 +289,7 @@ bool meter_usage(const struct meter *meter, struct usage *usage, bool *is_told, 
     case METER_NOTHING:
         return true;
     case METER_JSON:
-        return !meter->reader.flow.is_broken;
+        return !meter->reader.flow.is_broken && !meter->reader.is_unfinished && (!was_left || meter->reader.is_array);
     case METER_EVENTS:
         return meter->wants.counts_streams;
     case METER_OPAQUE:

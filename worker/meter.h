@@ -13,19 +13,20 @@
 #include "policy/body_edit.h"
 #include "policy/usage_reader.h"
 #include "policy/verdict.h"
+#include "worker/elements.h"
 #include "worker/outbox.h"
 #include "worker/sse.h"
 
 #define METER_EVENT_MAX 262144 /* bytes of an event that is held back until it is known; of a larger one the rest just passes */
 
-/* Whether what was reserved may grow to USAGE. */
-typedef bool meter_fits(void *context, const struct usage *usage, struct slice model);
+/* Reserves as much as USAGE in all; false, and nothing is reserved in addition, when that is more than the limits have. */
+typedef bool meter_grow(void *context, const struct usage *usage, struct slice model);
 
 enum meter_body { METER_NOTHING, METER_OPAQUE, METER_JSON, METER_EVENTS };
 
 struct meter {
     struct verdict_metering wants;
-    meter_fits *fits;
+    meter_grow *grow;
     void *context;
     bool hides_usage; /* we asked for it, the client did not */
     bool told_usage;  /* the client asked for it */
@@ -34,6 +35,8 @@ struct meter {
     enum meter_body body;
     struct usage_reader reader;
     struct sse sse;
+    struct elements elements; /* of an answer that is an array: each is an event */
+    bool changes; /* what passes may be changed */
     /* of the event at hand */
     struct outbox held;
     bool is_passing; /* too large to be held: its bytes go as they come */
@@ -41,22 +44,24 @@ struct meter {
     char start[8]; /* of its data */
     uint64_t text_before, ended_before;
     /* of the whole stream */
-    int64_t next_look; /* tokens of completion at which the limit is looked at again */
+    int64_t next_look; /* tokens of completion at which what is reserved does not suffice any more */
+    bool has_passed; /* an element of an array */
     bool is_done, is_cut;
 };
 
 enum meter_pass { METER_SAME, METER_CHANGED, METER_CUT };
 
 /* Begins with a request for WANTS. */
-void meter_init(struct meter *meter, const struct verdict_metering *wants, meter_fits *fits, void *context);
+void meter_init(struct meter *meter, const struct verdict_metering *wants, meter_grow *grow, void *context);
 void meter_fini(struct meter *meter);
 
 /* Writes the request's BODY into OUT when it has to be changed, and says whether it has. *IS_CLAMPED becomes false when a completion that had
  * to be made shorter could not be. */
 bool meter_request(struct meter *meter, struct slice path, struct slice body, struct outbox *out, bool *is_clamped);
 
-/* The response's head. Returns whether its body may be changed. */
-bool meter_head(struct meter *meter, unsigned status, struct slice content_type, bool is_bodyless);
+/* The response's head. One that says how long its body is (METER_COUNTED) is not of a stream. Returns whether the body may be changed. */
+enum meter_framing { METER_BODYLESS, METER_COUNTED, METER_OPEN };
+bool meter_head(struct meter *meter, unsigned status, struct slice content_type, enum meter_framing framing);
 
 /* A piece of the response's body; OUT gets what goes in its place unless it stays the same. */
 enum meter_pass meter_take(struct meter *meter, struct slice piece, struct outbox *out);
@@ -64,12 +69,14 @@ enum meter_pass meter_take(struct meter *meter, struct slice piece, struct outbo
 /* The response is complete: what was held goes to OUT. */
 void meter_finish(struct meter *meter, struct outbox *out);
 
-/* What was used so far. false when it can only be what was reserved: the answer was none that we can read. IS_TOLD: by the answer. */
-bool meter_usage(const struct meter *meter, struct usage *usage, bool *is_told, bool *clamped);
+/* What was used so far. false when it can only be what was reserved: the answer was none that we can read, or the model works on it
+ * still. One that was ready before it was sent (no stream) and is not told to have cost anything yet is likewise unknown when the client
+ * left (WAS_LEFT) in the middle of it. IS_TOLD: by the answer. */
+bool meter_usage(const struct meter *meter, bool was_left, struct usage *usage, bool *is_told, bool *clamped);
 
 /* ---- meter_close.c ---------------------------------------------------------------------------------------------- */
 
-/* Ends the stream at hand for a client that has got all it may. */
+/* Ends the stream at hand, of events or one array, for a client that has got all it may. */
 void meter_close_stream(const struct meter *meter, struct outbox *out);
 
 #endif

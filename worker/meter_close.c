@@ -140,11 +140,25 @@ static void fail_anthropic(const struct meter *meter, struct outbox *out)
 
 /* ---- Gemini ----------------------------------------------------------------------------------------------------- */
 
+static void begin_gemini(const struct meter *meter, struct outbox *out)
+{
+    if (meter->body == METER_EVENTS)
+        add(out, "data: ");
+    else if (meter->has_passed)
+        add(out, ",\n");
+}
+
+static void end_gemini(const struct meter *meter, struct outbox *out)
+{
+    add(out, meter->body == METER_EVENTS ? "\n\n" : "]\n");
+}
+
 static void close_gemini(const struct meter *meter, struct outbox *out)
 {
     struct usage usage = usage_of(meter);
 
-    add(out, "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"\"}],\"role\":\"model\"},"
+    begin_gemini(meter, out);
+    add(out, "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"\"}],\"role\":\"model\"},"
              "\"finishReason\":\"MAX_TOKENS\",\"index\":0}]");
     if (meter->wants.shows_partial_usage) {
         add_count(out, ",\"usageMetadata\":{\"promptTokenCount\":", usage.in_total);
@@ -154,13 +168,15 @@ static void close_gemini(const struct meter *meter, struct outbox *out)
     }
     add(out, ",\"modelVersion\":");
     add_text(out, &meter->reader.model);
-    add(out, "}\n\n");
+    add(out, "}");
+    end_gemini(meter, out);
 }
 
 static void fail_gemini(const struct meter *meter, struct outbox *out)
 {
-    (void)meter;
-    add(out, "data: {\"error\":{\"code\":429,\"message\":\"" SENTENCE "\",\"status\":\"RESOURCE_EXHAUSTED\"}}\n\n");
+    begin_gemini(meter, out);
+    add(out, "{\"error\":{\"code\":429,\"message\":\"" SENTENCE "\",\"status\":\"RESOURCE_EXHAUSTED\"}}");
+    end_gemini(meter, out);
 }
 
 void meter_close_stream(const struct meter *meter, struct outbox *out)

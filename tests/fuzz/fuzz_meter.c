@@ -34,7 +34,7 @@ static void read_in_pieces(const char *bytes, size_t size, size_t piece, unsigne
 
     meter_init(&meter, &wants, has_room, NULL);
     meter.hides_usage = wants.requests_usage;
-    meter_head(&meter, 200, flags & 8 ? SLICE("application/json") : SLICE("text/event-stream"), false);
+    meter_head(&meter, 200, flags & 8 ? SLICE("application/json") : SLICE("text/event-stream"), METER_OPEN);
     for (size_t at = 0; at < size && !meter.is_cut; at += piece) {
         struct slice part = {bytes + at, piece < size - at ? piece : size - at};
 
@@ -42,7 +42,8 @@ static void read_in_pieces(const char *bytes, size_t size, size_t piece, unsigne
             outbox_add(out, part);
     }
     meter_finish(&meter, out);
-    MUST(meter_usage(&meter, usage, &is_told, &clamped));
+    if (!meter_usage(&meter, false, usage, &is_told, &clamped))
+        *usage = (struct usage){.out_total = -1};
     meter_fini(&meter);
 }
 

@@ -266,6 +266,23 @@ static void settle(struct world *world, struct balance *balance, struct open *op
         return;
     open->is_settled = true;
     charge(balance, more, more > 0 || open->day == balance->day);
+}/* What is reserved grows as far as the limits have it, or not at all. */
+static void grow(struct world *world, struct balance *balance, struct open *open, int64_t prompt, int64_t completion)
+{
+    const struct usage usage = {.in_total = prompt, .out_total = completion};
+    int64_t more = prompt + completion - open->cost;
+    bool fits;
+
+    if (open->size == 0 || open->is_settled)
+        return;
+    advance(balance, world->now);
+    fits = more <= 0 || (debt_of(balance) + more * ONE <= BURST * ONE && balance->spent + more <= PER_DAY);
+    ck_assert_msg(decide_reserve_grow(world->decider, open->text, open->size, &usage, SLICE(""), world->now) == fits,
+                  "%s: %" PRId64 " tokens more", world->name, more);
+    if (!fits || more <= 0)
+        return;
+    open->cost += more;
+    charge(balance, more, true);
 }
 
 /* ---- the balance as the engine has it ------------------------------------------------------------------------------
@@ -313,7 +330,7 @@ static void pass_time(struct world *world, uint64_t *state)
     world->now.wall_ns += pause;
 }
 
-/* One client: reserves, settles (less, more, twice, too late) and abandons. */
+/* One client: reserves, grows, settles (less, more, twice, too late) and abandons. */
 static void play(struct world *world, uint64_t *state)
 {
     struct balance balance = {.stamp_ns = world->now.boot_ns, .day = world->now.wall_ns / SECOND / DAY_S};
@@ -326,7 +343,9 @@ static void play(struct world *world, uint64_t *state)
         bool is_over = roll(state) % 4 == 0;
 
         pass_time(world, state);
-        if (roll(state) % 2)
+        if (roll(state) % 3 == 0)
+            grow(world, &balance, open, (int64_t)(roll(state) % 60), (int64_t)(roll(state) % (is_over ? 1500 : 400)));
+        else if (roll(state) % 2)
             reserve(world, &balance, open, 1 + (int64_t)(roll(state) % (roll(state) % 3 ? 400 : 1100)));
         else
             settle(world, &balance, open, (int64_t)(roll(state) % (is_over ? 900 : 60)), (int64_t)(roll(state) % 200));
@@ -466,6 +485,32 @@ START_TEST(whoever_saw_the_end_is_never_too_late)
 }
 END_TEST
 
+/* What it said before it grew and what it says now are one reservation. */
+START_TEST(whatever_grew_is_settled_once)
+{
+    const struct usage usage = {.in_total = 10};
+    struct balance balance = {0};
+    static struct open before, open;
+    struct world world;
+
+    set_up(&world);
+    snprintf(world.name, sizeof(world.name), "edge");
+    advance(&balance, world.now);
+    reserve(&world, &balance, &open, 500);
+    before = open;
+    grow(&world, &balance, &open, 0, 900);
+    check_balance(&world, &balance);
+    ck_assert(memcmp(before.text, open.text, open.size) != 0);
+    settle(&world, &balance, &open, 10, 0);
+    check_balance(&world, &balance);
+    ck_assert_int_eq(
+        decide_reserve_settle(world.decider, (struct slice){before.text, before.size}, &usage, SLICE(""), world.now),
+        DECIDE_SETTLED_BEFORE);
+    check_balance(&world, &balance);
+    tear_down(&world);
+}
+END_TEST
+
 START_TEST(absurd_figures_settle_nothing)
 {
     static const struct usage usages[] = {
@@ -536,6 +581,7 @@ int main(void)
     tcase_add_test(tests, a_charge_goes_below_zero_and_a_repeated_one_nowhere);
     tcase_add_test(tests, an_absurd_debt_stays_a_debt);
     tcase_add_test(tests, whoever_saw_the_end_is_never_too_late);
+    tcase_add_test(tests, whatever_grew_is_settled_once);
     tcase_add_test(tests, absurd_figures_settle_nothing);
     tcase_add_test(tests, another_arena_does_not_know_it);
     suite_add_tcase(suite, tests);

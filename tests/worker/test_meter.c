@@ -4,8 +4,8 @@
  * the client get and what was used. Each answer is read whole, cut in two at every byte, and byte by byte. A file holds
  *
  *   about:, path:, status:, type:    of the exchange
- *   wants:    requests_usage, cuts, error, partial, uncounted; most=, prompt=, completion=, buffer=, and fits=N: the limit has room
- *             when it is looked at, N times
+ *   wants:    requests_usage, cuts, error, partial, uncounted; most=, prompt=, completion=, buffer=, and fits=N: what is reserved can grow
+ *             N times; sized: the head tells how long the body is; left: the client left at its end
  *   usage:    told= in= cached= write= out= reasoning=, or reserved
  *   --- request, --- sent, --- upstream, --- client    bytes; "=" alone: the same as before
  */
@@ -130,7 +130,7 @@ static void check_usage(const struct script *script, const struct meter *meter)
     bool is_told, clamped;
     char got[256] = "reserved";
 
-    if (meter_usage(meter, &usage, &is_told, &clamped))
+    if (meter_usage(meter, strstr(script->wants, "left") != NULL, &usage, &is_told, &clamped))
         snprintf(got, sizeof(got),
                  "told=%d in=%" PRId64 " cached=%" PRId64 " write=%" PRId64 " out=%" PRId64 " reasoning=%" PRId64,
                  is_told, usage.in_total, usage.in_cached, usage.in_cache_write, usage.out_total, usage.out_reasoning);
@@ -174,7 +174,8 @@ static void play(const struct script *script, size_t first, size_t step)
     else
         ck_assert_msg(slice_equal(script->request, script->sent), "%s: sent unchanged", script->name);
     out.used = 0;
-    changes = meter_head(&meter, script->status, slice_of(script->type), false);
+    changes = meter_head(&meter, script->status, slice_of(script->type),
+                         strstr(script->wants, "sized") ? METER_COUNTED : METER_OPEN);
     take(script, &meter, changes, first, step, &out);
     ck_assert_msg(slice_equal((struct slice){out.data, out.used}, script->client),
                   "%s in pieces of %zu and %zu: the client gets\n%.*s---\ninstead of\n%.*s---", script->name, first, step,
@@ -226,7 +227,7 @@ START_TEST(an_event_too_large_to_be_held_passes)
     size = snprintf(event, sizeof(event), "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"%*s\"}}]}\n\n",
                     METER_EVENT_MAX, "x");
     meter_init(&meter, &wants, has_room, &room);
-    ck_assert(meter_head(&meter, 200, SLICE("text/event-stream"), false));
+    ck_assert(meter_head(&meter, 200, SLICE("text/event-stream"), METER_OPEN));
     for (int at = 0; at < size; at += 1000)
         meter_take(&meter, (struct slice){event + at, (size_t)(size - at < 1000 ? size - at : 1000)}, &out);
     meter_finish(&meter, &out);
@@ -235,6 +236,83 @@ START_TEST(an_event_too_large_to_be_held_passes)
     ck_assert_int_eq(usage_reader_counted(&meter.reader), METER_EVENT_MAX / 4);
     meter_fini(&meter);
     outbox_fini(&out);
+}
+END_TEST
+
+/* ---- streams that share a limit ---------------------------------------------------------------------------------- */
+
+#define STREAMS 12
+
+/* A limit that streams share, and what one of them has reserved of it. */
+struct share {
+    int64_t *left;
+    int64_t reserved, passed;
+    struct meter meter;
+};
+
+static bool take_share(void *context, const struct usage *usage, struct slice model)
+{
+    struct share *share = context;
+    int64_t more = usage->in_total + usage->out_total - share->reserved;
+
+    (void)model;
+    ck_assert_int_ge(*share->left, 0);
+    if (more > *share->left)
+        return false;
+    *share->left -= more > 0 ? more : 0;
+    share->reserved += more > 0 ? more : 0;
+    return true;
+}
+
+static void begin_share(struct share *share, int64_t *left, int64_t buffer)
+{
+    const struct verdict_metering wants = {
+        .is_metered = true, .prompt = 3, .completion = 2, .buffer_tokens = buffer, .counts_streams = true, .cuts_streams = true};
+
+    *share = (struct share){.left = left, .reserved = 5};
+    *left -= share->reserved;
+    meter_init(&share->meter, &wants, take_share, share);
+    meter_head(&share->meter, 200, SLICE("text/event-stream"), METER_OPEN);
+}
+
+/* One token more of a stream that does not end by itself. */
+static void say_word(struct share *share)
+{
+    static const char event[] = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"word\"}}]}\n\n";
+    struct outbox out = {0};
+
+    if (meter_take(&share->meter, SLICE(event), &out) != METER_CUT)
+        share->passed++;
+    outbox_fini(&out);
+}
+
+/* Whatever they reserve ahead, together they pass what there is, and not one token more. */
+START_TEST(streams_that_share_a_limit_pass_what_it_has)
+{
+    static struct share shares[STREAMS];
+    int64_t limit = 1000 + _i * 37, left = limit, passed = 0;
+    uint32_t dice = (uint32_t)_i;
+    int open = STREAMS;
+
+    for (int i = 0; i < STREAMS; i++)
+        begin_share(&shares[i], &left, i % 4 == 0 ? 1 : 1 + _i * i);
+    while (open > 0) {
+        struct share *share;
+
+        dice = dice * 1664525 + 1013904223;
+        share = &shares[(dice >> 16) % STREAMS];
+        if (share->meter.is_cut)
+            continue;
+        say_word(share);
+        open -= share->meter.is_cut;
+    }
+    for (int i = 0; i < STREAMS; i++) {
+        ck_assert_int_eq(shares[i].passed + 3, shares[i].reserved);
+        passed += shares[i].passed + 3;
+        meter_fini(&shares[i].meter);
+    }
+    ck_assert_int_eq(passed, limit);
+    ck_assert_int_eq(left, 0);
 }
 END_TEST
 
@@ -265,6 +343,7 @@ int main(void)
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, exchanges_are_as_written);
     tcase_add_test(tests, an_event_too_large_to_be_held_passes);
+    tcase_add_loop_test(tests, streams_that_share_a_limit_pass_what_it_has, 0, 20);
     tcase_add_test(tests, a_completion_that_cannot_be_shortened_is_told);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_ENV);
