@@ -210,7 +210,7 @@ static void compare_metering(struct difference_work *work, const struct metering
     add_switch(work, "request_usage", before->requests_usage, after->requests_usage);
     add_switch(work, "streaming enabled", before->counts_streams, after->counts_streams);
     add_switch(work, "enforce_mid_stream", before->cuts_streams, after->cuts_streams);
-    difference_add_count(work, "buffer_tokens", before->buffer_tokens, after->buffer_tokens, MORE_IS_LOOSER, false);
+    difference_add_count(work, "buffer_tokens", before->buffer_tokens, after->buffer_tokens, MORE_IS_OTHER, false);
     difference_add_word(work, FIELD_streaming_on_limit_exceeded, (int)before->stream_end, (int)after->stream_end,
                         DIFFERENCE_OTHER);
     add_switch(work, "include_partial_usage", before->shows_partial_usage, after->shows_partial_usage);
