@@ -5,12 +5,14 @@
 #include "cli/screen.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -23,8 +25,10 @@
 /* What signal handlers say, and what they have to give back: there is one terminal. */
 static struct {
     struct termios before;
-    volatile sig_atomic_t wants_end, was_resized, wants_stop;
-} terminal;
+    int out; /* never waits: a terminal that takes nothing (Ctrl-S) must not keep signals out */
+    volatile sig_atomic_t ended_by; /* the signal; 0: none yet */
+    volatile sig_atomic_t was_resized, wants_stop;
+} terminal = {.out = STDOUT_FILENO};
 
 static void on_signal(int number)
 {
@@ -33,7 +37,15 @@ static void on_signal(int number)
     else if (number == SIGTSTP)
         terminal.wants_stop = 1;
     else
-        terminal.wants_end = 1;
+        terminal.ended_by = number;
+}
+
+/* A terminal that is gone is what SIGHUP says, also where nobody sends it. */
+static bool hang_up(void)
+{
+    if (terminal.ended_by == 0)
+        terminal.ended_by = SIGHUP;
+    return false;
 }
 
 static void watch_signals(void)
@@ -48,21 +60,30 @@ static void watch_signals(void)
         sigaction(numbers[i], &action, NULL);
         sigaddset(&blocked, numbers[i]);
     }
-    sigprocmask(SIG_BLOCK, &blocked, NULL); /* they come while screen_wait waits, and only then */
+    sigprocmask(SIG_BLOCK, &blocked, NULL); /* they come while wait_for waits, and only then */
 }
 
+/* Waits until FD is ready, a signal comes, or TIMEOUT (NULL: never) is over. Returns the ready events. */
+static short wait_for(int fd, short events, const struct timespec *timeout)
+{
+    struct pollfd one = {.fd = fd, .events = events};
+    sigset_t none;
+
+    sigemptyset(&none);
+    return ppoll(&one, 1, timeout, &none) == 1 ? one.revents : 0;
+}
+
+/* false: the terminal is gone, or a signal ended the wait for one that takes nothing. */
 static bool send_all(const char *text, size_t size)
 {
     while (size > 0) {
-        ssize_t sent = write(STDOUT_FILENO, text, size);
+        ssize_t sent = write(terminal.out, text, size);
 
-        if (sent < 0 && errno == EAGAIN) {
-            struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
-
-            poll(&out, 1, 1000);
-            continue;
-        }
-        if (sent < 0 && errno != EINTR)
+        if (sent < 0 && errno != EAGAIN && errno != EINTR)
+            return hang_up();
+        if (sent < 0 && terminal.ended_by == 0)
+            wait_for(terminal.out, POLLOUT, NULL);
+        if (sent < 0 && terminal.ended_by != 0)
             return false;
         text += sent > 0 ? sent : 0;
         size -= sent > 0 ? (size_t)sent : 0;
@@ -86,14 +107,30 @@ static void enter(void)
     raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO); /* keys at once; Ctrl-C and Ctrl-Z stay signals */
     raw.c_cc[VMIN] = 0;
     raw.c_cc[VTIME] = 0;
-    tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
+    tcsetattr(STDIN_FILENO, TCSANOW, &raw);
     send_all(ENTER, strlen(ENTER));
 }
 
+/* Also in the background, where touching the terminal would stop the process. */
 static void leave(void)
 {
+    sigset_t background, before;
+
+    sigemptyset(&background);
+    sigaddset(&background, SIGTTOU);
+    sigprocmask(SIG_BLOCK, &background, &before);
     send_all(LEAVE, strlen(LEAVE));
-    tcsetattr(STDIN_FILENO, TCSADRAIN, &terminal.before);
+    tcsetattr(STDIN_FILENO, TCSANOW, &terminal.before);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
+/* The same terminal, opened once more: whoever else has it open is not told to never wait. */
+static void open_out(void)
+{
+    const char *name = ttyname(STDOUT_FILENO);
+    int fd = name ? open(name, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
+
+    terminal.out = fd >= 0 ? fd : STDOUT_FILENO;
 }
 
 bool screen_open(struct screen *screen, struct failure *failure)
@@ -103,16 +140,35 @@ bool screen_open(struct screen *screen, struct failure *failure)
         return failure_set(failure, EXIT_CODE_USAGE,
                            "standard input and output must be a terminal; with --once it prints and ends");
     watch_signals();
+    open_out();
     measure(screen);
     enter();
     return true;
 }
 
+/* As whoever started the process expects it of one that was ended. It is no crash: no core is left of what was shown. */
+static void end_by(int number)
+{
+    static const struct rlimit nothing = {0, 0};
+    sigset_t only;
+
+    setrlimit(RLIMIT_CORE, &nothing);
+    signal(number, SIG_DFL);
+    sigemptyset(&only);
+    sigaddset(&only, number);
+    sigprocmask(SIG_UNBLOCK, &only, NULL);
+    raise(number);
+}
+
 void screen_close(struct screen *screen)
 {
     leave();
+    if (terminal.out != STDOUT_FILENO)
+        close(terminal.out);
     free(screen->frame);
     screen->frame = NULL;
+    if (terminal.ended_by != 0)
+        end_by(terminal.ended_by);
 }
 
 /* As the shell expects it: the terminal is whole while the process is stopped. */
@@ -153,31 +209,32 @@ static void read_keys(struct screen *screen)
 {
     ssize_t got = read(STDIN_FILENO, screen->typed, sizeof(screen->typed));
 
+    if (got < 0 && errno != EINTR && errno != EAGAIN)
+        hang_up();
     screen->typed_at = 0;
     screen->typed_size = got > 0 ? (size_t)got : 0;
 }
 
 enum screen_event screen_wait(struct screen *screen, int timeout_ms, char *key)
 {
-    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
     struct timespec timeout = {timeout_ms / 1000, timeout_ms % 1000 * 1000000L};
-    sigset_t none;
-    int ready;
+    short ready = 0;
 
-    sigemptyset(&none);
-    ready = terminal.was_resized || has_typed(screen) ? 0 : ppoll(&input, 1, &timeout, &none);
-
-    if (terminal.wants_stop)
+    if (!terminal.was_resized && !has_typed(screen))
+        ready = wait_for(STDIN_FILENO, POLLIN, &timeout);
+    if (ready & (POLLHUP | POLLERR | POLLNVAL))
+        hang_up();
+    if (terminal.wants_stop && terminal.ended_by == 0)
         stop_for_a_while();
-    if (terminal.wants_end || (ready == 1 && (input.revents & (POLLHUP | POLLERR | POLLNVAL))))
+    if (ready & POLLIN && terminal.ended_by == 0)
+        read_keys(screen);
+    if (terminal.ended_by != 0)
         return SCREEN_END;
     if (terminal.was_resized) {
         terminal.was_resized = 0;
         measure(screen);
         return SCREEN_RESIZED;
     }
-    if (ready == 1)
-        read_keys(screen);
     if (!has_typed(screen))
         return SCREEN_NOTHING;
     *key = take_key(screen);

@@ -16,7 +16,7 @@ enum screen_event {
     SCREEN_NOTHING, /* the time is over */
     SCREEN_KEY,
     SCREEN_RESIZED, /* draw anew; also after the process was stopped and goes on */
-    SCREEN_END,     /* somebody wants the process to end */
+    SCREEN_END,     /* a signal wants the process to end, or the terminal is gone */
 };
 
 struct screen {
@@ -32,7 +32,8 @@ struct screen {
 /* Takes the terminal of standard input and output over. EXIT_CODE_USAGE when they are none. */
 bool screen_open(struct screen *screen, struct failure *failure);
 
-/* Gives it back. */
+/* Gives it back. Whoever got SCREEN_END does not come back from here: it ends by the signal it was sent, SIGHUP when the
+ * terminal is gone. */
 void screen_close(struct screen *screen);
 
 /* Waits for the next event, at most TIMEOUT_MS; *KEY is the letter. Arrow keys are 'k' (up) and 'j' (down). */
@@ -44,6 +45,6 @@ void screen_put(struct screen *screen, struct slice text);
 void screen_print(struct screen *screen, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void screen_style(struct screen *screen, const char *escape); /* takes no room */
 void screen_end_line(struct screen *screen);
-bool screen_end(struct screen *screen); /* false: the terminal is gone */
+bool screen_end(struct screen *screen); /* false: as SCREEN_END */
 
 #endif

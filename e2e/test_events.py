@@ -231,6 +231,14 @@ class TestCostOfLooking(EventsTest):
     REQUESTS = harness.full_or_short(30_000, 4_000)
     PAIRS = harness.full_or_short(11, 1)
 
+    @staticmethod
+    def is_drawn(path):
+        try:
+            with open(path, "rb") as file:
+                return b"q quit" in file.read()
+        except FileNotFoundError:
+            return False
+
     def ask(self, edge):
         """What this many requests cost the one worker: seconds of processor time, calls of read and write."""
         worker = edge.workers()[0]
@@ -254,15 +262,22 @@ class TestCostOfLooking(EventsTest):
             alone = self.ask(edge)
             watchers = [subprocess.Popen([harness.program("fairvisor"), "logs", "-c", edge.config_file, "--format", "json"],
                                          stdout=subprocess.DEVNULL, env=harness.clean_environment()) for _ in range(2)]
+            shown = os.path.join(edge.directory, "typescript")
             terminal = subprocess.Popen(["script", "-qfc", f"{harness.program('fairvisor')} top -c {edge.config_file}",
-                                         "/dev/null"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                         shown], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
                                         env=harness.clean_environment({"TERM": "xterm"}))
+            self.addCleanup(terminal.stdin.close)
+            harness.wait_until(lambda: self.is_drawn(shown), "a frame of top")
             watched = self.ask(edge)
             for process in [*watchers, terminal]:
                 self.assertIsNone(process.poll(), "it looked on to the end")
-                process.kill()
-                process.wait()
-            terminal.stdin.close()
+            # Asked to leave, not killed: killing `script` would leave top behind on a terminal that is gone.
+            terminal.stdin.write(b"q")
+            terminal.stdin.flush()
+            self.assertEqual(terminal.wait(harness.STOP_SECONDS), 0)
+            for process in watchers:
+                process.terminate()
+                process.wait(harness.STOP_SECONDS)
             # Not one call more; a few may differ because readiness and data race.
             self.assertLess(abs(watched[1] - alone[1]), self.REQUESTS / 100)
             ratios.append(watched[0] / alone[0])

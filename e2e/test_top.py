@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MPL-2.0
 """`fairvisor top` in a real terminal (tmux): what it shows, its keys, other sizes, and that it gives the terminal back."""
 
+import fcntl
 import json
 import os
+import pty
 import re
 import shutil
 import signal
 import subprocess
+import termios
 
 import harness
 
@@ -58,6 +61,39 @@ class Tmux:
 
     def remove(self):
         subprocess.run([*self.command, "kill-server"], capture_output=True, timeout=30, check=False)
+        return []
+
+
+class OnTerminal:
+    """`fairvisor top` as the leader of a session on a terminal of its own, which nothing reads but this test."""
+
+    def __init__(self, edge, *words):
+        self.master, self.slave = pty.openpty()
+        self.process = subprocess.Popen([harness.program("fairvisor"), "top", "-c", edge.config_file, *words],
+                                        stdin=self.slave, stdout=self.slave, stderr=self.slave, start_new_session=True,
+                                        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+                                        env=harness.clean_environment({"TERM": "xterm"}))
+        self.pid = self.process.pid
+
+    def read_until(self, part):
+        got = b""
+        while part not in got:
+            got += os.read(self.master, 65536)
+
+    def hang_up(self):
+        os.close(self.slave)
+        os.close(self.master)
+        self.master = None
+
+    def wait(self):
+        return self.process.wait(harness.STOP_SECONDS)
+
+    def remove(self):
+        if self.master is not None:
+            self.hang_up()
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
         return []
 
 
@@ -152,16 +188,41 @@ class TestTop(harness.TestCase):
     def test_the_terminal_is_given_back(self):
         edge, terminal = self.start()
         before, modes = self.settings(terminal, "before"), terminal.has_alternate_screen()
-        for name, end in (("interrupt", lambda: terminal.keys("C-c")),
-                          ("quit", lambda: terminal.keys("C-\\")),
-                          ("terminate", lambda: harness.kill(self.process_of(edge), signal.SIGTERM)),
-                          ("hangup", lambda: harness.kill(self.process_of(edge), signal.SIGHUP))):
-            terminal.type(self.top(edge))
+        for name, number, end in (("interrupt", signal.SIGINT, lambda: terminal.keys("C-c")),
+                                  ("quit", signal.SIGQUIT, lambda: terminal.keys("C-\\")),
+                                  ("terminate", signal.SIGTERM, None), ("hangup", signal.SIGHUP, None)):
+            terminal.type(self.top(edge) + f"; echo ended-{name} $?")
             terminal.wait("header:x-client=greedy")
             self.assertNotEqual(terminal.has_alternate_screen(), modes)
-            end()
+            if end:
+                end()
+            else:
+                harness.kill(self.process_of(edge), number)
             harness.wait_until(lambda: terminal.has_alternate_screen() == modes, f"the terminal after {name}")
+            # It dies by the signal it got. Who interrupts bash's child by Ctrl-C interrupts the whole line.
+            if number != signal.SIGINT:
+                terminal.wait(f"^ended-{name} {128 + number}$")
             self.assertEqual(self.settings(terminal, name), before)
+
+    def test_a_terminal_that_is_gone(self):
+        """Nobody has to kill it: it leaves by itself, wherever it is in its start or its frame."""
+        edge = self.start_edge(BUNDLE)
+        edge.decide(headers=[("X-Client", "greedy"), ("X-Tenant", "acme")])
+        for seen in (b"", b"\x1b[?1049h", b"q quit"):
+            top = self.own(OnTerminal(edge))
+            top.read_until(seen)
+            top.hang_up()
+            self.assertNotEqual(top.wait(), 0)
+
+    def test_a_terminal_that_takes_nothing(self):
+        """As after Ctrl-S: the screen stands still, but signals are heard."""
+        edge = self.start_edge(BUNDLE)
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+            top = self.own(OnTerminal(edge, "--interval", "100ms"))
+            top.read_until(b"q quit")
+            termios.tcflow(top.slave, termios.TCOOFF)
+            harness.kill(top.pid, number)
+            self.assertEqual(top.wait(), -number)
 
     def test_stopped_and_continued(self):
         edge, terminal = self.start()
