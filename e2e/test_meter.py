@@ -5,7 +5,10 @@ socket: it must break off at a chosen byte, which no real server does.
 """
 
 import json
+import os
 import random
+import signal
+import socket
 import threading
 import time
 
@@ -391,6 +394,36 @@ class TestOnTheWay(MeterCase):
                          (429, "model_unpriced", "false"))
         self.assertEqual(server.requests, [])
         self.assertEqual(self.ask(edge, "/v1/chat/completions", json.dumps({"model": "known-1"}).encode()).status, 200)
+
+    def test_a_client_that_is_found_gone_by_an_interim_response(self):
+        """The answer is in the same read as the response that nobody takes any more, and is read for its usage."""
+        asked, go_on = threading.Event(), threading.Event()
+        used = upstream.counted(json.dumps({"object": "chat.completion", "model": "m", "choices": [], "usage": {
+            "prompt_tokens": 5, "completion_tokens": 6}}).encode(), fields="Content-Type: application/json\r\n")
+
+        def serve(peer):
+            peer.request()
+            asked.set()
+            go_on.wait(30)
+            peer.send(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + used)
+            asked.set()
+            peer.rest()
+        _, edge = self.proxy(serve, policy("/v1", tokens({"on_client_gone": "drain"})))
+        worker = edge.workers()[0]
+        connection = harness.Connection(edge.address, 30)
+        connection.send(harness.format_request("POST", "/v1/chat/completions", [("X-Key", "k")], chat(50)))
+        self.assertTrue(asked.wait(30))
+        asked.clear()
+        os.kill(worker, signal.SIGSTOP)  # so that both have come when it next looks, the upstream's bytes first
+        try:
+            go_on.set()
+            self.assertTrue(asked.wait(30))
+            connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            connection.socket.close()
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        harness.wait_until(lambda: edge.metric("fairvisor_exchanges_metered_total") == 1, "the answer to be settled")
+        self.assertEqual(self.balance(edge, "/v1"), 11)
 
     def test_a_reload_waits_for_a_stream_and_settles_it(self):
         sent, go_on = threading.Event(), threading.Event()

@@ -190,6 +190,44 @@ class TestTunnel(test_proxy.ProxyCase):
         harness.wait_until(lambda: edge.metric("fairvisor_upstream_connections") == 0, "the tunnel to close")
         self.assertEqual(edge.metric('fairvisor_upstream_connections_reused_total'), 0)
 
+    def test_a_client_that_has_said_all(self):
+        """It ends its side behind a megabyte, and still gets all of that back, and what the upstream says at the end."""
+        said, ended = bytes(range(256)) * 4096, []
+
+        def serve(peer):
+            peer.request()
+            peer.send(b"HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\nfirst")
+            heard = peer.rest()
+            ended.append(len(heard))
+            peer.send(heard + b"last words")
+        _, edge = self.scripted(serve)
+        with harness.Connection(edge.address) as client:
+            client.send(harness.format_request(headers=[("Connection", "Upgrade"), ("Upgrade", "websocket")]))
+            client.need(lambda: b"first" in client.buffer)
+            client.take(len(client.buffer))
+            client.send(said)
+            client.socket.shutdown(socket.SHUT_WR)
+            self.assertEqual(client.rest(), said + b"last words")
+        self.assertEqual(ended, [len(said)])
+        harness.wait_until(lambda: edge.metric("fairvisor_upstream_connections") == 0, "the tunnel to close")
+
+    def test_an_upstream_that_has_said_all(self):
+        """It ends its side and still hears the client out."""
+        heard = []
+
+        def serve(peer):
+            peer.request()
+            peer.send(b"HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\nbye")
+            peer.socket.shutdown(socket.SHUT_WR)
+            heard.append(peer.rest())
+        _, edge = self.scripted(serve)
+        with harness.Connection(edge.address) as client:
+            client.send(harness.format_request(headers=[("Connection", "Upgrade"), ("Upgrade", "websocket")]))
+            self.assertTrue(client.rest().endswith(b"\r\n\r\nbye"))
+            client.send(b"still here")
+        harness.wait_until(lambda: heard == [b"still here"], "the upstream to hear the client's end")
+        harness.wait_until(lambda: edge.metric("fairvisor_upstream_connections") == 0, "the tunnel to close")
+
     def test_an_end_of_the_upstream(self):
         def serve(peer):
             peer.request()

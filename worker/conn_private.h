@@ -39,7 +39,7 @@ struct conn {
     uint8_t state;     /* enum conn_state */
     bool is_reading;
     bool is_writing; /* an answer is queued: nothing is read */
-    bool has_ended : 1;    /* the client has closed its side */
+    bool has_ended : 1;    /* the client has closed its side: nothing is read */
     bool is_consuming : 1; /* in conn_step_through, whose loop goes on by itself */
 };
 
@@ -75,6 +75,9 @@ bool conn_read_has_body_to_come(const struct conn *conn);
 /* Whether bytes of the client can be used now, not only kept. */
 bool conn_read_is_ready(const struct conn *conn);
 
+/* Tells the tunnel that the client has ended its side, once all before that is on its way. */
+void conn_read_end_tunnel(struct conn *conn);
+
 /* ---- conn_step.c ------------------------------------------------------------------------------------------------- */
 
 /* Goes through DATA request by request, then sends the answers. DATA is not the kept buffer, and may be changed. */
@@ -100,6 +103,9 @@ bool conn_write_pieces(struct conn *conn, const struct slice *pieces, size_t cou
 
 /* Sends and empties the worker's outbox. The connection may be writing afterwards, or closed if that cannot be done. */
 void conn_write_answers(struct conn *conn);
+
+/* Ends our side behind all that was sent; the client may go on. false: the connection is broken. */
+bool conn_write_end(struct conn *conn);
 
 /* Sends what TLS has to say. false: the connection is broken. */
 bool conn_write_tls(struct conn *conn);

@@ -10,6 +10,11 @@ bool conn_proxy_send(struct conn *conn, const struct slice *pieces, size_t count
     return conn_write_pieces(conn, pieces, count);
 }
 
+bool conn_proxy_end_sending(struct conn *conn)
+{
+    return conn_write_end(conn);
+}
+
 bool conn_proxy_is_full(const struct conn *conn)
 {
     return conn->is_writing;

@@ -16,6 +16,9 @@ struct conn;
 /* Sends COUNT pieces in their order; what the socket does not take is copied. false: the connection is broken. */
 bool conn_proxy_send(struct conn *conn, const struct slice *pieces, size_t count);
 
+/* Nothing more will be sent: the client sees the end of our side behind all that was. false: the connection is broken. */
+bool conn_proxy_end_sending(struct conn *conn);
+
 /* Whether the client still has to take something: send no more for now. proxy_on_client_drained tells when it has. */
 bool conn_proxy_is_full(const struct conn *conn);
 

@@ -59,7 +59,9 @@ void conn_read_update(struct conn *conn)
 
     if (conn->state == CLOSED)
         return;
-    if (conn->state == PROXYING)
+    if (conn->has_ended)
+        conn_read_set(conn, false);
+    else if (conn->state == PROXYING)
         conn_read_set(conn, !is_behind || conn->kept_size < most);
     else
         conn_read_set(conn, !conn->is_writing && !(is_behind && conn->kept_size + conn->lingered >= most));
@@ -98,17 +100,28 @@ static void on_bytes(struct conn *conn, char *data, size_t size)
         conn_step_through_kept(conn);
 }
 
-/* The client's side is at its end. Whoever waits for an answer that is held back is taken to have left. */
+void conn_read_end_tunnel(struct conn *conn)
+{
+    if (conn->has_ended && conn->kept_size == 0 && conn->state == PROXYING && proxy_tunnel_is_open(conn->proxy))
+        proxy_tunnel_end(conn->proxy);
+}
+
+/* The client's side is at its end, which is orderly when nobody else can have made it. Whoever waits for an answer that
+ * is held back is taken to have left. */
 static void on_end(struct conn *conn, bool is_orderly)
 {
     bool is_cut_off = conn->state == READING_BODY || (conn->state == READING_HEAD && conn->kept_size > 0) ||
                       conn_read_has_body_to_come(conn);
 
     conn->has_ended = true;
-    if (is_orderly && is_cut_off && !conn->held)
+    if (is_orderly && conn->state == PROXYING && proxy_tunnel_is_open(conn->proxy)) {
+        conn_read_update(conn);
+        conn_read_end_tunnel(conn);
+    } else if (is_orderly && is_cut_off && !conn->held) {
         conn_step_give_up(conn, 400);
-    else
+    } else {
         conn_close(conn);
+    }
 }
 
 /* DATA is the worker's buffer, which has room again once its bytes are fed. */
@@ -140,7 +153,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
     if (count == 0)
         return;
     if (count < 0) {
-        on_end(conn, count == UV_EOF);
+        on_end(conn, count == UV_EOF && !conn->tls);
     } else if (conn->state == LINGERING) {
         conn->lingered += (uint32_t)count;
         if (conn->lingered > LINGER_MAX_BYTES)

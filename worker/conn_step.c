@@ -191,6 +191,8 @@ void conn_step_through(struct conn *conn, char *data, size_t size)
     }
     if (conn->state == PROXYING)
         proxy_request_flush(conn->proxy);
+    if (at == size)
+        conn_read_end_tunnel(conn);
     conn->is_consuming = false;
     if ((conn->state == READING_HEAD || conn->state == PROXYING) && at < size && !conn_keep(conn, data + at, size - at))
         conn_close(conn);

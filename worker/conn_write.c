@@ -108,3 +108,21 @@ void conn_write_answers(struct conn *conn)
     if (is_broken)
         conn_close(conn);
 }
+
+static void on_shut(uv_shutdown_t *request, int status)
+{
+    (void)status; /* a connection that broke is found out by reading or waiting */
+    free(request);
+}
+
+bool conn_write_end(struct conn *conn)
+{
+    uv_shutdown_t *request = malloc(sizeof(*request));
+
+    if (conn->tls)
+        tls_end(conn->tls);
+    if (request && (!conn->tls || conn_write_tls(conn)) && uv_shutdown(request, &conn->stream, on_shut) == 0)
+        return true;
+    free(request);
+    return false;
+}

@@ -117,7 +117,8 @@ void proxy_complete(struct proxy *proxy, bool is_left_over)
         conn_proxy_over(conn, keeps_alive);
 }
 
-void proxy_leave(struct proxy *proxy, enum proxy_leave why)
+/* true: the exchange goes on without its client. */
+static bool leave(struct proxy *proxy, enum proxy_leave why)
 {
     static const enum exchange_end hows[] = {[PROXY_CLIENT_LEFT] = EXCHANGE_CLIENT_LEFT,
                                              [PROXY_CLIENT_SLOW] = EXCHANGE_TIMED_OUT,
@@ -130,20 +131,23 @@ void proxy_leave(struct proxy *proxy, enum proxy_leave why)
         proxy->left_ms = uv_now(&proxy->worker->loop);
         upstream_set_reading(proxy->upstream, true);
         upstream_set_waiting(proxy->upstream, true);
-        return;
+        return true;
     }
     how = end_of(proxy, hows[why]);
     proxy_drop_upstream(proxy);
     proxy_finish(proxy, how);
+    return false;
 }
 
-/* The client's connection is of no use any more. */
-void proxy_lose_client(struct proxy *proxy)
+void proxy_leave(struct proxy *proxy, enum proxy_leave why)
 {
-    struct conn *conn = proxy->conn;
+    leave(proxy, why);
+}
 
-    conn_proxy_gone(conn);
-    proxy_leave(proxy, PROXY_CLIENT_LEFT);
+bool proxy_lose_client(struct proxy *proxy)
+{
+    conn_proxy_gone(proxy->conn);
+    return leave(proxy, PROXY_CLIENT_LEFT);
 }
 
 /* ---- the beginning ------------------------------------------------------------------------------------------------
@@ -182,7 +186,7 @@ void proxy_update_upstream(struct proxy *proxy)
     bool is_full = proxy->conn && conn_proxy_is_full(proxy->conn);
     bool is_upstreams_turn = proxy->has_sent_all || upstream_queued(proxy->upstream) > 0 || proxy->state == TUNNEL;
 
-    upstream_set_reading(proxy->upstream, !is_full);
+    upstream_set_reading(proxy->upstream, !is_full && !proxy->upstream_ended);
     upstream_set_waiting(proxy->upstream, !is_full && is_upstreams_turn);
 }
 

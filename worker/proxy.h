@@ -53,9 +53,10 @@ void proxy_request_body(struct proxy *proxy, struct slice piece, bool is_last);
 /* All that was read of the client is with us: send what waits for more. */
 void proxy_request_flush(struct proxy *proxy);
 
-/* After a 101 bytes go through as they are. */
+/* After a 101 bytes go through as they are. The client may end its side, and gets what the upstream still says. */
 bool proxy_tunnel_is_open(const struct proxy *proxy);
 void proxy_tunnel_send(struct proxy *proxy, struct slice bytes);
+void proxy_tunnel_end(struct proxy *proxy);
 
 /* Whether a byte of the response has been sent. */
 bool proxy_has_answered(const struct proxy *proxy);

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * The response's body: from the upstream's framing, past the meter, into the client's framing. A stream that is cut
- * ends here in good order. When the client has left, the rest is read on for its usage, at most READ_ON_MAX_BYTES of
- * it.
+ * The response's body: from the upstream's framing, past the meter, into the client's framing. A stream that is cut ends
+ * here in good order.
  */
 #include "shm/must.h"
 #include "worker/chunk.h"
 #include "worker/proxy_private.h"
-
-#define READ_ON_MAX_BYTES (UINT64_C(64) << 20) /* after the client has left */
 
 /* Sends what is in the outbox (a head), then PIECE, then the end of the body. false: the client is gone. */
 bool proxy_body_deliver(struct proxy *proxy, struct slice piece, bool is_last)
@@ -82,13 +79,6 @@ bool proxy_body_pass(struct proxy *proxy, struct slice piece, bool is_last, bool
     return false;
 }
 
-static bool is_too_much(struct proxy *proxy, size_t size)
-{
-    proxy->left_bytes += size;
-    return proxy->left_bytes > READ_ON_MAX_BYTES ||
-           uv_now(&proxy->worker->loop) - proxy->left_ms > proxy->reads_on_ms;
-}
-
 /* Takes bytes behind the response's head. */
 void proxy_body_take(struct proxy *proxy, char *data, size_t size)
 {
@@ -98,11 +88,6 @@ void proxy_body_take(struct proxy *proxy, char *data, size_t size)
 
     if (result == HTTP_BAD || result == HTTP_TOO_LARGE) {
         proxy_fail(proxy, UPSTREAM_END_invalid);
-        return;
-    }
-    if (!proxy->conn && is_too_much(proxy, size)) {
-        proxy_drop_upstream(proxy);
-        proxy_finish(proxy, EXCHANGE_CLIENT_LEFT);
         return;
     }
     if (proxy_body_pass(proxy, piece, result == HTTP_DONE, used < size))

@@ -44,6 +44,7 @@ struct proxy {
     bool has_sent_head, has_sent_all; /* to the upstream */
     bool has_answered;                /* to the client */
     bool reuses;                      /* the upstream's connection, when all is well */
+    bool client_ended, upstream_ended; /* TUNNEL: the side that will say nothing more */
     char text[];                      /* our fields for the client; the request's head */
 };
 
@@ -58,8 +59,8 @@ void proxy_fail(struct proxy *proxy, enum upstream_end why);
 /* The response is complete. LEFT_OVER: the upstream has said more than that. */
 void proxy_complete(struct proxy *proxy, bool is_left_over);
 
-/* The client's connection is of no use any more. The exchange may go on without it. */
-void proxy_lose_client(struct proxy *proxy);
+/* The client's connection is of no use any more. true: the exchange goes on without it; false: PROXY is gone. */
+bool proxy_lose_client(struct proxy *proxy);
 
 void proxy_drop_upstream(struct proxy *proxy);
 
@@ -94,5 +95,9 @@ bool proxy_body_pass(struct proxy *proxy, struct slice piece, bool is_last, bool
 
 /* RESPONSE is a 101; REST came behind it. */
 void proxy_tunnel_open(struct proxy *proxy, const struct response *response, struct slice rest);
+
+/* The upstream's bytes, and that it will say nothing more. */
+void proxy_tunnel_on_bytes(struct proxy *proxy, struct slice bytes);
+void proxy_tunnel_on_end(struct proxy *proxy);
 
 #endif

@@ -3,11 +3,14 @@
  * The way back, until the final head is read: interim heads are passed on, the final one is written anew for the
  * client, and goes out with what is there of its body. What the upstream says afterwards is proxy_body.c's or
  * proxy_tunnel.c's.
+ * When the client has left, the response is read on for its usage, at most READ_ON_MAX_BYTES of it.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "worker/proxy_private.h"
+
+#define READ_ON_MAX_BYTES (UINT64_C(64) << 20)
 
 void proxy_response_count(struct worker *worker, unsigned status)
 {
@@ -33,7 +36,8 @@ static void choose_framing(struct proxy *proxy, const struct response *response,
     proxy->to_client = forward->framing;
 }
 
-/* Writes an interim response through, unless nobody waits for it. false: PROXY is gone. */
+/* Writes an interim response through, unless nobody waits for it. The client may be found to have left; what follows in
+ * the same read is looked at all the same. false: PROXY is gone. */
 static bool pass_interim(struct proxy *proxy, const struct response *response)
 {
     struct forward_response forward = {.response = response, .framing = FORWARD_BODYLESS};
@@ -41,12 +45,10 @@ static bool pass_interim(struct proxy *proxy, const struct response *response)
     if (response->status == 100 || proxy->minor == 0 || !proxy->conn)
         return true;
     forward_write_response(&forward, &proxy->worker->out);
-    if (proxy_body_deliver(proxy, (struct slice){0}, false)) {
-        proxy_update_upstream(proxy);
-        return true;
-    }
-    proxy_lose_client(proxy);
-    return false;
+    if (!proxy_body_deliver(proxy, (struct slice){0}, false))
+        return proxy_lose_client(proxy);
+    proxy_update_upstream(proxy);
+    return true;
 }
 
 /* Writes the final head into the outbox, to be sent with what is there of the body. */
@@ -155,18 +157,25 @@ static void take_heads(struct proxy *proxy, char *data, size_t size)
         proxy_fail(proxy, UPSTREAM_END_memory);
 }
 
+static bool is_too_much(struct proxy *proxy, size_t size)
+{
+    proxy->left_bytes += size;
+    return proxy->left_bytes > READ_ON_MAX_BYTES ||
+           uv_now(&proxy->worker->loop) - proxy->left_ms > proxy->reads_on_ms;
+}
+
 void proxy_response_on_bytes(void *context, char *data, size_t size)
 {
     struct proxy *proxy = context;
     char *kept = proxy->kept;
 
-    if (proxy->state == ANSWERING) {
+    if (!proxy->conn && is_too_much(proxy, size)) {
+        proxy_drop_upstream(proxy);
+        proxy_finish(proxy, EXCHANGE_CLIENT_LEFT);
+    } else if (proxy->state == ANSWERING) {
         proxy_body_take(proxy, data, size);
     } else if (proxy->state == TUNNEL) {
-        if (proxy_body_deliver(proxy, (struct slice){data, size}, false))
-            proxy_update_upstream(proxy);
-        else
-            proxy_lose_client(proxy);
+        proxy_tunnel_on_bytes(proxy, (struct slice){data, size});
     } else if (!kept || proxy->kept_size == 0) {
         take_heads(proxy, data, size);
     } else if (!keep_head(proxy, data, size)) {
@@ -187,9 +196,10 @@ void proxy_response_on_end(void *context, enum upstream_end why)
 
     if (why == UPSTREAM_END_closed && proxy->state == ANSWERING && http_ends_with_connection(&proxy->http)) {
         proxy_body_pass(proxy, (struct slice){0}, true, true);
-    } else if (why == UPSTREAM_END_closed && proxy->state == TUNNEL) {
-        proxy->reuses = false;
+    } else if (proxy->upstream_ended && why == UPSTREAM_END_reset) {
         proxy_complete(proxy, true);
+    } else if (why == UPSTREAM_END_closed && proxy->state == TUNNEL) {
+        proxy_tunnel_on_end(proxy);
     } else {
         proxy_fail(proxy, why);
     }

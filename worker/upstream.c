@@ -167,6 +167,25 @@ bool upstream_send(struct upstream *upstream, const struct slice *pieces, size_t
     return !upstream->early.is_short;
 }
 
+static void on_shut(uv_shutdown_t *request, int status)
+{
+    (void)status; /* a connection that broke is found out by reading or waiting */
+    free(request);
+}
+
+bool upstream_end_sending(struct upstream *upstream)
+{
+    uv_shutdown_t *request = malloc(sizeof(*request));
+
+    if (upstream->tls)
+        tls_end(upstream->tls);
+    if (request && (!upstream->tls || upstream_flush_tls(upstream)) &&
+        uv_shutdown(request, &upstream->socket->stream, on_shut) == 0)
+        return true;
+    free(request);
+    return false;
+}
+
 size_t upstream_queued(const struct upstream *upstream)
 {
     return upstream->queued + upstream->early.used;

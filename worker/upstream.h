@@ -64,6 +64,10 @@ bool upstream_is_reused(const struct upstream *upstream);
 /* Sends COUNT pieces in their order; what is not taken at once is copied. false: the connection is broken. */
 bool upstream_send(struct upstream *upstream, const struct slice *pieces, size_t count);
 
+/* Nothing more will be sent: the upstream sees the end of our side behind all that was. false: the connection is
+ * broken. */
+bool upstream_end_sending(struct upstream *upstream);
+
 /* Bytes that were sent and are not taken yet. */
 size_t upstream_queued(const struct upstream *upstream);
 
