@@ -297,6 +297,7 @@ static void on_lifeline(uv_poll_t *poll, int status, int events)
     if (status == 0 && read(HANDOFF_FD_LIFELINE, &byte, 1) != 0)
         return;
     uv_poll_stop(poll);
+    log_line(LOG_LEVEL_WARNING, "the master is gone: serving on until another one comes, for drain_timeout at most");
     uv_update_time(&worker->loop);
     if (uv_timer_start(&worker->alone, on_alone_too_long, worker->handoff.settings.drain_timeout_ms, 0) != 0)
         drain_alone(worker);
