@@ -22,7 +22,7 @@ void emit_json_string(struct slice text, FILE *out)
         if (size == 0)
             fputs("\\ufffd", out);
         else if (utf8_is_control(text.data, size))
-            fprintf(out, "\\u%04x", size == 1 ? (unsigned char)text.data[0] : (unsigned char)text.data[1]);
+            fprintf(out, "\\u%04x", utf8_point(text.data, size));
         else if (text.data[0] == '"' || text.data[0] == '\\')
             fprintf(out, "\\%c", text.data[0]);
         else

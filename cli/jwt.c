@@ -38,7 +38,7 @@ static void print_json_text(struct slice text, FILE *out)
         if (size == 0)
             break;
         if (size > 1 && utf8_is_control(text.data, size))
-            fprintf(out, "\\u%04x", (unsigned char)text.data[1]);
+            fprintf(out, "\\u%04x", utf8_point(text.data, size));
         else if (text.data[0] == 0x7f)
             fputs("\\u007f", out);
         else if (memchr("\r\n\t", text.data[0], 3))

@@ -102,7 +102,7 @@ const char *complaint_severity_name(enum complaint_severity severity)
     return severity == COMPLAINT_ERROR ? "error" : "warning";
 }
 
-/* Prints TEXT with control characters as \u00XX, and the bytes of ESCAPED behind a backslash. */
+/* Prints TEXT with control characters as \uXXXX, and the bytes of ESCAPED behind a backslash. */
 static void print_text(const char *text, const char *escaped, FILE *out)
 {
     for (struct slice rest = slice_of(text); rest.size > 0;) {
@@ -111,7 +111,7 @@ static void print_text(const char *text, const char *escaped, FILE *out)
         if (size == 0)
             size = 1;
         if (utf8_is_control(rest.data, size)) {
-            fprintf(out, "\\u%04x", (unsigned char)rest.data[size - 1]);
+            fprintf(out, "\\u%04x", utf8_point(rest.data, size));
         } else {
             if (strchr(escaped, rest.data[0]))
                 fputc('\\', out);

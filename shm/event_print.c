@@ -97,7 +97,7 @@ static void put_character(struct line *line, struct slice character, bool is_who
     if (!is_whole)
         put(line, is_json ? "\\ufffd" : "?");
     else if (utf8_is_control(character.data, character.size))
-        put(line, is_json ? "\\u%04x" : "?", character.size == 1 ? first : (unsigned char)character.data[1]);
+        put(line, is_json ? "\\u%04x" : "?", utf8_point(character.data, character.size));
     else if (is_json && (first == '"' || first == '\\'))
         put(line, "\\%c", first);
     else

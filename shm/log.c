@@ -95,6 +95,14 @@ static void put_escape(struct line *line, unsigned char byte, bool json)
     put_text(line, text);
 }
 
+static void put_point(struct line *line, uint32_t point)
+{
+    char text[12];
+
+    snprintf(text, sizeof(text), "\\u%04x", point & 0xFFFF);
+    put_text(line, text);
+}
+
 static void put_sentence(struct line *line, const char *sentence, bool json)
 {
     struct slice rest = slice_of(sentence);
@@ -102,7 +110,9 @@ static void put_sentence(struct line *line, const char *sentence, bool json)
     while (rest.size > 0 && !line->is_cut) {
         size_t size = utf8_size(rest);
 
-        if (size == 0 || utf8_is_control(rest.data, size)) {
+        if (json && size > 1 && utf8_is_control(rest.data, size)) {
+            put_point(line, utf8_point(rest.data, size));
+        } else if (size == 0 || utf8_is_control(rest.data, size)) {
             size = 1;
             put_escape(line, (unsigned char)rest.data[0], json);
         } else if (json && (rest.data[0] == '"' || rest.data[0] == '\\')) {

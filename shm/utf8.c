@@ -31,9 +31,29 @@ size_t utf8_size(struct slice text)
     return 0;
 }
 
+uint32_t utf8_point(const char *text, size_t size)
+{
+    static const unsigned char masks[] = {0, 0xFF, 0x1F, 0x0F, 0x07};
+    uint32_t point = (unsigned char)text[0] & masks[size];
+
+    for (size_t i = 1; i < size; i++)
+        point = point << 6 | ((unsigned char)text[i] & 0x3F);
+    return point;
+}
+
 bool utf8_is_control(const char *text, size_t size)
 {
-    const unsigned char *byte = (const unsigned char *)text;
+    static const struct {
+        uint32_t first, last;
+    } ranges[] = {
+        {0x0000, 0x001F}, {0x007F, 0x009F}, /* C0, DEL, C1 */
+        {0x061C, 0x061C}, {0x200E, 0x200F}, {0x202A, 0x202E}, {0x2066, 0x2069}, /* directions */
+        {0x2028, 0x2029}, /* separators of lines and paragraphs */
+    };
+    uint32_t point = size > 0 ? utf8_point(text, size) : ' ';
 
-    return (size == 1 && (byte[0] < 0x20 || byte[0] == 0x7F)) || (size == 2 && byte[0] == 0xC2 && byte[1] < 0xA0);
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
+        if (point >= ranges[i].first && point <= ranges[i].last)
+            return true;
+    return false;
 }

@@ -32,6 +32,10 @@ static const struct {
     {false, "surrogate \xed\xa0\x80", "2026-11-23T18:54:33.123Z notice master: surrogate \\xed\\xa0\\x80\n"},
     {false, "overlong \xc0\xaf \xe0\x80\xaf",
      "2026-11-23T18:54:33.123Z notice master: overlong \\xc0\\xaf \\xe0\\x80\\xaf\n"},
+    {false, "turned \xe2\x80\xae" "txt", "2026-11-23T18:54:33.123Z notice master: turned \\xe2\\x80\\xaetxt\n"},
+    {true, "turned \xe2\x80\xae" "txt",
+     "{\"time\":\"2026-11-23T18:54:33.123Z\",\"level\":\"notice\",\"who\":\"master\","
+     "\"message\":\"turned \\u202etxt\"}\n"},
     {true, "ready",
      "{\"time\":\"2026-11-23T18:54:33.123Z\",\"level\":\"notice\",\"who\":\"master\",\"message\":\"ready\"}\n"},
     {true, "a\n\"b\"\\\001\xff",
