@@ -66,6 +66,13 @@ static bool has_master(const struct instance *instance)
     return is_held;
 }
 
+bool instance_look_for_master(struct instance *instance)
+{
+    instance->has_arena = arena_read_status(&instance->arena, &instance->status) || instance->has_arena;
+    instance->is_running = instance->has_arena && has_master(instance);
+    return instance->is_running;
+}
+
 void instance_open(struct instance *instance)
 {
     int fd = arena_open(instance->settings.instance, false, &instance->arena, &instance->failure);

@@ -28,6 +28,9 @@ bool instance_configure(struct instance *instance, const char *config, const cha
 /* Looks for the instance's shared memory and its master. */
 void instance_open(struct instance *instance);
 
+/* Looks anew, at an arena that is open: whether a master lives. */
+bool instance_look_for_master(struct instance *instance);
+
 /* Where the master keeps a copy of the loaded bundle. false when the name would be too long. */
 bool instance_bundle_path(const struct instance *instance, char path[SETTINGS_PATH_SIZE]);
 

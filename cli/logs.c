@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cli/event_line.h"
 #include "cli/instance.h"
@@ -39,11 +40,24 @@ struct past {
     uint64_t room, count;
 };
 
+/* Once, to people. */
+static void explain_hash(const struct choice *choice)
+{
+    static bool is_told;
+
+    if (is_told || choice->is_json || !isatty(STDOUT_FILENO))
+        return;
+    is_told = true;
+    puts("-- a value that begins with # is hidden by the setting redact: the same value has the same hash");
+}
+
 static void print(const struct choice *choice, const struct event *event)
 {
     char line[EVENT_PRINT_SIZE];
     size_t size = choice->is_json ? event_print_json(event, line) : event_print_text(event, line);
 
+    if (event->flags & EVENT_IS_HASHED)
+        explain_hash(choice);
     fwrite(line, 1, size, stdout);
 }
 
@@ -154,6 +168,10 @@ static void follow(const struct choice *choice, struct watch *watch)
         case WATCH_LOST:
             print_lost(choice, lost);
             break;
+        case WATCH_MASTER:
+            fflush(stdout); /* in the order in which it happened */
+            watch_tell_master(watch);
+            break;
         case WATCH_RENEWED:
             fputs("fairvisor: the instance was started anew\n", stderr);
             break;
@@ -181,6 +199,8 @@ static int read_ring(const struct choice *choice, struct instance *instance)
         failure_set(&failure, EXIT_CODE_OS, "memory is out; ask for fewer --lines");
         return command_fail(&failure);
     }
+    if (!instance->is_running)
+        watch_tell_master(&watch);
     print_past(choice, &watch, &past);
     free(past.events);
     if (choice->follows && is_written())

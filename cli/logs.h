@@ -21,6 +21,8 @@
     "  --format json    a JSON object in each line, as in the decision log: see fairvisor(1), DECISION LOG\n"         \
     "  -c FILE, --instance NAME  which instance\n"                                                                    \
     "\n"                                                                                                              \
+    "A value that begins with # is hidden by the setting redact: the same value has the same hash, as long as the\n"  \
+    "shared memory lives. While no master runs it shows what is left, and says so.\n"                                 \
     "Events that were written over before they could be read are counted: see the lines that say so.\n"               \
     "Exit code: 0; 64 wrong usage; 66 no such file; 69 the instance does not run; 71 its shared memory cannot be\n"   \
     "used; 77 no permission; 78 bad settings.\n"

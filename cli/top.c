@@ -65,6 +65,7 @@ static void read_events(struct top *top)
         case WATCH_LOST:
             top->lost += lost;
             break;
+        case WATCH_MASTER: /* the head tells */
         case WATCH_RENEWED:
             break;
         }
@@ -130,8 +131,9 @@ static void draw_head(struct screen *screen, const struct top *top)
     char span[EMIT_SPAN_SIZE];
 
     screen_style(screen, "\033[1m");
-    screen_print(screen, "fairvisor top - instance %s", instance->settings.instance);
-    if (arena_read_status(&instance->arena, &status))
+    screen_print(screen, "fairvisor top - instance %s%s", instance->settings.instance,
+                 instance->is_running ? "" : " IS NOT RUNNING");
+    if (instance->is_running && arena_read_status(&instance->arena, &status))
         screen_print(screen, ", policy %s, up %s, %u workers", status.policy_version,
                      emit_span(moment_now().wall_ns - status.started_at_ns, span), status.worker_count);
     screen_print(screen, ", %" PRId64 " connections", counters_sum(&instance->arena, COUNTER_connections));
@@ -210,16 +212,20 @@ static bool draw(struct screen *screen, struct top *top)
 {
     size_t room = screen->height > HEAD_LINES ? screen->height - HEAD_LINES : 0, count;
     int64_t now_ns = moment_now().wall_ns;
+    bool is_hashed = false;
 
     count = sort_rows(top, top->first + (top->lines && top->lines < room ? (size_t)top->lines : room));
     if (top->first >= count)
         top->first = count ? count - 1 : 0;
     screen_begin(screen);
     draw_head(screen, top);
-    for (size_t i = top->first; i < count; i++)
+    for (size_t i = top->first; i < count; i++) {
         draw_row(screen, top, top->rows[i], now_ns);
+        is_hashed |= (top->rows[i]->last.flags & EVENT_IS_HASHED) != 0 && !top->by_rule;
+    }
     screen_style(screen, "\033[2m");
-    screen_print(screen, "r c f a sort   i identities or rules   p pause   j k scroll   q quit");
+    screen_print(screen, "r c f a sort   i identities or rules   p pause   j k scroll   q quit%s",
+                 is_hashed ? "   #...: a value that `redact` hides" : "");
     return screen_end(screen);
 }
 
@@ -337,6 +343,7 @@ static void print_json(const struct top *top, size_t count)
     event_print_time(moment_now().wall_ns, time);
     fputs("{\"instance\":", stdout);
     emit_json_string(slice_of(top->instance.settings.instance), stdout);
+    printf(",\"running\":%s", top->instance.is_running ? "true" : "false");
     printf(",\"time\":\"%s\",\"events\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"sort\":\"%s\",\"by\":\"%s\",\"rows\":[", time,
            top->events, top->lost, ranking_order_name(top->order), top->by_rule ? "rule" : "identity");
     for (size_t i = 0; i < count; i++) {
@@ -405,6 +412,8 @@ static int run(struct top *top)
     if (!watch_open(&top->watch, &top->instance, &failure))
         return command_fail(&failure);
     read_events(top);
+    if (top->is_once && !top->instance.is_running)
+        watch_tell_master(&top->watch);
     if (top->is_once) {
         print_once(top);
         return EXIT_CODE_OK;

@@ -45,6 +45,7 @@ bool watch_open(struct watch *watch, struct instance *instance, struct failure *
         return false;
     }
     instance->has_arena = true;
+    instance_look_for_master(instance);
     events_begin_oldest(&watch->reader, &instance->arena);
     return true;
 }
@@ -70,17 +71,45 @@ static bool renew(struct watch *watch)
     return true;
 }
 
+void watch_tell_master(const struct watch *watch)
+{
+    const struct instance *instance = watch->instance;
+
+    if (instance->is_running)
+        fprintf(stderr, "fairvisor: instance %s runs again\n", instance->settings.instance);
+    else
+        fprintf(stderr,
+                "fairvisor: instance %s is not running: this is what is left in its shared memory; start it with "
+                "fairvisord\n",
+                instance->settings.instance);
+}
+
+/* Once in a while. */
+static bool is_due(struct watch *watch, int64_t now)
+{
+    if (now - watch->looked_at_ns < LOOK_NS)
+        return false;
+    watch->looked_at_ns = now;
+    return true;
+}
+
+static bool has_master_changed(struct watch *watch)
+{
+    bool before = watch->instance->is_running;
+
+    return instance_look_for_master(watch->instance) != before;
+}
+
 enum watch_result watch_next(struct watch *watch, struct event *event, uint64_t *lost)
 {
     int64_t now = moment_now().boot_ns;
+    bool looks = is_due(watch, now);
 
+    if (looks && has_master_changed(watch))
+        return WATCH_MASTER;
     if (!events_read(&watch->reader, event, now)) {
-        if (watch->reader.lost == watch->told_lost) {
-            if (now - watch->looked_at_ns < LOOK_NS)
-                return WATCH_NOTHING;
-            watch->looked_at_ns = now;
-            return renew(watch) ? WATCH_RENEWED : WATCH_NOTHING;
-        }
+        if (watch->reader.lost == watch->told_lost)
+            return looks && renew(watch) ? WATCH_RENEWED : WATCH_NOTHING;
     } else if (watch->reader.lost == watch->told_lost) {
         return WATCH_EVENT;
     } else {

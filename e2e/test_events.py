@@ -85,12 +85,36 @@ class TestLogs(EventsTest):
         self.addCleanup(watcher.kill)
         self.spend(edge, 3)
         self.assertEqual(json.loads(watcher.stdout.readline())["reason"], "rate_limit_exceeded")
+        for pid in [edge.pid, *edge.workers()]:  # not everybody who looks into the arena: the watcher does as well
+            harness.kill(pid)
+        edge.process.wait()
+        self.assertIn("is not running", watcher.stderr.readline())
+        once = edge.cli("logs", "-c", edge.config_file, "--no-follow")
+        self.assertEqual((once.returncode, len(once.stderr.splitlines())), (0, 1), once)
+        self.assertIn(f"instance {edge.name} is not running", once.stderr)
+        edge.start()
+        self.assertIn("runs again", watcher.stderr.readline())
         edge.stop()
+        self.assertIn("is not running", watcher.stderr.readline())
         edge.start()
         self.spend(edge, 3, key="another")
         self.assertEqual(json.loads(watcher.stdout.readline())["reason"], "rate_limit_exceeded")
         watcher.send_signal(signal.SIGTERM)  # SIGINT is ignored by whatever a script starts in the background
         watcher.communicate(timeout=10)
+
+    def test_a_loop_can_be_judged_again(self):
+        """Its event tells the keys of the policies before it as well."""
+        edge = self.start_edge({"bundle_version": 1, "policies": [
+            {"id": "a", "spec": {"selector": {"pathPrefix": "/"}, "rules": [
+                harness.token_bucket("r", 100, 100, ("header:x-team",))]}},
+            {"id": "b", "spec": {"selector": {"pathPrefix": "/"}, "rules": [harness.token_bucket("r", 100, 100)],
+                                 "loop_detection": {"enabled": True, "window_seconds": 3600, "action": "reject",
+                                                    "threshold_identical_requests": 2}}}]})
+        for _ in range(3):
+            edge.decide(uri="/x", client="10.0.0.1", headers=[("X-Team", "red")])
+        event = self.logs(edge, "--no-follow", "--action", "reject")[-1]
+        self.assertEqual((event["reason"], event["policy"], event["keys"], event["other_keys"]),
+                         ("loop_detected", "b", {"ip:address": "10.0.0.1"}, {"header:x-team": "red"}))
 
     def test_a_jwt_that_does_not_verify(self):
         """Refused before any policy is asked: told as well."""

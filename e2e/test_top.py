@@ -144,6 +144,17 @@ class TestTop(harness.TestCase):
         self.assertEqual(status["limits"][0]["rule"], "few")
         self.assertIn("api/few, refused lately: 3", edge.cli("status", "-c", edge.config_file).stdout)
         self.assertEqual(edge.cli("top", "-c", edge.config_file, stdin=subprocess.DEVNULL).returncode, 64)
+        # A master that is dead: what is left is shown, and said to be that; what needs a master refuses.
+        edge.kill_everything()
+        once = edge.cli("top", "-c", edge.config_file, "--once", "--json")
+        self.assertEqual((once.returncode, json.loads(once.stdout)["running"], json.loads(once.stdout)["rows"][0]["rejects"]),
+                         (0, False, 3))
+        self.assertIn(f"instance {edge.name} is not running", once.stderr)
+        for words, code in ((("keys", "get", "header:x-client=greedy"), 69), (("kill", "--list"), 69),
+                            (("connect", "--list"), 69), (("status",), 2)):
+            done = edge.cli(words[0], "-c", edge.config_file, *words[1:])
+            self.assertEqual(done.returncode, code, done)
+            self.assertIn("is not running", done.stdout if words[0] == "status" else done.stderr)
 
     def test_keys_and_sizes(self):
         edge, terminal = self.start()
@@ -236,6 +247,7 @@ class TestTop(harness.TestCase):
         terminal.wait("header:x-client=greedy")
         # The service goes away and comes back.
         edge.stop()
+        terminal.wait(r"IS NOT RUNNING")
         edge.start()
         edge.decide(headers=[("X-Client", "anew"), ("X-Tenant", "acme")])
         terminal.wait("header:x-client=anew")

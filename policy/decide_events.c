@@ -130,15 +130,14 @@ static void add_key(struct decision *decision, uint32_t index)
 /* ---- one event ---------------------------------------------------------------------------------------------------- */
 
 /* Who the request is to the rule that decided; to a loop or a breaker: to all rules of its policy. */
-static void add_identity(struct decision *decision, const struct policy *policy, const struct rule *rule)
+static const uint32_t *identity_keys(const struct decision *decision, const struct policy *policy, const struct rule *rule,
+                                     uint32_t *count)
 {
     const struct decider *decider = decision->decider;
     const struct prepared_policy *prepared = policy ? &decider->policies[policy - decider->bundle->policies] : NULL;
-    const uint32_t *keys = rule ? rule->keys : prepared ? prepared->keys : NULL;
-    uint32_t count = rule ? rule->key_count : prepared ? prepared->key_count : 0;
 
-    for (uint32_t i = 0; i < count; i++)
-        add_key(decision, keys[i]);
+    *count = rule ? rule->key_count : prepared ? prepared->key_count : 0;
+    return rule ? rule->keys : prepared ? prepared->keys : NULL;
 }
 
 static void begin(struct decision *decision, enum event_action action, enum reason reason)
@@ -154,16 +153,15 @@ static void begin(struct decision *decision, enum event_action action, enum reas
 }
 
 /* The other keys that this decision has looked at: with them the request can be judged again. */
-static void add_other_keys(struct decision *decision, const struct rule *rule)
+static void add_other_keys(struct decision *decision, const uint32_t *keys, uint32_t count)
 {
     const struct descriptor_cache *cache = &decision->decider->descriptors;
 
-    decision->decider->events.event.rule_keys = decision->decider->events.event.key_count;
     for (uint32_t i = 0; i < decision->decider->bundle->descriptor_count; i++) {
         bool is_told = cache->entries[i].request != cache->request;
 
-        for (uint32_t j = 0; j < rule->key_count; j++)
-            is_told |= rule->keys[j] == i;
+        for (uint32_t j = 0; j < count; j++)
+            is_told |= keys[j] == i;
         if (!is_told)
             add_key(decision, i);
     }
@@ -174,19 +172,21 @@ static void end(struct decision *decision, const struct policy *policy, const st
     const struct facts *facts = decision->facts;
     struct decide_events *events = &decision->decider->events;
     struct event *event = &events->event;
+    uint32_t count;
+    const uint32_t *keys = identity_keys(decision, policy, rule, &count);
 
     if (policy)
         event_add(event, EVENT_TEXT_POLICY, policy->id);
     if (rule)
         event_add(event, EVENT_TEXT_RULE, rule->name);
-    add_identity(decision, policy, rule);
+    for (uint32_t i = 0; i < count; i++)
+        add_key(decision, keys[i]);
     event_add(event, EVENT_TEXT_METHOD, facts->method);
     event_add(event, EVENT_TEXT_PATH, facts->path);
     event_add(event, EVENT_TEXT_HOST, facts->host);
-    if (rule && event->action != EVENT_CHARGE)
-        add_other_keys(decision, rule);
-    else
-        event->rule_keys = event->key_count;
+    event->rule_keys = event->key_count;
+    if (policy && event->action != EVENT_CHARGE)
+        add_other_keys(decision, keys, count);
     if (events->recording.redact != SETTINGS_REDACT_ALL)
         event->client = facts->client;
     decide_counts_one(decision, events_write(&events->writer, event) ? COUNTER_events_written : COUNTER_events_dropped);
