@@ -4,6 +4,7 @@ are cut, usage that is asked for and hidden, completions made shorter, provider 
 socket: it must break off at a chosen byte, which no real server does.
 """
 
+import gzip
 import json
 import os
 import random
@@ -378,6 +379,19 @@ class TestOnTheWay(MeterCase):
         _, edge = self.proxy(upstream.answering(compressed), policy("/v1", tokens()))
         self.assertEqual(self.ask(edge, "/v1/chat/completions", chat(100)).body, b"\x1f\x8b\x08\x00")
         self.assertEqual(self.balance(edge, "/v1"), 100)
+
+    def test_a_request_that_cannot_be_read_is_refused(self):
+        server, edge = self.proxy(upstream.answering(upstream.counted()), policy("/v1", tokens()), policy("/free", {
+            "name": "r", "limit_keys": [], "algorithm": "token_bucket", "algorithm_config": {"tokens_per_second": 9, "burst": 9}}))
+        body = gzip.compress(chat(1))
+        for refused in (self.ask(edge, "/v1/chat/completions", body, headers=[("Content-Encoding", "gzip")]),
+                        self.ask(edge, "/v1/chat/completions", chat(1).decode().encode("utf-16"))):
+            self.assertEqual((refused.status, refused.header("X-Fairvisor-Reason"), refused.header("x-should-retry")),
+                             (415, "body_encoded", "false"))
+            self.assertEqual(json.loads(refused.body)["error"]["type"], "invalid_request_error")
+        self.assertEqual(server.requests, [])
+        self.assertEqual(self.ask(edge, "/free", body, headers=[("Content-Encoding", "gzip")]).status, 200)
+        self.assertEqual(self.balance(edge, "/v1"), 0)
 
     def test_a_request_that_is_not_sent_costs_nothing(self):
         edge = self.start_edge(bundle(policy("/v1", tokens())), workers=1, settings={

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "policy/estimate.h"
 #include "policy/json.h"
 
 #define MAX_BYTES  (UINT64_C(1) << 30)
@@ -93,17 +94,6 @@ static void insert(struct planning *planning, uint32_t object, const char *membe
 
 /* ---- the completion --------------------------------------------------------------------------------------------- */
 
-static bool is_figure(struct slice name, bool is_root)
-{
-    static const struct slice names[] = {SLICE("max_output_tokens"), SLICE("maxOutputTokens"), SLICE("max_tokens"),
-                                         SLICE("max_completion_tokens")};
-
-    for (size_t i = 0; i < (is_root ? 4 : 2); i++)
-        if (slice_equal(names[i], name))
-            return true;
-    return false;
-}
-
 /* A whole number from 1 to MOST, written as one. */
 static bool is_short_enough(struct slice text, int64_t most)
 {
@@ -143,7 +133,7 @@ static void clamp_members(struct planning *planning, uint32_t object, bool is_ro
          token = json_next(planning->json, token)) {
         uint32_t value = json_value(planning->json, token);
 
-        if (is_figure(name_of(planning, token), is_root))
+        if (estimate_is_completion(name_of(planning, token), is_root))
             clamp_value(planning, value);
         else if (is_root && json_type(planning->json, value) == JSON_OBJECT)
             clamp_members(planning, value, false);

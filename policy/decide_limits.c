@@ -119,6 +119,18 @@ static const struct estimate *estimate_of(struct decision *decision)
     return &decision->estimate;
 }
 
+/* Whether the body is compressed, or text in no encoding that JSON may have. */
+static bool is_encoded(struct decision *decision)
+{
+    const struct facts *facts = decision->facts;
+    bool is_coded = false;
+
+    for (size_t i = 0; i < facts->field_count; i++)
+        is_coded |= slice_equal_nocase(facts->fields[i].name, SLICE("content-encoding")) && facts->fields[i].value.size > 0 &&
+                    !slice_equal_nocase(facts->fields[i].value, SLICE("identity"));
+    return facts->body.size > 0 && (is_coded || estimate_of(decision)->is_encoded);
+}
+
 /* The client's own estimate of its prompt in X-Token-Estimate, where the rule takes it. -1 for none. */
 static int64_t hint_of(struct decision *decision)
 {
@@ -144,7 +156,8 @@ struct decide_need decide_limits_need(struct decision *decision, int64_t one, bo
     int64_t hint = takes_hint ? hint_of(decision) : -1;
     struct decide_need need = {.prompt = hint >= 0 ? hint : estimate->prompt};
 
-    if (estimate->completion > 0)
+    /* A length that cannot be read may be taken for none; beside another one the longer of them counts. */
+    if (estimate->completion > 0 && !(estimate->has_bad_completion && estimate->completion < one))
         one = estimate->completion;
     if (decision->metering.clamp > 0 && decision->metering.clamp < one)
         one = decision->metering.clamp;
@@ -167,6 +180,13 @@ static void add(struct decision *decision, struct charge_source *source, uint32_
     decide_rules_charge(decision, source, group, hash, &limit, cost);
 }
 
+/* Refuses a body of which nothing can be told, while who reads it behind us can. */
+static void refuse_encoded(struct decision *decision, const struct charge_source *source, bool is_shadow)
+{
+    if (is_encoded(decision))
+        decide_rules_refuse(decision, source, REASON_body_encoded, is_shadow);
+}
+
 /* The longest that all completions together may be; 0 = no such limit. A prompt that is too long leaves one token, and is refused. */
 static int64_t most_completion(const struct token_budget *budget, const struct decide_need *need)
 {
@@ -187,6 +207,7 @@ static void add_tokens(struct decision *decision, struct charge_source *source, 
     int64_t all = need.prompt + need.completion;
 
     source->completion = need.completion;
+    refuse_encoded(decision, source, is_shadow);
     decide_metering_add(decision, is_shadow ? NULL : &budget->metering, &need, most_completion(budget, &need));
     if (budget->clamps && !is_shadow)
         decide_metering_shorten(decision, most_completion(budget, &need));
@@ -211,6 +232,7 @@ static void add_budget(struct decision *decision, struct charge_source *source, 
         add(decision, source, group, hash, CHARGE_BUDGET, cost_of(decision, &budget->cost));
         return;
     }
+    refuse_encoded(decision, source, is_shadow);
     need = decide_limits_need(decision, ESTIMATE_COMPLETION, budget->metering.takes_hint);
     decide_metering_add(decision, is_shadow ? NULL : &budget->metering, &need, 0);
     if (decide_money_cost(decision, budget, &need, &cost))

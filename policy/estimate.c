@@ -8,10 +8,14 @@
 
 #include <string.h>
 
+#include "policy/decimal.h"
 #include "policy/quote.h"
 
 #define DEPTH_MAX        64
+#define MILLION          1000000
 #define NAME_MAX_SIZE    ESTIMATE_MODEL_MAX /* no known name is longer */
+#define KELVIN           0x212a /* letters that readers in Go take for k and s */
+#define LONG_S           0x17f
 #define TOKENS_PER_MEDIA 1000 /* an image, a file, a piece of sound: their data says nothing about tokens */
 
 /* What the value behind a name means here. */
@@ -19,13 +23,17 @@ enum meaning {
     MEANS_NOTHING,
     MEANS_TEXT,    /* strings are prompt */
     MEANS_TOKENS,  /* strings are prompt, numbers are token ids */
+    MEANS_PROMPTS, /* likewise, and an array may hold several that are completed each */
+    MEANS_SCHEMA,  /* all of it is prompt, names and numbers too */
+    MEANS_DATA,    /* of a document: text, unless it looks like bytes */
+    MEANS_MEDIA,   /* an image, a file, a piece of sound */
     MEANS_MOST,    /* a number of completion tokens */
     MEANS_CHOICES, /* a number of completions */
     MEANS_PART,    /* kind of a content part */
     MEANS_MODEL,
 };
 
-/* Shorter names first. */
+/* Shorter names first. Of two rows with one name the first that is not too deep counts. */
 static const struct known_name {
     struct slice name;
     enum meaning meaning;
@@ -34,22 +42,37 @@ static const struct known_name {
     {SLICE("n"), MEANS_CHOICES, 1},
     {SLICE("text"), MEANS_TEXT, DEPTH_MAX},
     {SLICE("type"), MEANS_PART, DEPTH_MAX},
-    {SLICE("input"), MEANS_TOKENS, DEPTH_MAX},
+    {SLICE("data"), MEANS_DATA, DEPTH_MAX},
+    {SLICE("args"), MEANS_SCHEMA, DEPTH_MAX},
+    {SLICE("input"), MEANS_TOKENS, 1},
+    {SLICE("input"), MEANS_SCHEMA, DEPTH_MAX},
     {SLICE("model"), MEANS_MODEL, 1},
+    {SLICE("tools"), MEANS_SCHEMA, 1},
     {SLICE("system"), MEANS_TEXT, DEPTH_MAX},
     {SLICE("output"), MEANS_TEXT, DEPTH_MAX},
+    {SLICE("prompt"), MEANS_PROMPTS, 1},
     {SLICE("prompt"), MEANS_TOKENS, DEPTH_MAX},
+    {SLICE("schema"), MEANS_SCHEMA, DEPTH_MAX},
     {SLICE("content"), MEANS_TEXT, DEPTH_MAX},
     {SLICE("best_of"), MEANS_CHOICES, 1},
+    {SLICE("refusal"), MEANS_TEXT, DEPTH_MAX},
     {SLICE("thinking"), MEANS_TEXT, DEPTH_MAX},
+    {SLICE("response"), MEANS_SCHEMA, DEPTH_MAX},
+    {SLICE("fileData"), MEANS_MEDIA, DEPTH_MAX},
     {SLICE("arguments"), MEANS_TEXT, DEPTH_MAX},
+    {SLICE("functions"), MEANS_SCHEMA, 1},
     {SLICE("max_tokens"), MEANS_MOST, 1},
+    {SLICE("inlineData"), MEANS_MEDIA, DEPTH_MAX},
     {SLICE("description"), MEANS_TEXT, DEPTH_MAX},
+    {SLICE("inline_data"), MEANS_MEDIA, DEPTH_MAX},
     {SLICE("instructions"), MEANS_TEXT, DEPTH_MAX},
     {SLICE("candidateCount"), MEANS_CHOICES, 2},
+    {SLICE("responseSchema"), MEANS_SCHEMA, 2},
     {SLICE("maxOutputTokens"), MEANS_MOST, 2},
     {SLICE("candidate_count"), MEANS_CHOICES, 2},
+    {SLICE("response_schema"), MEANS_SCHEMA, 2},
     {SLICE("max_output_tokens"), MEANS_MOST, 2},
+    {SLICE("responseJsonSchema"), MEANS_SCHEMA, 2},
     {SLICE("max_completion_tokens"), MEANS_MOST, 1},
 };
 
@@ -70,9 +93,10 @@ struct scan {
     uint64_t text_bytes;
     int64_t tokens;
     int64_t most, choices; /* 0 = not given */
+    int64_t prompts;       /* of a batch */
     struct slice model;    /* as it stands in the body */
     bool has_two_models;
-    bool has_bad_figure;
+    bool has_bad_figure, has_bad_most;
 };
 
 /* Four hexadecimal digits at AT, or -1. */
@@ -90,44 +114,89 @@ static int code_unit(const char *at)
     return code;
 }
 
+/* The character at *AT with its escape undone; *AT goes behind it. -1: none that a known name holds. */
+static int next_character(struct slice name, size_t *at)
+{
+    static const struct {
+        struct slice bytes;
+        int code;
+    } like_ascii[] = {{SLICE("\xe2\x84\xaa"), KELVIN}, {SLICE("\xc5\xbf"), LONG_S}};
+    struct slice rest = {name.data + *at, name.size - *at};
+    int code = (unsigned char)rest.data[0];
+
+    for (size_t i = 0; i < 2; i++)
+        if (slice_has_prefix(rest, like_ascii[i].bytes)) {
+            *at += like_ascii[i].bytes.size;
+            return like_ascii[i].code;
+        }
+    (*at)++;
+    if (code == '\\' && rest.size >= 6 && rest.data[1] == 'u') {
+        code = code_unit(rest.data + 2);
+        *at += 5;
+    } else if (code == '\\' && rest.size >= 2 && rest.data[1] == '/') {
+        code = '/';
+        *at += 1;
+    }
+    return code;
+}
+
 /* NAME with its escapes undone, in OUT: who reads the body behind us undoes them too. A name that is too long, or
- * holds what no known name holds, comes back as it is. */
-static struct slice unescape(struct slice name, char out[NAME_MAX_SIZE])
+ * holds what no known name holds, comes back as it is. With FOLDS it is as those see it who do not tell capitals from small letters. */
+static struct slice unescape(struct slice name, bool folds, char out[NAME_MAX_SIZE])
 {
     size_t used = 0;
 
-    for (size_t i = 0; i < name.size; i++) {
-        int code = (unsigned char)name.data[i];
+    for (size_t at = 0; at < name.size;) {
+        int code = next_character(name, &at);
 
-        if (code == '\\' && name.size - i >= 6 && name.data[i + 1] == 'u') {
-            code = code_unit(name.data + i + 2);
-            i += 5;
-        } else if (code == '\\' && name.size - i >= 2 && name.data[i + 1] == '/') {
-            code = name.data[++i];
-        }
+        if (folds && (code == KELVIN || code == LONG_S))
+            code = code == KELVIN ? 'k' : 's';
         if (code < ' ' || code > '~' || used == NAME_MAX_SIZE)
             return name;
-        out[used++] = (char)code;
+        out[used++] = folds ? slice_lower((char)code) : (char)code;
     }
     return (struct slice){out, used};
 }
 
-static const struct known_name *find_name(struct slice name)
+static const struct known_name *find_name(struct slice name, int depth)
 {
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && names[i].name.size <= name.size; i++)
-        if (names[i].name.data[0] == name.data[0] && slice_equal(names[i].name, name))
+        if (names[i].name.data[0] == name.data[0] && depth <= names[i].deepest && slice_equal(names[i].name, name))
             return &names[i];
     return NULL;
 }
 
+/* Likewise, of a name in small letters. */
+static const struct known_name *find_folded(struct slice name, int depth)
+{
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && names[i].name.size <= name.size; i++)
+        if (depth <= names[i].deepest && slice_equal_nocase(names[i].name, name))
+            return &names[i];
+    return NULL;
+}
+
+/* Whether NAME is spelt as no known name is, and yet may be read as one. */
+static bool is_spelt_oddly(struct slice name)
+{
+    for (size_t i = 0; i < name.size; i++)
+        if ((name.data[i] < 'a' || name.data[i] > 'z') && name.data[i] != '_')
+            return true;
+    return false;
+}
+
 static enum meaning meaning_of(struct slice name, int depth)
 {
-    const struct known_name *known = find_name(name);
+    const struct known_name *known = find_name(name, depth);
     char plain[NAME_MAX_SIZE];
 
-    if (!known && name.size > 0 && memchr(name.data, '\\', name.size))
-        known = find_name(unescape(name, plain));
-    return known && depth <= known->deepest ? known->meaning : MEANS_NOTHING;
+    if (!known && is_spelt_oddly(name))
+        known = find_folded(unescape(name, true, plain), depth);
+    return known ? known->meaning : MEANS_NOTHING;
+}
+
+bool estimate_is_completion(struct slice name, bool is_root)
+{
+    return meaning_of(name, is_root ? 1 : 2) == MEANS_MOST;
 }
 
 /* Reads the string that begins with the quote at scan->at and leaves scan->at behind its end. */
@@ -139,12 +208,72 @@ static struct slice read_string(struct scan *scan)
     return (struct slice){begin, (size_t)(end - begin)};
 }
 
+#define TOO_MANY (ESTIMATE_MOST + 1)
+
+/* The positive whole number that TEXT may be taken for, rounded up; any beyond ESTIMATE_MOST is TOO_MANY. 0: none. */
+static int64_t number_of(struct slice text)
+{
+    int64_t millionths = 0;
+
+    switch (decimal_parse(text, &millionths)) {
+    case DECIMAL_OK:
+        millionths = (millionths + MILLION - 1) / MILLION;
+        return millionths < 0 ? 0 : millionths > ESTIMATE_MOST ? TOO_MANY : millionths;
+    case DECIMAL_TOO_LARGE:
+        return text.data[0] == '-' ? 0 : TOO_MANY;
+    case DECIMAL_NOT_EXACT:
+    case DECIMAL_MALFORMED:
+        break;
+    }
+    return 0;
+}
+
+static bool is_whole(struct slice text)
+{
+    for (size_t i = 0; i < text.size; i++)
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+    return true;
+}
+
+/* Of several that contradict each other the largest counts: a small one must not hide it. A completion longer than any is as long as
+ * one that is not limited; too many completions are as many as there can be. */
+static void take_figure(struct scan *scan, struct slice text, bool is_quoted)
+{
+    bool is_most = scan->meaning == MEANS_MOST;
+    int64_t *figure = is_most ? &scan->most : &scan->choices;
+    int64_t number = number_of(text);
+
+    if (number == 0 || number == TOO_MANY || is_quoted || !is_whole(text)) {
+        scan->has_bad_figure = true;
+        scan->has_bad_most |= is_most;
+    }
+    if (number == TOO_MANY)
+        number = is_most ? 0 : ESTIMATE_MOST;
+    if (number > *figure)
+        *figure = number;
+}
+
+/* Base64 and addresses have neither spaces nor escapes. */
+static bool is_text(struct slice data)
+{
+    return data.size > 0 && (memchr(data.data, ' ', data.size) || memchr(data.data, '\\', data.size));
+}
+
 static void take_string(struct scan *scan, struct slice text)
 {
     switch (scan->meaning) {
+    case MEANS_PROMPTS:
+        scan->prompts += scan->depth == 2;
+        scan->text_bytes += text.size;
+        break;
     case MEANS_TEXT:
     case MEANS_TOKENS:
+    case MEANS_SCHEMA:
         scan->text_bytes += text.size;
+        break;
+    case MEANS_DATA:
+        scan->text_bytes += is_text(text) ? text.size : 0;
         break;
     case MEANS_PART:
         for (size_t i = 0; i < sizeof(media) / sizeof(media[0]); i++)
@@ -157,35 +286,12 @@ static void take_string(struct scan *scan, struct slice text)
         break;
     case MEANS_MOST:
     case MEANS_CHOICES:
-        scan->has_bad_figure = true;
+        take_figure(scan, text, true);
         break;
+    case MEANS_MEDIA:
     case MEANS_NOTHING:
         break;
     }
-}
-
-/* A positive whole number up to ESTIMATE_MOST, or 0. */
-static int64_t whole_number(struct slice text)
-{
-    int64_t number = 0;
-
-    for (size_t i = 0; i < text.size; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9' || number > ESTIMATE_MOST)
-            return 0;
-        number = number * 10 + (text.data[i] - '0');
-    }
-    return number <= ESTIMATE_MOST ? number : 0;
-}
-
-static void take_figure(struct scan *scan, int64_t *figure, struct slice text)
-{
-    int64_t number = whole_number(text);
-
-    /* Of several that contradict each other the largest counts: a small one must not hide it. */
-    if (number == 0)
-        scan->has_bad_figure = true;
-    else if (number > *figure)
-        *figure = number;
 }
 
 /* Whether BYTE cannot be part of a number or a word. */
@@ -209,24 +315,35 @@ static void take_scalar(struct scan *scan)
     text = (struct slice){begin, (size_t)(scan->at - begin)};
     if (slice_equal(text, SLICE("null")))
         return;
-    if (scan->meaning == MEANS_MOST)
-        take_figure(scan, &scan->most, text);
-    else if (scan->meaning == MEANS_CHOICES)
-        take_figure(scan, &scan->choices, text);
-    else if (scan->meaning == MEANS_TOKENS && *begin >= '0' && *begin <= '9')
+    if (scan->meaning == MEANS_MOST || scan->meaning == MEANS_CHOICES)
+        take_figure(scan, text, false);
+    else if (scan->meaning == MEANS_SCHEMA)
+        scan->text_bytes += text.size;
+    else if ((scan->meaning == MEANS_TOKENS || scan->meaning == MEANS_PROMPTS) && *begin >= '0' && *begin <= '9')
         scan->tokens++;
+}
+
+static void take_name(struct scan *scan, struct slice name)
+{
+    scan->wants_name = false;
+    if (scan->inherited[scan->depth] == MEANS_SCHEMA) {
+        scan->meaning = MEANS_SCHEMA;
+        scan->text_bytes += name.size;
+        return;
+    }
+    scan->meaning = meaning_of(name, scan->depth);
+    if (scan->meaning == MEANS_MEDIA)
+        scan->tokens += TOKENS_PER_MEDIA;
 }
 
 static void take_quoted(struct scan *scan)
 {
     struct slice text = read_string(scan);
 
-    if (scan->wants_name) {
-        scan->meaning = meaning_of(text, scan->depth);
-        scan->wants_name = false;
-        return;
-    }
-    take_string(scan, text);
+    if (scan->wants_name)
+        take_name(scan, text);
+    else
+        take_string(scan, text);
 }
 
 static void open_container(struct scan *scan, bool is_object)
@@ -239,6 +356,8 @@ static void open_container(struct scan *scan, bool is_object)
     }
     if (scan->meaning == MEANS_MOST || scan->meaning == MEANS_CHOICES)
         scan->has_bad_figure = true;
+    scan->has_bad_most |= scan->meaning == MEANS_MOST;
+    scan->prompts += scan->meaning == MEANS_PROMPTS && scan->depth == 2 && !is_object;
     scan->depth++;
     scan->is_object[scan->depth] = is_object;
     scan->inherited[scan->depth] = scan->meaning;
@@ -306,17 +425,36 @@ static void keep_model(const struct scan *scan, struct estimate *estimate)
 
     estimate->has_two_models = scan->has_two_models;
     if (model.size > 0 && memchr(model.data, '\\', model.size))
-        model = unescape(model, plain);
+        model = unescape(model, false, plain);
     if (model.size == 0 || model.size > sizeof(estimate->model))
         return;
     memcpy(estimate->model, model.data, model.size);
     estimate->model_size = model.size;
 }
 
+/* JSON in UTF-16 or UTF-32 has a zero among its first four bytes, or a mark in front of them. */
+static bool is_encoded(struct slice body)
+{
+    size_t size = body.size < 4 ? body.size : 4;
+
+    return size >= 2 && (memchr(body.data, '\0', size) || slice_has_prefix(body, SLICE("\xff\xfe")) ||
+                         slice_has_prefix(body, SLICE("\xfe\xff")));
+}
+
+/* Completions of all prompts together. */
+static int64_t choices_of(const struct scan *scan)
+{
+    int64_t choices = scan->choices > 0 ? scan->choices : 1, all;
+
+    if (__builtin_mul_overflow(choices, scan->prompts > 1 ? scan->prompts : 1, &all) || all > ESTIMATE_MOST)
+        return ESTIMATE_MOST;
+    return all;
+}
+
 struct estimate estimate_body(struct slice body)
 {
     struct scan scan = {.at = body.data, .end = body.data + body.size};
-    struct estimate estimate = {.choices = 1, .prompt = tokens_of_text(body.size)};
+    struct estimate estimate = {.choices = 1, .prompt = tokens_of_text(body.size), .is_encoded = is_encoded(body)};
 
     /* A byte order mark is no JSON, but many readers pass over it. */
     if (slice_has_prefix(body, SLICE("\xef\xbb\xbf")))
@@ -330,8 +468,9 @@ struct estimate estimate_body(struct slice body)
     if (estimate.is_readable)
         estimate.prompt = tokens_of_text(scan.text_bytes) + scan.tokens;
     estimate.has_bad_figure = scan.has_bad_figure;
+    estimate.has_bad_completion = scan.has_bad_most;
     estimate.completion = scan.most;
     keep_model(&scan, &estimate);
-    estimate.choices = scan.choices > 0 ? scan.choices : 1;
+    estimate.choices = choices_of(&scan);
     return estimate;
 }

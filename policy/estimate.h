@@ -20,8 +20,10 @@ struct estimate {
     bool is_readable;     /* the body is a JSON object, and not nested deeper than anybody asks a model */
     int64_t prompt;       /* tokens, rounded up */
     int64_t completion;   /* tokens of the largest completion asked for; 0 = the request does not say */
-    int64_t choices;      /* completions asked for, at least 1 */
-    bool has_bad_figure;  /* a max_tokens or n that is no positive whole number: ignored */
+    int64_t choices;      /* completions asked for, at least 1: of every prompt of a batch */
+    bool has_bad_figure;  /* a max_tokens or n that is no positive whole number; what it may be taken for is charged */
+    bool has_bad_completion; /* likewise: the completion may be as long as one that the request does not limit */
+    bool is_encoded;      /* UTF-16 or UTF-32: some who read JSON decode it, and nothing can be told of it here */
     bool has_two_models;  /* that differ */
     size_t model_size;    /* 0 = the body names none */
     char model[ESTIMATE_MODEL_MAX];
@@ -29,5 +31,9 @@ struct estimate {
 
 /* Estimates BODY in one pass, without allocation. A body that is no JSON object is not readable and counts as text. */
 struct estimate estimate_body(struct slice body);
+
+/* Whether a member NAME (its escapes undone) says how long a completion may be: of the body itself or of an object in it. Readers that
+ * do not tell capitals from small letters find it too. */
+bool estimate_is_completion(struct slice name, bool is_root);
 
 #endif

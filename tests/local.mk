@@ -244,7 +244,7 @@ TESTS += $(limit_tests)
 tests_policy_test_calendar_SOURCES = tests/policy/test_calendar.c policy/calendar.c
 tests_policy_test_calendar_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_calendar_LDADD = $(CHECK_LIBS)
-tests_policy_test_estimate_SOURCES = tests/policy/test_estimate.c policy/estimate.c policy/quote.c
+tests_policy_test_estimate_SOURCES = tests/policy/test_estimate.c policy/decimal.c policy/estimate.c policy/quote.c
 tests_policy_test_estimate_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_estimate_LDADD = $(CHECK_LIBS)
 tests_policy_test_flood_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
@@ -278,8 +278,8 @@ tests_policy_test_usage_reader_LDADD = $(CHECK_LIBS)
 # What is changed in request bodies on their way to a model.
 check_PROGRAMS += tests/policy/test_body_edit
 TESTS += tests/policy/test_body_edit
-tests_policy_test_body_edit_SOURCES = tests/policy/test_body_edit.c policy/body_edit.c policy/json.c policy/json_gate.c \
-	policy/region.c
+tests_policy_test_body_edit_SOURCES = tests/policy/test_body_edit.c policy/body_edit.c policy/decimal.c policy/estimate.c \
+	policy/json.c policy/json_gate.c policy/quote.c policy/region.c
 tests_policy_test_body_edit_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_body_edit_LDADD = libshm.a $(CHECK_LIBS)
 

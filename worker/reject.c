@@ -37,6 +37,8 @@ static const struct wording blocked_words = {"about:blank",         "Too Many Re
                                              "rate_limit_exceeded", "rate_limit_error",  "RESOURCE_EXHAUSTED"};
 static const struct wording token_words = {"about:blank",   "Unauthorized",         "authentication_error",
                                            "invalid_token", "authentication_error", "UNAUTHENTICATED"};
+static const struct wording encoded_words = {"about:blank",          "Unsupported Media Type", "invalid_request_error",
+                                             "unsupported_encoding", "invalid_request_error",  "INVALID_ARGUMENT"};
 
 static const struct wording *const wordings[REASON_COUNT] = {
     [REASON_rate_limit_exceeded] = &limit_words,
@@ -56,6 +58,7 @@ static const struct wording *const wordings[REASON_COUNT] = {
     [REASON_jwt_invalid] = &token_words,
     [REASON_no_bundle_loaded] = &capacity_words,
     [REASON_state_full] = &capacity_words,
+    [REASON_body_encoded] = &encoded_words,
 };
 
 static const struct wording *words_of(enum reason reason)

@@ -36,6 +36,7 @@ static const struct {
     LINE(410, "Gone"),
     LINE(413, "Content Too Large"),
     LINE(414, "URI Too Long"),
+    LINE(415, "Unsupported Media Type"),
     LINE(417, "Expectation Failed"),
     LINE(431, "Request Header Fields Too Large"),
     LINE(501, "Not Implemented"),

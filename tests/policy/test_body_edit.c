@@ -45,6 +45,8 @@ static const struct row {
      "{\"max_tokens\":1,\"max_tok\\u0065ns\":50,\"max_tokens\":50,\"max_completion_tokens\":50}", false, false},
     {CHAT, "{\"max_tokens\":[1,2],\"a\":\"max_tokens\"}", false, 50, "{\"max_tokens\":50,\"a\":\"max_tokens\"}", false,
      false},
+    {CHAT, "{\"MAX_TOKENS\":900,\"max_to\xe2\x84\xaa\x65ns\":900}", false, 50,
+     "{\"MAX_TOKENS\":50,\"max_to\xe2\x84\xaa\x65ns\":50}", false, false},
     {CHAT, "{\"a\":1}", false, 50, "{\"max_completion_tokens\":50,\"a\":1}", false, false},
     {CHAT, "{}", false, 50, "{\"max_completion_tokens\":50}", false, false},
     {CHAT, "{\"stream\":true}", true, 50,

@@ -42,7 +42,16 @@ static const struct row {
      "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"weather\",\"description\":\"The "
      "weather\",\"parameters\":"
      "{\"type\":\"object\",\"properties\":{\"city\":{\"type\":\"string\",\"description\":\"Where\"}}}}}]}",
-     12 + 3 + 11 + 5, 0, 0, 1, false, false},
+     12 + 3 + 113, 0, 0, 1, false, false},
+    {"a schema of the answer",
+     "{\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"a\",\"schema\":{\"type\":\"object\"}}}}", 10, 0, 0, 1,
+     false, false},
+    {"an anthropic tool's input",
+     "{\"messages\":[{\"content\":[{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"f\",\"input\":{\"q\":\"1234\",\"k\":[5]}}]}]}", 7, 0, 0,
+     1, false, false},
+    {"an anthropic document as text and one as bytes",
+     "{\"messages\":[{\"content\":[{\"type\":\"document\",\"source\":{\"type\":\"text\",\"data\":\"a b c\"}},{\"type\":\"document\","
+     "\"source\":{\"type\":\"base64\",\"data\":\"AAAAAAAA\"}}]}]}", 5, 2 * MEDIA, 0, 1, false, false},
     {"chat with sound and a file",
      "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"input_audio\",\"input_audio\":{\"data\":\"AAAA\","
      "\"format\":\"wav\"}},"
@@ -69,9 +78,9 @@ static const struct row {
      "\"thinking\":\"1234567\",\"signature\":\"AAAA\"}]}]}",
      15, MEDIA, 5, 1, false, false},
     {"legacy, a string", "{\"prompt\":\"12345\",\"max_tokens\":1,\"best_of\":4}", 5, 0, 1, 4, false, false},
-    {"legacy, strings", "{\"prompt\":[\"12345\",\"678\"]}", 8, 0, 0, 1, false, false},
+    {"legacy, strings", "{\"prompt\":[\"12345\",\"678\"]}", 8, 0, 0, 2, false, false},
     {"legacy, token ids", "{\"prompt\":[1,22,333],\"max_tokens\":2}", 0, 3, 2, 1, false, false},
-    {"legacy, lists of token ids", "{\"prompt\":[[1,22],[333 , 4]]}", 0, 4, 0, 1, false, false},
+    {"legacy, lists of token ids", "{\"prompt\":[[1,22],[333 , 4]],\"n\":3}", 0, 4, 0, 6, false, false},
     {"embeddings", "{\"model\":\"m\",\"input\":[\"1234\",\"56\"],\"encoding_format\":\"float\"}", 6, 0, 0, 1, false,
      false},
     {"embeddings, token ids", "{\"input\":[[10,20,30],[40]]}", 0, 4, 0, 1, false, false},
@@ -82,6 +91,10 @@ static const struct row {
      5, 0, 64, 2, false, false},
     {"gemini, the other spelling", "{\"generation_config\":{\"max_output_tokens\":64,\"candidate_count\":2}}", 0, 0, 64,
      2, false, false},
+    {"gemini, calls and pictures",
+     "{\"contents\":[{\"parts\":[{\"inlineData\":{\"mimeType\":\"image/png\",\"data\":\"AAAA\"}},{\"functionCall\":{\"name\":\"f\","
+     "\"args\":{\"q\":\"1234\"}}},{\"functionResponse\":{\"name\":\"f\",\"response\":{\"r\":\"56\"}}},{\"fileData\":{}}]}]}",
+     8, 2 * MEDIA, 0, 1, false, false},
     {"nothing to say", "{}", 0, 0, 0, 1, false, false},
     {"nulls", "{\"max_tokens\":null,\"n\":null,\"messages\":null}", 0, 0, 0, 1, false, false},
 
@@ -98,15 +111,22 @@ static const struct row {
      1, false, false},
     {"in a text it says nothing", "{\"prompt\":\"\\\"max_tokens\\\":900,\\\"n\\\":9}\"}", 26, 0, 0, 1, false, false},
     {"negative", "{\"max_tokens\":-5,\"n\":-1}", 0, 0, 0, 1, true, false},
-    {"a fraction", "{\"max_tokens\":1.5}", 0, 0, 0, 1, true, false},
+    {"a fraction", "{\"max_tokens\":1.5,\"n\":2.0}", 0, 0, 2, 2, true, false},
     {"zero", "{\"max_tokens\":0,\"n\":0}", 0, 0, 0, 1, true, false},
-    {"an exponent", "{\"max_tokens\":1e3}", 0, 0, 0, 1, true, false},
-    {"huge", "{\"max_tokens\":99999999999999999999999999,\"n\":4294967297}", 0, 0, 0, 1, true, false},
+    {"an exponent", "{\"max_tokens\":1e3}", 0, 0, 1000, 1, true, false},
+    {"huge", "{\"max_tokens\":99999999999999999999999999,\"n\":4294967297}", 0, 0, 0, ESTIMATE_MOST, true, false},
     {"the most there is", "{\"max_tokens\":4294967296}", 0, 0, ESTIMATE_MOST, 1, false, false},
-    {"a string", "{\"max_tokens\":\"9\"}", 0, 0, 0, 1, true, false},
+    {"a string", "{\"max_tokens\":\"9\",\"n\":\"5\"}", 0, 0, 9, 5, true, false},
     {"a list", "{\"max_tokens\":[9],\"n\":{\"n\":9}}", 0, 0, 9, 1, true, false},
     {"a word", "{\"max_tokens\":true}", 0, 0, 0, 1, true, false},
-    {"a good one beside a bad one", "{\"max_tokens\":\"9\",\"max_completion_tokens\":8}", 0, 0, 8, 1, true, false},
+    {"a good one beside a bad one", "{\"max_tokens\":\"x\",\"max_completion_tokens\":8}", 0, 0, 8, 1, true, false},
+
+    {"capitals", "{\"MAX_TOKENS\":900,\"N\":2,\"Prompt\":\"1234\"}", 4, 0, 900, 2, false, false},
+    {"letters that are taken for others", "{\"max_to\xe2\x84\xaa\x65n\xc5\xbf\":900,\"best_of\":2}", 0, 0, 900, 2, false, false},
+    {"likewise, with escapes", "{\"max_to\\u212Aen\\u017f\":900}", 0, 0, 900, 1, false, false},
+    {"capitals beside small letters", "{\"max_tokens\":1,\"Max_Tokens\":900}", 0, 0, 900, 1, false, false},
+    {"a negative one beside a good one", "{\"max_tokens\":5,\"max_tokens\":-1}", 0, 0, 5, 1, true, false},
+    {"n twice, and as a string", "{\"n\":1,\"n\":\"7\",\"n\":2}", 0, 0, 0, 7, true, false},
 
     /* no JSON object: everything is text */
     {"empty", "", 0, 0, 0, 1, false, true},
@@ -150,6 +170,19 @@ START_TEST(a_body)
     ck_assert_msg(result.completion == row->completion, "%s: completion %" PRId64, row->about, result.completion);
     ck_assert_msg(result.choices == row->choices, "%s: choices %" PRId64, row->about, result.choices);
     ck_assert_msg(result.has_bad_figure == row->has_bad_figure, "%s: bad figure %d", row->about, result.has_bad_figure);
+}
+END_TEST
+
+START_TEST(another_encoding_is_told)
+{
+    static const struct slice bodies[] = {SLICE("{\0}\0"),         SLICE("\0{\0}"),         SLICE("\xff\xfe{\0}\0"),
+                                          SLICE("\xfe\xff\0{\0}"), SLICE("{\0\0\0}\0\0\0"), SLICE("\0\0\0{\0\0\0}")};
+    static const struct slice plain[] = {SLICE(""), SLICE("{"), SLICE("{}"), SLICE("\xef\xbb\xbf{}"), SLICE("\xc3\xa4")};
+
+    for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++)
+        ck_assert(estimate(bodies[i].data, bodies[i].size).is_encoded);
+    for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
+        ck_assert(!estimate(plain[i].data, plain[i].size).is_encoded);
 }
 END_TEST
 
@@ -206,7 +239,7 @@ START_TEST(depth_that_occurs_is_followed)
     add(&text, ",\"max_tokens\":9}", 1);
     result = estimate(text.bytes, text.size);
     ck_assert(result.is_readable);
-    ck_assert_int_eq(result.prompt, 1);
+    ck_assert_int_eq(result.prompt, tokens(25 * 10 + 11 + 4));
     ck_assert_int_eq(result.completion, 9);
     free(text.bytes);
 }
@@ -328,6 +361,7 @@ int main(void)
 
     tcase_set_timeout(tests, 60);
     tcase_add_loop_test(tests, a_body, 0, ROWS);
+    tcase_add_test(tests, another_encoding_is_told);
     tcase_add_loop_test(tests, depth_hides_nothing, 0, 3);
     tcase_add_test(tests, depth_that_occurs_is_followed);
     tcase_add_loop_test(tests, a_megabyte_of_anything, 0, 2 * 17);

@@ -84,6 +84,8 @@ static void tokens_of(const struct world_rule *rule, const struct world_ask *ask
     int64_t standard = rule->default_completion ? rule->default_completion : NO_ANSWER_LENGTH;
     int64_t most = ask->has_body ? world_most[ask->most].amount : -1;
 
+    if (most > 0 && world_most[ask->most].is_unclear && most < standard)
+        most = standard;
     *prompt = ask->has_body ? (ask->prompt_bytes + 3) / 4 : 0;
     if (rule->takes_hint && world_hints[ask->hint].amount >= 0)
         *prompt = world_hints[ask->hint].amount;

@@ -46,12 +46,15 @@ const struct world_client world_clients[7] = {
 };
 
 const struct world_amount world_costs[10] = {
-    {NULL, -1},        {"1", 1000000}, {"2", 2000000}, {"0.5", 500000}, {"3.000001", 3000001},
-    {"1e1", 10000000}, {"0", -1},      {"-1", -1},     {"cheap", -1},   {"0.0000001", -1},
+    {NULL, -1, false},        {"1", 1000000, false}, {"2", 2000000, false}, {"0.5", 500000, false},
+    {"3.000001", 3000001, false}, {"1e1", 10000000, false}, {"0", -1, false}, {"-1", -1, false},
+    {"cheap", -1, false},     {"0.0000001", -1, false},
 };
-const struct world_amount world_hints[5] = {{NULL, -1}, {"10", 10}, {"0", 0}, {"-3", -1}, {"many", -1}};
+const struct world_amount world_hints[5] = {
+    {NULL, -1, false}, {"10", 10, false}, {"0", 0, false}, {"-3", -1, false}, {"many", -1, false}};
 const struct world_amount world_most[8] = {
-    {NULL, -1}, {"1", 1}, {"7", 7}, {"20", 20}, {"100", 100}, {"-5", -1}, {"0.5", -1}, {"\"9\"", -1},
+    {NULL, -1, false},  {"1", 1, false},   {"7", 7, false},  {"20", 20, false},
+    {"100", 100, false}, {"-5", -1, false}, {"0.5", 1, true}, {"\"9\"", 9, true},
 };
 
 const struct world_parameter world_parameters[8] = {

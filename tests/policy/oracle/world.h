@@ -137,6 +137,7 @@ struct world_step {
 struct world_amount {
     const char *text; /* NULL: the field is not sent */
     int64_t amount;   /* -1: unusable */
+    bool is_unclear;  /* some read the amount, others nothing */
 };
 
 struct world_parameter {
