@@ -28,6 +28,8 @@ static void print_complaints(const struct vet_report *report, const char *path)
     }
     if (report->trusts_claims)
         fprintf(stderr, "%s: warning: %s\n", path, VET_UNVERIFIED_CLAIMS);
+    if (report->trusts_hosts)
+        fprintf(stderr, "%s: warning: %s\n", path, VET_CHOSEN_HOST);
 }
 
 static bool vet(const struct settings *settings, struct vet_report *report, struct failure *failure)

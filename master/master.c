@@ -85,6 +85,8 @@ void master_say_bundle(const struct generation *generation)
     }
     if (report->trusts_claims)
         log_line(LOG_LEVEL_WARNING, "%s", VET_UNVERIFIED_CLAIMS);
+    if (report->trusts_hosts)
+        log_line(LOG_LEVEL_WARNING, "%s", VET_CHOSEN_HOST);
 }
 
 void master_keep_bundle(const struct master *master)

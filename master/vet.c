@@ -84,6 +84,14 @@ static void check_needs(const struct bundle *bundle, const struct settings *sett
                 settings->config_file, sentence);
 }
 
+static bool selects_by_host(const struct bundle *bundle)
+{
+    for (uint32_t i = 0; i < bundle->policy_count; i++)
+        if (bundle->policies[i].host_count > 0)
+            return true;
+    return false;
+}
+
 static void fill_report(const struct source *source, const struct settings *settings, const struct copies *copies,
                         struct vet_report *report)
 {
@@ -102,6 +110,7 @@ static void fill_report(const struct source *source, const struct settings *sett
     report->rule_count = bundle->rule_count;
     report->kill_switch_count = bundle->kill_switch_count;
     report->trusts_claims = bundle->uses_jwt && copies->fds[SETTINGS_REFERENCE_TOKEN_KEYS] < 0;
+    report->trusts_hosts = settings->mode == SETTINGS_MODE_REVERSE_PROXY && selects_by_host(bundle);
     length = bundle->version_text.size;
     if (length > sizeof(report->version_text) - 1)
         length = sizeof(report->version_text) - 1;
@@ -182,7 +191,7 @@ static bool is_sane(const struct vet_report *report)
 {
     const struct complaint_list *list = &report->complaints;
 
-    if (list->count > COMPLAINT_MAX || report->is_valid > 1 || report->trusts_claims > 1 ||
+    if (list->count > COMPLAINT_MAX || report->is_valid > 1 || report->trusts_claims > 1 || report->trusts_hosts > 1 ||
         !is_terminated(report->version_text, sizeof(report->version_text)) ||
         !is_terminated(report->references.sentence, sizeof(report->references.sentence)) ||
         !is_references_code(report->references.code) || (report->is_valid && list->errors > 0))

@@ -19,6 +19,11 @@
 
 #define VET_VERSION_SIZE 64 /* as in struct arena_status */
 
+/* Said wherever a bundle that selects by hosts is loaded with mode = reverse_proxy. */
+#define VET_CHOSEN_HOST                                                                                           \
+    "hosts: in reverse proxy mode the client chooses its Host field, and the backend is the same for all: a request that " \
+    "names another host is not limited by such a policy; let one without hosts, or defaults.unmatched, catch the others"
+
 /* Said wherever a bundle that uses jwt: keys is loaded without jwt_keys_file. */
 #define VET_UNVERIFIED_CLAIMS                                                                                     \
     "jwt: keys are read without verifying signatures, for jwt_keys_file is not set: this is right only behind a " \
@@ -31,6 +36,7 @@ struct vet_report {
     uint32_t rule_count;
     uint32_t kill_switch_count;
     uint32_t trusts_claims; /* 0 or 1: it uses jwt: keys, and there is nothing to verify tokens with */
+    uint32_t trusts_hosts;  /* 0 or 1: policies select by the client's Host, and whatever it says is passed on */
     char version_text[VET_VERSION_SIZE];
     struct failure references; /* what is wrong with the files that keys are looked up in; EXIT_CODE_OK: nothing */
     struct complaint_list complaints;

@@ -52,6 +52,21 @@ static bool vet(const char *text)
     return vet_bundle(&loop, &source, &settings, &copies, &privileges, &report, &failure);
 }
 
+/* A host that the client chooses keeps no limit where all hosts are one server. */
+START_TEST(hosts_of_the_proxy_are_the_clients_word)
+{
+    static const char by_host[] =
+        "{\"bundle_version\":1,\"policies\":[{\"id\":\"a\",\"spec\":{\"selector\":{\"pathPrefix\":\"/\","
+        "\"hosts\":[\"a.example\"]},\"mode\":\"enforce\",\"rules\":[{\"name\":\"r\",\"limit_keys\":[],\"algorithm\":"
+        "\"token_bucket\",\"algorithm_config\":{\"tokens_per_second\":1,\"burst\":1}}]}}]}";
+
+    ck_assert_msg(vet(by_host) && report.is_valid && !report.trusts_hosts, "%s", failure.sentence);
+    settings.mode = SETTINGS_MODE_REVERSE_PROXY;
+    ck_assert(vet(by_host) && report.is_valid && report.trusts_hosts);
+    ck_assert(vet(good_bundle) && report.is_valid && !report.trusts_hosts);
+}
+END_TEST
+
 START_TEST(good_bundle_is_summed_up)
 {
     ck_assert_msg(vet(good_bundle) && report.is_valid, "%s", failure.sentence);
@@ -271,6 +286,7 @@ int main(void)
 
     tcase_add_checked_fixture(tests, set_up, NULL);
     tcase_add_test(tests, good_bundle_is_summed_up);
+    tcase_add_test(tests, hosts_of_the_proxy_are_the_clients_word);
     tcase_add_test(tests, bad_bundle_comes_back_as_complaints);
     tcase_add_test(tests, empty_bundle_is_a_complaint);
     tcase_add_test(tests, what_keys_need_must_be_there);
