@@ -5,7 +5,6 @@
  */
 #include "worker/metrics.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "config.h"
@@ -13,88 +12,9 @@
 #include "shm/events.h"
 #include "shm/series.h"
 #include "worker/judge.h"
+#include "worker/metrics_text.h"
 
 #define USAGE_MAX_AGE_NS NANOSECONDS_PER_SECOND
-
-/* ---- spelling --------------------------------------------------------------------------------------------------- */
-
-static void text(struct outbox *out, const char *string)
-{
-    outbox_add(out, slice_of(string));
-}
-
-static void describe(struct outbox *out, const char *name, const char *type, const char *help)
-{
-    text(out, "# HELP ");
-    text(out, name);
-    text(out, " ");
-    text(out, help);
-    text(out, "\n# TYPE ");
-    text(out, name);
-    text(out, " ");
-    text(out, type);
-    text(out, "\n");
-}
-
-static void integer(struct outbox *out, int64_t value)
-{
-    if (value < 0)
-        text(out, "-");
-    outbox_number(out, value < 0 ? -(uint64_t)value : (uint64_t)value);
-    text(out, "\n");
-}
-
-static void sample(struct outbox *out, const char *name, const char *suffix)
-{
-    text(out, name);
-    text(out, suffix);
-    text(out, " ");
-}
-
-/* Nanoseconds as decimal seconds. */
-static void seconds(struct outbox *out, int64_t ns)
-{
-    char digits[32];
-    int size = snprintf(digits, sizeof(digits), "%lld.%09lld", (long long)(ns / NANOSECONDS_PER_SECOND),
-                        (long long)(ns % NANOSECONDS_PER_SECOND));
-
-    while (size > 2 && digits[size - 1] == '0' && digits[size - 2] != '.')
-        size--;
-    outbox_add(out, (struct slice){digits, (size_t)size});
-}
-
-static void label(struct outbox *out, const char *separator, const char *name, struct slice value)
-{
-    text(out, separator);
-    text(out, name);
-    text(out, "=\"");
-    for (size_t i = 0; i < value.size; i++) {
-        if (value.data[i] == '\n')
-            text(out, "\\n");
-        else if (value.data[i] == '"' || value.data[i] == '\\')
-            outbox_add(out, (struct slice){(char[]){'\\', value.data[i]}, 2});
-        else
-            outbox_add(out, (struct slice){value.data + i, 1});
-    }
-    text(out, "\"");
-}
-
-static void single(struct outbox *out, const char *name, const char *type, const char *help, int64_t value)
-{
-    describe(out, name, type, help);
-    text(out, name);
-    text(out, " ");
-    integer(out, value);
-}
-
-static void single_seconds(struct outbox *out, const char *name, const char *help, int64_t ns)
-{
-    describe(out, name, "gauge", help);
-    text(out, name);
-    text(out, " ");
-    seconds(out, ns);
-    text(out, "\n");
-}
 
 /* ---- counters of the slots -------------------------------------------------------------------------------------- */
 
@@ -118,7 +38,7 @@ static void write_ratio_sum(const struct arena *arena, enum counter counter, str
 {
     uint64_t percent = (uint64_t)counters_sum(arena, counter);
 
-    sample(out, counters_table[counter].name, "_sum");
+    metrics_text_sample(out, counters_table[counter].name, "_sum");
     outbox_number(out, percent / 100);
     outbox_add(out,
                (struct slice){(char[]){'.', (char)('0' + percent / 10 % 10), (char)('0' + percent % 10), '\n'}, 4});
@@ -137,18 +57,18 @@ static void write_ratios(const struct arena *arena, struct outbox *out)
         if (!is_bucket_of_ratio(row))
             continue;
         if (!name)
-            describe(out, row->name, "histogram", row->help);
+            metrics_text_head(out, row->name, "histogram", row->help);
         name = row->name;
         count += counters_sum(arena, (enum counter)i);
-        text(out, name);
-        text(out, "_bucket{");
-        text(out, row->labels);
-        text(out, "} ");
-        integer(out, count);
+        metrics_text(out, name);
+        metrics_text(out, "_bucket{");
+        metrics_text(out, row->labels);
+        metrics_text(out, "} ");
+        metrics_text_integer(out, count);
     }
     if (name) {
-        sample(out, name, "_count");
-        integer(out, count);
+        metrics_text_sample(out, name, "_count");
+        metrics_text_integer(out, count);
     }
 }
 
@@ -160,15 +80,15 @@ static void write_counters(const struct arena *arena, struct outbox *out)
         if (is_of_ratio(row))
             continue;
         if (i == 0 || strcmp(row->name, counters_table[i - 1].name) != 0)
-            describe(out, row->name, row->type, row->help);
-        text(out, row->name);
+            metrics_text_head(out, row->name, row->type, row->help);
+        metrics_text(out, row->name);
         if (row->labels[0]) {
-            text(out, "{");
-            text(out, row->labels);
-            text(out, "}");
+            metrics_text(out, "{");
+            metrics_text(out, row->labels);
+            metrics_text(out, "}");
         }
-        text(out, " ");
-        integer(out, counters_sum(arena, (enum counter)i));
+        metrics_text(out, " ");
+        metrics_text_integer(out, counters_sum(arena, (enum counter)i));
     }
 }
 
@@ -184,25 +104,25 @@ static void write_durations(const struct arena *arena, struct outbox *out)
             buckets[i] += atomic_load_explicit(&source->duration_bucket[i], memory_order_relaxed);
         sum_ns += atomic_load_explicit(&source->duration_sum_ns, memory_order_relaxed);
     }
-    describe(out, name, "histogram", "Time taken by one decision, the network not included.");
+    metrics_text_head(out, name, "histogram", "Time taken by one decision, the network not included.");
     for (size_t i = 0; i < COUNTERS_DURATION_BUCKETS; i++) {
         count += buckets[i];
-        text(out, name);
-        text(out, "_bucket{le=\"");
+        metrics_text(out, name);
+        metrics_text(out, "_bucket{le=\"");
         if (i < COUNTERS_DURATION_BUCKETS - 1)
-            seconds(out, counters_duration_bounds[i]);
+            metrics_text_seconds(out, counters_duration_bounds[i]);
         else
-            text(out, "+Inf");
-        text(out, "\"} ");
-        integer(out, (int64_t)count);
+            metrics_text(out, "+Inf");
+        metrics_text(out, "\"} ");
+        metrics_text_integer(out, (int64_t)count);
     }
-    text(out, name);
-    text(out, "_sum ");
-    seconds(out, (int64_t)sum_ns);
-    text(out, "\n");
-    text(out, name);
-    text(out, "_count ");
-    integer(out, (int64_t)count);
+    metrics_text(out, name);
+    metrics_text(out, "_sum ");
+    metrics_text_seconds(out, (int64_t)sum_ns);
+    metrics_text(out, "\n");
+    metrics_text(out, name);
+    metrics_text(out, "_count ");
+    metrics_text_integer(out, (int64_t)count);
 }
 
 /* ---- series of the bundle --------------------------------------------------------------------------------------- */
@@ -216,18 +136,18 @@ static void write_decision(const struct arena *arena, enum reason reason, struct
 
     if (value == 0 && reason != REASON_NONE)
         return;
-    text(out, "fairvisor_decisions_total");
-    label(out, "{", "action", labels[0]);
-    label(out, ",", "reason", labels[1]);
-    label(out, ",", "policy", labels[2]);
-    text(out, "} ");
-    integer(out, (int64_t)value);
+    metrics_text(out, "fairvisor_decisions_total");
+    metrics_text_label(out, "{", "action", labels[0]);
+    metrics_text_label(out, ",", "reason", labels[1]);
+    metrics_text_label(out, ",", "policy", labels[2]);
+    metrics_text(out, "} ");
+    metrics_text_integer(out, (int64_t)value);
 }
 
 static void write_decisions(const struct arena *arena, const struct bundle *bundle, struct outbox *out)
 {
-    describe(out, "fairvisor_decisions_total", "counter",
-             "Decisions, by action, reason, and the policy whose limit refused or was the tightest.");
+    metrics_text_head(out, "fairvisor_decisions_total", "counter",
+                      "Decisions, by action, reason, and the policy whose limit refused or was the tightest.");
     for (enum reason reason = REASON_NONE; reason < REASON_COUNT; reason++) {
         write_decision(arena, reason, SLICE(""), out);
         for (uint32_t i = 0; i < bundle->policy_count; i++)
@@ -240,16 +160,16 @@ static void write_would_reject(const struct arena *arena, const struct policy *p
 {
     struct slice labels[] = {policy->id, rule->name};
 
-    text(out, "fairvisor_would_reject_total");
-    label(out, "{", "policy", labels[0]);
-    label(out, ",", "rule", labels[1]);
-    text(out, "} ");
-    integer(out, (int64_t)series_read(arena, SLICE("fairvisor_would_reject_total"), labels, 2));
+    metrics_text(out, "fairvisor_would_reject_total");
+    metrics_text_label(out, "{", "policy", labels[0]);
+    metrics_text_label(out, ",", "rule", labels[1]);
+    metrics_text(out, "} ");
+    metrics_text_integer(out, (int64_t)series_read(arena, SLICE("fairvisor_would_reject_total"), labels, 2));
 }
 
 static void write_would_rejects(const struct arena *arena, const struct bundle *bundle, struct outbox *out)
 {
-    describe(out, "fairvisor_would_reject_total", "counter", "Refusals that shadow mode did not carry out.");
+    metrics_text_head(out, "fairvisor_would_reject_total", "counter", "Refusals that shadow mode did not carry out.");
     for (uint32_t i = 0; i < bundle->policy_count; i++) {
         const struct policy *policy = &bundle->policies[i];
 
@@ -262,14 +182,15 @@ static void write_would_rejects(const struct arena *arena, const struct bundle *
 
 static void write_missing(const struct arena *arena, const struct bundle *bundle, struct outbox *out)
 {
-    describe(out, "fairvisor_descriptor_missing_total", "counter", "Requests that lacked a key that a rule needs.");
+    metrics_text_head(out, "fairvisor_descriptor_missing_total", "counter",
+                      "Requests that lacked a key that a rule needs.");
     for (uint32_t i = 0; i < bundle->descriptor_count; i++) {
         const struct slice key = bundle->descriptors[i].text;
 
-        text(out, "fairvisor_descriptor_missing_total");
-        label(out, "{", "key", key);
-        text(out, "} ");
-        integer(out, (int64_t)series_read(arena, SLICE("fairvisor_descriptor_missing_total"), &key, 1));
+        metrics_text(out, "fairvisor_descriptor_missing_total");
+        metrics_text_label(out, "{", "key", key);
+        metrics_text(out, "} ");
+        metrics_text_integer(out, (int64_t)series_read(arena, SLICE("fairvisor_descriptor_missing_total"), &key, 1));
     }
 }
 
@@ -286,16 +207,17 @@ static void write_tokens(const struct arena *arena, const struct policy *policy,
 {
     const struct slice labels[] = {type, policy->id};
 
-    text(out, "fairvisor_tokens_consumed_total");
-    label(out, "{", "type", labels[0]);
-    label(out, ",", "policy", labels[1]);
-    text(out, "} ");
-    integer(out, (int64_t)series_read(arena, SLICE("fairvisor_tokens_consumed_total"), labels, 2));
+    metrics_text(out, "fairvisor_tokens_consumed_total");
+    metrics_text_label(out, "{", "type", labels[0]);
+    metrics_text_label(out, ",", "policy", labels[1]);
+    metrics_text(out, "} ");
+    metrics_text_integer(out, (int64_t)series_read(arena, SLICE("fairvisor_tokens_consumed_total"), labels, 2));
 }
 
 static void write_tokens_consumed(const struct arena *arena, const struct bundle *bundle, struct outbox *out)
 {
-    describe(out, "fairvisor_tokens_consumed_total", "counter", "Tokens that settled requests used, by policy.");
+    metrics_text_head(out, "fairvisor_tokens_consumed_total", "counter",
+                      "Tokens that settled requests used, by policy.");
     for (uint32_t i = 0; i < bundle->policy_count; i++) {
         if (!counts_tokens(&bundle->policies[i]))
             continue;
@@ -308,17 +230,16 @@ static void write_circuits(const struct worker *worker, struct outbox *out)
 {
     const struct bundle *bundle = worker->bundle;
 
-    describe(
-        out, "fairvisor_circuit_state", "gauge",
-        "1 while the policy's circuit breaker is open, else 0. Of a policy whose breakers are per identity, the one "
-        "that opened last counts.");
+    metrics_text_head(out, "fairvisor_circuit_state", "gauge",
+                      "1 while the policy's circuit breaker is open, else 0. Of a policy whose breakers are per identity, "
+                      "the one that opened last counts.");
     for (uint32_t i = 0; i < bundle->policy_count; i++) {
         if (!bundle->policies[i].breaker.is_enabled)
             continue;
-        text(out, "fairvisor_circuit_state");
-        label(out, "{", "policy", bundle->policies[i].id);
-        text(out, "} ");
-        integer(out, judge_breaker_is_open(worker, &bundle->policies[i]));
+        metrics_text(out, "fairvisor_circuit_state");
+        metrics_text_label(out, "{", "policy", bundle->policies[i].id);
+        metrics_text(out, "} ");
+        metrics_text_integer(out, judge_breaker_is_open(worker, &bundle->policies[i]));
     }
 }
 
@@ -332,32 +253,33 @@ static void write_cells(struct worker *worker, struct outbox *out)
         arena_measure(&worker->arena, now, &worker->usage);
         worker->usage_at_ns = now.boot_ns;
     }
-    single(out, "fairvisor_shm_cells", "gauge", "Cells in shared memory; each counts one identity of one limit.",
-           (int64_t)worker->usage.cells);
-    single(out, "fairvisor_shm_cells_used", "gauge", "Cells that hold something worth keeping.",
-           (int64_t)worker->usage.cells_used);
-    single(out, "fairvisor_series_overflow_total", "counter",
-           "Additions to labelled counters that found no room in shared memory.",
-           (int64_t)series_overflow(&worker->arena));
+    metrics_text_single(out, "fairvisor_shm_cells", "gauge",
+                        "Cells in shared memory; each counts one identity of one limit.",
+                        (int64_t)worker->usage.cells);
+    metrics_text_single(out, "fairvisor_shm_cells_used", "gauge", "Cells that hold something worth keeping.",
+                        (int64_t)worker->usage.cells_used);
+    metrics_text_single(out, "fairvisor_series_overflow_total", "counter",
+                        "Additions to labelled counters that found no room in shared memory.",
+                        (int64_t)series_overflow(&worker->arena));
 }
 
 static void write_dropped(struct outbox *out, const char *cause, uint64_t count)
 {
-    text(out, "fairvisor_decision_log_dropped_total");
-    label(out, "{", "cause", slice_of(cause));
-    text(out, "} ");
-    integer(out, (int64_t)count);
+    metrics_text(out, "fairvisor_decision_log_dropped_total");
+    metrics_text_label(out, "{", "cause", slice_of(cause));
+    metrics_text(out, "} ");
+    metrics_text_integer(out, (int64_t)count);
 }
 
 static void write_decision_log(const struct arena *arena, struct outbox *out)
 {
     struct events_head *head = arena->events_head;
 
-    single(out, "fairvisor_decision_log_lines_total", "counter", "Lines of the decision log.",
-           (int64_t)atomic_load_explicit(&head->log_written, memory_order_relaxed));
-    describe(out, "fairvisor_decision_log_dropped_total", "counter",
-             "Events without a line in the decision log: written over before they could be read (lost), above "
-             "decision_log_rate (rate), or not taken by the log (write).");
+    metrics_text_single(out, "fairvisor_decision_log_lines_total", "counter", "Lines of the decision log.",
+                        (int64_t)atomic_load_explicit(&head->log_written, memory_order_relaxed));
+    metrics_text_head(out, "fairvisor_decision_log_dropped_total", "counter",
+                      "Events without a line in the decision log: written over before they could be read (lost), above "
+                      "decision_log_rate (rate), or not taken by the log (write).");
     write_dropped(out, "lost", atomic_load_explicit(&head->log_lost, memory_order_relaxed));
     write_dropped(out, "rate", atomic_load_explicit(&head->log_withheld, memory_order_relaxed));
     write_dropped(out, "write", atomic_load_explicit(&head->log_failed, memory_order_relaxed));
@@ -365,37 +287,37 @@ static void write_decision_log(const struct arena *arena, struct outbox *out)
 
 static void write_config(const struct worker *worker, const struct arena_status *status, struct outbox *out)
 {
-    describe(out, "fairvisor_build_info", "gauge", "The version of this program.");
-    text(out, "fairvisor_build_info");
-    label(out, "{", "version", slice_of(PACKAGE_VERSION));
-    text(out, "} 1\n");
-    describe(out, "fairvisor_config_info", "gauge", "The loaded policy bundle.");
-    text(out, "fairvisor_config_info");
-    label(out, "{", "version", worker->bundle->version_text);
-    label(out, ",", "hash", slice_of(worker->sealed.header->digest));
-    text(out, "} 1\n");
-    single(out, "fairvisor_config_last_reload_successful", "gauge",
-           "Whether the last load of the configuration succeeded.", status->last_reload_failed ? 0 : 1);
-    single_seconds(out, "fairvisor_config_last_reload_success_timestamp_seconds",
-                   "When the configuration was last loaded successfully.", status->last_reload_ns);
-    single(out, "fairvisor_config_reloads_total", "counter", "Successful reloads of the configuration.",
-           (int64_t)status->reloads);
-    single(out, "fairvisor_config_reload_failures_total", "counter",
-           "Reloads that were refused; the old bundle stayed.", (int64_t)status->reload_failures);
+    metrics_text_head(out, "fairvisor_build_info", "gauge", "The version of this program.");
+    metrics_text(out, "fairvisor_build_info");
+    metrics_text_label(out, "{", "version", slice_of(PACKAGE_VERSION));
+    metrics_text(out, "} 1\n");
+    metrics_text_head(out, "fairvisor_config_info", "gauge", "The loaded policy bundle.");
+    metrics_text(out, "fairvisor_config_info");
+    metrics_text_label(out, "{", "version", worker->bundle->version_text);
+    metrics_text_label(out, ",", "hash", slice_of(worker->sealed.header->digest));
+    metrics_text(out, "} 1\n");
+    metrics_text_single(out, "fairvisor_config_last_reload_successful", "gauge",
+                        "Whether the last load of the configuration succeeded.", status->last_reload_failed ? 0 : 1);
+    metrics_text_single_seconds(out, "fairvisor_config_last_reload_success_timestamp_seconds",
+                                "When the configuration was last loaded successfully.", status->last_reload_ns);
+    metrics_text_single(out, "fairvisor_config_reloads_total", "counter", "Successful reloads of the configuration.",
+                        (int64_t)status->reloads);
+    metrics_text_single(out, "fairvisor_config_reload_failures_total", "counter",
+                        "Reloads that were refused; the old bundle stayed.", (int64_t)status->reload_failures);
 }
 
 static void write_processes(const struct arena_status *status, struct outbox *out)
 {
-    single(out, "fairvisor_workers", "gauge", "Worker processes of the current generation.",
-           (int64_t)status->worker_count);
-    single(out, "fairvisor_worker_restarts_total", "counter", "Workers started in the place of one that died.",
-           (int64_t)status->worker_restarts);
-    single_seconds(out, "fairvisor_snapshot_last_success_timestamp_seconds",
-                   "When the counters were last written to disk; 0 = never.", status->last_snapshot_ns);
-    single(out, "fairvisor_snapshot_last_successful", "gauge", "Whether the last snapshot could be written.",
-           status->last_snapshot_failed ? 0 : 1);
-    single(out, "fairvisor_snapshot_failures_total", "counter", "Snapshots that could not be written.",
-           (int64_t)status->snapshot_failures);
+    metrics_text_single(out, "fairvisor_workers", "gauge", "Worker processes of the current generation.",
+                        (int64_t)status->worker_count);
+    metrics_text_single(out, "fairvisor_worker_restarts_total", "counter",
+                        "Workers started in the place of one that died.", (int64_t)status->worker_restarts);
+    metrics_text_single_seconds(out, "fairvisor_snapshot_last_success_timestamp_seconds",
+                                "When the counters were last written to disk; 0 = never.", status->last_snapshot_ns);
+    metrics_text_single(out, "fairvisor_snapshot_last_successful", "gauge",
+                        "Whether the last snapshot could be written.", status->last_snapshot_failed ? 0 : 1);
+    metrics_text_single(out, "fairvisor_snapshot_failures_total", "counter", "Snapshots that could not be written.",
+                        (int64_t)status->snapshot_failures);
 }
 
 void metrics_write(struct worker *worker, struct outbox *out)
