@@ -60,14 +60,13 @@ static bool lock_all(const struct arena *arena, const struct charge *charges, co
 /* Judges one charge against a copy of its cell, brought up to now; the cell itself stays as it is. */
 static void judge(struct charge *charge, const struct cell *cell, struct moment now)
 {
-    struct cell copy;
-
-    if (cell && cell->kind == charge->limit.kind)
-        copy = *cell;
+    charge->is_fresh = !cell || cell->kind != charge->limit.kind;
+    if (charge->is_fresh)
+        cell_init(&charge->refreshed, charge->key, &charge->limit, now);
     else
-        cell_init(&copy, charge->key, &charge->limit, now);
-    cell_refresh(&copy, &charge->limit, now);
-    cell_judge(&copy, &charge->limit, charge->cost, now, &charge->view);
+        charge->refreshed = *cell;
+    cell_refresh(&charge->refreshed, &charge->limit, now);
+    cell_judge(&charge->refreshed, &charge->limit, charge->cost, now, &charge->view);
     charge->refuses = !charge->view.fits && !charge->never_refuses;
 }
 
@@ -151,7 +150,8 @@ static bool is_too_late(const struct charge *charge, const struct cell *cell)
     return charge->limit.kind == CELL_WINDOW && charge->cost < 0 && cell->of.window_end_s != charge->window_end_s;
 }
 
-/* Changes the cell of a charge: debits it or, when that is all there is to do, opens its breaker. */
+/* Changes the cell of a charge: debits what was judged or, when that is all there is to do, opens its breaker. The stripe
+ * has been locked since the cell was judged, and no other charge has it. */
 static void apply(const struct arena *arena, struct charge *charge, struct moment now, struct admission *admission)
 {
     struct stripe *stripe = arena_stripe(arena, charge->stripe);
@@ -161,12 +161,9 @@ static void apply(const struct arena *arena, struct charge *charge, struct momen
     if (is_too_late(charge, &stripe->cells[charge->cell]))
         return;
     cell = stripe_change_begin(stripe, charge->cell, charge->key);
-    if (cell->key[0] != charge->key[0] || cell->key[1] != charge->key[1] || cell->kind != charge->limit.kind) {
-        cell_init(cell, charge->key, &charge->limit, now);
-        admission->created++;
-        admission->reused += was_used;
-    }
-    cell_refresh(cell, &charge->limit, now);
+    *cell = charge->refreshed;
+    admission->created += charge->is_fresh;
+    admission->reused += charge->is_fresh && was_used;
     if (charge->view.trips)
         cell_trip(cell, &charge->limit, now);
     else if (charge->limit.kind == CELL_FLIGHT && charge->cost < 0)

@@ -27,6 +27,8 @@ struct charge {
     bool admits_when_full;  /* no cell to be had: pass uncounted instead of refusing */
 
     struct cell_view view;  /* before the charge */
+    struct cell refreshed;  /* what was judged: a copy of the cell, or a fresh one, brought up to now */
+    bool is_fresh;          /* there was no cell of this identity and kind */
     bool is_idle;           /* an excuse that does not hold, or a charge whose excuse does */
     bool refuses;           /* it does not fit, and that matters */
     bool is_held_back;      /* another charge of its group refuses */

@@ -104,11 +104,10 @@ static void keep(struct headers_limit *kept, const struct limit_state *limit, co
     *kept = (struct headers_limit){limit->limit, limit->window_ns, text, out->used - start};
 }
 
-static void write_limit(const struct headers *headers, const struct limit_state *limit, struct outbox *out)
+/* The constant part, ready for the first of the numbers. */
+static void write_begin(const struct headers *headers, const struct limit_state *limit, struct outbox *out)
 {
     struct headers_limit *kept = find_limit(headers, limit);
-    uint64_t remaining = headers_units(limit->remaining);
-    uint64_t reset = headers_reset_seconds(limit);
     size_t start = out->used;
 
     if (kept->text && kept->limit == limit->limit && kept->window_ns == limit->window_ns) {
@@ -117,13 +116,23 @@ static void write_limit(const struct headers *headers, const struct limit_state 
         write_constant_part(limit, out);
         keep(kept, limit, out, start);
     }
-    outbox_number(out, remaining);
+}
+
+/* Both numbers stand twice, and are spelled once. */
+static void write_limit(const struct headers *headers, const struct limit_state *limit, struct outbox *out)
+{
+    char remaining_digits[OUTBOX_NUMBER_SIZE], reset_digits[OUTBOX_NUMBER_SIZE];
+    struct slice remaining = outbox_spell(headers_units(limit->remaining), remaining_digits);
+    struct slice reset = outbox_spell(headers_reset_seconds(limit), reset_digits);
+
+    write_begin(headers, limit, out);
+    outbox_add(out, remaining);
     outbox_add(out, SLICE(";t="));
-    outbox_number(out, reset);
+    outbox_add(out, reset);
     outbox_add(out, SLICE("\r\nRateLimit-Remaining: "));
-    outbox_number(out, remaining);
+    outbox_add(out, remaining);
     outbox_add(out, SLICE("\r\nRateLimit-Reset: "));
-    outbox_number(out, reset);
+    outbox_add(out, reset);
     outbox_add(out, SLICE("\r\n"));
 }
 

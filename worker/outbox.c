@@ -6,8 +6,6 @@
 
 #include <stdlib.h>
 
-#define LONGEST_NUMBER 20 /* digits of UINT64_MAX */
-
 static const char digit_pairs[] = "00010203040506070809101112131415161718192021222324"
                                   "25262728293031323334353637383940414243444546474849"
                                   "50515253545556575859606162636465666768697071727374"
@@ -63,10 +61,9 @@ bool outbox_grow(struct outbox *box, size_t more)
     return true;
 }
 
-void outbox_number(struct outbox *box, uint64_t number)
+struct slice outbox_spell(uint64_t number, char room[OUTBOX_NUMBER_SIZE])
 {
-    char digits[LONGEST_NUMBER];
-    char *at = digits + sizeof(digits);
+    char *end = room + OUTBOX_NUMBER_SIZE, *at = end;
 
     while (number >= 100) {
         at -= 2;
@@ -79,7 +76,14 @@ void outbox_number(struct outbox *box, uint64_t number)
     } else {
         *--at = (char)('0' + number);
     }
-    outbox_add(box, (struct slice){at, (size_t)(digits + sizeof(digits) - at)});
+    return (struct slice){at, (size_t)(end - at)};
+}
+
+void outbox_number(struct outbox *box, uint64_t number)
+{
+    char digits[OUTBOX_NUMBER_SIZE];
+
+    outbox_add(box, outbox_spell(number, digits));
 }
 
 void outbox_json(struct outbox *box, struct slice text)

@@ -40,6 +40,10 @@ static inline void outbox_add(struct outbox *box, struct slice text)
     box->used += text.size;
 }
 
+/* NUMBER in decimal, somewhere in ROOM. */
+#define OUTBOX_NUMBER_SIZE 20 /* digits of UINT64_MAX */
+struct slice outbox_spell(uint64_t number, char room[OUTBOX_NUMBER_SIZE]);
+
 /* A number in decimal. */
 void outbox_number(struct outbox *box, uint64_t number);
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
  * What bearer tokens say, verified when there are keys, and kept: a client that repeats its token does not have it
- * verified again. A token is known by a keyed hash of all its bytes (SipHash, 128 bits, a random key of this process);
- * it is kept until it expires, until the reload that makes a new process, or until one of its set that was used more
- * lately needs the place. Bounded: TOKENS_SETS sets of TOKENS_WAYS claims of at most TOKENS_MAX_CLAIMS bytes. Tokens
- * that are not good are never kept, so that nobody without a key can push out those that are.
+ * verified again. A token is known by all its bytes, which are kept with its claims, in a process that cannot be dumped,
+ * and wiped with them. It is kept until it expires, until the reload that makes a new process, or until one of its set
+ * that was used more lately needs the place. Bounded: TOKENS_SETS sets of TOKENS_WAYS claims of at most TOKENS_MAX_CLAIMS
+ * bytes, with their tokens. Tokens that are not good are never kept, so that nobody without a key can push out those that
+ * are.
  */
 #ifndef FAIRVISOR_WORKER_TOKENS_H
 #define FAIRVISOR_WORKER_TOKENS_H
@@ -27,7 +28,9 @@ struct tokens {
     uint64_t hash_key[2];
     uint64_t clock; /* counts questions, to tell who was used last */
     struct tokens_entry {
-        uint64_t hash[2];
+        uint64_t hash;
+        char *token; /* owned */
+        size_t token_size;
         struct claims *claims; /* NULL: free */
         struct jwt_span span;
         uint64_t used_at;
