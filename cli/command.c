@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * Help and complaints about the command line itself.
+ * Options, help and complaints about the command line itself.
  */
 #include "cli/command.h"
 
@@ -8,6 +8,8 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <string.h>
+
+#include "shm/must.h"
 
 void command_print_help(const struct command *command, FILE *out)
 {
@@ -41,6 +43,77 @@ int command_refuse_option(const struct command *command, int answer, char **word
     if (is_long && optopt != 0)
         return command_refuse(command, "the option %s takes no argument", word);
     return command_refuse(command, "there is no option %s", is_long ? word : letter);
+}
+
+#define MOST_OPTIONS 16
+#define LONG_ONLY    256 /* what getopt_long gives back for the first option of the table */
+
+/* Both tables of getopt_long; --help is the last. */
+static void describe(const struct command_option *options, size_t count, struct option *longs, char *letters)
+{
+    char *letter = letters;
+    size_t used = 0;
+
+    *letter++ = ':';
+    *letter++ = 'h';
+    for (size_t i = 0; i < count; i++) {
+        if (options[i].name)
+            longs[used++] = (struct option){options[i].name, options[i].flag ? no_argument : required_argument, NULL,
+                                            LONG_ONLY + (int)i};
+        if (options[i].letter != '\0')
+            *letter++ = options[i].letter;
+        if (options[i].letter != '\0' && !options[i].flag)
+            *letter++ = ':';
+    }
+    *letter = '\0';
+    longs[used++] = (struct option){"help", no_argument, NULL, 'h'};
+    longs[used] = (struct option){NULL, 0, NULL, 0};
+}
+
+static const struct command_option *find_option(const struct command_option *options, size_t count, int answer)
+{
+    for (size_t i = 0; i < count; i++)
+        if (answer == LONG_ONLY + (int)i || (options[i].letter != '\0' && answer == options[i].letter))
+            return &options[i];
+    return NULL;
+}
+
+static bool take(const struct command_option *option, void *context, struct failure *failure)
+{
+    if (option->take)
+        return option->take(context, optarg, failure);
+    if (option->flag)
+        *option->flag = true;
+    else
+        *option->text = optarg;
+    return true;
+}
+
+int command_read_options(const struct command *command, int word_count, char **words,
+                         const struct command_option *options, size_t count, void *context)
+{
+    struct option longs[MOST_OPTIONS + 2];
+    char letters[2 * MOST_OPTIONS + 3];
+    struct failure failure;
+    int answer;
+
+    MUST(count <= MOST_OPTIONS);
+    describe(options, count, longs, letters);
+    opterr = 0;
+    while ((answer = getopt_long(word_count, words, letters, longs, NULL)) != -1) {
+        const struct command_option *option = find_option(options, count, answer);
+
+        if (answer == 'h') {
+            command_print_help(command, stdout);
+            return EXIT_CODE_OK;
+        }
+        if (!option)
+            return command_refuse_option(command, answer, words);
+        if (!take(option, context, &failure))
+            return failure.code == EXIT_CODE_USAGE ? command_refuse(command, "%s", failure.sentence)
+                                                   : command_fail(&failure);
+    }
+    return COMMAND_GOES_ON;
 }
 
 int command_fail(const struct failure *failure)

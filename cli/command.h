@@ -5,6 +5,8 @@
 #ifndef FAIRVISOR_CLI_COMMAND_H
 #define FAIRVISOR_CLI_COMMAND_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 
 #include "shm/failure.h"
@@ -18,6 +20,22 @@ struct command {
     const char *details;
     const char *examples;
 };
+
+/* One option. Exactly one of the last three says what becomes of it. */
+struct command_option {
+    const char *name;  /* long, behind "--"; NULL: it has none */
+    char letter;       /* short, behind "-"; '\0': it has none */
+    bool *flag;        /* takes no argument; true when it was given */
+    const char **text; /* takes an argument, which lives as long as the words */
+    bool (*take)(void *context, const char *word, struct failure *failure); /* takes one and reads it at once */
+};
+
+#define COMMAND_GOES_ON (-1)
+
+/* Reads the COUNT options before and among WORDS; --help and -h are every command's. COMMAND_GOES_ON: optind is the first
+ * word that is none. Otherwise help was printed or a complaint made, and this is the exit code. */
+int command_read_options(const struct command *command, int word_count, char **words,
+                         const struct command_option *options, size_t count, void *context);
 
 void command_print_help(const struct command *command, FILE *out);
 

@@ -25,7 +25,7 @@
 struct choice {
     const char *config, *name;
     const char *file, *number, *reason;
-    bool is_list, is_rollback, is_yes, is_json, wants_help;
+    bool is_list, is_rollback, is_yes, is_json;
 };
 
 /* What runs and what it serves. */
@@ -56,43 +56,20 @@ static bool check(const struct choice *choice, int words, struct failure *failur
     return true;
 }
 
-/* *ANSWER is that of getopt_long(3) when it was the one to refuse; failure->code is 0 then. */
-static bool read_words(int count, char **words, struct choice *choice, int *answer, struct failure *failure)
+static int read_words(const struct command *command, int count, char **words, struct choice *choice)
 {
-    static const struct option options[] = {
-        {"push", required_argument, NULL, 'p'},     {"list", no_argument, NULL, 'l'},
-        {"rollback", no_argument, NULL, 'b'},       {"to", required_argument, NULL, 'n'},
-        {"yes", no_argument, NULL, 'z'},            {"reason", required_argument, NULL, 'y'},
-        {"instance", required_argument, NULL, 'i'}, {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0}};
-    int letter;
+    const struct command_option options[] = {
+        {NULL, 'c', .text = &choice->config},        {"push", .text = &choice->file},
+        {"list", .flag = &choice->is_list},          {"rollback", .flag = &choice->is_rollback},
+        {"to", .text = &choice->number},             {"yes", .flag = &choice->is_yes},
+        {"reason", .text = &choice->reason},         {"instance", .text = &choice->name},
+        {"json", .flag = &choice->is_json}};
+    int code = command_read_options(command, count, words, options, sizeof(options) / sizeof(options[0]), NULL);
+    struct failure failure;
 
-    opterr = 0;
-    failure->code = EXIT_CODE_OK;
-    while ((letter = getopt_long(count, words, ":c:h", options, NULL)) != -1) {
-        const char **text = letter == 'c'   ? &choice->config
-                            : letter == 'p' ? &choice->file
-                            : letter == 'n' ? &choice->number
-                            : letter == 'y' ? &choice->reason
-                            : letter == 'i' ? &choice->name
-                                            : NULL;
-        bool *flag = letter == 'l'   ? &choice->is_list
-                     : letter == 'b' ? &choice->is_rollback
-                     : letter == 'z' ? &choice->is_yes
-                     : letter == 'j' ? &choice->is_json
-                     : letter == 'h' ? &choice->wants_help
-                                     : NULL;
-
-        if (text) {
-            *text = optarg;
-        } else if (flag) {
-            *flag = true;
-        } else {
-            *answer = letter;
-            return false;
-        }
-    }
-    return choice->wants_help || check(choice, count - optind, failure);
+    if (code == COMMAND_GOES_ON && !check(choice, count - optind, &failure))
+        return command_refuse(command, "%s", failure.sentence);
+    return code;
 }
 
 /* ---- kept bundles ------------------------------------------------------------------------------------------------ */
@@ -357,14 +334,9 @@ int connect_run(const struct command *command, int count, char **words)
 {
     struct choice choice = {.config = NULL};
     struct failure failure;
-    int answer = 0;
+    int code = read_words(command, count, words, &choice);
 
-    if (!read_words(count, words, &choice, &answer, &failure))
-        return failure.code == EXIT_CODE_OK ? command_refuse_option(command, answer, words)
-                                            : command_refuse(command, "%s", failure.sentence);
-    if (choice.wants_help) {
-        command_print_help(command, stdout);
-        return EXIT_CODE_OK;
-    }
+    if (code != COMMAND_GOES_ON)
+        return code;
     return run(&choice, &failure) ? EXIT_CODE_OK : command_fail(&failure);
 }

@@ -10,24 +10,9 @@
 
 #include "cli/emit.h"
 #include "cli/ranking.h"
-#include "shm/events.h"
 #include "shm/moment.h"
 
 #define BAR_WIDTH 20
-
-static void read_ring(const struct arena *arena, struct ranking *identities, struct ranking *rules)
-{
-    int64_t now_ns = moment_now().boot_ns;
-    uint64_t end = events_count(arena);
-    struct events_reader reader;
-    static struct event event;
-
-    events_begin_oldest(&reader, arena);
-    while (reader.position < end && events_read(&reader, &event, now_ns)) {
-        ranking_add(identities, &event);
-        ranking_add(rules, &event);
-    }
-}
 
 static bool is_same_rule(const struct event *a, const struct event *b)
 {
@@ -81,7 +66,7 @@ bool fill_read(const struct arena *arena, struct fill *fill)
     if (has_memory) {
         ranking_init(identities, false, arena_hash_key(arena));
         ranking_init(rules, true, arena_hash_key(arena));
-        read_ring(arena, identities, rules);
+        ranking_read(identities, rules, arena);
         count = ranking_sort(rules, RANKING_BY_FILL, moment_now().wall_ns, rows, FILL_RULES);
         for (size_t i = 0; i < count; i++)
             add(fill, identities, rows[i]);

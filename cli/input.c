@@ -123,3 +123,18 @@ bool input_load(const char *path, struct bundle **bundle, struct failure *failur
 {
     return input_load_at(path, moment_now().wall_ns / NANOSECONDS_PER_SECOND, bundle, failure);
 }
+
+bool input_read_value(char *text, size_t size, struct failure *failure)
+{
+    size_t length;
+
+    if (!fgets(text, (int)size, stdin))
+        text[0] = '\0';
+    length = strlen(text);
+    if (length > 0 && text[length - 1] == '\n')
+        text[--length] = '\0';
+    else if (length == size - 1 && getc(stdin) != EOF)
+        return failure_set(failure, EXIT_CODE_USAGE, "the value on standard input is longer than %zu bytes", size - 1);
+    return length > 0 ||
+           failure_set(failure, EXIT_CODE_USAGE, "the value is to be read from standard input, whose first line is empty");
+}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * fairvisor keys: get reads the shared memory; reset and grant are orders to the master.
+ * fairvisor keys: list and get read the shared memory; reset and grant are orders to the master.
  */
 #include "cli/keys.h"
 
@@ -9,34 +9,47 @@
 #include <string.h>
 
 #include "cli/emit.h"
+#include "cli/input.h"
+#include "cli/keys_list.h"
+#include "cli/keys_view.h"
 #include "cli/loaded.h"
 #include "cli/order.h"
 #include "policy/decide_cells.h"
 #include "policy/decimal.h"
 #include "policy/switch_words.h"
-#include "shm/admission.h"
 
 struct choice {
     const char *config, *name;
     const char *policy, *rule, *reason, *amount;
-    bool is_json, wants_help;
-    enum { ACTION_GET, ACTION_RESET, ACTION_GRANT } action;
+    bool is_json;
+    enum { ACTION_LIST, ACTION_GET, ACTION_RESET, ACTION_GRANT } action;
     struct switch_words words[DOOR_MAX_PAIRS];
     size_t count;
+    char secret[DOOR_VALUE_SIZE]; /* the value that was read from standard input */
 };
 
-static const char *const actions[] = {[ACTION_GET] = "get", [ACTION_RESET] = "reset", [ACTION_GRANT] = "grant"};
+static const char *const actions[] = {[ACTION_LIST] = "list", [ACTION_GET] = "get", [ACTION_RESET] = "reset", [ACTION_GRANT] = "grant"};
 
 /* ---- words ------------------------------------------------------------------------------------------------------- */
 
 static bool read_action(const char *word, struct choice *choice, struct failure *failure)
 {
-    for (int i = ACTION_GET; i <= ACTION_GRANT; i++)
+    for (int i = ACTION_LIST; i <= ACTION_GRANT; i++)
         if (strcmp(word, actions[i]) == 0) {
             choice->action = i;
             return true;
         }
-    return failure_set(failure, EXIT_CODE_USAGE, "'%s' is not one of get, reset and grant", word);
+    return failure_set(failure, EXIT_CODE_USAGE, "'%s' is not one of list, get, reset and grant", word);
+}
+
+static bool read_secret(struct choice *choice, struct slice *value, struct failure *failure)
+{
+    if (choice->secret[0] != '\0')
+        return failure_set(failure, EXIT_CODE_USAGE, "only one value can be read from standard input");
+    if (!input_read_value(choice->secret, sizeof(choice->secret), failure))
+        return false;
+    *value = slice_of(choice->secret);
+    return true;
 }
 
 static bool read_pair(const char *word, struct choice *choice, struct failure *failure)
@@ -48,16 +61,24 @@ static bool read_pair(const char *word, struct choice *choice, struct failure *f
                            word);
     if (choice->count == DOOR_MAX_PAIRS)
         return failure_set(failure, EXIT_CODE_USAGE, "at most %d keys are taken", DOOR_MAX_PAIRS);
-    choice->words[choice->count++] = (struct switch_words){.key = {word, (size_t)(equals - word)},
-                                                           .value = slice_of(equals + 1)};
+    choice->words[choice->count] = (struct switch_words){.key = {word, (size_t)(equals - word)},
+                                                         .value = slice_of(equals + 1)};
+    if (strcmp(equals, "=-") == 0 && !read_secret(choice, &choice->words[choice->count].value, failure))
+        return false;
+    choice->count++;
     return true;
 }
 
 static bool check(const struct choice *choice, struct failure *failure)
 {
-    if (choice->action == ACTION_GET && (choice->reason || choice->amount))
-        return failure_set(failure, EXIT_CODE_USAGE, "get changes nothing: it takes no --reason and no --amount");
-    if (choice->action == ACTION_GET)
+    bool changes = choice->action == ACTION_RESET || choice->action == ACTION_GRANT;
+
+    if (!changes && (choice->reason || choice->amount))
+        return failure_set(failure, EXIT_CODE_USAGE, "%s changes nothing: it takes no --reason and no --amount",
+                           actions[choice->action]);
+    if (choice->action == ACTION_LIST && choice->count > 0)
+        return failure_set(failure, EXIT_CODE_USAGE, "list takes no KEY=VALUE: get shows the limits of one identity");
+    if (!changes)
         return true;
     if (!choice->reason || choice->reason[0] == '\0')
         return failure_set(failure, EXIT_CODE_USAGE, "--reason TEXT is needed: it goes to the log with your name");
@@ -71,57 +92,26 @@ static bool check(const struct choice *choice, struct failure *failure)
     return true;
 }
 
-/* *ANSWER is that of getopt_long(3) when it was the one to refuse; failure->code is 0 then. */
-static bool read_words(int count, char **words, struct choice *choice, int *answer, struct failure *failure)
+static int read_words(const struct command *command, int count, char **words, struct choice *choice)
 {
-    static const struct option options[] = {
-        {"policy", required_argument, NULL, 'p'}, {"rule", required_argument, NULL, 'r'},
-        {"reason", required_argument, NULL, 'y'}, {"amount", required_argument, NULL, 'n'},
-        {"instance", required_argument, NULL, 'i'}, {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0}};
-    int letter;
+    const struct command_option options[] = {
+        {NULL, 'c', .text = &choice->config},    {"policy", .text = &choice->policy},
+        {"rule", .text = &choice->rule},         {"reason", .text = &choice->reason},
+        {"amount", .text = &choice->amount},     {"instance", .text = &choice->name},
+        {"json", .flag = &choice->is_json}};
+    int code = command_read_options(command, count, words, options, sizeof(options) / sizeof(options[0]), NULL);
+    struct failure failure;
 
-    opterr = 0;
-    failure->code = EXIT_CODE_OK;
-    while ((letter = getopt_long(count, words, ":c:h", options, NULL)) != -1) {
-        switch (letter) {
-        case 'c':
-            choice->config = optarg;
-            break;
-        case 'p':
-            choice->policy = optarg;
-            break;
-        case 'r':
-            choice->rule = optarg;
-            break;
-        case 'y':
-            choice->reason = optarg;
-            break;
-        case 'n':
-            choice->amount = optarg;
-            break;
-        case 'i':
-            choice->name = optarg;
-            break;
-        case 'j':
-            choice->is_json = true;
-            break;
-        case 'h':
-            choice->wants_help = true;
-            return true;
-        default:
-            *answer = letter;
-            return false;
-        }
-    }
+    if (code != COMMAND_GOES_ON)
+        return code;
     if (optind == count)
-        return failure_set(failure, EXIT_CODE_USAGE, "what is to be done? get, reset or grant");
-    if (!read_action(words[optind++], choice, failure))
-        return false;
+        return command_refuse(command, "what is to be done? list, get, reset or grant");
+    if (!read_action(words[optind++], choice, &failure))
+        return command_refuse(command, "%s", failure.sentence);
     while (optind < count)
-        if (!read_pair(words[optind++], choice, failure))
-            return false;
-    return check(choice, failure);
+        if (!read_pair(words[optind++], choice, &failure))
+            return command_refuse(command, "%s", failure.sentence);
+    return check(choice, &failure) ? COMMAND_GOES_ON : command_refuse(command, "%s", failure.sentence);
 }
 
 /* ---- get --------------------------------------------------------------------------------------------------------- */
@@ -134,23 +124,9 @@ struct view {
     size_t count;
 };
 
-static void print_amount(const char *label, int64_t millionths)
+static void print_limit(struct view *view, const struct keys_view *shown)
 {
-    char text[DECIMAL_TEXT_SIZE];
-
-    decimal_print(millionths, text);
-    printf("%s%s", label, text);
-}
-
-static bool is_open(const struct decide_cells_limit *limit, const struct cell_view *cell)
-{
-    return limit->limit.kind == CELL_BREAKER && !cell->fits && !cell->trips;
-}
-
-static void print_limit(struct view *view, const struct decide_cells_limit *limit, const struct cell_view *cell,
-                        int64_t spent)
-{
-    char span[EMIT_SPAN_SIZE];
+    const struct decide_cells_limit *limit = &shown->limit;
 
     if (view->policy != limit->policy) {
         fputs("policy ", stdout);
@@ -160,64 +136,27 @@ static void print_limit(struct view *view, const struct decide_cells_limit *limi
     fputs("  ", stdout);
     emit_plain(limit->rule ? limit->rule->name : SLICE("circuit breaker"), stdout);
     printf(", %s: ", limit->role);
-    if (is_open(limit, cell)) {
-        emit_coloured(EMIT_BAD, "open", stdout);
-        if (cell->wait_ns == INT64_MAX)
-            puts(", until it is reset by hand");
-        else
-            printf(" for another %s\n", emit_span(cell->reset_ns, span));
-        return;
-    }
-    print_amount("", cell->remaining);
-    print_amount(" of ", limit->limit.capacity);
-    printf(" left in %s", emit_span(limit->window_ns, span));
-    print_amount(", spent ", spent);
-    if (spent > 0 && limit->limit.kind != CELL_FLIGHT)
-        printf(", whole again in %s", emit_span(cell->reset_ns, span));
+    keys_view_print(shown);
     putchar('\n');
 }
 
-static void print_seconds(const char *name, int64_t ns)
+static void print_limit_json(struct view *view, const struct keys_view *shown)
 {
-    int64_t milliseconds = ns / 1000000;
-
-    printf(",\"%s\":%" PRId64 ".%03" PRId64, name, milliseconds / 1000, milliseconds % 1000);
-}
-
-static void print_limit_json(struct view *view, const struct decide_cells_limit *limit, const struct cell_view *cell,
-                             int64_t spent)
-{
-    printf("%s{\"policy\":", view->count > 0 ? "," : "");
-    emit_json_string(limit->policy->id, stdout);
-    fputs(",\"rule\":", stdout);
-    if (limit->rule)
-        emit_json_string(limit->rule->name, stdout);
-    else
-        fputs("null", stdout);
-    printf(",\"limit\":\"%s\",\"shadow\":%s", limit->role, limit->is_shadow ? "true" : "false");
-    print_amount(",\"capacity\":", limit->limit.capacity);
-    print_amount(",\"spent\":", spent);
-    print_amount(",\"remaining\":", cell->remaining);
-    print_seconds("window_seconds", limit->window_ns);
-    print_seconds("reset_seconds", spent > 0 ? cell->reset_ns : 0);
-    if (limit->limit.kind == CELL_BREAKER)
-        printf(",\"open\":%s", is_open(limit, cell) ? "true" : "false");
+    fputs(view->count > 0 ? ",{" : "{", stdout);
+    keys_view_print_json(shown);
     putchar('}');
 }
 
 static void on_limit(void *context, const struct decide_cells_limit *limit)
 {
     struct view *view = context;
-    struct charge charge = {.limit = limit->limit, .key = {limit->key[0], limit->key[1]}};
-    struct admission admission;
-    int64_t spent;
+    struct keys_view shown;
 
-    admission_look(view->arena, &charge, 1, view->now, &admission);
-    spent = limit->limit.capacity - charge.view.remaining;
+    keys_view_read(view->arena, limit, view->now, &shown);
     if (view->is_json)
-        print_limit_json(view, limit, &charge.view, spent);
+        print_limit_json(view, &shown);
     else
-        print_limit(view, limit, &charge.view, spent);
+        print_limit(view, &shown);
     view->policy = limit->policy;
     view->count++;
 }
@@ -298,12 +237,12 @@ static void print_done(const struct choice *choice, const struct door_reply *rep
     if (choice->is_json) {
         printf("{\"changed\":%" PRIu64, reply->changed);
         if (is_grant)
-            print_amount(",\"amount\":", reply->amount);
+            keys_view_print_amount(",\"amount\":", reply->amount);
         puts("}");
         return;
     }
     if (is_grant) {
-        print_amount("given back: ", reply->amount);
+        keys_view_print_amount("given back: ", reply->amount);
         printf(", limits changed: %" PRIu64 "\n", reply->changed);
     } else if (reply->changed > 0) {
         printf("limits reset: %" PRIu64 "\n", reply->changed);
@@ -343,9 +282,12 @@ static bool run_on(const struct choice *choice, const struct instance *instance,
                                               words->kill_switches[i].value};
     if (!decider)
         return failure_set(failure, EXIT_CODE_OS, "memory is out");
-    is_done = check_keys(decider, &identity, failure) &&
-              (choice->action == ACTION_GET ? get(choice, instance, decider, &identity, failure)
-                                            : amend(choice, instance, &identity, failure));
+    if (choice->action == ACTION_LIST)
+        is_done = keys_list_print(instance, decider, &identity, choice->is_json, failure);
+    else
+        is_done = check_keys(decider, &identity, failure) &&
+                  (choice->action == ACTION_GET ? get(choice, instance, decider, &identity, failure)
+                                                : amend(choice, instance, &identity, failure));
     decide_free(decider);
     return is_done;
 }
@@ -366,14 +308,9 @@ int keys_run(const struct command *command, int count, char **words)
 {
     static struct choice choice;
     struct failure failure;
-    int answer = 0;
+    int code = read_words(command, count, words, &choice);
 
-    if (!read_words(count, words, &choice, &answer, &failure))
-        return failure.code == EXIT_CODE_OK ? command_refuse_option(command, answer, words)
-                                            : command_refuse(command, "%s", failure.sentence);
-    if (choice.wants_help) {
-        command_print_help(command, stdout);
-        return EXIT_CODE_OK;
-    }
+    if (code != COMMAND_GOES_ON)
+        return code;
     return run(&choice, &failure) ? EXIT_CODE_OK : command_fail(&failure);
 }

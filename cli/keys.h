@@ -8,11 +8,14 @@
 #include "cli/command.h"
 
 #define KEYS_DETAILS                                                                                                   \
+    "  list               show the limits that something is spent of, the fullest first, with the identities that the\n" \
+    "                     events in memory name; and how many cells are in use in all\n"                               \
     "  get                show the limits that are about one identity, and where each stands\n"                        \
     "  reset              make them whole again and close an open circuit breaker\n"                                   \
     "  grant              give back a part of what was spent, at most all of it\n"                                     \
     "  KEY=VALUE          a key of limit_keys and the value it has, such as header:x-api-key=1234; all the keys of\n"  \
-    "                     a rule are needed to find its limit. None: the limits that all requests share\n"             \
+    "                     a rule are needed to find its limit. None: the limits that all requests share.\n"            \
+    "                     KEY=- reads the value, when it is a secret, from standard input\n"                            \
     "  --policy ID        only limits of this policy\n"                                                                \
     "  --rule NAME        only limits of this rule\n"                                                                  \
     "  --amount NUMBER    grant: how much, in the unit of the rule: requests, tokens, money\n"                         \
@@ -21,15 +24,18 @@
     "                     environment)\n"                                                                              \
     "  --instance NAME    another instance than the settings name\n"                                                   \
     "  --json             get: one object: instance, identity, a list of {key, value}, and limits, a list of {policy,\n" \
-    "                     rule, limit, shadow, capacity, spent, remaining, window_seconds, reset_seconds, open}; the\n" \
+    "                     rule, limit, shadow, capacity, spent, remaining, window_seconds, reset_seconds, open};\n" \
+    "                     list: instance, limits with fill_percent and identity, cells_used, named, hidden; the\n" \
     "                     others: changed, and for grant amount\n"                                                     \
     "\n"                                                                                                               \
-    "Counters are kept by a keyed hash of the identity, so that they can be asked for and not listed.\n"               \
+    "Counters are kept by a keyed hash of the identity. list knows the names that the last events tell, and not those\n" \
+    "that the setting redact hides there; get finds any.\n"                                                            \
     "\n"                                                                                                               \
     "Exit code: 0 done; 1 no limit is about this identity; 64 wrong usage; 69 not running; 71 the system failed;\n"    \
     "77 permission; 78 bad settings.\n"
 
 #define KEYS_EXAMPLES                                                                             \
+    "  fairvisor keys list --policy agents\n"                                                    \
     "  fairvisor keys get header:x-api-key=1234\n"                                                \
     "  fairvisor keys reset --policy agents jwt:sub=agent-7 --reason 'loop fixed, ticket 812'\n"  \
     "  fairvisor keys grant --amount 50000 jwt:org_id=acme --reason 'goodwill'\n"

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli/emit.h"
+#include "cli/input.h"
 #include "cli/loaded.h"
 #include "cli/lookup.h"
 #include "cli/order.h"
@@ -20,7 +21,7 @@ struct choice {
     const char *config, *name;
     const char *key, *value;
     const char *route, *reason, *duration;
-    bool is_list, is_remove, is_json, wants_help;
+    bool is_list, is_remove, is_json;
 };
 
 /* ---- words ------------------------------------------------------------------------------------------------------- */
@@ -40,50 +41,25 @@ static bool check(const struct choice *choice, int words, struct failure *failur
     return true;
 }
 
-/* *ANSWER is that of getopt_long(3) when it was the one to refuse; failure->code is 0 then. */
-static bool read_words(int count, char **words, struct choice *choice, int *answer, struct failure *failure)
+static int read_words(const struct command *command, int count, char **words, struct choice *choice)
 {
-    static const struct option options[] = {
-        {"route", required_argument, NULL, 'r'},    {"for", required_argument, NULL, 'f'},
-        {"reason", required_argument, NULL, 'y'},   {"list", no_argument, NULL, 'l'},
-        {"remove", no_argument, NULL, 'd'},         {"instance", required_argument, NULL, 'i'},
-        {"json", no_argument, NULL, 'j'},           {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0}};
-    int letter;
+    const struct command_option options[] = {
+        {NULL, 'c', .text = &choice->config},       {"route", .text = &choice->route},
+        {"for", .text = &choice->duration},       {"reason", .text = &choice->reason},
+        {"list", .flag = &choice->is_list},       {"remove", .flag = &choice->is_remove},
+        {"instance", .text = &choice->name},      {"json", .flag = &choice->is_json}};
+    int code = command_read_options(command, count, words, options, sizeof(options) / sizeof(options[0]), NULL);
+    struct failure failure;
 
-    opterr = 0;
-    failure->code = EXIT_CODE_OK;
-    while ((letter = getopt_long(count, words, ":c:h", options, NULL)) != -1) {
-        const char **text = letter == 'c'   ? &choice->config
-                            : letter == 'r' ? &choice->route
-                            : letter == 'f' ? &choice->duration
-                            : letter == 'y' ? &choice->reason
-                            : letter == 'i' ? &choice->name
-                                            : NULL;
-        bool *flag = letter == 'l'   ? &choice->is_list
-                     : letter == 'd' ? &choice->is_remove
-                     : letter == 'j' ? &choice->is_json
-                     : letter == 'h' ? &choice->wants_help
-                                     : NULL;
-
-        if (text) {
-            *text = optarg;
-        } else if (flag) {
-            *flag = true;
-        } else {
-            *answer = letter;
-            return false;
-        }
-    }
-    if (choice->wants_help)
-        return true;
-    if (!check(choice, count - optind, failure))
-        return false;
+    if (code != COMMAND_GOES_ON)
+        return code;
+    if (!check(choice, count - optind, &failure))
+        return command_refuse(command, "%s", failure.sentence);
     if (!choice->is_list) {
         choice->key = words[optind];
         choice->value = words[optind + 1];
     }
-    return true;
+    return COMMAND_GOES_ON;
 }
 
 /* ---- setting and lifting ----------------------------------------------------------------------------------------- */
@@ -183,7 +159,7 @@ static bool order(const struct choice *choice, const struct bundle *words, struc
     return true;
 }
 
-static bool set_or_lift(const struct choice *choice, struct failure *failure)
+static bool set_or_lift_value(const struct choice *choice, struct failure *failure)
 {
     struct switch_words texts = {.key = slice_of(choice->key),
                                  .value = slice_of(choice->value),
@@ -194,6 +170,18 @@ static bool set_or_lift(const struct choice *choice, struct failure *failure)
 
     bundle_free(words);
     return is_done;
+}
+
+static bool set_or_lift(struct choice *choice, struct failure *failure)
+{
+    static char secret[DOOR_VALUE_SIZE];
+    bool is_secret = strcmp(choice->value, "-") == 0;
+
+    if (is_secret && !input_read_value(secret, sizeof(secret), failure))
+        return false;
+    if (is_secret)
+        choice->value = secret;
+    return set_or_lift_value(choice, failure);
 }
 
 /* ---- the list ---------------------------------------------------------------------------------------------------- */
@@ -351,15 +339,10 @@ int kill_run(const struct command *command, int count, char **words)
 {
     struct choice choice = {.config = NULL};
     struct failure failure;
-    int answer = 0;
+    int code = read_words(command, count, words, &choice);
 
-    if (!read_words(count, words, &choice, &answer, &failure))
-        return failure.code == EXIT_CODE_OK ? command_refuse_option(command, answer, words)
-                                            : command_refuse(command, "%s", failure.sentence);
-    if (choice.wants_help) {
-        command_print_help(command, stdout);
-        return EXIT_CODE_OK;
-    }
+    if (code != COMMAND_GOES_ON)
+        return code;
     return (choice.is_list ? list(&choice, &failure) : set_or_lift(&choice, &failure)) ? EXIT_CODE_OK
                                                                                       : command_fail(&failure);
 }

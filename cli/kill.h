@@ -10,6 +10,8 @@
 #define KILL_DETAILS                                                                                                   \
     "  KEY VALUE          refuse every request whose key has this value, such as header:x-api-key 1234,\n"             \
     "                     jwt:org_id acme or ip:address 192.0.2.7; from now on, by all workers, without a reload\n"    \
+    "                     VALUE - is the first line of standard input, for a value that is a secret: whatever stands\n" \
+    "                     among the words of a command is read by every user of the machine\n"                         \
     "  --route PATH       only requests with exactly this path\n"                                                      \
     "  --for TIME         end by itself after so much time (ms, s, m, h, d); unset, it holds until it is removed\n"    \
     "  --reason TEXT      why; stands in the log, in the list, and in the answer to refused clients\n"                 \
@@ -29,6 +31,7 @@
 #define KILL_EXAMPLES                                                                           \
     "  fairvisor kill jwt:org_id acme --for 1h --reason 'runaway agent, ticket 911'\n"          \
     "  fairvisor kill header:x-api-key 1234 --route /v1/chat/completions\n"                     \
+    "  fairvisor kill header:x-api-key - <leaked-key\n"                                         \
     "  fairvisor kill --list\n"                                                                 \
     "  fairvisor kill --remove jwt:org_id acme\n"
 

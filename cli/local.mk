@@ -18,6 +18,8 @@ fairvisor_SOURCES = \
 	cli/json_log.c cli/json_log.h \
 	cli/jwt.c cli/jwt.h \
 	cli/keys.c cli/keys.h \
+	cli/keys_list.c cli/keys_list.h \
+	cli/keys_view.c cli/keys_view.h \
 	cli/kill.c cli/kill.h \
 	cli/loaded.c cli/loaded.h \
 	cli/logs.c cli/logs.h \

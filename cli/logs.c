@@ -28,10 +28,9 @@ struct choice {
     const char *config, *name, *file;
     struct sieve sieve;
     bool is_json;
-    bool follows;
+    bool ends; /* after what is there */
     uint64_t lines; /* of the past */
     bool has_lines;
-    bool wants_help;
 };
 
 /* The last events of the past, while it is being read. */
@@ -203,102 +202,87 @@ static int read_ring(const struct choice *choice, struct instance *instance)
         watch_tell_master(&watch);
     print_past(choice, &watch, &past);
     free(past.events);
-    if (choice->follows && is_written())
+    if (!choice->ends && is_written())
         follow(choice, &watch);
     return EXIT_CODE_OK;
 }
 
 /* ---- words -------------------------------------------------------------------------------------------------------- */
 
-static bool set_format(struct choice *choice, const char *word, struct failure *failure)
+static bool take_format(void *context, const char *word, struct failure *failure)
 {
+    struct choice *choice = context;
+
     choice->is_json = strcmp(word, "json") == 0;
     return choice->is_json || strcmp(word, "text") == 0 ||
            failure_set(failure, EXIT_CODE_USAGE, "--format takes text or json, not '%s'", word);
 }
 
-static bool set_lines(struct choice *choice, const char *word, struct failure *failure)
+static bool take_lines(void *context, const char *word, struct failure *failure)
 {
+    struct choice *choice = context;
+
     choice->has_lines = true;
     return (quantity_parse_count(slice_of(word), &choice->lines) && choice->lines <= MAX_LINES) ||
            failure_set(failure, EXIT_CODE_USAGE, "--lines takes a number from 0 to %d, not '%s'", MAX_LINES, word);
 }
 
-static bool take(struct choice *choice, int letter, const char *word, struct failure *failure)
+static bool take_actions(void *context, const char *word, struct failure *failure)
 {
-    switch (letter) {
-    case 'a':
-        return sieve_add_actions(&choice->sieve, word, failure);
-    case 'r':
-        return sieve_add(&choice->sieve.reasons, "--reason", word, failure);
-    case 'p':
-        return sieve_add(&choice->sieve.policies, "--policy", word, failure);
-    case 'k':
-        return sieve_add(&choice->sieve.keys, "--key", word, failure);
-    case 's':
-        return sieve_set_since(&choice->sieve, word, moment_now().wall_ns, failure);
-    case 'f':
-        return set_format(choice, word, failure);
-    case 'n':
-        return set_lines(choice, word, failure);
-    case 'c':
-        choice->config = word;
-        break;
-    case 'i':
-        choice->name = word;
-        break;
-    case 'F':
-        choice->follows = false;
-        break;
-    default:
-        choice->wants_help = true;
-        break;
-    }
-    return true;
+    return sieve_add_actions(&((struct choice *)context)->sieve, word, failure);
 }
 
-static bool read_words(int count, char **words, struct choice *choice, int *answer, struct failure *failure)
+static bool take_reason(void *context, const char *word, struct failure *failure)
 {
-    static const struct option options[] = {
-        {"action", required_argument, NULL, 'a'}, {"reason", required_argument, NULL, 'r'},
-        {"policy", required_argument, NULL, 'p'}, {"key", required_argument, NULL, 'k'},
-        {"since", required_argument, NULL, 's'},  {"format", required_argument, NULL, 'f'},
-        {"lines", required_argument, NULL, 'n'},  {"instance", required_argument, NULL, 'i'},
-        {"no-follow", no_argument, NULL, 'F'},    {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0}};
-    int letter;
+    return sieve_add(&((struct choice *)context)->sieve.reasons, "--reason", word, failure);
+}
 
-    opterr = 0;
-    failure->code = EXIT_CODE_OK;
-    while ((letter = getopt_long(count, words, ":c:h", options, NULL)) != -1) {
-        *answer = letter;
-        if (letter == '?' || letter == ':' || !take(choice, letter, optarg, failure))
-            return false;
-    }
+static bool take_policy(void *context, const char *word, struct failure *failure)
+{
+    return sieve_add(&((struct choice *)context)->sieve.policies, "--policy", word, failure);
+}
+
+static bool take_key(void *context, const char *word, struct failure *failure)
+{
+    return sieve_add(&((struct choice *)context)->sieve.keys, "--key", word, failure);
+}
+
+static bool take_since(void *context, const char *word, struct failure *failure)
+{
+    return sieve_set_since(&((struct choice *)context)->sieve, word, moment_now().wall_ns, failure);
+}
+
+static int read_words(const struct command *command, int count, char **words, struct choice *choice)
+{
+    const struct command_option options[] = {
+        {NULL, 'c', .text = &choice->config},   {"instance", .text = &choice->name},
+        {"action", .take = take_actions},       {"reason", .take = take_reason},
+        {"policy", .take = take_policy},        {"key", .take = take_key},
+        {"since", .take = take_since},          {"format", .take = take_format},
+        {"lines", .take = take_lines},          {"no-follow", .flag = &choice->ends}};
+    int code = command_read_options(command, count, words, options, sizeof(options) / sizeof(options[0]), choice);
+
+    if (code != COMMAND_GOES_ON)
+        return code;
     if (count - optind > 1)
-        return failure_set(failure, EXIT_CODE_USAGE, "'%s' is one argument too many", words[optind + 1]);
+        return command_refuse(command, "'%s' is one argument too many", words[optind + 1]);
     choice->file = words[optind];
     if (choice->file && choice->has_lines)
-        return failure_set(failure, EXIT_CODE_USAGE, "--lines is for the running instance, not for a file");
+        return command_refuse(command, "--lines is for the running instance, not for a file");
     if (!choice->has_lines)
         choice->lines = choice->sieve.since_ns ? MAX_LINES : DEFAULT_LINES;
-    return true;
+    return COMMAND_GOES_ON;
 }
 
 int logs_run(const struct command *command, int count, char **words)
 {
     static struct instance instance;
-    static struct choice choice = {.follows = true};
+    static struct choice choice;
     struct failure failure;
-    int answer = 0;
+    int code = read_words(command, count, words, &choice);
 
-    if (!read_words(count, words, &choice, &answer, &failure))
-        return failure.code == EXIT_CODE_OK ? command_refuse_option(command, answer, words)
-                                            : command_refuse(command, "%s", failure.sentence);
-    if (choice.wants_help) {
-        command_print_help(command, stdout);
-        return EXIT_CODE_OK;
-    }
+    if (code != COMMAND_GOES_ON)
+        return code;
     if (choice.file)
         return read_file(&choice);
     if (!instance_configure(&instance, choice.config, choice.name, &failure))

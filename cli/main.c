@@ -57,7 +57,7 @@ static const struct command command_table[] = {
      "                     [--raw] [--json] [TOKEN|-]",
      JWT_DETAILS, JWT_EXAMPLES},
     {"keys", keys_run, "Look at the limits of one identity, and set them right.",
-     "keys get|reset|grant [--policy ID] [--rule NAME] [--amount NUMBER]\n"
+     "keys list|get|reset|grant [--policy ID] [--rule NAME] [--amount NUMBER]\n"
      "                      [--reason TEXT] [-c FILE] [--instance NAME] [--json] [KEY=VALUE]...",
      KEYS_DETAILS, KEYS_EXAMPLES},
     {"kill", kill_run, "Refuse all requests of an identity, at once.",

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shm/moment.h"
 #include "shm/siphash.h"
 
 #define PROBES      16 /* places that one key may be in */
@@ -125,6 +126,21 @@ void ranking_add(struct ranking *ranking, const struct event *event)
         count(row, RANKING_ALLOWS, 1, event->weight);
     if (event->action == EVENT_ALLOW || event->action == EVENT_CHARGE)
         count(row, RANKING_COST, event->cost, event->weight);
+}
+
+void ranking_read(struct ranking *identities, struct ranking *rules, const struct arena *arena)
+{
+    int64_t now_ns = moment_now().boot_ns;
+    uint64_t end = events_count(arena);
+    struct events_reader reader;
+    static struct event event;
+
+    events_begin_oldest(&reader, arena);
+    while (reader.position < end && events_read(&reader, &event, now_ns)) {
+        ranking_add(identities, &event);
+        if (rules)
+            ranking_add(rules, &event);
+    }
 }
 
 int64_t ranking_rate(const struct ranking_row *row, enum ranking_count count, int64_t now_ns)

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "shm/event.h"
+#include "shm/events.h"
 
 #define RANKING_ROWS      4096
 #define RANKING_WINDOW_NS INT64_C(10000000000) /* rates are those of about so long */
@@ -52,6 +52,9 @@ struct ranking {
 void ranking_init(struct ranking *ranking, bool by_rule, const uint64_t hash_key[2]);
 
 void ranking_add(struct ranking *ranking, const struct event *event);
+
+/* Adds what the ring of ARENA holds now to IDENTITIES and to RULES (NULL: to one only). */
+void ranking_read(struct ranking *identities, struct ranking *rules, const struct arena *arena);
 
 /* Fills ROWS with the first of all, in ORDER at NOW_NS (wall clock); returns how many there are, at most ROOM. */
 size_t ranking_sort(const struct ranking *ranking, enum ranking_order order, int64_t now_ns,

@@ -42,7 +42,6 @@ struct top {
     size_t first;   /* row at the top */
     uint64_t events, lost;
     const char *config, *name;
-    bool wants_help;
     const struct ranking_row *rows[MAX_LINES];
 };
 
@@ -425,8 +424,10 @@ static int run(struct top *top)
     return EXIT_CODE_OK;
 }
 
-static bool set_order(struct top *top, const char *word, struct failure *failure)
+static bool take_order(void *context, const char *word, struct failure *failure)
 {
+    struct top *top = context;
+
     for (int order = 0; order < RANKING_ORDERS; order++)
         if (strcmp(word, ranking_order_name((enum ranking_order)order)) == 0) {
             top->order = (enum ranking_order)order;
@@ -435,83 +436,57 @@ static bool set_order(struct top *top, const char *word, struct failure *failure
     return failure_set(failure, EXIT_CODE_USAGE, "--sort takes reject, cost, fill or allow, not '%s'", word);
 }
 
-static bool take(struct top *top, int letter, const char *word, struct failure *failure)
+static bool take_by(void *context, const char *word, struct failure *failure)
 {
-    switch (letter) {
-    case 's':
-        return set_order(top, word, failure);
-    case 'b':
-        top->by_rule = strcmp(word, "rule") == 0;
-        return top->by_rule || strcmp(word, "identity") == 0 ||
-               failure_set(failure, EXIT_CODE_USAGE, "--by takes identity or rule, not '%s'", word);
-    case 'n':
-        return (quantity_parse_count(slice_of(word), &top->lines) && top->lines >= 1 && top->lines <= MAX_LINES) ||
-               failure_set(failure, EXIT_CODE_USAGE, "--lines takes a number from 1 to %d, not '%s'", MAX_LINES, word);
-    case 't':
-        return (quantity_parse_duration(slice_of(word), &top->interval_ms) && top->interval_ms >= 100 &&
-                top->interval_ms <= 60000) ||
-               failure_set(failure, EXIT_CODE_USAGE, "--interval takes a time from 100ms to 1m, not '%s'", word);
-    case 'c':
-        top->config = word;
-        break;
-    case 'i':
-        top->name = word;
-        break;
-    case 'j':
-        top->is_json = true;
-        break;
-    case 'o':
-        top->is_once = true;
-        break;
-    default:
-        top->wants_help = true;
-        break;
-    }
-    return true;
+    struct top *top = context;
+
+    top->by_rule = strcmp(word, "rule") == 0;
+    return top->by_rule || strcmp(word, "identity") == 0 ||
+           failure_set(failure, EXIT_CODE_USAGE, "--by takes identity or rule, not '%s'", word);
 }
 
-static bool read_words(int count, char **words, struct top *top, int *answer, struct failure *failure)
+static bool take_lines(void *context, const char *word, struct failure *failure)
 {
-    static const struct option options[] = {{"sort", required_argument, NULL, 's'},
-                                            {"by", required_argument, NULL, 'b'},
-                                            {"lines", required_argument, NULL, 'n'},
-                                            {"interval", required_argument, NULL, 't'},
-                                            {"instance", required_argument, NULL, 'i'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"once", no_argument, NULL, 'o'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
-    int letter;
+    struct top *top = context;
 
-    opterr = 0;
-    failure->code = EXIT_CODE_OK;
-    while ((letter = getopt_long(count, words, ":c:h", options, NULL)) != -1) {
-        *answer = letter;
-        if (letter == '?' || letter == ':' || !take(top, letter, optarg, failure))
-            return false;
-    }
-    if (top->wants_help)
-        return true;
+    return (quantity_parse_count(slice_of(word), &top->lines) && top->lines >= 1 && top->lines <= MAX_LINES) ||
+           failure_set(failure, EXIT_CODE_USAGE, "--lines takes a number from 1 to %d, not '%s'", MAX_LINES, word);
+}
+
+static bool take_interval(void *context, const char *word, struct failure *failure)
+{
+    struct top *top = context;
+
+    return (quantity_parse_duration(slice_of(word), &top->interval_ms) && top->interval_ms >= 100 &&
+            top->interval_ms <= 60000) ||
+           failure_set(failure, EXIT_CODE_USAGE, "--interval takes a time from 100ms to 1m, not '%s'", word);
+}
+
+static int read_words(const struct command *command, int count, char **words, struct top *top)
+{
+    const struct command_option options[] = {
+        {NULL, 'c', .text = &top->config}, {"instance", .text = &top->name},   {"sort", .take = take_order},
+        {"by", .take = take_by},           {"lines", .take = take_lines},      {"interval", .take = take_interval},
+        {"json", .flag = &top->is_json},   {"once", .flag = &top->is_once}};
+    int code = command_read_options(command, count, words, options, sizeof(options) / sizeof(options[0]), top);
+
+    if (code != COMMAND_GOES_ON)
+        return code;
     if (optind < count)
-        return failure_set(failure, EXIT_CODE_USAGE, "'%s' is one argument too many", words[optind]);
+        return command_refuse(command, "'%s' is one argument too many", words[optind]);
     if (top->is_json && !top->is_once)
-        return failure_set(failure, EXIT_CODE_USAGE, "--json is for --once; to follow events as JSON, see fairvisor logs");
-    return true;
+        return command_refuse(command, "--json is for --once; to follow events as JSON, see fairvisor logs");
+    return COMMAND_GOES_ON;
 }
 
 int top_run(const struct command *command, int count, char **words)
 {
     static struct top top = {.interval_ms = 1000};
     struct failure failure;
-    int answer = 0;
+    int code = read_words(command, count, words, &top);
 
-    if (!read_words(count, words, &top, &answer, &failure))
-        return failure.code == EXIT_CODE_OK ? command_refuse_option(command, answer, words)
-                                            : command_refuse(command, "%s", failure.sentence);
-    if (top.wants_help) {
-        command_print_help(command, stdout);
-        return EXIT_CODE_OK;
-    }
+    if (code != COMMAND_GOES_ON)
+        return code;
     if (!instance_configure(&top.instance, top.config, top.name, &failure))
         return failure.code == EXIT_CODE_USAGE ? command_refuse(command, "%s", failure.sentence)
                                                : command_fail(&failure);

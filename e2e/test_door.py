@@ -50,6 +50,45 @@ def header_key(value):
 
 
 class TestKeys(harness.TestCase):
+    def test_list(self):
+        """Who is known by name is listed by what his cell says now; who is hidden is counted."""
+        edge = self.start_edge(policy([harness.token_bucket("r", NEGLIGIBLE, 4, ("header:x-user",)),
+                                       harness.token_bucket("hidden", NEGLIGIBLE, 4, ("header:x-api-key",)),
+                                       harness.token_bucket("all", NEGLIGIBLE, 100, ())]))
+        self.assertIn("cells in use: 0", self.keys(edge, "list").stdout)
+        for user, count in (("alice", 3), ("bob", 1), (("a b\x1b", 0))):
+            for _ in range(count):
+                edge.decide(headers=[("X-User", user), ("X-Api-Key", "secret")])
+        told = json.loads(self.keys(edge, "list", "--json").stdout)
+        # A millionth comes back in each second.
+        self.assertEqual(sorted((row["rule"], round(row["spent"]), [pair["value"] for pair in row["identity"]])
+                                for row in told["limits"]), [("all", 4, []), ("r", 1, ["bob"]), ("r", 3, ["alice"])])
+        self.assertIn(told["limits"][0]["fill_percent"], (74, 75))
+        self.assertEqual((told["cells_used"], told["named"], told["hidden"]), (4, 3, 1))
+        self.keys(edge, "reset", "--rule", "r", "--reason", "x", "header:x-user=alice")
+        lines = self.keys(edge, "list", "--rule", "r").stdout.splitlines()
+        self.assertRegex(lines[0], r"^ 2[45] %  demo-rate-limit/r, rate  header:x-user=bob: 3(\.0\d*)? of 4 left in ")
+        self.assertEqual(len(lines), 3)
+        self.assertNotIn("secret", self.keys(edge, "list").stdout)
+
+    def test_values_by_standard_input(self):
+        edge = self.start_edge(policy([harness.token_bucket("r", NEGLIGIBLE, 4, ("header:x-api-key",))]))
+        edge.decide(headers=[("X-Api-Key", "s e=cret")])
+
+        def ask(*words, given="s e=cret\n", code=0):
+            done = edge.cli(words[0], "-c", edge.config_file, *words[1:], input=given)
+            self.assertEqual(done.returncode, code, done)
+            return done.stdout + done.stderr
+
+        self.assertRegex(ask("keys", "get", "header:x-api-key=-"), r"\b3(\.0\d*)? of 4 left")
+        ask("kill", "header:x-api-key", "-", given="s e=cret")
+        self.assertEqual(edge.decide(headers=[("X-Api-Key", "s e=cret")]).header("X-Fairvisor-Reason"), "kill_switch_active")
+        ask("kill", "--remove", "header:x-api-key", "-")
+        self.assertEqual(edge.decide(headers=[("X-Api-Key", "s e=cret")]).status, 200)
+        self.assertIn("first line is empty", ask("kill", "header:x-api-key", "-", given="\n", code=64))
+        self.assertIn("longer than", ask("kill", "header:x-api-key", "-", given="x" * 100_000, code=64))
+        self.assertIn("only one value", ask("keys", "get", "header:x-api-key=-", "ip:address=-", code=64))
+
     def keys(self, edge, *arguments, code=0):
         done = edge.cli("keys", arguments[0], "-c", edge.config_file, *arguments[1:])
         self.assertEqual(done.returncode, code, (arguments, done.stdout, done.stderr))

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * Events of the ring -> identities -> their cells: see keys_list.h.
+ */
+#include "cli/keys_list.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/emit.h"
+#include "cli/keys_view.h"
+#include "cli/ranking.h"
+
+#define MOST_PAIRS 64 /* keys that an event has room for, and more */
+
+struct named {
+    const struct ranking_row *row; /* whose event names the identity */
+    struct keys_view view;
+};
+
+struct naming {
+    const struct instance *instance;
+    struct moment now;
+    const struct ranking_row *row;
+    struct named *list;
+    size_t count, room;
+    uint64_t hidden; /* identities with a value that redact hides, or that was cut */
+    bool is_out_of_memory;
+};
+
+static int fill(const struct keys_view *view)
+{
+    __int128 percent = (__int128)view->spent * 100 / view->limit.limit.capacity;
+
+    return keys_view_is_open(view) ? 100 : percent > 999 ? 999 : (int)percent;
+}
+
+static void on_limit(void *context, const struct decide_cells_limit *limit)
+{
+    struct naming *naming = context;
+    struct keys_view view;
+
+    keys_view_read(&naming->instance->arena, limit, naming->now, &view);
+    if (view.spent <= 0 && !keys_view_is_open(&view))
+        return;
+    if (naming->count == naming->room) {
+        size_t room = naming->room ? 2 * naming->room : 256;
+        struct named *list = realloc(naming->list, room * sizeof(*list));
+
+        naming->is_out_of_memory |= list == NULL;
+        if (!list)
+            return;
+        naming->list = list;
+        naming->room = room;
+    }
+    naming->list[naming->count++] = (struct named){.row = naming->row, .view = view};
+}
+
+static bool is_hash(const struct event *event, struct slice value)
+{
+    return (event->flags & EVENT_IS_HASHED) && value.size == 17 && value.data[0] == '#';
+}
+
+/* The keys of the rule that EVENT is about. false: not all of them are told as they are. */
+static bool read_pairs(const struct event *event, struct decide_cells_pair *pairs, size_t *count)
+{
+    size_t at = 0;
+
+    *count = 0;
+    while (at < event->rule_keys && *count < MOST_PAIRS && event_next_key(event, &at, &pairs[*count].key, &pairs[*count].value))
+        if (is_hash(event, pairs[(*count)++].value))
+            return false;
+    return (event->flags & EVENT_IS_CUT) == 0;
+}
+
+static bool is_asked_for(struct slice wanted, struct slice name)
+{
+    return wanted.size == 0 || slice_equal(wanted, name);
+}
+
+static void add(struct naming *naming, struct decider *decider, const struct decide_cells_identity *asked)
+{
+    const struct event *event = &naming->row->last;
+    struct decide_cells_pair pairs[MOST_PAIRS];
+    struct decide_cells_identity identity = {.pairs = pairs,
+                                             .policy = event_get(event, EVENT_TEXT_POLICY),
+                                             .rule = event_get(event, EVENT_TEXT_RULE)};
+
+    if (identity.policy.size == 0 || identity.rule.size == 0 || !is_asked_for(asked->policy, identity.policy) ||
+        !is_asked_for(asked->rule, identity.rule))
+        return;
+    if (read_pairs(event, pairs, &identity.count))
+        decide_cells_list(decider, &identity, naming->now, on_limit, naming);
+    else
+        naming->hidden++;
+}
+
+static int compare(const void *left, const void *right)
+{
+    const struct named *a = left, *b = right;
+    int a_fill = fill(&a->view), b_fill = fill(&b->view);
+
+    if (a_fill != b_fill)
+        return b_fill - a_fill;
+    return (a->row->key > b->row->key) - (a->row->key < b->row->key);
+}
+
+/* ---- printing ----------------------------------------------------------------------------------------------------- */
+
+static void print_row(const struct named *named)
+{
+    const struct decide_cells_limit *limit = &named->view.limit;
+    struct slice key, value;
+    size_t at = 0;
+
+    printf("%3d %%  ", fill(&named->view));
+    emit_plain(limit->policy->id, stdout);
+    putchar('/');
+    emit_plain(limit->rule->name, stdout);
+    printf(", %s%s ", limit->role, limit->is_shadow ? ", shadow" : "");
+    while (at < named->row->last.rule_keys && event_next_key(&named->row->last, &at, &key, &value)) {
+        putchar(' ');
+        emit_plain(key, stdout);
+        putchar('=');
+        emit_plain(value, stdout);
+    }
+    fputs(at > 0 ? ": " : " (shared by all): ", stdout);
+    keys_view_print(&named->view);
+    putchar('\n');
+}
+
+static void print_row_json(const struct named *named)
+{
+    struct slice key, value;
+    size_t at = 0;
+
+    putchar('{');
+    keys_view_print_json(&named->view);
+    printf(",\"fill_percent\":%d,\"identity\":[", fill(&named->view));
+    while (at < named->row->last.rule_keys && event_next_key(&named->row->last, &at, &key, &value)) {
+        fputs(at > 1 ? ",{\"key\":" : "{\"key\":", stdout);
+        emit_json_string(key, stdout);
+        fputs(",\"value\":", stdout);
+        emit_json_string(value, stdout);
+        putchar('}');
+    }
+    fputs("]}", stdout);
+}
+
+static void print_json(const struct naming *naming, uint64_t cells_used)
+{
+    fputs("{\"instance\":", stdout);
+    emit_json_string(slice_of(naming->instance->settings.instance), stdout);
+    fputs(",\"limits\":[", stdout);
+    for (size_t i = 0; i < naming->count; i++) {
+        if (i > 0)
+            putchar(',');
+        print_row_json(&naming->list[i]);
+    }
+    printf("],\"cells_used\":%" PRIu64 ",\"named\":%zu,\"hidden\":%" PRIu64 "}\n", cells_used, naming->count, naming->hidden);
+}
+
+static void print_text(const struct naming *naming, uint64_t cells_used)
+{
+    for (size_t i = 0; i < naming->count; i++)
+        print_row(&naming->list[i]);
+    printf("cells in use: %" PRIu64 ", of them listed: %zu. A cell knows its identity by a hash only: the names are those of the\n"
+           "events that are still in memory. The setting redact hides the name of so many identities among them: %" PRIu64 "\n",
+           cells_used, naming->count, naming->hidden);
+}
+
+bool keys_list_print(const struct instance *instance, struct decider *decider,
+                     const struct decide_cells_identity *identity, bool is_json, struct failure *failure)
+{
+    struct naming naming = {.instance = instance, .now = moment_now()};
+    struct ranking *ranking = malloc(sizeof(*ranking));
+    struct arena_usage usage;
+
+    naming.is_out_of_memory = ranking == NULL;
+    if (ranking) {
+        ranking_init(ranking, false, arena_hash_key(&instance->arena));
+        ranking_read(ranking, NULL, &instance->arena);
+    }
+    for (size_t i = 0; ranking && i < RANKING_ROWS; i++) {
+        naming.row = &ranking->rows[i];
+        if (naming.row->key)
+            add(&naming, decider, identity);
+    }
+    if (naming.count > 0)
+        qsort(naming.list, naming.count, sizeof(naming.list[0]), compare);
+    arena_measure(&instance->arena, naming.now, &usage);
+    if (!naming.is_out_of_memory)
+        (is_json ? print_json : print_text)(&naming, usage.cells_used);
+    free(naming.list);
+    free(ranking);
+    return !naming.is_out_of_memory || failure_set(failure, EXIT_CODE_OS, "memory is out");
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * A look at a cell: see keys_view.h.
+ */
+#include "cli/keys_view.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "cli/emit.h"
+#include "policy/decimal.h"
+#include "shm/admission.h"
+
+void keys_view_read(const struct arena *arena, const struct decide_cells_limit *limit, struct moment now,
+                    struct keys_view *view)
+{
+    struct charge charge = {.limit = limit->limit, .key = {limit->key[0], limit->key[1]}};
+    struct admission admission;
+
+    admission_look(arena, &charge, 1, now, &admission);
+    *view = (struct keys_view){
+        .limit = *limit, .cell = charge.view, .spent = limit->limit.capacity - charge.view.remaining};
+}
+
+bool keys_view_is_open(const struct keys_view *view)
+{
+    return view->limit.limit.kind == CELL_BREAKER && !view->cell.fits && !view->cell.trips;
+}
+
+void keys_view_print_amount(const char *label, int64_t millionths)
+{
+    char text[DECIMAL_TEXT_SIZE];
+
+    decimal_print(millionths, text);
+    printf("%s%s", label, text);
+}
+
+void keys_view_print(const struct keys_view *view)
+{
+    char span[EMIT_SPAN_SIZE];
+
+    if (keys_view_is_open(view)) {
+        emit_coloured(EMIT_BAD, "open", stdout);
+        if (view->cell.wait_ns == INT64_MAX)
+            fputs(", until it is reset by hand", stdout);
+        else
+            printf(" for another %s", emit_span(view->cell.reset_ns, span));
+        return;
+    }
+    keys_view_print_amount("", view->cell.remaining);
+    keys_view_print_amount(" of ", view->limit.limit.capacity);
+    printf(" left in %s", emit_span(view->limit.window_ns, span));
+    keys_view_print_amount(", spent ", view->spent);
+    if (view->spent > 0 && view->limit.limit.kind != CELL_FLIGHT)
+        printf(", whole again in %s", emit_span(view->cell.reset_ns, span));
+}
+
+static void print_seconds(const char *name, int64_t ns)
+{
+    int64_t milliseconds = ns / 1000000;
+
+    printf(",\"%s\":%" PRId64 ".%03" PRId64, name, milliseconds / 1000, milliseconds % 1000);
+}
+
+void keys_view_print_json(const struct keys_view *view)
+{
+    const struct decide_cells_limit *limit = &view->limit;
+
+    fputs("\"policy\":", stdout);
+    emit_json_string(limit->policy->id, stdout);
+    fputs(",\"rule\":", stdout);
+    if (limit->rule)
+        emit_json_string(limit->rule->name, stdout);
+    else
+        fputs("null", stdout);
+    printf(",\"limit\":\"%s\",\"shadow\":%s", limit->role, limit->is_shadow ? "true" : "false");
+    keys_view_print_amount(",\"capacity\":", limit->limit.capacity);
+    keys_view_print_amount(",\"spent\":", view->spent);
+    keys_view_print_amount(",\"remaining\":", view->cell.remaining);
+    print_seconds("window_seconds", limit->window_ns);
+    print_seconds("reset_seconds", view->spent > 0 ? view->cell.reset_ns : 0);
+    if (limit->limit.kind == CELL_BREAKER)
+        printf(",\"open\":%s", keys_view_is_open(view) ? "true" : "false");
+}
