@@ -49,6 +49,8 @@ static void read_time(struct reader *reader, uint32_t token)
     if (text.data[19] != '.' || text.data[23] != 'Z' || !iso8601_parse(slice_of(whole), &seconds) ||
         !quantity_parse_count((struct slice){text.data + 20, 3}, &milliseconds))
         return;
+    if (seconds >= INT64_MAX / NANOSECONDS_PER_SECOND)
+        return; /* of the year 2262 or later: no clock of ours tells that */
     event->wall_ns = seconds * NANOSECONDS_PER_SECOND + (int64_t)milliseconds * NANOSECONDS_PER_MILLISECOND;
     reader->has_time = true;
 }

@@ -222,7 +222,8 @@ static void print_row(const struct shown *shown, int64_t now)
     print_part(" for ", shown->route);
     if (shown->expires_at != KILLS_NEVER) {
         print_time(" until ", shown->expires_at);
-        printf(", for another %s", emit_span((shown->expires_at - now) * NANOSECONDS_PER_SECOND, span));
+        if (shown->expires_at - now < INT64_MAX / NANOSECONDS_PER_SECOND) /* about 292 years; beyond, the date says it all */
+            printf(", for another %s", emit_span((shown->expires_at - now) * NANOSECONDS_PER_SECOND, span));
     }
     if (shown->made_at > 0)
         print_time(", set by hand ", shown->made_at);

@@ -47,7 +47,7 @@ bool sieve_set_since(struct sieve *sieve, const char *word, int64_t now_ns, stru
     int64_t seconds;
 
     if (iso8601_parse(slice_of(word), &seconds))
-        sieve->since_ns = seconds * NANOSECONDS_PER_SECOND;
+        sieve->since_ns = seconds < INT64_MAX / NANOSECONDS_PER_SECOND ? seconds * NANOSECONDS_PER_SECOND : INT64_MAX;
     else if (quantity_parse_duration(slice_of(word), &milliseconds) &&
              milliseconds < (uint64_t)(INT64_MAX / NANOSECONDS_PER_MILLISECOND))
         sieve->since_ns = now_ns - (int64_t)milliseconds * NANOSECONDS_PER_MILLISECOND;

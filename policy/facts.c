@@ -4,25 +4,29 @@
  */
 #include "policy/facts.h"
 
-/* Where the port starts: the last colon, if digits alone follow and it is not inside of brackets. */
-static size_t cut_port(struct slice value)
+/* Without the port, the last colon if digits alone follow and it is not inside of brackets; and without a dot before it. */
+static size_t cut_end(struct slice value)
 {
+    bool is_bracketed = value.size > 0 && value.data[0] == '[';
     size_t at = value.size;
 
+    if (is_bracketed && value.data[value.size - 1] == ']')
+        return value.size;
     while (at > 0 && value.data[at - 1] >= '0' && value.data[at - 1] <= '9')
         at--;
-    return at > 0 && value.data[at - 1] == ':' ? at - 1 : value.size;
+    at = at > 0 && value.data[at - 1] == ':' ? at - 1 : value.size;
+    return !is_bracketed && at > 0 && value.data[at - 1] == '.' ? at - 1 : at;
 }
 
 struct slice facts_host(struct slice value, char *out)
 {
-    bool is_bracketed = value.size > 0 && value.data[0] == '[';
-    size_t size = value.size;
+    size_t size = cut_end(value);
 
-    if (!is_bracketed || value.data[value.size - 1] != ']')
-        size = cut_port(value);
-    if (!is_bracketed && size > 0 && value.data[size - 1] == '.')
-        size--;
+    /* Twice is as once: who writes a port behind a port, which some servers take, is no other host. */
+    while (size < value.size) {
+        value.size = size;
+        size = cut_end(value);
+    }
     for (size_t i = 0; i < size; i++)
         out[i] = slice_lower(value.data[i]);
     return (struct slice){out, size};

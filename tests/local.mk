@@ -126,14 +126,6 @@ tests_worker_test_settle_LDADD = libworker.a libpolicy.a libshm.a $(UV_LIBS) $(C
 tests_worker_test_hold_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(UV_CFLAGS)
 tests_worker_test_hold_LDADD = libworker.a $(UV_LIBS) $(CHECK_LIBS)
 
-if FUZZ
-noinst_PROGRAMS += tests/fuzz/fuzz_http tests/fuzz/fuzz_meter
-endif
-tests_fuzz_fuzz_http_LDADD = libworker.a $(HTTP_PARSER_LIBS)
-tests_fuzz_fuzz_http_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
-tests_fuzz_fuzz_meter_LDADD = libworker.a libpolicy.a libshm.a
-tests_fuzz_fuzz_meter_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
-
 # Verdicts, written as rules on one side and requests on the other.
 check_PROGRAMS += tests/policy/test_decide
 TESTS += tests/policy/test_decide
@@ -301,3 +293,5 @@ tests_cli_test_ranking_LDADD = libshm.a $(CHECK_LIBS)
 # The JSON Schema of bundles says what the loader says; completion knows what the commands know.
 TESTS += tests/policy/schema tests/cli/completion tests/cli/bad-use
 EXTRA_DIST += tests/cli/bad-use tests/policy/schema tests/policy/schema-cannot tests/cli/completion
+
+include tests/fuzz/local.mk

@@ -1,67 +1,101 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * libFuzzer entry: a stream of bytes as a client may send it, cut where its first byte says, through the worker's
- * message readers. Whatever comes, requests end where both the strict readers and the parser library say, and the
- * stream moves on or ends. Built with --enable-fuzz; tests/worker/http holds what to begin with.
+ * A connection's bytes as a client may send them, cut where the first byte says, through the worker's message readers. Requests end
+ * where both the strict readers and the parser library say, bodies say the same however they are cut, and the original
+ * request that a head tells of has a normal path and host.
  */
-#include <stdint.h>
-#include <stdlib.h>
-
-#include "shm/must.h"
+#include "policy/path.h"
+#include "tests/fuzz/entry.h"
+#include "worker/extract.h"
 #include "worker/http.h"
 
 #define MAX_FIELDS 16
 #define MAX_BODY   64
+#define MAX_HEAD   512
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+static const struct head_limits limits = {.bytes = MAX_HEAD, .fields = MAX_FIELDS};
 
-/* Reads one message at the start of DATA, its body in pieces of PIECE bytes. Returns its size, 0 when it is incomplete
- * or refused. */
-static size_t read_message(struct http *http, const char *data, size_t size, size_t piece)
+static void check_facts(const struct facts *facts)
 {
-    static const struct head_limits limits = {.bytes = 512, .fields = MAX_FIELDS};
+    char path[MAX_HEAD + 1], host[MAX_HEAD];
+
+    MUST(facts->path.size <= MAX_HEAD && slice_equal(path_normalize(facts->path, path), facts->path));
+    MUST(facts->host.size <= MAX_HEAD && slice_equal(facts_host(facts->host, host), facts->host));
+}
+
+static void extract(const struct head *head)
+{
+    static const struct settings settings = {.trusted = {{{ADDRESS_IPV4, {10}}, 8}}, .trusted_count = 1, .trusted_unix = true};
+    char path[MAX_HEAD + 1], host[MAX_HEAD];
+    const struct extract_room room = {path, host};
+
+    for (int is_trusted = 0; is_trusted < 2; is_trusted++) {
+        const struct client_peer peer = {.address = {ADDRESS_IPV4, {1}}, .is_unix = is_trusted};
+        struct slice suffix = {0};
+        const struct route *route = route_find(head->target, false, false, &suffix);
+        const char *cause = NULL;
+        struct facts facts = {0};
+
+        if (!route || route->kind != ROUTE_DECISION)
+            continue;
+        if (extract_facts(&settings, head, &peer, route, suffix, &room, &facts, &cause))
+            check_facts(&facts);
+        else
+            MUST(cause && cause[0]);
+    }
+}
+
+/* Reads one message at the start of TEXT, its body in pieces of PIECE bytes. Returns its size, 0 when it is incomplete
+ * or refused. */
+static size_t read_message(struct http *http, struct slice text, size_t piece, struct body *body)
+{
     struct fact_field fields[MAX_FIELDS];
     struct head head;
     enum http_result result;
     size_t at;
 
-    if (head_parse(data, size, &limits, fields, &head) != HEAD_COMPLETE)
+    if (head_parse(text.data, text.size, &limits, fields, &head) != HEAD_COMPLETE)
         return 0;
-    MUST(head.size > 0 && head.size <= size && head.size <= limits.bytes);
+    MUST(head.size > 0 && head.size <= text.size && head.size <= limits.bytes);
     MUST(head.field_count <= limits.fields);
+    extract(&head);
     at = head.size;
-    result = http_begin(http, &head, data);
-    while (result == HTTP_MORE && at < size) {
-        size_t given = size - at < piece ? size - at : piece, used = 0;
+    result = http_begin(http, &head, text.data);
+    while (result == HTTP_MORE && at < text.size) {
+        size_t given = text.size - at < piece ? text.size - at : piece, used = 0;
 
-        result = http_body(http, data + at, given, MAX_BODY, &used);
+        result = http_body(http, text.data + at, given, MAX_BODY, body, &used);
         MUST(used <= given);
         MUST(result != HTTP_MORE || used == given);
         at += used;
     }
+    MUST(body->bytes.size <= MAX_BODY);
     return result == HTTP_DONE ? at : 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    size_t piece = size > 0 ? data[0] % 7 + 1U : 1;
-    struct http http;
-    size_t at = size > 0 ? 1 : 0;
+    size_t piece = entry_take(&data, &size) % 7 + 1U, used;
+    struct http whole, cut;
 
-    http_init(&http);
-    while (at < size) {
-        size_t rest = size - at;
-        char *copy = malloc(rest); /* ends where the bytes end, so that a look beyond is seen */
-        size_t used;
+    http_set_limit(MAX_HEAD);
+    http_init(&whole);
+    http_init(&cut);
+    do {
+        struct slice rest = entry_copy(data, size);
+        struct body_store store = {.most = 4096};
+        struct body first = {0}, second = {0};
 
-        if (!copy)
-            return 0;
-        memcpy(copy, data + at, rest);
-        used = read_message(&http, copy, rest, piece);
-        free(copy);
-        if (used == 0)
-            return 0;
-        at += used;
-    }
+        body_begin(&first, &store);
+        body_begin(&second, &store);
+        used = read_message(&whole, rest, size > 0 ? size : 1, &first);
+        MUST(read_message(&cut, rest, piece, &second) == used);
+        MUST(used == 0 || slice_equal(first.bytes, second.bytes));
+        body_end(&first);
+        body_end(&second);
+        entry_free(rest);
+        data += used;
+        size -= used;
+    } while (used > 0 && size > 0);
     return 0;
 }

@@ -24,6 +24,10 @@ static const struct {
     {":80", ""},
     {".", ""},
     {"[", "["},
+    {"example.com:80:80", "example.com"},
+    {"example.com.:80.:443", "example.com"},
+    {"[2001:DB8::1]:80:443", "[2001:db8::1]"},
+    {"::", ""},
 };
 
 START_TEST(hosts_are_canonical)

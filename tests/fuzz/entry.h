@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * What the fuzz targets share. Each is one file, fuzz_NAME.c, that hands bytes to a public function and holds its answer against what
+ * must be true of it; with --enable-fuzz libFuzzer makes the bytes up, else replay.c reads them from files.
+ */
+#ifndef FAIRVISOR_TESTS_FUZZ_ENTRY_H
+#define FAIRVISOR_TESTS_FUZZ_ENTRY_H
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "shm/must.h"
+#include "shm/slice.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* A copy that ends where the bytes end, so that a look beyond is seen. The caller frees its data. */
+static inline struct slice entry_copy(const void *data, size_t size)
+{
+    char *copy = calloc(1, size > 0 ? size : 1);
+
+    MUST(copy);
+    if (size > 0)
+        memcpy(copy, data, size);
+    return (struct slice){copy, size};
+}
+
+static inline void entry_free(struct slice copy)
+{
+    free((void *)(uintptr_t)copy.data);
+}
+
+/* Takes the first byte, which says how the rest is to be used; 0 when there is none. */
+static inline unsigned entry_take(const uint8_t **data, size_t *size)
+{
+    if (*size == 0)
+        return 0;
+    (*size)--;
+    return *(*data)++;
+}
+
+/* Cuts the line at the front of REST off, without its end. */
+static inline struct slice entry_line(struct slice *rest)
+{
+    const char *end = rest->size > 0 ? memchr(rest->data, '\n', rest->size) : NULL;
+    struct slice line = {rest->data, end ? (size_t)(end - rest->data) : rest->size};
+    size_t used = line.size + (end ? 1 : 0);
+
+    *rest = (struct slice){rest->data + used, rest->size - used};
+    return line;
+}
+
+/* A file of BYTES in memory, and its PATH. The caller closes it. */
+#define ENTRY_PATH_SIZE 40
+static inline int entry_file(struct slice bytes, char path[ENTRY_PATH_SIZE])
+{
+    int fd = memfd_create("fuzz", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+    MUST(fd >= 0);
+    MUST(write(fd, bytes.data, bytes.size) == (ssize_t)bytes.size && lseek(fd, 0, SEEK_SET) == 0);
+    snprintf(path, ENTRY_PATH_SIZE, "/proc/self/fd/%d", fd);
+    return fd;
+}
+
+#endif
