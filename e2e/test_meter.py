@@ -380,6 +380,25 @@ class TestOnTheWay(MeterCase):
         self.assertEqual(self.ask(edge, "/v1/chat/completions", chat(100)).body, b"\x1f\x8b\x08\x00")
         self.assertEqual(self.balance(edge, "/v1"), 100)
 
+    def test_an_answer_of_the_background_is_charged_once(self):
+        """What was reserved, when it is asked for; nothing, however often somebody looks whether it is ready."""
+        def serve(peer):
+            looks = 0
+            while True:
+                request = peer.request()
+                looks += request.method == "GET"
+                usage = {"input_tokens": 5, "output_tokens": 70, "total_tokens": 75} if looks > 2 else None
+                peer.send(upstream.counted(json.dumps({"id": "resp_1", "object": "response", "usage": usage, "background": True,
+                                                       "status": "completed" if usage else "queued"}).encode(),
+                                           fields="Content-Type: application/json\r\n"))
+        _, edge = self.proxy(serve, policy("/v1", tokens()))
+        body = json.dumps({"model": "m", "background": True, "input": "1234", "max_output_tokens": 70}).encode()
+        self.assertEqual(self.ask(edge, "/v1/responses", body).status, 200)
+        for status in ("queued", "queued", "completed", "completed"):
+            answer = harness.request(edge.address, "GET", "/v1/responses/resp_1", [("X-Key", "k")], timeout=30)
+            self.assertEqual(json.loads(answer.body)["status"], status)
+        self.assertEqual(self.balance(edge, "/v1"), 71)
+
     def test_a_request_that_cannot_be_read_is_refused(self):
         server, edge = self.proxy(upstream.answering(upstream.counted()), policy("/v1", tokens()), policy("/free", {
             "name": "r", "limit_keys": [], "algorithm": "token_bucket", "algorithm_config": {"tokens_per_second": 9, "burst": 9}}))

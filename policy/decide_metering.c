@@ -73,12 +73,13 @@ static int64_t left_for_completions(struct decision *decision)
 }
 
 /* How long a completion may be when ONE is left for each choice; 0 = as long as the request says. A figure that says nothing
- * here may say much to whoever reads it behind us: what was reserved for it takes its place. */
+ * here may say much to whoever reads it behind us: what was reserved for it takes its place. Nobody tells what an answer that is made
+ * in the background costs: it may be as long as what was reserved. */
 static int64_t clamp_of(const struct decision *trial, int64_t one)
 {
     if (one <= 0 || one * trial->estimate.choices < trial->metering.completion)
         return one;
-    return trial->estimate.has_bad_figure ? trial->metering.completion / trial->estimate.choices : 0;
+    return trial->estimate.has_bad_figure || trial->estimate.is_background ? trial->metering.completion / trial->estimate.choices : 0;
 }
 
 void decide_metering_clamp(struct decision *decision, uint32_t matched, bool shadows_all)

@@ -31,6 +31,7 @@ enum meaning {
     MEANS_CHOICES, /* a number of completions */
     MEANS_PART,    /* kind of a content part */
     MEANS_MODEL,
+    MEANS_BACKGROUND,
 };
 
 /* Shorter names first. Of two rows with one name the first that is not too deep counts. */
@@ -61,6 +62,7 @@ static const struct known_name {
     {SLICE("fileData"), MEANS_MEDIA, DEPTH_MAX},
     {SLICE("arguments"), MEANS_TEXT, DEPTH_MAX},
     {SLICE("functions"), MEANS_SCHEMA, 1},
+    {SLICE("background"), MEANS_BACKGROUND, 1},
     {SLICE("max_tokens"), MEANS_MOST, 1},
     {SLICE("inlineData"), MEANS_MEDIA, DEPTH_MAX},
     {SLICE("description"), MEANS_TEXT, DEPTH_MAX},
@@ -96,7 +98,7 @@ struct scan {
     int64_t prompts;       /* of a batch */
     struct slice model;    /* as it stands in the body */
     bool has_two_models;
-    bool has_bad_figure, has_bad_most;
+    bool has_bad_figure, has_bad_most, is_background;
 };
 
 /* Four hexadecimal digits at AT, or -1. */
@@ -288,6 +290,7 @@ static void take_string(struct scan *scan, struct slice text)
     case MEANS_CHOICES:
         take_figure(scan, text, true);
         break;
+    case MEANS_BACKGROUND:
     case MEANS_MEDIA:
     case MEANS_NOTHING:
         break;
@@ -319,6 +322,8 @@ static void take_scalar(struct scan *scan)
         take_figure(scan, text, false);
     else if (scan->meaning == MEANS_SCHEMA)
         scan->text_bytes += text.size;
+    else if (scan->meaning == MEANS_BACKGROUND)
+        scan->is_background |= slice_equal(text, SLICE("true"));
     else if ((scan->meaning == MEANS_TOKENS || scan->meaning == MEANS_PROMPTS) && *begin >= '0' && *begin <= '9')
         scan->tokens++;
 }
@@ -469,6 +474,7 @@ struct estimate estimate_body(struct slice body)
         estimate.prompt = tokens_of_text(scan.text_bytes) + scan.tokens;
     estimate.has_bad_figure = scan.has_bad_figure;
     estimate.has_bad_completion = scan.has_bad_most;
+    estimate.is_background = scan.is_background;
     estimate.completion = scan.most;
     keep_model(&scan, &estimate);
     estimate.choices = choices_of(&scan);

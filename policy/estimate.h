@@ -24,6 +24,7 @@ struct estimate {
     bool has_bad_figure;  /* a max_tokens or n that is no positive whole number; what it may be taken for is charged */
     bool has_bad_completion; /* likewise: the completion may be as long as one that the request does not limit */
     bool is_encoded;      /* UTF-16 or UTF-32: some who read JSON decode it, and nothing can be told of it here */
+    bool is_background;   /* the answer is made later, and somebody asks for it with another request */
     bool has_two_models;  /* that differ */
     size_t model_size;    /* 0 = the body names none */
     char model[ESTIMATE_MODEL_MAX];

@@ -226,7 +226,8 @@ oracle_sources = \
 	tests/policy/oracle/compare.c tests/policy/oracle/compare.h tests/policy/oracle/engine.c \
 	tests/policy/oracle/engine.h tests/policy/oracle/generate.c tests/policy/oracle/generate.h \
 	tests/policy/oracle/model.c tests/policy/oracle/model.h tests/policy/oracle/model_calendar.c \
-	tests/policy/oracle/model_demand.c tests/policy/oracle/model_match.c tests/policy/oracle/model_private.h \
+	tests/policy/oracle/model_demand.c tests/policy/oracle/model_match.c tests/policy/oracle/model_money.c \
+	tests/policy/oracle/model_private.h \
 	tests/policy/oracle/model_slot.c tests/policy/oracle/render.c tests/policy/oracle/render.h \
 	tests/policy/oracle/replay.c tests/policy/oracle/replay.h tests/policy/oracle/world.c tests/policy/oracle/world.h
 processes_sources = tests/policy/processes/ledger.c tests/policy/processes/ledger.h tests/policy/processes/scene.c \

@@ -17,6 +17,7 @@ struct exchange {
     struct provider_limit limit; /* of ours, told in a provider's fields */
     struct meter meter;
     bool has_meter;
+    bool retrieves; /* asks for nothing new */
     uint16_t flights; /* notes in the worker's table */
     size_t reservation_size;
     char reservation[];
@@ -77,6 +78,7 @@ static bool begin_meter(struct exchange *exchange, const struct exchange_request
     bool is_clamped = true;
 
     meter_init(&exchange->meter, metering, grow, exchange);
+    exchange->retrieves = slice_equal(request->facts->method, SLICE("GET")) && request->facts->body.size == 0;
     exchange->has_meter = true;
     wishes->wants_identity = true;
     wishes->reads_on_ms = metering->drains ? (uint64_t)metering->drain_ms : 0;
@@ -182,6 +184,14 @@ static void count(const struct exchange *exchange, bool is_told, bool clamped)
         counters_add(slot, COUNTER_streams_cut, 1);
 }
 
+/* An answer of OpenAI's that was stored tells its usage again whenever it is asked for. */
+static bool is_told_again(const struct exchange *exchange)
+{
+    enum usage_dialect dialect = exchange->meter.reader.dialect;
+
+    return exchange->retrieves && (dialect == USAGE_RESPONSES || dialect == USAGE_CHAT);
+}
+
 /* What came of a request that was sent. false: that cannot be known. */
 static bool find_usage(const struct exchange *exchange, enum exchange_end how, struct usage *usage)
 {
@@ -194,6 +204,8 @@ static bool find_usage(const struct exchange *exchange, enum exchange_end how, s
         return false;
     if (!meter->has_head)
         *usage = (struct usage){.in_total = meter->wants.prompt};
+    else if (is_told_again(exchange))
+        *usage = (struct usage){.in_total = 0};
     else if (!meter_usage(meter, was_left, usage, &is_told, &clamped))
         return false;
     count(exchange, is_told, clamped);

@@ -121,7 +121,8 @@ void engine_ask(struct engine *engine, const struct world_step *step, struct ver
 enum decide_settlement engine_settle(struct engine *engine, const struct world_step *step)
 {
     struct moment now = {.boot_ns = step->boot_ns, .wall_ns = step->wall_ns};
-    struct usage usage = {.in_total = step->prompt, .out_total = step->completion};
+    struct usage usage = {.in_total = step->prompt, .in_cached = step->cached, .out_total = step->completion};
+    const char *model = world_models[step->model];
     struct slice text = {engine->reservations[step->settles].bytes, engine->reservations[step->settles].size};
     char forged[VERDICT_RESERVATION_SIZE];
 
@@ -132,7 +133,7 @@ enum decide_settlement engine_settle(struct engine *engine, const struct world_s
         forged[at] = forged[at] == 'A' ? 'B' : 'A';
         text.data = forged;
     }
-    return decide_reserve_settle(engine->decider, text, &usage, SLICE(""), now);
+    return decide_reserve_settle(engine->decider, text, &usage, slice_of(model ? model : ""), now);
 }
 
 bool engine_has_reused(const struct engine *engine)

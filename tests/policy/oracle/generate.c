@@ -16,6 +16,15 @@ static const int64_t budgets[] = {1000000, 3000000, 5000000, 10000000, 20500000,
 static const int64_t tokens[] = {20, 50, 100, 150, 300, 1000};
 static const int64_t lives[] = {1, 2, 5, 10, 30, 60, 100};
 
+/* Prices for a million tokens: a fraction of a budget's unit to several for each. */
+static const int64_t prices[] = {0, 1, 250000000000, 1000000000000, 333333333333, 50000000001, 4000000000000};
+
+/* Dice of their own for what was added to the world later, so that the episodes of old stay what they were. */
+static struct world_dice aside(const struct world_dice *dice)
+{
+    return (struct world_dice){dice->state ^ UINT64_C(0xa5a5a5a55a5a5a5a)};
+}
+
 /* ---- rules ---------------------------------------------------------------------------------------------------------
  */
 
@@ -69,6 +78,10 @@ static void make_tokens(struct world_dice *dice, struct world_rule *rule)
 /* What a reload may change: everything but the name, the keys and the algorithm. */
 static void make_limits(struct world_dice *dice, struct world_rule *rule)
 {
+    struct world_dice other = aside(dice);
+
+    rule->by_usage = world_chance(&other, 50);
+    rule->unpriced = (enum world_unpriced)world_below(&other, 3);
     rule->missing = (enum world_missing)world_below(dice, 3);
     rule->has_match = world_chance(dice, 25);
     rule->match_key = (enum world_key)(world_chance(dice, 50) ? world_below(dice, 2) : world_below(dice, WORLD_KEYS));
@@ -160,6 +173,16 @@ static void change_policy(struct world_dice *dice, struct world_policy *policy)
 /* ---- bundles -------------------------------------------------------------------------------------------------------
  */
 
+static void make_prices(struct world_dice dice, struct world_bundle *bundle)
+{
+    for (int i = 0; i < WORLD_PRICES; i++)
+        bundle->prices[i] = (struct world_price){.is_present = world_chance(&dice, 55),
+                                                 .has_cached = world_chance(&dice, 60),
+                                                 .input = PICK(&dice, prices),
+                                                 .cached = PICK(&dice, prices),
+                                                 .output = PICK(&dice, prices)};
+}
+
 static void make_override(struct world_dice *dice, struct world_override *override, int percent)
 {
     override->is_enabled = world_chance(dice, percent);
@@ -191,12 +214,15 @@ void generate_bundles(struct world_dice *dice, struct world_bundle bundles[WORLD
     for (int i = 0; i < bundles[0].policy_count; i++)
         make_policy(dice, &bundles[0].policies[i], i);
     make_switches(dice, &bundles[0]);
+    make_prices(aside(dice), &bundles[0]);
     for (int i = 1; i < WORLD_BUNDLES; i++) {
         bundles[i] = bundles[world_below(dice, i)];
         for (int j = 0; j < bundles[i].policy_count; j++)
             change_policy(dice, &bundles[i].policies[j]);
         if (world_chance(dice, 50))
             make_switches(dice, &bundles[i]);
+        if (i % 2)
+            make_prices(aside(dice), &bundles[i]);
     }
 }
 
@@ -205,6 +231,8 @@ void generate_bundles(struct world_dice *dice, struct world_bundle bundles[WORLD
 
 static void make_ask(struct world_dice *dice, struct world_ask *ask)
 {
+    struct world_dice other = aside(dice);
+
     *ask = (struct world_ask){
         .method = world_chance(dice, 70) ? 1 : world_below(dice, 3),
         .path = world_chance(dice, 50) ? 2 : world_below(dice, 7),
@@ -224,10 +252,12 @@ static void make_ask(struct world_dice *dice, struct world_ask *ask)
     };
     for (int i = 0; i < ask->parameter_count; i++)
         ask->parameters[i] = world_below(dice, 8);
+    ask->model = world_below(&other, 6);
 }
 
 static void make_settlement(struct world_dice *dice, struct world_step *step)
 {
+    struct world_dice other = aside(dice);
     int back = world_chance(dice, 80) ? 12 : step->number;
 
     step->kind = WORLD_SETTLE;
@@ -235,6 +265,8 @@ static void make_settlement(struct world_dice *dice, struct world_step *step)
     step->is_forged = world_chance(dice, 5);
     step->prompt = world_chance(dice, 30) ? 0 : world_below(dice, 60);
     step->completion = world_chance(dice, 30) ? 0 : world_below(dice, world_chance(dice, 10) ? 500 : 60);
+    step->cached = world_chance(&other, 50) ? 0 : world_below(&other, 80);
+    step->model = world_chance(&other, 50) ? 0 : world_below(&other, 6);
     if (world_chance(dice, 2))
         step->prompt = -1;
 }

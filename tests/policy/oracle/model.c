@@ -22,7 +22,8 @@ struct entry {
 };
 
 struct reservation {
-    bool is_made, is_settled;
+    bool is_made, is_settled, has_price;
+    struct world_price price; /* of the model asked for */
     int64_t boot_ns, wall_ns;
     int entry_count;
     struct entry *entries;
@@ -193,6 +194,9 @@ static void charge(struct model *model, const struct world_step *step, struct mo
             reserve(reservation, demand, slot, step);
     }
     verdict->has_reservation = reservation->entry_count > 0;
+    reservation->has_price = verdict->price != NULL;
+    if (verdict->price)
+        reservation->price = *verdict->price;
 }
 
 static void conclude(struct model *model, const struct world_step *step, struct model_verdict *verdict)
@@ -226,6 +230,7 @@ void model_ask(struct model *model, const struct world_bundle *bundle, const str
     memset((char *)verdict + offsetof(struct model_verdict, would_reject), 0,
            sizeof(*verdict) - offsetof(struct model_verdict, would_reject));
     verdict->is_allowed = true;
+    verdict->price = step->ask.has_body ? model_money_price(bundle, step->ask.model) : NULL;
     if (model_match_switch(bundle, step) && !model_match_holds(&bundle->no_switches, step->wall_ns)) {
         verdict->is_allowed = false;
         verdict->reason = "kill_switch_active";
@@ -278,12 +283,25 @@ static const struct world_rule *find_rule(const struct world_bundle *bundle, con
     return NULL;
 }
 
-static void correct(struct model *model, const struct world_bundle *bundle, const struct world_step *step,
+/* What ENTRY should have been charged. */
+static int64_t owed(const struct world_bundle *bundle, const struct world_step *step, const struct reservation *reservation,
                     const struct entry *entry)
+{
+    const struct world_price *price = model_money_price(bundle, step->model);
+
+    if (entry->rule.algorithm != WORLD_BUDGET)
+        return (step->prompt + step->completion) * WORLD_ONE;
+    if (!price && reservation->has_price)
+        price = &reservation->price;
+    return price ? model_money_cost(price, step->prompt, step->cached, step->completion) : entry->cost;
+}
+
+static void correct(struct model *model, const struct world_bundle *bundle, const struct world_step *step,
+                    const struct reservation *reservation, const struct entry *entry)
 {
     const struct world_rule *rule = find_rule(bundle, entry);
     struct model_slot *slot = *place_of(model, entry->key);
-    int64_t cost = (step->prompt + step->completion) * WORLD_ONE - entry->cost;
+    int64_t cost = owed(bundle, step, reservation, entry) - entry->cost;
     struct model_limit limit;
 
     if (!rule || !model_demand_limit(rule, entry->is_day, step->wall_ns, &limit))
@@ -314,6 +332,6 @@ enum model_settlement model_settle(struct model *model, const struct world_bundl
         return MODEL_BEFORE;
     reservation->is_settled = true;
     for (int i = 0; i < reservation->entry_count; i++)
-        correct(model, bundle, step, &reservation->entries[i]);
+        correct(model, bundle, step, reservation, &reservation->entries[i]);
     return MODEL_SETTLED;
 }

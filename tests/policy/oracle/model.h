@@ -74,6 +74,7 @@ struct model_verdict {
     int demand_count;
     struct model_demand demands[MODEL_DEMANDS];
     bool would_reject, has_reservation;
+    const struct world_price *price; /* of the model asked for; NULL = none */
     bool overfills; /* more requests are in flight than may be: model and engine are both wrong */
     unsigned matched;
     bool warns, throttles, loop_warns;

@@ -81,7 +81,8 @@ static int64_t cost_of(const struct world_rule *rule, const struct world_ask *as
 
 static void tokens_of(const struct world_rule *rule, const struct world_ask *ask, int64_t *prompt, int64_t *answer)
 {
-    int64_t standard = rule->default_completion ? rule->default_completion : NO_ANSWER_LENGTH;
+    bool has_own = rule->algorithm == WORLD_TOKENS && rule->default_completion;
+    int64_t standard = has_own ? rule->default_completion : NO_ANSWER_LENGTH;
     int64_t most = ask->has_body ? world_most[ask->most].amount : -1;
 
     if (most > 0 && world_most[ask->most].is_unclear && most < standard)
@@ -155,7 +156,8 @@ static void add_limit(struct model_verdict *verdict, const struct world_policy *
     demand->of_rule = rule;
     demand->reason = is_day ? "tpd_exceeded" : reasons[rule->algorithm];
     demand->is_shown = true;
-    demand->is_settled = rule->algorithm == WORLD_TOKENS || rule->algorithm == WORLD_FLIGHT;
+    demand->is_settled = rule->algorithm == WORLD_TOKENS || rule->algorithm == WORLD_FLIGHT ||
+                         (rule->algorithm == WORLD_BUDGET && rule->by_usage);
 }
 
 /* ---- rules ---------------------------------------------------------------------------------------------------------
@@ -176,6 +178,20 @@ static void demand_tokens(struct model_verdict *verdict, const struct world_poli
         refuse(verdict, policy->id, rule->name, "max_tokens_per_request_exceeded", shadow);
     add_limit(verdict, policy, rule, step, shadow, identity, false, (prompt + answer) * WORLD_ONE);
     add_limit(verdict, policy, rule, step, shadow, identity, true, (prompt + answer) * WORLD_ONE);
+}
+
+static void demand_money(struct model_verdict *verdict, const struct world_policy *policy, const struct world_rule *rule,
+                         const struct world_step *step, int shadow, const char *identity)
+{
+    int64_t prompt, answer, cost = rule->unpriced == WORLD_UNPRICED_ALLOW ? 0 : rule->standard;
+
+    tokens_of(rule, &step->ask, &prompt, &answer);
+    if (verdict->price)
+        cost = model_money_cost(verdict->price, prompt, 0, answer);
+    if (verdict->price || rule->unpriced != WORLD_UNPRICED_REJECT)
+        add_limit(verdict, policy, rule, step, shadow, identity, false, cost);
+    else
+        refuse(verdict, policy->id, rule->name, "model_unpriced", shadow);
 }
 
 /* Name, algorithm and keys: what a rule is known by over reloads. false when a key is missing. */
@@ -220,6 +236,8 @@ static bool demand_rule(struct model_verdict *verdict, const struct world_policy
     }
     if (rule->algorithm == WORLD_TOKENS)
         demand_tokens(verdict, policy, rule, step, shadow, identity);
+    else if (rule->algorithm == WORLD_BUDGET && rule->by_usage)
+        demand_money(verdict, policy, rule, step, shadow, identity);
     else if (rule->algorithm == WORLD_FLIGHT)
         add_limit(verdict, policy, rule, step, shadow, identity, false, WORLD_ONE);
     else

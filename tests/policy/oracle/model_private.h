@@ -18,6 +18,12 @@ bool model_match_policy(const struct world_policy *policy, const struct world_as
 bool model_match_holds(const struct world_override *override, int64_t wall_ns);
 bool model_match_switch(const struct world_bundle *bundle, const struct world_step *step);
 
+/* Price of the model at index MODEL of world_models; NULL when it has none. */
+const struct world_price *model_money_price(const struct world_bundle *bundle, int model);
+
+/* What tokens cost, of which CACHED of the prompt were cached; millionths, rounded up. */
+int64_t model_money_cost(const struct world_price *price, int64_t prompt, int64_t cached, int64_t completion);
+
 /* Appends what one matching policy demands of a request. SHADOW as in struct model_demand. */
 void model_demand_policy(const struct world_policy *policy, const struct world_step *step, int shadow,
                          struct model_verdict *verdict);

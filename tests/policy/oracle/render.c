@@ -42,13 +42,28 @@ static void cost(FILE *out, const struct world_rule *rule, const char *field)
         amount(out, "default_cost", rule->standard);
 }
 
+static void usage(FILE *out, const struct world_rule *rule)
+{
+    static const char *const unpriced[] = {"reject", "charge_default", "allow"};
+
+    fprintf(out, ", \"cost_key\": \"usage\", \"unpriced\": \"%s\", \"token_source\": { \"estimator\": \"%s\" }",
+            unpriced[rule->unpriced], rule->takes_hint ? "header_hint" : "simple_word");
+    if (rule->unpriced != WORLD_UNPRICED_DEFAULT)
+        return;
+    fputs(", ", out);
+    amount(out, "default_cost", rule->standard);
+}
+
 static void budget(FILE *out, const struct world_rule *rule)
 {
     amount(out, "budget", rule->budget);
     fprintf(out, ", \"period\": \"%s\"", world_periods[rule->period]);
     if (rule->zone != WORLD_UTC)
         fprintf(out, ", \"timezone\": \"%s\"", world_zones[rule->zone]);
-    cost(out, rule, "cost_key");
+    if (rule->by_usage)
+        usage(out, rule);
+    else
+        cost(out, rule, "cost_key");
     fputs(", \"staged_actions\": [ ", out);
     for (int i = 0; i < rule->stage_count; i++) {
         const struct world_stage *stage = &rule->stages[i];
@@ -199,11 +214,35 @@ static void render_override(FILE *out, const char *name, const struct world_over
     fputs(" }", out);
 }
 
+static void render_prices(FILE *out, const struct world_price *prices)
+{
+    const char *comma = "";
+
+    fputs("\"price_table\": { ", out);
+    for (int i = 0; i < WORLD_PRICES; i++) {
+        if (!prices[i].is_present)
+            continue;
+        fprintf(out, "%s\"%s\": { ", comma, world_patterns[i]);
+        amount(out, "input", prices[i].input);
+        fputs(", ", out);
+        if (prices[i].has_cached) {
+            amount(out, "cached_input", prices[i].cached);
+            fputs(", ", out);
+        }
+        amount(out, "output", prices[i].output);
+        fputs(" }", out);
+        comma = ", ";
+    }
+    fputs(" },\n", out);
+}
+
 void render_bundle(FILE *out, const struct world_bundle *bundle)
 {
     const char *comma = "\n";
 
-    fputs("{ \"bundle_version\": 1, \"policies\": [", out);
+    fputs("{ \"bundle_version\": 1, ", out);
+    render_prices(out, bundle->prices);
+    fputs("\"policies\": [", out);
     for (int i = 0; i < bundle->policy_count; i++)
         if (bundle->policies[i].is_present) {
             fputs(comma, out);

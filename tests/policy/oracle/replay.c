@@ -241,8 +241,13 @@ static void print_settlement(FILE *out, const struct world_step *step, enum mode
     static const char *const results[] = {"settled", "before", "expired", "unknown"};
 
     render_seconds(out, step->boot_ns - WORLD_BOOT * WORLD_SECOND);
-    fprintf(out, " settle %s%d %" PRId64 " %" PRId64 " => %s\n", step->is_forged ? "forged" : "s", step->settles,
-            step->prompt, step->completion, results[expected]);
+    fprintf(out, " settle %s%d %" PRId64 " %" PRId64, step->is_forged ? "forged" : "s", step->settles, step->prompt,
+            step->completion);
+    if (step->cached)
+        fprintf(out, " cached=%" PRId64, step->cached);
+    if (world_models[step->model])
+        fprintf(out, " model=%s", world_models[step->model]);
+    fprintf(out, " => %s\n", results[expected]);
 }
 
 static void print_wall(FILE *out, int64_t ahead_ns)

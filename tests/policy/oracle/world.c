@@ -72,6 +72,9 @@ const struct world_token world_tokens[4] = {
     {"Bearer sk-1234567890", NULL},
 };
 
+const char *const world_models[6] = {NULL, "gold", "gold-1", "go", "tin-2", "brass"};
+const char *const world_patterns[WORLD_PRICES] = {"gold", "gold*", "go*", "tin*", "*"};
+
 const char *const world_retries[4] = {NULL, NULL, "0", "1"};
 const char *const world_zones[WORLD_ZONES] = {"", "Europe/Berlin", "America/New_York", "Asia/Kolkata"};
 const char *const world_periods[WORLD_PERIODS] = {"1m", "5m", "1h", "1d", "7d", "30d", "month"};
@@ -121,5 +124,7 @@ void world_body(const struct world_ask *ask, char *out, size_t size)
         used += (size_t)snprintf(out + used, size - used, ",\"max_tokens\":%s", world_most[ask->most].text);
     if (ask->choices)
         used += (size_t)snprintf(out + used, size - used, ",\"n\":%d", ask->choices);
+    if (world_models[ask->model])
+        used += (size_t)snprintf(out + used, size - used, ",\"model\":\"%s\"", world_models[ask->model]);
     snprintf(out + used, size - used, "}");
 }

@@ -22,6 +22,7 @@
 #define WORLD_SWITCHES   3
 #define WORLD_PARAMETERS 3
 #define WORLD_BUNDLES    6
+#define WORLD_PRICES     5
 
 enum world_key {
     WORLD_KEY_A,
@@ -39,6 +40,7 @@ enum world_key {
 enum world_algorithm { WORLD_RATE, WORLD_BUDGET, WORLD_TOKENS, WORLD_FLIGHT, WORLD_ALGORITHMS };
 enum world_missing { WORLD_SKIP, WORLD_REJECT, WORLD_SHARE };
 enum world_source { WORLD_FIXED, WORLD_HEADER, WORLD_QUERY };
+enum world_unpriced { WORLD_UNPRICED_REJECT, WORLD_UNPRICED_DEFAULT, WORLD_UNPRICED_ALLOW };
 enum world_period { WORLD_1M, WORLD_5M, WORLD_1H, WORLD_1D, WORLD_7D, WORLD_30D, WORLD_MONTH, WORLD_PERIODS };
 enum world_zone { WORLD_UTC, WORLD_BERLIN, WORLD_NEW_YORK, WORLD_KOLKATA, WORLD_ZONES };
 enum world_stage_action { WORLD_WARN, WORLD_THROTTLE };
@@ -66,6 +68,8 @@ struct world_rule {
     enum world_zone zone;
     int stage_count;
     struct world_stage stages[WORLD_STAGES];
+    bool by_usage; /* a budget of money: what requests cost by the price table, whatever source says */
+    enum world_unpriced unpriced;
     /* tokens; 0 = not given */
     int64_t per_minute, minute_burst, per_day, most_request, most_prompt, most_completion, default_completion;
     bool takes_hint;
@@ -100,6 +104,12 @@ struct world_override {
     int64_t expires_s;
 };
 
+/* Of a pattern in world_patterns; millionths for a million tokens. */
+struct world_price {
+    bool is_present, has_cached;
+    int64_t input, cached, output;
+};
+
 struct world_bundle {
     int policy_count;
     struct world_policy policies[WORLD_POLICIES];
@@ -107,6 +117,7 @@ struct world_bundle {
     struct world_switch switches[WORLD_SWITCHES];
     struct world_override shadow, no_switches;
     bool rejects_unmatched;
+    struct world_price prices[WORLD_PRICES];
 };
 
 /* Indexes in the tables below. */
@@ -118,6 +129,7 @@ struct world_ask {
     int prompt_bytes;
     int most;    /* index in world_most */
     int choices; /* 0 = not given */
+    int model;   /* index in world_models */
 };
 
 enum world_kind { WORLD_ASK, WORLD_SETTLE, WORLD_RELOAD };
@@ -129,7 +141,8 @@ struct world_step {
     int bundle;  /* reload */
     int settles; /* number of the step whose reservation is settled */
     bool is_forged;
-    int64_t prompt, completion;
+    int64_t prompt, completion, cached;
+    int model; /* that answered; index in world_models */
     int number;
 };
 
@@ -164,6 +177,8 @@ extern const struct world_client world_clients[7];
 extern const struct world_amount world_costs[10], world_hints[5], world_most[8];
 extern const struct world_parameter world_parameters[8];
 extern const struct world_token world_tokens[4];
+extern const char *const world_models[6]; /* NULL: none is named */
+extern const char *const world_patterns[WORLD_PRICES];
 extern const char *const world_retries[4];
 extern const char *const world_zones[WORLD_ZONES], *const world_periods[WORLD_PERIODS];
 extern const char *const world_algorithms[WORLD_ALGORITHMS];
