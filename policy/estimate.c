@@ -77,6 +77,7 @@ static const struct known_name {
     {SLICE("responseJsonSchema"), MEANS_SCHEMA, 2},
     {SLICE("max_completion_tokens"), MEANS_MOST, 1},
 };
+#define KNOWN_NAMES (sizeof(names) / sizeof(names[0]))
 
 static const struct slice media[] = {
     SLICE("image_url"), SLICE("input_image"), SLICE("image"),       SLICE("document"),
@@ -160,9 +161,25 @@ static struct slice unescape(struct slice name, bool folds, char out[NAME_MAX_SI
     return (struct slice){out, used};
 }
 
+/* Index of the first known name that has not fewer than SIZE bytes. */
+static size_t first_of_size(size_t size)
+{
+    size_t from = 0, to = KNOWN_NAMES;
+
+    while (from < to) {
+        size_t middle = (from + to) / 2;
+
+        if (names[middle].name.size < size)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from;
+}
+
 static const struct known_name *find_name(struct slice name, int depth)
 {
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && names[i].name.size <= name.size; i++)
+    for (size_t i = first_of_size(name.size); i < KNOWN_NAMES && names[i].name.size == name.size; i++)
         if (names[i].name.data[0] == name.data[0] && depth <= names[i].deepest && slice_equal(names[i].name, name))
             return &names[i];
     return NULL;
@@ -171,7 +188,7 @@ static const struct known_name *find_name(struct slice name, int depth)
 /* Likewise, of a name in small letters. */
 static const struct known_name *find_folded(struct slice name, int depth)
 {
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && names[i].name.size <= name.size; i++)
+    for (size_t i = first_of_size(name.size); i < KNOWN_NAMES && names[i].name.size == name.size; i++)
         if (depth <= names[i].deepest && slice_equal_nocase(names[i].name, name))
             return &names[i];
     return NULL;
@@ -186,13 +203,20 @@ static bool is_spelt_oddly(struct slice name)
     return false;
 }
 
+/* Not inlined, or every name would pay for its room. */
+static __attribute__((noinline)) const struct known_name *find_unescaped(struct slice name, int depth)
+{
+    char plain[NAME_MAX_SIZE];
+
+    return find_folded(unescape(name, true, plain), depth);
+}
+
 static enum meaning meaning_of(struct slice name, int depth)
 {
     const struct known_name *known = find_name(name, depth);
-    char plain[NAME_MAX_SIZE];
 
     if (!known && is_spelt_oddly(name))
-        known = find_folded(unescape(name, true, plain), depth);
+        known = find_unescaped(name, depth);
     return known ? known->meaning : MEANS_NOTHING;
 }
 
