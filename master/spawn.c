@@ -95,9 +95,11 @@ static void run_child(const struct spawn_order *order, struct plan *plan)
     int file;
 
     make_environment(environment, asan, ubsan, sizeof(asan));
-    if (!move_fds(plan))
-        _exit(SPAWN_EXIT_NO_EXEC);
     log_init(plan->name, order->settings->log_level, order->settings->log_json);
+    if (!move_fds(plan)) {
+        log_errno(LOG_LEVEL_ERROR, "the worker's descriptors could not be set up");
+        _exit(SPAWN_EXIT_NO_EXEC);
+    }
     /* Opened as who we still are: the folders on the way to the program need not let the worker's user through. */
     file = open(program, O_PATH | O_CLOEXEC);
     if (chdir("/") != 0 || !privileges_drop(order->privileges)) {

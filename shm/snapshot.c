@@ -165,9 +165,9 @@ static bool replace(const char *temporary, const char *path)
         errno = ENAMETOOLONG;
         return false;
     }
-    if (unlink(previous) && errno != ENOENT)
-        return false;
-    if (link(path, previous) && errno != ENOENT)
+    /* Without a last one (it was refused and set aside) the one before is all there is: it stays. */
+    if (link(path, previous) && errno != ENOENT &&
+        (errno != EEXIST || unlink(previous) || link(path, previous)))
         return false;
     return rename(temporary, path) == 0 && sync_folder(path);
 }

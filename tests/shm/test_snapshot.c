@@ -185,6 +185,19 @@ static void expect_refusal(const char *what)
     ck_assert_ptr_nonnull(strstr(failure.sentence, "refused"));
 }
 
+START_TEST(the_one_before_stays_when_the_last_was_set_aside)
+{
+    char previous[80];
+
+    write_now(now);
+    write_now((struct moment){.boot_ns = now.boot_ns, .wall_ns = now.wall_ns + SECOND});
+    ck_assert_int_eq(unlink(path), 0);
+    write_now((struct moment){.boot_ns = now.boot_ns, .wall_ns = now.wall_ns + 2 * SECOND});
+    snprintf(previous, sizeof(previous), "%s.previous", path);
+    ck_assert_int_eq(access(previous, F_OK), 0);
+}
+END_TEST
+
 static void write_bytes(const char *bytes, size_t size)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
@@ -221,6 +234,43 @@ START_TEST(every_truncation_and_every_flipped_bit_is_refused)
     memset(changed + size, 0, 64);
     write_bytes(changed, (size_t)size + 64);
     expect_refusal("something was appended");
+}
+END_TEST
+
+/* A sector of the disk never got what was written to it: it holds zeros, or what stood there in the snapshot before. */
+START_TEST(every_torn_sector_is_refused)
+{
+    enum { SECTOR = 512, MOST = 64 * 1024 };
+    static char before[MOST], after[MOST], torn[MOST];
+    ssize_t size;
+    int fd;
+
+    for (uint64_t i = 0; i < 500; i++)
+        spend(&fixture.arena, i, 1, ONE, now);
+    write_now(now);
+    ck_assert_int_ge(fd = open(path, O_RDONLY), 0);
+    size = read(fd, before, sizeof(before));
+    close(fd);
+    for (uint64_t i = 0; i < 500; i++)
+        spend(&fixture.arena, i, 1, ONE, now);
+    write_now((struct moment){.boot_ns = now.boot_ns, .wall_ns = now.wall_ns + SECOND});
+    ck_assert_int_ge(fd = open(path, O_RDONLY), 0);
+    ck_assert_int_eq(read(fd, after, sizeof(after)), size);
+    close(fd);
+    ck_assert(size > 60 * SECTOR && size < MOST);
+    for (ssize_t at = 0; at < size; at += SECTOR) {
+        size_t length = (size_t)(size - at < SECTOR ? size - at : SECTOR);
+
+        memcpy(torn, after, (size_t)size);
+        memset(torn + at, 0, length);
+        write_bytes(torn, (size_t)size);
+        expect_refusal("a sector is empty");
+        memcpy(torn + at, before + at, length);
+        write_bytes(torn, (size_t)size);
+        expect_refusal("a sector is an older one");
+    }
+    write_bytes(after, (size_t)size);
+    ck_assert_uint_eq(restore(now), 500);
 }
 END_TEST
 
@@ -262,7 +312,9 @@ int main(void)
     tcase_add_test(tests, after_a_reboot_the_time_away_counts);
     tcase_add_test(tests, a_clock_that_went_back_refills_nothing);
     tcase_add_test(tests, the_one_before_is_kept);
+    tcase_add_test(tests, the_one_before_stays_when_the_last_was_set_aside);
     tcase_add_test(tests, every_truncation_and_every_flipped_bit_is_refused);
+    tcase_add_test(tests, every_torn_sector_is_refused);
     tcase_add_test(tests, anothers_snapshot_is_refused);
     tcase_add_test(tests, a_missing_folder_is_a_sentence);
     suite_add_tcase(suite, tests);
