@@ -46,6 +46,35 @@ class SecureConnection(harness.Connection):
         self.buffer = b""
 
 
+class HalfConnection:
+    """Says by TLS that nothing more comes, and reads on: sockets of Python's ssl do not."""
+
+    def __init__(self, address, context):
+        self.socket, self.into, self.out = socket.create_connection(address, 20), ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.into, self.out, server_hostname="localhost")
+        self.go_on(self.tls.do_handshake)
+
+    def go_on(self, call):
+        """What CALL gives, once enough has come for it."""
+        while True:
+            try:
+                return call()
+            except ssl.SSLWantReadError:
+                self.flush()
+                self.into.write(self.socket.recv(65536))
+            finally:
+                self.flush()
+
+    def flush(self):
+        self.socket.sendall(self.out.read())
+
+    def end(self):
+        try:
+            self.tls.unwrap()
+        except ssl.SSLWantReadError:
+            self.flush()
+
+
 class TestUpstream(test_proxy.ProxyCase):
     def secure(self, serve, name="server", names="DNS:localhost", trusted="ca", **settings):
         folder = self.temporary_folder()
@@ -136,6 +165,26 @@ class TestClients(test_proxy.ProxyCase):
                     client.send(harness.format_request(target="/v1/decision/x") * 3)
                     self.assertEqual([client.answer().status for _ in range(3)], [200] * 3)
             self.assertEqual(edge.metric("fairvisor_tls_failures_total"), 0)
+
+    def test_a_tunnel_whose_client_has_said_all(self):
+        def serve(peer):
+            peer.request()
+            peer.send(b"HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n")
+            peer.send(b"heard " + peer.rest())
+        folder = self.temporary_folder()
+        key, pem = make_certificate(folder, "server")
+        os.chmod(key, 0o600)
+        edge = self.start(folder, key, pem, mode="reverse_proxy", backend_url=self.own(upstream.Scripted(serve)).url)
+        client, heard = HalfConnection(("127.0.0.1", self.port), self.context(pem)), b""
+        self.addCleanup(client.socket.close)
+        client.tls.write(harness.format_request(headers=[("Connection", "Upgrade"), ("Upgrade", "websocket")]))
+        while not heard.endswith(b"\r\n\r\n"):
+            heard += client.go_on(lambda: client.tls.read(65536))
+        client.tls.write(b"all of it")
+        client.end()
+        heard = client.go_on(lambda: client.tls.read(65536))
+        self.assertEqual(heard, b"heard all of it")
+        harness.wait_until(lambda: edge.metric("fairvisor_upstream_connections") == 0, "the tunnel to close")
 
     def test_what_is_not_tls(self):
         folder = self.temporary_folder()
