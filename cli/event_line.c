@@ -171,10 +171,21 @@ static void read_count(struct reader *reader, uint32_t token, struct slice name)
         event->delay_ms = (uint32_t)number;
     else if (slice_equal(name, SLICE("generation")))
         event->generation = (uint32_t)number;
-    else if (slice_equal(name, SLICE("status")))
+    else if (slice_equal(name, SLICE("status")) && number <= UINT16_MAX)
         event->status = (uint16_t)number;
-    else if (slice_equal(name, SLICE("worker")))
+    else if (slice_equal(name, SLICE("worker")) && number <= UINT16_MAX)
         event->writer = (uint16_t)number;
+}
+
+/* What stands in a line only when it is true. */
+static void read_flag(struct reader *reader, uint32_t token, struct slice name)
+{
+    if (!slice_equal(json_raw(reader->json, token), SLICE("true")))
+        return;
+    if (slice_equal(name, SLICE("cut")))
+        reader->event->flags |= EVENT_IS_CUT;
+    else if (slice_equal(name, SLICE("hashed")))
+        reader->event->flags |= EVENT_IS_HASHED;
 }
 
 static void read_member(struct reader *reader, struct slice name, uint32_t value)
@@ -198,6 +209,8 @@ static void read_member(struct reader *reader, struct slice name, uint32_t value
         read_warnings(reader, value);
     else if (json_type(reader->json, value) == JSON_NUMBER)
         read_count(reader, value, name);
+    else if (json_type(reader->json, value) == JSON_BOOLEAN)
+        read_flag(reader, value, name);
     else
         read_text(reader, value, name);
 }

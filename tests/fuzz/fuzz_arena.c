@@ -17,6 +17,7 @@
 
 static struct arena arena;
 static unsigned char *template;
+static size_t used; /* bytes of the arena, to the end of the stripes that are used */
 static struct bundle *bundle;
 static int arena_fd;
 
@@ -33,14 +34,16 @@ static void make_arena(void)
     if (arena_fd < 0)
         fprintf(stderr, "%s\n", failure.sentence);
     MUST(arena_fd >= 0 && arena_remove(name));
+    arena.stripe_count = WORLD_STRIPES;
+    used = (size_t)((unsigned char *)arena_stripe(&arena, WORLD_STRIPES) - (unsigned char *)arena.header);
     bundle = world_bundle();
     decider = decide_new(bundle, &arena, &arena.slots[0], 4096);
     MUST(decider && decide_events_open(decider, &(struct decide_recording){.records_all = true}));
     world_decide(decider, &verdict);
     decide_free(decider);
-    template = malloc(arena.size);
+    template = malloc(used);
     MUST(template);
-    memcpy(template, arena.header, arena.size);
+    memcpy(template, arena.header, used);
 }
 
 /* Where patches of a part go: two of them to the stripe that has the first cell, and to its cells alone. */
@@ -53,10 +56,9 @@ static unsigned char *part_at(unsigned part)
                               (unsigned char *)arena.flights, NULL, NULL};
 
     for (uint32_t i = 0; i < arena.stripe_count && used_stripe == SIZE_MAX; i++)
-        if (memchr(arena_stripe(&arena, i)->tags, 0x80, 0) || arena_stripe(&arena, i)->tags[0])
-            used_stripe = i;
-    if (used_stripe == SIZE_MAX)
-        used_stripe = 0;
+        for (uint32_t cell = 0; cell < STRIPE_CELLS; cell++)
+            if (arena_stripe(&arena, i)->cells[cell].kind != CELL_FREE)
+                used_stripe = i;
     parts[7] = (unsigned char *)arena_stripe(&arena, (uint32_t)used_stripe);
     parts[8] = (unsigned char *)arena_stripe(&arena, (uint32_t)used_stripe)->cells;
     return parts[part % (sizeof(parts) / sizeof(parts[0]))];
@@ -64,7 +66,7 @@ static unsigned char *part_at(unsigned part)
 
 static void patch(const uint8_t *data, size_t size)
 {
-    unsigned char *end = (unsigned char *)arena.header + arena.size;
+    unsigned char *end = (unsigned char *)arena.header + used;
 
     for (int i = 0; i < MAX_PATCHES && size > 4; i++) {
         unsigned char *at = part_at(data[0]) + (data[1] | (size_t)data[2] << 8);
@@ -130,7 +132,7 @@ static void judge(void)
     decide_free(decider);
 }
 
-static void use(void)
+static void walk(void)
 {
     struct flights_landing landing = {0};
     uint64_t repaired = 0, again = 0;
@@ -153,10 +155,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (!template)
         make_arena();
-    memcpy(arena.header, template, arena.size);
+    memcpy(arena.header, template, used);
     patch(data, size);
     if (arena_map(arena_fd, &view, &failure))
-        use();
+        walk();
     else
         MUST(failure.sentence[0]);
     munmap(view.header, view.size);

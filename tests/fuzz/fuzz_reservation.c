@@ -39,6 +39,7 @@ static void settle(struct slice text, const struct reservation *reservation)
     if (!bundle) {
         bundle = world_bundle();
         MUST(arena_make_private(ARENA_MIN_SIZE, &arena, &failure));
+        arena.stripe_count = WORLD_STRIPES;
         memset(arena.header->hash_key, 0, sizeof(arena.header->hash_key));
         decider = decide_new(bundle, &arena, &arena.slots[0], 4096);
         MUST(decider);
