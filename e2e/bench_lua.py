@@ -6,6 +6,7 @@ written as limiters of this kind do it, tokens verified once (HMAC of libcrypto)
 import base64
 
 import bench_scenarios
+import bench_servers
 
 MODULES = ["ndk_http_module", "ngx_http_lua_module"]
 FOLDER = "/usr/lib/nginx/modules"
@@ -152,3 +153,20 @@ def http_block(scenario, small):
 
 def main_block():
     return "\n".join(f"load_module {FOLDER}/{name}.so;" for name in MODULES)
+
+
+class NginxLua(bench_servers.NginxServer):
+    name = "nginx with Lua"
+
+    def __init__(self, scenario, small):
+        self.proves = tuple(scenario.limits)
+        super().__init__(scenario, small)
+
+    def main(self):
+        return main_block()
+
+    def before_server(self, small):
+        return http_block(self.scenario, small)[0]
+
+    def location(self, small):
+        return http_block(self.scenario, small)[1]

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What an idle keep-alive connection costs a worker in memory of its own, the kernel's socket apart."""
+"""What an idle keep-alive connection, a key and a policy cost: private memory of a worker, the kernel's socket apart, and
+bytes of the arena.
+"""
 
-import resource
 import socket
 
+import bench_engine
 import bench_scenarios
 import bench_servers
 import harness
 
-FIRST, MORE = 500, 5000  # the first ones fill what the allocator has ready
+FIRST, MORE = 500, 5000  # connections; the first ones fill what the allocator has ready
+POLICIES = 10_000
 
 
 def own_bytes(pid):
@@ -30,20 +33,50 @@ def connect(server, count):
     return connections
 
 
-def run():
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, FIRST + MORE + 1000), hard))
-    server = bench_servers.FairvisorServer(bench_scenarios.Decision(), None)
+def bytes_per_connection(make):
+    scenario = bench_scenarios.Decision()
+    scenario.connections = FIRST + MORE
+    server = make(scenario, None)
     connections = []
     try:
         pid, = server.pids()
         connections += connect(server, FIRST)
         before = own_bytes(pid)
         connections += connect(server, MORE)
-        each = (own_bytes(pid) - before) / MORE
+        return (own_bytes(pid) - before) / MORE
     finally:
         for connection in connections:
             connection.close()
         server.remove()
-    print(f"{each:.0f} bytes for each idle connection")
-    return {"bytes_per_idle_connection": each}
+
+
+class Policies(bench_scenarios.Decision):
+    """Of one rule each."""
+
+    def __init__(self, count):
+        self.count = count
+
+    def policy(self, small=None):
+        return bench_engine.policy(self.count, 1)
+
+
+def worker_bytes(policies):
+    server = bench_servers.FairvisorServer(Policies(policies), None)
+    try:
+        pid, = server.pids()
+        return own_bytes(pid)
+    finally:
+        server.remove()
+
+
+def run(build):
+    document = {"idle_connection": {}}
+    print("\n== memory in bytes", flush=True)
+    for make in (bench_servers.NginxServer, bench_servers.HaproxyServer, bench_servers.FairvisorServer):
+        document["idle_connection"][make.name] = bytes_per_connection(make)
+        print(f"{'idle connection':>22} {document['idle_connection'][make.name]:8.0f}  {make.name}", flush=True)
+    document["key"] = bench_engine.bytes_per_key(build)
+    print(f"{'key of one limit':>22} {document['key']:8.1f}  fairvisor", flush=True)
+    document["policy"] = (worker_bytes(POLICIES) - worker_bytes(1)) / (POLICIES - 1)
+    print(f"{'policy of one rule':>22} {document['policy']:8.0f}  fairvisor, in each worker", flush=True)
+    return document

@@ -52,12 +52,29 @@ def bucket(name, key, limit):
             "algorithm_config": {"tokens_per_second": limit, "burst": max(limit, 10)}}
 
 
+def tokens_policy(path, few, small):
+    """Limits of tokens: FEW a minute or a day when that is SMALL, otherwise enough for any number of requests in a round."""
+    minute, day = (few if limit == small else 9_000_000_000 for limit in ("minute", "day"))
+    return bundle({"id": "bench", "spec": {"selector": {"pathPrefix": path}, "mode": "enforce", "rules": [
+        {"name": "tokens", "limit_keys": ["header:x-api-key"], "algorithm": "token_bucket_llm",
+         "algorithm_config": {"tokens_per_minute": minute, "tokens_per_day": day, "burst_tokens": minute,
+                              "default_max_completion": 800}}]}})
+
+
 class Scenario:
     """One kind of request under one policy. LIMITS names what can be made small, with the reason of the refusal."""
 
-    name, title = "", ""
+    name, title, unit = "", "", "request"
     request = Request()
     limits = {}
+    is_proxied = False
+    events = 0  # within each answer, when it is a stream
+    connections, workers = 64, 1
+
+    @property
+    def probe(self):
+        """What the preflight asks."""
+        return self.request
 
     def policy(self, small=None):
         raise NotImplementedError
@@ -117,20 +134,39 @@ class Model(Scenario):
                                 ("Content-Type", "application/json")], chat_body(kilobytes * 1024))
 
     def policy(self, small=None):
-        # Large enough for any number of requests within a round, small enough for three of them.
-        few, many = 3 * (len(self.request.body) // 4 + 256), 9_000_000_000
-        minute, day = (few if limit == small else many for limit in ("minute", "day"))
-        return bundle({"id": "bench", "spec": {"selector": {"pathPrefix": "/v1/chat"}, "mode": "enforce", "rules": [
-            {"name": "tokens", "limit_keys": ["header:x-api-key"], "algorithm": "token_bucket_llm",
-             "algorithm_config": {"tokens_per_minute": minute, "tokens_per_day": day, "burst_tokens": minute,
-                                  "default_max_completion": 800}}]}})
+        return tokens_policy("/v1/chat", 3 * (len(self.request.body) // 4 + 256), small)
 
 
 class Proxy(Decision):
     """The same rule, and the request goes on to an upstream over connections that are kept."""
 
-    name, title = "proxy", "passed on to an upstream that answers 204, one rule"
+    name, title, is_proxied = "proxy", "passed on to an upstream that answers 204, one rule", True
     request = Request("/api/data", headers=[("X-Forwarded-For", "10.0.0.1")])
 
 
-SCENARIOS = [Decision(), Complex(), Model(4), Model(64), Proxy()]
+class Stream(Decision):
+    """Chats whose answers are streamed, event by event."""
+
+    name, title = "sse", "200 streams of events passed on as they come, one rule for requests"
+    unit, is_proxied, events, connections = "event", True, 60, 200
+    request = Request("/v1/chat/completions", "POST",
+                      [("X-Forwarded-For", "10.0.0.1"), ("X-Api-Key", "k-0123456789abcdef"),
+                       ("Content-Type", "application/json"), ("X-Events", str(events))],
+                      b'{"model":"gpt-4o-mini","stream":true,"max_tokens":256,"messages":[{"role":"user","content":"hello"}]}')
+
+    @property
+    def probe(self):
+        return self.request.with_headers(("X-Events", "1"))
+
+
+class MeteredStream(Stream):
+    """Nobody else here does it: the base passes the same streams on and counts nothing."""
+
+    name, title = "sse-metered", "the same streams, their tokens reserved, counted and settled"
+    limits = {"minute": "tpm_exceeded", "day": "tpd_exceeded"}
+
+    def policy(self, small=None):
+        return tokens_policy("/v1/chat", 300, small)  # enough for a few, each settled before the next
+
+
+SCENARIOS = [Decision(), Complex(), Model(4), Model(64), Proxy(), Stream(), MeteredStream()]

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The programs that are measured, each with one process or thread on one core: nginx `return 204`, nginx `limit_req`,
-HAProxy with a stick table, nginx with a limiter in Lua, fairvisord. made(scenario, small) starts one whose limit SMALL is
-small (None: none is).
+"""Programs that are measured, with one process or thread for each worker on cores of their own: nginx `return 204` (the base),
+nginx `limit_req`, HAProxy with a stick table, fairvisord; the others are in bench_lua, bench_redis, bench_envoy and
+bench_proxies. made(scenario, small) starts one whose limit SMALL is small (None: none is); `proves` names the limits that
+the preflight can make small.
 """
 
 import os
@@ -9,21 +10,34 @@ import shutil
 import subprocess
 import tempfile
 
-import bench_lua
 import harness
 
-SERVER_CORE, CLIENT_CORE = 0, 1
+CORES = sorted(os.sched_getaffinity(0))
+CLIENT_CORE = CORES[-1]
 BASE = "nginx return 204"
+LARGEST_RATE = 900_000  # of limit_req, which counts in thousandths
 
 
-def pinned(call):
-    """What CALL starts stays on the server's core."""
+def on_cores(cores, call):
+    """What CALL starts stays on these cores."""
     allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {SERVER_CORE})
+    os.sched_setaffinity(0, cores)
     try:
         return call()
     finally:
         os.sched_setaffinity(0, allowed)
+
+
+def server_cores(scenario):
+    return set(CORES[:scenario.workers])
+
+
+def most_connections(scenario):
+    return scenario.connections * (1 + scenario.is_proxied) + 1000
+
+
+def remove_folder(path):
+    shutil.rmtree(path, ignore_errors=True)
 
 
 class NginxServer:
@@ -31,9 +45,10 @@ class NginxServer:
 
     def __init__(self, scenario, small):
         self.scenario, self.port = scenario, harness.free_port()
-        self.nginx = harness.Nginx(self.http(small), self.port, main=self.main())
+        self.nginx = harness.Nginx(self.http(small), self.port, workers=scenario.workers, main=self.main(),
+                                   connections=most_connections(scenario))
         self.address = self.nginx.address
-        pinned(self.nginx.start)
+        on_cores(server_cores(scenario), self.nginx.start)
 
     def main(self):
         return ""
@@ -51,50 +66,75 @@ class NginxServer:
             keepalive_requests 1000000000;
             open_file_cache max=10;
             open_file_cache_errors on;
-            server {{ listen 127.0.0.1:{self.port}; location / {{ {self.location(small)} }} }}"""
+            server {{ listen 127.0.0.1:{self.port} backlog=4096; location / {{ {self.location(small)} }} }}"""
 
     def pids(self):
         return harness.children_of(self.nginx.process.pid)
 
     def remove(self):
         self.nginx.remove()
-        shutil.rmtree(self.nginx.directory, ignore_errors=True)
+        remove_folder(self.nginx.directory)
 
 
 class NginxLimit(NginxServer):
     name, proves = "nginx limit_req", ("rate",)
 
+    def rate(self, small):
+        return min(self.scenario.size_of("rate", small), LARGEST_RATE)
+
     def before_server(self, small):
-        rate = min(self.scenario.size_of("rate", small), 900_000)
-        return f"limit_req_status 429; limit_req_zone $http_x_forwarded_for zone=z:10m rate={rate}r/s;"
+        return f"limit_req_status 429; limit_req_zone $http_x_forwarded_for zone=z:10m rate={self.rate(small)}r/s;"
 
     def location(self, small):
         # What comes within one millisecond counts against the burst alone. `return` would be carried out before
         # limit_req; try_files comes behind it, its file cached as absent.
-        burst = max(min(self.scenario.size_of("rate", small), 900_000) // 10, 10)
+        burst = max(self.rate(small) // 10, 10)
         return f"limit_req zone=z burst={burst} nodelay; try_files /absent =204;"
 
 
-class NginxLua(NginxServer):
-    name = "nginx with Lua"
+class OwnProcess:
+    """A server that is one process with a file of settings: COMMAND gives its command line."""
+
+    proves = ("rate",)
 
     def __init__(self, scenario, small):
-        self.proves = tuple(scenario.limits)
-        super().__init__(scenario, small)
+        self.scenario, self.directory = scenario, tempfile.mkdtemp(prefix="fairvisor-bench-")
+        self.port = harness.free_port()
+        self.address = ("127.0.0.1", self.port)
+        self.process = on_cores(server_cores(scenario), lambda: subprocess.Popen(
+            self.command(small), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        harness.wait_until(self.is_listening, f"{self.name} to listen", 60)
 
-    def main(self):
-        return bench_lua.main_block()
+    def command(self, small):
+        raise NotImplementedError
 
-    def before_server(self, small):
-        return bench_lua.http_block(self.scenario, small)[0]
+    def write(self, name, text):
+        path = os.path.join(self.directory, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
 
-    def location(self, small):
-        return bench_lua.http_block(self.scenario, small)[1]
+    def is_listening(self):
+        if self.process.poll() is not None:
+            raise RuntimeError(f"{self.name} exited with {self.process.returncode}")
+        try:
+            return harness.request(self.address).status
+        except (OSError, harness.Incomplete):
+            return False
+
+    def pids(self):
+        return [self.process.pid]
+
+    def remove(self):
+        self.process.terminate()
+        self.process.wait(20)
+        remove_folder(self.directory)
 
 
 HAPROXY = """
 global
-    nbthread 1
+    nbthread {workers}
+    maxconn {connections}
 defaults
     mode http
     timeout client 60s
@@ -105,137 +145,43 @@ frontend bench
     stick-table type string len 64 size 100k expire 60s store http_req_rate(1s)
     http-request track-sc0 req.hdr(X-Forwarded-For)
     http-request deny deny_status 429 if {{ sc_http_req_rate(0) gt {limit} }}
-    http-request return status 204
+    {answer}
 """
 
 
-class HaproxyServer:
-    name, proves = "HAProxy stick table", ("rate",)
+class HaproxyServer(OwnProcess):
+    name = "HAProxy stick table"
 
-    def __init__(self, scenario, small):
-        self.scenario, self.directory = scenario, tempfile.mkdtemp(prefix="fairvisor-bench-")
-        self.port = harness.free_port()
-        self.address = ("127.0.0.1", self.port)
-        path = os.path.join(self.directory, "haproxy.cfg")
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(self.config(small))
+    def command(self, small):
         binary = shutil.which("haproxy", path=os.environ["PATH"] + ":/usr/sbin")
-        self.process = pinned(lambda: subprocess.Popen([binary, "-db", "-f", path], stdin=subprocess.DEVNULL,
-                                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-        harness.wait_until(self.is_listening, "HAProxy to listen")
+        return [binary, "-db", "-f", self.write("haproxy.cfg", self.config(small))]
 
-    def config(self, small):
-        return HAPROXY.format(port=self.port, limit=self.scenario.size_of("rate", small))
-
-    def is_listening(self):
-        if self.process.poll() is not None:
-            raise RuntimeError(f"haproxy exited with {self.process.returncode}")
-        try:
-            return harness.request(self.address).status
-        except OSError:
-            return False
-
-    def pids(self):
-        return [self.process.pid]
-
-    def remove(self):
-        self.process.terminate()
-        self.process.wait(20)
-        shutil.rmtree(self.directory, ignore_errors=True)
+    def config(self, small, answer="http-request return status 204"):
+        return HAPROXY.format(port=self.port, limit=self.scenario.size_of("rate", small), answer=answer,
+                              workers=self.scenario.workers, connections=most_connections(self.scenario))
 
 
 class FairvisorServer:
     name = "fairvisor"
 
-    def __init__(self, scenario, small, **settings):
+    def __init__(self, scenario, small):
         self.proves = tuple(scenario.limits)
-        self.edge = harness.Edge(scenario.policy(small), workers=1)
-        self.edge.write_settings(**settings)
+        self.edge = harness.Edge(scenario.policy(small), workers=scenario.workers)
+        self.edge.write_settings(max_connections=most_connections(scenario), **self.settings())
         for name, text in getattr(scenario, "settings", {}).items():
             path = os.path.join(self.edge.directory, name)
             with open(path, "w", encoding="utf-8") as file:
                 file.write(text)
             self.edge.write_settings(**{name: path})
         self.address = self.edge.address
-        pinned(self.edge.start)
+        on_cores(server_cores(scenario), self.edge.start)
+
+    def settings(self):
+        return {}
 
     def pids(self):
         return self.edge.workers()
 
     def remove(self):
         self.edge.remove()
-        shutil.rmtree(self.edge.directory, ignore_errors=True)
-
-
-class Upstream:
-    """What the proxies stand in front of: nginx on the client's core, so that it is no part of what is measured."""
-
-    def __init__(self):
-        self.port = harness.free_port()
-        self.nginx = harness.Nginx(f"""
-            access_log off; keepalive_requests 1000000000;
-            server {{ listen 127.0.0.1:{self.port}; location / {{ return 204; }} }}""", self.port)
-        allowed = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, {CLIENT_CORE})
-        try:
-            self.nginx.start()
-        finally:
-            os.sched_setaffinity(0, allowed)
-
-    def remove(self):
-        self.nginx.remove()
-        shutil.rmtree(self.nginx.directory, ignore_errors=True)
-
-
-class NginxProxy(NginxServer):
-    name = "nginx proxy_pass"
-
-    def __init__(self, scenario, small):
-        self.upstream = Upstream()
-        super().__init__(scenario, small)
-
-    def before_server(self, _small):
-        return f"upstream behind {{ server 127.0.0.1:{self.upstream.port}; keepalive 64; keepalive_requests 1000000000; }}"
-
-    def location(self, _small):
-        return 'proxy_pass http://behind; proxy_http_version 1.1; proxy_set_header Connection "";'
-
-    def remove(self):
-        super().remove()
-        self.upstream.remove()
-
-
-class HaproxyProxy(HaproxyServer):
-    name = "HAProxy"
-
-    def __init__(self, scenario, small):
-        self.upstream = Upstream()
-        super().__init__(scenario, small)
-
-    def config(self, small):
-        text = HAPROXY.format(port=self.port, limit=self.scenario.size_of("rate", small))
-        return text.replace("http-request return status 204", "default_backend behind") + (
-            "backend behind\n    http-reuse always\n"
-            f"    server one 127.0.0.1:{self.upstream.port} pool-max-conn 64\n")
-
-    def remove(self):
-        super().remove()
-        self.upstream.remove()
-
-
-class FairvisorProxy(FairvisorServer):
-    def __init__(self, scenario, small):
-        self.upstream = Upstream()
-        super().__init__(scenario, small, mode="reverse_proxy", backend_url=f"http://127.0.0.1:{self.upstream.port}")
-
-    def remove(self):
-        super().remove()
-        self.upstream.remove()
-
-
-def of_scenario(scenario):
-    """Who can enforce the scenario's policy, the base first."""
-    if scenario.name == "proxy":
-        return [NginxProxy, HaproxyProxy, FairvisorProxy]
-    simple = [NginxLimit, HaproxyServer] if scenario.name == "decision" else []
-    return [NginxServer, *simple, NginxLua, FairvisorServer]
+        remove_folder(self.edge.directory)

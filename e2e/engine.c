@@ -3,20 +3,21 @@
  * Asks the policy engine the same kind of question again and again, without HTTP and without a worker: what
  * `e2e/bench --instructions` counts under valgrind, for many keys and many policies.
  *
- *   fairvisor-engine INSTANCE BUNDLE PATH KEYS QUESTIONS
+ *   fairvisor-engine INSTANCE MEGABYTES BUNDLE PATH KEYS QUESTIONS
  *
- * Requests for PATH come from KEYS identities (X-Api-Key) in turn. The arena INSTANCE is made when there is none (2 GB)
- * and left behind, so that a run without valgrind can fill it for one with. Prints how many requests were allowed.
+ * Requests for PATH come from KEYS identities (X-Api-Key) in turn. The arena INSTANCE is made when there is none, of so
+ * many MEGABYTES, and left behind, so that a run without valgrind can fill it for one with. Prints how many requests were
+ * allowed, and the CPU time of all in nanoseconds.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "policy/decide.h"
 #include "policy/load.h"
 
-#define ARENA_SIZE   (UINT64_C(2) << 30)
 #define SCRATCH_SIZE 4096
 #define BUNDLE_MOST  (16 << 20)
 
@@ -26,10 +27,10 @@ static int fail(const char *what)
     return 1;
 }
 
-static bool find_arena(const char *instance, struct arena *arena, struct failure *failure)
+static bool find_arena(const char *instance, uint64_t megabytes, struct arena *arena, struct failure *failure)
 {
     return arena_open(instance, true, arena, failure) >= 0 ||
-           arena_create(instance, ARENA_SIZE, geteuid(), getegid(), NULL, arena, failure) >= 0;
+           arena_create(instance, megabytes << 20, geteuid(), getegid(), NULL, arena, failure) >= 0;
 }
 
 static struct bundle *read_bundle(const char *path)
@@ -77,6 +78,22 @@ static unsigned long long ask(struct decider *decider, const char *path, unsigne
     return allowed;
 }
 
+static uint64_t cpu_nanoseconds(void)
+{
+    struct timespec used;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (uint64_t)used.tv_sec * NANOSECONDS_PER_SECOND + (uint64_t)used.tv_nsec;
+}
+
+static void run(struct decider *decider, const char *path, unsigned long long keys, unsigned long long questions)
+{
+    uint64_t before = cpu_nanoseconds();
+    unsigned long long allowed = ask(decider, path, keys, questions);
+
+    printf("%llu %llu\n", allowed, (unsigned long long)(cpu_nanoseconds() - before));
+}
+
 int main(int argc, char **argv)
 {
     struct failure failure = {.sentence = ""};
@@ -84,17 +101,17 @@ int main(int argc, char **argv)
     struct bundle *bundle;
     struct arena arena;
 
-    if (argc != 6)
-        return fail("usage: fairvisor-engine INSTANCE BUNDLE PATH KEYS QUESTIONS");
-    bundle = read_bundle(argv[2]);
+    if (argc != 7)
+        return fail("usage: fairvisor-engine INSTANCE MEGABYTES BUNDLE PATH KEYS QUESTIONS");
+    bundle = read_bundle(argv[3]);
     if (!bundle)
         return fail("the bundle cannot be loaded");
-    if (!find_arena(argv[1], &arena, &failure))
+    if (!find_arena(argv[1], strtoull(argv[2], NULL, 10), &arena, &failure))
         return fail(failure.sentence);
     decider = decide_new(bundle, &arena, &arena.slots[0], SCRATCH_SIZE);
-    if (!decider || strtoull(argv[4], NULL, 10) == 0)
+    if (!decider || strtoull(argv[5], NULL, 10) == 0)
         return fail("no memory, or no keys");
-    printf("%llu\n", ask(decider, argv[3], strtoull(argv[4], NULL, 10), strtoull(argv[5], NULL, 10)));
+    run(decider, argv[4], strtoull(argv[5], NULL, 10), strtoull(argv[6], NULL, 10));
     decide_free(decider);
     bundle_free(bundle);
     return 0;

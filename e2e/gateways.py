@@ -192,8 +192,12 @@ class Varnish(Gateway):
 class Envoy(Gateway):
     knows_loopback = False
 
+    @staticmethod
+    def path_of_binary():
+        return os.environ.get("FAIRVISOR_ENVOY", os.path.join(harness.SOURCE, "build", "wheels", "gateways", "bin", "envoy"))
+
     def binary(self, name, package):
-        path = os.environ.get("FAIRVISOR_ENVOY", os.path.join(harness.SOURCE, "build", "wheels", "gateways", "bin", "envoy"))
+        path = self.path_of_binary()
         if not os.access(path, os.X_OK):
             raise FileNotFoundError(f"{path} is not there: packaging/install-wheels gateways")
         return path

