@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * How full limits are: of each rule the identity that had least left, as the events in the ring last told it.
+ * How full limits are: of each rule the identity that has least left. Who there is, the events in the ring tell; how much is
+ * left, the cells: where an identity is hidden by the setting redact, its last event.
  */
 #ifndef FAIRVISOR_CLI_FILL_H
 #define FAIRVISOR_CLI_FILL_H
@@ -8,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "policy/bundle.h"
 #include "shm/arena.h"
 
 #define FILL_RULES 16 /* that are told about, the fullest */
@@ -23,8 +25,9 @@ struct fill {
     uint32_t count;
 };
 
-/* Reads the ring of ARENA once. false when memory is out. */
-bool fill_read(const struct arena *arena, struct fill *fill);
+/* Reads the ring of ARENA once, and the cells of the identities that it names; BUNDLE is the loaded one, or NULL. false when
+ * memory is out. */
+bool fill_read(const struct arena *arena, const struct bundle *bundle, struct fill *fill);
 
 /* Lines for people; members of a JSON list for programs. */
 void fill_print(const struct fill *fill);

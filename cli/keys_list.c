@@ -12,8 +12,6 @@
 #include "cli/keys_view.h"
 #include "cli/ranking.h"
 
-#define MOST_PAIRS 64 /* keys that an event has room for, and more */
-
 struct named {
     const struct ranking_row *row; /* whose event names the identity */
     struct keys_view view;
@@ -28,13 +26,6 @@ struct naming {
     uint64_t hidden; /* identities with a value that redact hides, or that was cut */
     bool is_out_of_memory;
 };
-
-static int fill(const struct keys_view *view)
-{
-    __int128 percent = (__int128)view->spent * 100 / view->limit.limit.capacity;
-
-    return keys_view_is_open(view) ? 100 : percent > 999 ? 999 : (int)percent;
-}
 
 static void on_limit(void *context, const struct decide_cells_limit *limit)
 {
@@ -57,23 +48,6 @@ static void on_limit(void *context, const struct decide_cells_limit *limit)
     naming->list[naming->count++] = (struct named){.row = naming->row, .view = view};
 }
 
-static bool is_hash(const struct event *event, struct slice value)
-{
-    return (event->flags & EVENT_IS_HASHED) && value.size == 17 && value.data[0] == '#';
-}
-
-/* The keys of the rule that EVENT is about. false: not all of them are told as they are. */
-static bool read_pairs(const struct event *event, struct decide_cells_pair *pairs, size_t *count)
-{
-    size_t at = 0;
-
-    *count = 0;
-    while (at < event->rule_keys && *count < MOST_PAIRS && event_next_key(event, &at, &pairs[*count].key, &pairs[*count].value))
-        if (is_hash(event, pairs[(*count)++].value))
-            return false;
-    return (event->flags & EVENT_IS_CUT) == 0;
-}
-
 static bool is_asked_for(struct slice wanted, struct slice name)
 {
     return wanted.size == 0 || slice_equal(wanted, name);
@@ -82,7 +56,7 @@ static bool is_asked_for(struct slice wanted, struct slice name)
 static void add(struct naming *naming, struct decider *decider, const struct decide_cells_identity *asked)
 {
     const struct event *event = &naming->row->last;
-    struct decide_cells_pair pairs[MOST_PAIRS];
+    struct decide_cells_pair pairs[KEYS_VIEW_PAIRS];
     struct decide_cells_identity identity = {.pairs = pairs,
                                              .policy = event_get(event, EVENT_TEXT_POLICY),
                                              .rule = event_get(event, EVENT_TEXT_RULE)};
@@ -90,7 +64,7 @@ static void add(struct naming *naming, struct decider *decider, const struct dec
     if (identity.policy.size == 0 || identity.rule.size == 0 || !is_asked_for(asked->policy, identity.policy) ||
         !is_asked_for(asked->rule, identity.rule))
         return;
-    if (read_pairs(event, pairs, &identity.count))
+    if (keys_view_name(event, pairs, &identity.count))
         decide_cells_list(decider, &identity, naming->now, on_limit, naming);
     else
         naming->hidden++;
@@ -99,7 +73,7 @@ static void add(struct naming *naming, struct decider *decider, const struct dec
 static int compare(const void *left, const void *right)
 {
     const struct named *a = left, *b = right;
-    int a_fill = fill(&a->view), b_fill = fill(&b->view);
+    int a_fill = keys_view_fill(&a->view), b_fill = keys_view_fill(&b->view);
 
     if (a_fill != b_fill)
         return b_fill - a_fill;
@@ -114,7 +88,7 @@ static void print_row(const struct named *named)
     struct slice key, value;
     size_t at = 0;
 
-    printf("%3d %%  ", fill(&named->view));
+    printf("%3d %%  ", keys_view_fill(&named->view));
     emit_plain(limit->policy->id, stdout);
     putchar('/');
     emit_plain(limit->rule->name, stdout);
@@ -137,7 +111,7 @@ static void print_row_json(const struct named *named)
 
     putchar('{');
     keys_view_print_json(&named->view);
-    printf(",\"fill_percent\":%d,\"identity\":[", fill(&named->view));
+    printf(",\"fill_percent\":%d,\"identity\":[", keys_view_fill(&named->view));
     while (at < named->row->last.rule_keys && event_next_key(&named->row->last, &at, &key, &value)) {
         fputs(at > 1 ? ",{\"key\":" : "{\"key\":", stdout);
         emit_json_string(key, stdout);

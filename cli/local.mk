@@ -22,6 +22,7 @@ fairvisor_SOURCES = \
 	cli/keys_view.c cli/keys_view.h \
 	cli/kill.c cli/kill.h \
 	cli/loaded.c cli/loaded.h \
+	cli/log_format.c cli/log_format.h \
 	cli/logs.c cli/logs.h \
 	cli/lookup.c cli/lookup.h \
 	cli/narrate.c cli/narrate.h \

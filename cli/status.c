@@ -155,9 +155,9 @@ static void gather(struct report *report)
     if (instance->has_arena) {
         arena_measure(&instance->arena, report->now, &report->usage);
         report->connections = counters_sum(&instance->arena, COUNTER_connections);
-        if (!fill_read(&instance->arena, &report->fill))
-            fputs("fairvisor: memory is out: the fill of limits is not told\n", stderr);
         read_bundle(report);
+        if (!fill_read(&instance->arena, report->bundle, &report->fill))
+            fputs("fairvisor: memory is out: the fill of limits is not told\n", stderr);
         count_decisions(report);
         read_kills(report);
         look_at_file(report);

@@ -5,11 +5,13 @@
 #include "cli/test.h"
 
 #include <getopt.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/input.h"
 #include "cli/instance.h"
+#include "cli/log_format.h"
 #include "cli/page.h"
 #include "cli/replay.h"
 #include "cli/report.h"
@@ -43,6 +45,7 @@ struct job {
     struct replay replays[2];
     struct report report;
     struct bar bar;
+    char *log_format; /* NULL: what the first line looks like */
 };
 
 /* ---- progress ---------------------------------------------------------------------------------------------------- */
@@ -119,8 +122,10 @@ static bool open_log(struct job *job, const struct choice *choice, struct failur
     struct traffic *traffic = &job->traffic;
     bool is_open;
 
+    if (choice->log_format && !log_format_read(choice->log_format, &job->log_format, failure))
+        return false;
     begin_progress(&job->bar, "reading");
-    is_open = traffic_open(traffic, choice->log, choice->log_format, show_progress, &job->bar, failure);
+    is_open = traffic_open(traffic, choice->log, job->log_format, show_progress, &job->bar, failure);
     end_progress(&job->bar);
     if (!is_open)
         return false;
@@ -284,5 +289,6 @@ int test_run(const struct command *command, int count, char **words)
     for (size_t i = 0; i < job.report.replay_count; i++)
         replay_close(&job.replays[i]);
     traffic_close(&job.traffic);
+    free(job.log_format);
     return code;
 }

@@ -12,7 +12,8 @@
     "  --requests FILE   the log; - or none reads standard input\n"                                                    \
     "  --log-format F    json: an object on each line, as the decision log has; combined; or a log_format of nginx,\n"  \
     "                    such as '$remote_addr [$time_iso8601] \"$request\" $http_x_api_key $request_time'; when left\n" \
-    "                    out, what the first line looks like\n"                                                         \
+    "                    out, what the first line looks like. @FILE: what the file holds, as log_format stands in\n"    \
+    "                    nginx.conf\n"                                                                                  \
     "  --dry-run         every policy in shadow: what each would have rejected if the others rejected nothing\n"        \
     "  --compare OTHER   judge by the bundle OTHER, too, and tell what changes\n"                                       \
     "  --format F        table (default), json, or html: one page with charts that needs nothing else\n"                \
