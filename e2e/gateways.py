@@ -7,7 +7,6 @@ how the choice to fail open is written, and what a client gets while fairvisord 
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 
@@ -66,19 +65,10 @@ class Gateway:
         with open(self.path("log"), "wb") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env=harness.clean_environment(self.environment), cwd=self.directory)
-        harness.wait_until(self.is_listening, f"{self.name} to listen", 60)
+        harness.wait_until(lambda: harness.is_listening(self.process, self.address), f"{self.name} to listen", 60)
         if self.process.poll() is not None:
             raise RuntimeError(f"{self.name} exited with {self.process.returncode}:\n{self.log()}")
         return self
-
-    def is_listening(self):
-        if self.process.poll() is not None:
-            return True
-        try:
-            socket.create_connection(self.address, 1).close()
-            return True
-        except OSError:
-            return False
 
     def log(self):
         try:

@@ -77,6 +77,17 @@ def wait_until(condition, what, seconds=START_SECONDS):
 PORTS_GIVEN = set()
 
 
+def is_listening(process, address):
+    """Also when PROCESS ended: there is nothing to wait for then."""
+    if process.poll() is not None:
+        return True
+    try:
+        socket.create_connection(address, 1).close()
+        return True
+    except OSError:
+        return False
+
+
 def free_port(family=socket.AF_INET):
     host = "127.0.0.1" if family == socket.AF_INET else "::1"
     while True:
@@ -606,19 +617,10 @@ class Nginx:
         self.process = subprocess.Popen([binary, "-p", self.directory, "-c", self.config_file],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=open(os.path.join(self.directory, "stderr"), "wb"))
-        wait_until(self.is_listening, "nginx to listen")
+        wait_until(lambda: is_listening(self.process, self.address), "nginx to listen")
         if self.process.poll() is not None:
             raise RuntimeError(f"nginx exited with {self.process.returncode}:\n{self.log()}")
         return self
-
-    def is_listening(self):
-        if self.process.poll() is not None:
-            return True
-        try:
-            socket.create_connection(self.address, 1).close()
-            return True
-        except OSError:
-            return False
 
     def pids(self):
         return [self.process.pid, *children_of(self.process.pid)]

@@ -93,7 +93,7 @@ class TestUpstream(test_proxy.ProxyCase):
         for _ in range(3):
             self.assertEqual(harness.request(edge.address, "POST", body=body).body, body)
         self.assertEqual(set(server.names), {"localhost"})
-        self.assertEqual(edge.metric("fairvisor_upstream_connections_opened_total"), 1)
+        self.assertEqual(server.connections, 1)  # localhost may have another address, where nobody listens
 
     def test_an_address_in_the_url(self):
         _, edge = self.secure(upstream.answering(OK), names="IP:127.0.0.1", backend_url="https://127.0.0.1:PORT")
