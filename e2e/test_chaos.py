@@ -72,10 +72,10 @@ class TestStorm(Chaos):
         victim = dice.choice(edge.workers())
         harness.kill(victim, signal.SIGSTOP)
         others = self.load(edge.address, *REQUEST, "--header", "X-Key: other", "--expect", "200,429,503", "--fresh",
-                           "--connections", 24, "--duration-ms", 3_000_000, "--timeout-ms", SECONDS * 1000)
+                           "--connections", 24, "--requests", 480, "--timeout-ms", SECONDS * 1000)
         harness.wait_until(lambda: edge_answers(edge), "the others to go on")
         harness.kill(victim, signal.SIGCONT)
-        self.assertEqual(others.finish()["timeouts"], 0)
+        self.assertEqual(others.result()["timeouts"], 0)
 
     def master_pauses(self, edge, dice):
         harness.kill(edge.pid, signal.SIGSTOP)
