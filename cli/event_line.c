@@ -9,6 +9,7 @@
 #include "policy/decimal.h"
 #include "policy/iso8601.h"
 #include "policy/json.h"
+#include "shm/events.h"
 #include "shm/event_print.h"
 #include "shm/moment.h"
 #include "shm/quantity.h"
@@ -225,6 +226,7 @@ bool event_line_parse(struct slice line, struct event *event)
     reader.json = json;
     reader.region = json ? region_new() : NULL;
     event_begin(event, EVENT_ALLOW, 0);
+    event->writer = EVENTS_WRITER_DOOR; /* which is not told */
     if (reader.region && json_type(json, JSON_ROOT) == JSON_OBJECT)
         for (uint32_t name = json_first(json, JSON_ROOT); name != JSON_NONE; name = json_next(json, name)) {
             struct slice text;

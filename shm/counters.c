@@ -31,11 +31,11 @@ void counters_duration(struct counter_slot *slot, int64_t ns)
 
 int64_t counters_sum(const struct arena *arena, enum counter counter)
 {
-    int64_t sum = 0;
+    uint64_t sum = 0; /* without a sign: a worker gone mad may have written anything */
 
     for (unsigned i = 0; i < ARENA_WORKER_SLOTS; i++)
-        sum += atomic_load_explicit(&arena->slots[i].value[counter], memory_order_relaxed);
-    return sum;
+        sum += (uint64_t)atomic_load_explicit(&arena->slots[i].value[counter], memory_order_relaxed);
+    return (int64_t)sum;
 }
 
 void counters_forget_worker(struct counter_slot *slot)
