@@ -14,6 +14,7 @@
 
 #include "cli/init_templates.h"
 #include "shm/near.h"
+#include "shm/write_whole.h"
 
 #define DEFAULT_FILE "policy.json"
 #define FILE_MODE    0644
@@ -91,23 +92,6 @@ static int print_list(void)
 
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
 
-static bool write_all(int fd, const char *text)
-{
-    size_t left = strlen(text);
-
-    while (left > 0) {
-        ssize_t written = write(fd, text, left);
-
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return false;
-        text += written;
-        left -= (size_t)written;
-    }
-    return true;
-}
-
 static bool refuse_file(const char *path, struct failure *failure)
 {
     if (errno == EEXIST)
@@ -125,7 +109,7 @@ static bool write_file(const struct choice *choice, const char *text, struct fai
 
     if (fd < 0)
         return refuse_file(choice->path, failure);
-    is_written = write_all(fd, text);
+    is_written = write_whole(fd, text, strlen(text));
     if (close(fd) == 0 && is_written)
         return true;
     return refuse_file(choice->path, failure);

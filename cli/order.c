@@ -15,6 +15,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "shm/write_whole.h"
+
 #define CONNECT_SECONDS 10
 #define ANSWER_MS       150000 /* longer than the master takes for anything */
 
@@ -136,15 +138,8 @@ bool order_send(const struct settings *settings, struct door_request *request, s
 
 static bool fill_memory(int fd, struct slice bytes)
 {
-    while (bytes.size > 0) {
-        ssize_t written = write(fd, bytes.data, bytes.size);
-
-        if (written <= 0)
-            return false;
-        bytes.data += written;
-        bytes.size -= (size_t)written;
-    }
-    return fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) == 0;
+    return write_whole(fd, bytes.data, bytes.size) &&
+           fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) == 0;
 }
 
 bool order_send_bundle(const struct settings *settings, struct door_request *request, struct slice bytes,

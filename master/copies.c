@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shm/write_whole.h"
+
 #define SEALS       (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 #define BUFFER_SIZE 65536
 #define NAME_SIZE   64
@@ -59,21 +61,6 @@ static bool check(const struct copying *copying, uint64_t *size)
                        copying->path, copying->setting, (unsigned long long)*size, (unsigned long long)copying->most);
 }
 
-static bool write_all(int fd, const char *bytes, size_t size)
-{
-    while (size > 0) {
-        ssize_t written = write(fd, bytes, size);
-
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return false;
-        bytes += written;
-        size -= (size_t)written;
-    }
-    return true;
-}
-
 /* Copies until the end of the file or one byte more than MOST. */
 static bool move_through(const struct copying *copying, uint64_t most, char *buffer, uint64_t *moved)
 {
@@ -85,7 +72,7 @@ static bool move_through(const struct copying *copying, uint64_t most, char *buf
             continue;
         if (got == 0)
             break;
-        if (got < 0 || !write_all(copying->to, buffer, (size_t)got))
+        if (got < 0 || !write_whole(copying->to, buffer, (size_t)got))
             return false;
         *moved += (uint64_t)got;
     }

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shm/write_whole.h"
+
 static bool make_parents(const char *path, mode_t mode)
 {
     char partial[SETTINGS_PATH_SIZE];
@@ -68,23 +70,6 @@ bool folders_make(const struct settings *settings, struct failure *failure)
     return made;
 }
 
-static bool write_file(int fd, const void *bytes, size_t size)
-{
-    const char *next = bytes;
-
-    while (size > 0) {
-        ssize_t written = write(fd, next, size);
-
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return false;
-        next += written;
-        size -= (size_t)written;
-    }
-    return true;
-}
-
 static bool sync_folder(const char *path)
 {
     char folder[PATH_MAX];
@@ -115,7 +100,7 @@ bool folders_prepare_file(const char *path, const void *bytes, size_t size, cons
         return failure_set_errno(failure, code_of_errno(), "%s could not be created", temporary);
     /* We may lack the right to give files away; then they stay with our own user and group. */
     written = (fchown(fd, facts->user, facts->group) == 0 || errno == EPERM) && fchmod(fd, facts->mode) == 0 &&
-              write_file(fd, bytes, size) && (!facts->is_durable || fsync(fd) == 0);
+              write_whole(fd, bytes, size) && (!facts->is_durable || fsync(fd) == 0);
     if (close(fd) == 0 && written)
         return true;
     failure_set_errno(failure, code_of_errno(), "%s could not be written", path);

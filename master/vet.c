@@ -18,6 +18,7 @@
 #include "policy/load.h"
 #include "policy/references.h"
 #include "shm/moment.h"
+#include "shm/write_whole.h"
 
 #define VET_MEMORY      (UINT64_C(4) << 30) /* of address space: the largest bundle with all its tokens fits */
 #define VET_CPU_SECONDS 60
@@ -125,8 +126,6 @@ static void run_child(const struct source *source, const struct settings *settin
     static const struct vet_report empty;
     struct references references;
     struct vet_report *report = malloc(sizeof(*report));
-    const char *next = (const char *)report;
-    size_t left = sizeof(*report);
 
     if (report == NULL || dup2(out, STDOUT_FILENO) < 0 || !privileges_drop(privileges) || !set_limits())
         _exit(EXIT_CODE_OS);
@@ -135,15 +134,7 @@ static void run_child(const struct source *source, const struct settings *settin
     if (close_range(STDERR_FILENO + 1, ~0U, 0) != 0 || !set_limit(RLIMIT_NOFILE, 0))
         _exit(EXIT_CODE_OS);
     fill_report(source, settings, copies, report);
-    while (left > 0) {
-        ssize_t written = write(STDOUT_FILENO, next, left);
-
-        if (written <= 0)
-            _exit(EXIT_CODE_OS);
-        next += written;
-        left -= (size_t)written;
-    }
-    _exit(0);
+    _exit(write_whole(STDOUT_FILENO, report, sizeof(*report)) ? 0 : EXIT_CODE_OS);
 }
 
 /* ---- in the master

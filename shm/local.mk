@@ -10,6 +10,7 @@ libshm_a_SOURCES += \
 	shm/log.c shm/log.h \
 	shm/near.c shm/near.h \
 	shm/utf8.c shm/utf8.h \
+	shm/write_whole.c shm/write_whole.h \
 	shm/address.c shm/address.h \
 	shm/quantity.c shm/quantity.h \
 	shm/backend.c shm/backend.h \

@@ -12,25 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shm/write_whole.h"
+
 #define SEALED_MAGIC UINT32_C(0x66766231) /* "fvb1" */
 #define SEALED_SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
-
-static bool write_all(int fd, const void *bytes, size_t size)
-{
-    const char *next = bytes;
-
-    while (size > 0) {
-        ssize_t written = write(fd, next, size);
-
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return false;
-        next += written;
-        size -= (size_t)written;
-    }
-    return true;
-}
 
 int sealed_create(uint32_t generation, int64_t loaded_at_ns, const char *digest, struct slice bytes)
 {
@@ -43,7 +28,7 @@ int sealed_create(uint32_t generation, int64_t loaded_at_ns, const char *digest,
     if (fd < 0)
         return -1;
     memcpy(header.digest, digest, length);
-    if (write_all(fd, &header, sizeof(header)) && write_all(fd, bytes.data, bytes.size) &&
+    if (write_whole(fd, &header, sizeof(header)) && write_whole(fd, bytes.data, bytes.size) &&
         fcntl(fd, F_ADD_SEALS, SEALED_SEALS) == 0)
         return fd;
     saved = errno;

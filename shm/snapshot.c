@@ -21,6 +21,7 @@
 
 #include "shm/arena_layout.h"
 #include "shm/siphash.h"
+#include "shm/write_whole.h"
 
 #define SNAPSHOT_MAGIC   UINT64_C(0x31736e6170737666) /* "fvsnaps1" */
 #define BOOT_ID_SIZE     40
@@ -83,27 +84,10 @@ struct writer {
     uint64_t count;
 };
 
-static bool write_all(int fd, const void *data, size_t size)
-{
-    const unsigned char *bytes = data;
-
-    while (size > 0) {
-        ssize_t done = write(fd, bytes, size);
-
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return false;
-        bytes += done;
-        size -= (size_t)done;
-    }
-    return true;
-}
-
 static bool append(struct writer *writer, const void *data, size_t size)
 {
     siphash_update(&writer->checksum, data, size);
-    return write_all(writer->fd, data, size);
+    return write_whole(writer->fd, data, size);
 }
 
 /* Copies the live cells of one stripe, without its lock: whoever writes snapshots may have more rights than the workers who write
@@ -138,7 +122,7 @@ static bool write_body(struct writer *writer, const struct arena *arena, const c
     trailer.count = writer->count;
     siphash_update(&writer->checksum, &trailer.count, sizeof(trailer.count));
     siphash_final(&writer->checksum, trailer.checksum);
-    return write_all(writer->fd, &trailer, sizeof(trailer)) && fsync(writer->fd) == 0;
+    return write_whole(writer->fd, &trailer, sizeof(trailer)) && fsync(writer->fd) == 0;
 }
 
 static bool sync_folder(const char *path)
