@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -86,13 +87,33 @@ static int fails(const char *function)
     return plan->fails == number && atomic_compare_exchange_strong(&plan->fired, &never, 1);
 }
 
-/* libuv asserts that its own pipes and event descriptors work, as the kernel promises, and aborts when the table of its
- * descriptors cannot grow: nobody can do anything about that. */
-static int is_libuv(const void *caller)
+static int is_in(const void *caller, const char *library)
 {
     Dl_info info;
 
-    return dladdr(caller, &info) && info.dli_fname && strstr(info.dli_fname, "/libuv.");
+    return dladdr(caller, &info) && info.dli_fname && strstr(info.dli_fname, library);
+}
+
+/* libuv asserts that its own pipes and event descriptors work, as the kernel promises. */
+static int is_libuv(const void *caller)
+{
+    return is_in(caller, "/libuv.");
+}
+
+/* Memory fails where the program itself asks for it. Libraries do not all survive it: glibc 2.36 dereferences NULL or asserts in
+ * getpwnam(3), libcrypto 3.0 locks a NULL lock in EVP_Digest(3) when it could not set itself up. */
+static int is_ours(const void *caller)
+{
+    Dl_info info;
+
+    return dladdr(caller, &info) && (uintptr_t)info.dli_fbase == (getauxval(AT_PHDR) & ~UINT64_C(0xfff));
+}
+
+static int memory_fails(const char *function, const void *caller)
+{
+    if (counted_function == NULL || strcmp(counted_function, function) != 0 || !is_ours(caller))
+        return 0;
+    return fails(function);
 }
 
 static int is_socket(int fd)
@@ -121,7 +142,7 @@ static int fail_with(int error)
 
 void *malloc(size_t size)
 {
-    if (!fails("malloc"))
+    if (!memory_fails("malloc", __builtin_return_address(0)))
         return __libc_malloc(size);
     errno = ENOMEM;
     return NULL;
@@ -129,7 +150,7 @@ void *malloc(size_t size)
 
 void *calloc(size_t count, size_t size)
 {
-    if (!fails("calloc"))
+    if (!memory_fails("calloc", __builtin_return_address(0)))
         return __libc_calloc(count, size);
     errno = ENOMEM;
     return NULL;
@@ -137,7 +158,7 @@ void *calloc(size_t count, size_t size)
 
 void *realloc(void *old, size_t size)
 {
-    if (counted_function == NULL || is_libuv(__builtin_return_address(0)) || !fails("realloc"))
+    if (!memory_fails("realloc", __builtin_return_address(0)))
         return __libc_realloc(old, size);
     errno = ENOMEM;
     return NULL;
