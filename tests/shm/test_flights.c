@@ -5,6 +5,8 @@
  */
 #include <check.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -24,18 +26,26 @@ static const struct moment now = {.boot_ns = 1000 * NANOSECONDS_PER_SECOND, .wal
 static const struct cell_limit limit = {
     .kind = CELL_FLIGHT, .capacity = 10 * ONE, .length_ns = 60 * NANOSECONDS_PER_SECOND};
 
-static struct flight begin(void)
+static bool take_off(struct flight *flight)
 {
     struct charge one = {.key = {key[0], key[1]}, .limit = limit, .cost = ONE};
     struct admission admission;
     uint32_t order;
 
     admission_take(&fixture.arena, &one, &order, 1, now, &admission);
-    ck_assert(admission.is_admitted);
-    return (struct flight){.key = {key[0], key[1]},
-                           .begun_ns = now.boot_ns,
-                           .length_ns = limit.length_ns,
-                           .layout = one.view.layout};
+    *flight = (struct flight){.key = {key[0], key[1]},
+                              .begun_ns = now.boot_ns,
+                              .length_ns = limit.length_ns,
+                              .layout = one.view.layout};
+    return admission.is_admitted;
+}
+
+static struct flight begin(void)
+{
+    struct flight flight;
+
+    ck_assert(take_off(&flight));
+    return flight;
 }
 
 static void end(const struct flight *flight)
@@ -68,12 +78,15 @@ static struct flights_landing land(int32_t owner)
     return landing;
 }
 
-/* One request of a worker that is killed when it has made so many steps. */
+/* One request of a worker that is killed when it has made so many steps. It asserts nothing: each assertion writes to the
+ * pipe it shares with the test, and a death in the middle of that spoils what the test says. */
 static void serve(int steps)
 {
     uint16_t chain = FLIGHTS_NONE;
-    struct flight flight = begin();
+    struct flight flight;
 
+    if (!take_off(&flight))
+        abort();
     if (steps > 0)
         flights_note(&flights, &flight, &chain);
     if (steps > 1)
