@@ -31,10 +31,11 @@ def bundle(version=1):
 
 class Chaos(harness.TestCase):
     def witness(self, edge):
-        """The status that the spent budget is answered with; waits while there is nobody, or its lock is held."""
+        """The status that the spent budget is answered with. Waits while there is nobody, or its lock is held, and asks again
+        where nobody answers: a connection to a worker that is dead waits for the next one, which a paused master does not start."""
         def ask():
             try:
-                status = edge.decide("GET", "/api", headers=[("X-Witness", "w")], timeout=SECONDS).status
+                status = edge.decide("GET", "/api", headers=[("X-Witness", "w")], timeout=SECONDS / 10).status
                 return status != 503 and status
             except (OSError, harness.Incomplete):
                 return 0
@@ -53,7 +54,9 @@ class TestStorm(Chaos):
     """What may happen, in any order; each method leaves an instance that is whole again."""
 
     def worker_dies(self, edge, dice):
-        harness.kill(dice.choice(edge.workers()), signal.SIGKILL)
+        victim = dice.choice(edge.workers())
+        harness.kill(victim, signal.SIGKILL)
+        harness.wait_until(lambda: not harness.is_alive(victim), "the worker to be dead", SECONDS)
 
     def master_dies(self, edge, dice):
         edge.process.kill()

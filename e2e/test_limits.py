@@ -179,6 +179,31 @@ class TestBudgets(harness.TestCase):
         self.assertEqual(refused.header("x-should-retry"), "false")
         self.assertIn("allows 100 in 2592000 s; left: 0. Retrying does not help before", refused.json()["detail"])
 
+    def test_a_day_of_a_time_zone(self):
+        """The child that vets a bundle, master and workers all read the system's file of the zone."""
+        def left(now, hours):
+            """Seconds until midnight, so many hours ahead of UTC."""
+            return 86400 - (now + hours * 3600) % 86400
+
+        def daily(zone):
+            config = {"budget": 1, "period": "1d", "fixed_cost": 1, "timezone": zone,
+                      "staged_actions": [{"threshold_percent": 100, "action": "reject"}]}
+            return bundle("cost_based", config, keys=())
+
+        edge = self.start_edge(daily("Pacific/Kiritimati"), workers=WORKERS)  # 14 hours ahead, all year
+        for zone, hours in (("Pacific/Kiritimati", 14), ("Pacific/Pago_Pago", -11)):
+            edge.write_policy(daily(zone))
+            tested = edge.run("-t")
+            self.assertEqual(tested.returncode, 0, tested.stderr)
+            edge.reload()
+            before = time.time()
+            answers = [edge.decide("GET", "/") for _ in range(2)]
+            after = time.time()
+            self.assertEqual(answers[1].status, 429)
+            reset = int(answers[1].header("ratelimit-reset"))
+            self.assertTrue(left(after, hours) - 1 <= reset <= left(before, hours) + 1 or left(after, hours) > left(before, hours),
+                            f"{zone}: {reset} s, {left(after, hours)} s are left")
+
     def test_a_held_answer_survives_a_reload(self):
         """A client that is held back while its worker drains gets its answer from it."""
         config = {"budget": 100, "period": "30d", "fixed_cost": 1, "staged_actions": [

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * Forks a child with little memory, little time and no descriptors but one pipe, lets it load the bundle, and reads its
- * report. What comes back is treated like any other bytes of a stranger.
+ * Forks a child with little memory, little time and no descriptors but one pipe and one to spare, lets it load the bundle,
+ * and reads its report. What comes back is treated like any other bytes of a stranger.
  */
 #include "master/vet.h"
 
@@ -23,6 +23,7 @@
 #define VET_MEMORY      (UINT64_C(4) << 30) /* of address space: the largest bundle with all its tokens fits */
 #define VET_CPU_SECONDS 60
 #define VET_DEADLINE_NS (90 * NANOSECONDS_PER_SECOND)
+#define VET_FILES       (STDERR_FILENO + 2) /* one at a time: the system's file of a time zone */
 
 struct vet {
     struct loop *loop;
@@ -53,8 +54,8 @@ static bool set_limits(void)
     return set_limit(RLIMIT_CPU, VET_CPU_SECONDS) && set_limit(RLIMIT_CORE, 0) && set_limit(RLIMIT_FSIZE, 0);
 }
 
-/* A descriptor that is closed cannot be read, and a limit of none keeps the bundle's reader from opening any: so this
- * comes before both. What is wrong is told only when the bundle itself is fine. */
+/* A descriptor that is closed cannot be read, and the bundle's reader may open no more than one file: so this comes before
+ * both. What is wrong is told only when the bundle itself is fine. */
 static void open_references(const struct settings *settings, const struct copies *copies, struct references *references,
                             struct failure *failure)
 {
@@ -131,7 +132,7 @@ static void run_child(const struct source *source, const struct settings *settin
         _exit(EXIT_CODE_OS);
     *report = empty;
     open_references(settings, copies, &references, &report->references);
-    if (close_range(STDERR_FILENO + 1, ~0U, 0) != 0 || !set_limit(RLIMIT_NOFILE, 0))
+    if (close_range(STDERR_FILENO + 1, ~0U, 0) != 0 || !set_limit(RLIMIT_NOFILE, VET_FILES))
         _exit(EXIT_CODE_OS);
     fill_report(source, settings, copies, report);
     _exit(write_whole(STDOUT_FILENO, report, sizeof(*report)) ? 0 : EXIT_CODE_OS);
