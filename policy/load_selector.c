@@ -121,6 +121,19 @@ static void read_hosts(struct load *load, uint32_t list, struct policy *policy)
     policy->hosts = hosts;
 }
 
+/* Paths are compared byte by byte; what elsewhere stands for any of them would cover nothing here. */
+static void warn_of_pattern(struct load *load, const struct load_value *path)
+{
+    for (size_t i = 0; path->is_valid && i < path->text.size; i++)
+        if (strchr("*{}^$", path->text.data[i])) {
+            load_warn(load, path->token, "literal_path",
+                      "\"%.*s\" is no pattern: it covers only paths with a \"%c\" in them; \"pathPrefix\": \"/v1/chat\" covers "
+                      "all that is below",
+                      SHOWN(path->text), path->text.data[i]);
+            return;
+        }
+}
+
 static void read_paths(struct load *load, const struct load_record *record, struct policy *policy)
 {
     const struct load_value *exact = load_object_get(record, FIELD_selector_pathExact);
@@ -129,6 +142,8 @@ static void read_paths(struct load *load, const struct load_record *record, stru
     if (!exact->is_given && !prefix->is_given)
         load_complain(load, record->token, "missing_field",
                       "a selector needs \"pathExact\" or \"pathPrefix\"; \"pathPrefix\": \"/\" covers every path");
+    warn_of_pattern(load, exact);
+    warn_of_pattern(load, prefix);
     policy->path_is_exact = exact->is_given;
     policy->path = exact->is_given ? exact->text : prefix->text;
     if (exact->is_given && prefix->is_given)

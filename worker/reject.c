@@ -321,17 +321,23 @@ static bool is_under(struct slice path, struct slice folder)
     return slice_has_prefix(path, folder) && (path.size == folder.size || path.data[folder.size] == '/');
 }
 
+static bool counts_tokens(const struct rule *rule)
+{
+    return rule->algorithm == ALGORITHM_TOKEN_BUCKET_LLM ||
+           (rule->algorithm == ALGORITHM_COST_BASED && rule->config.cost_budget.cost.source == COST_SOURCE_USAGE);
+}
+
 /* A loop or an open breaker belongs to no rule: then all rules of the policy tell what its clients are. */
 static bool is_about_tokens(const struct verdict *verdict)
 {
     const struct policy *policy = verdict->policy;
 
     if (verdict->rule)
-        return verdict->rule->algorithm == ALGORITHM_TOKEN_BUCKET_LLM;
+        return counts_tokens(verdict->rule);
     for (uint32_t i = 0; policy && i < policy->rule_count; i++)
-        if (policy->rules[i].algorithm == ALGORITHM_TOKEN_BUCKET_LLM)
+        if (counts_tokens(&policy->rules[i]))
             return true;
-    return policy && policy->fallback && policy->fallback->algorithm == ALGORITHM_TOKEN_BUCKET_LLM;
+    return policy && policy->fallback && counts_tokens(policy->fallback);
 }
 
 static enum error_format choose_format(const struct verdict *verdict, struct slice path)

@@ -209,6 +209,9 @@ static const struct {
     {FOR("'GTE', 'PST', 'GETT', 'OPTOINS', 'PUTT'"),
      "unusual_method unusual_method unusual_method unusual_method unusual_method "},
     {FOR("'GET', 'LIST', 'PURGE', 'PROPFIND', 'LOCK', 'X'"), ""},
+    {"{'bundle_version': 1, 'policies': [{'id': 'p', 'spec': {'selector': {'pathExact': '/v1/*', 'pathPrefix': '/a/{id}'}, " RULE(
+         "", "") "}}]}",
+     "literal_path literal_path "},
     {ONE("", RULE("'header:x'", "")), "client_chosen_key "},
     {ONE("", RULE("'query:x'", "")), "client_chosen_key "},
     {ONE("", RULE("'header:x', 'query:y'", "")), "client_chosen_key "},

@@ -157,9 +157,19 @@ END_TEST
 
 START_TEST(chooses_the_dialect)
 {
+    static const struct rule money = {
+        .name = {"m", 1}, .algorithm = ALGORITHM_COST_BASED, .config.cost_budget.cost.source = COST_SOURCE_USAGE};
+    static const struct rule calls = {
+        .name = {"m", 1}, .algorithm = ALGORITHM_COST_BASED, .config.cost_budget.cost.source = COST_SOURCE_FIXED};
     struct verdict verdict = refused(&policies[0], &rules[0]);
     struct verdict llm = refused(&policies[0], &rules[1]);
+    struct verdict unpriced = refused(&policies[0], &money);
+    struct verdict spent = refused(&policies[0], &calls);
 
+    unpriced.reason = REASON_model_unpriced;
+    ck_assert_ptr_nonnull(strstr(write_body(&unpriced, "/x", true), "{\"error\":{\"message\":\"No model with a price"));
+    spent.reason = REASON_budget_exhausted;
+    ck_assert_ptr_nonnull(strstr(write_body(&spent, "/x", true), "problem-types"));
     ck_assert_ptr_nonnull(strstr(write_body(&verdict, "/v1/messages", true), "{\"type\":\"error\""));
     ck_assert_ptr_nonnull(strstr(write_body(&verdict, "/v1/messages/x", true), "{\"type\":\"error\""));
     ck_assert_ptr_nonnull(strstr(write_body(&verdict, "/v1/messagesx", true), "problem-types"));
