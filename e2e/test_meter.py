@@ -60,6 +60,15 @@ def word(text, reason=None):
             "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": reason}]}
 
 
+def words_without_end(peer):
+    """Serves a stream that does not end, one token an event."""
+    peer.request()
+    peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+    piece = sse(word("word"))
+    while True:
+        peer.send(b"%x\r\n%s\r\n" % (len(piece), piece))
+
+
 class MeterCase(harness.TestCase):
     def proxy(self, serve, *policies, workers=1, **settings):
         server = self.own(upstream.Scripted(serve))
@@ -295,14 +304,8 @@ class TestOnTheWay(MeterCase):
 
     def test_a_stream_is_cut_when_its_limit_is_spent(self):
         """Forty tokens are left, one was asked for, and the upstream does not end."""
-        def serve(peer):
-            peer.request()
-            peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
-            piece = sse(word("word"))
-            while True:
-                peer.send(b"%x\r\n%s\r\n" % (len(piece), piece))
         for end, last in (("graceful_close", b"data: [DONE]\n\n"), ("error_chunk", b"rate_limit_exceeded\"}}\n\n")):
-            _, edge = self.proxy(serve, policy("/v1", tokens({"buffer_tokens": 1, "on_limit_exceeded": end}, 40)))
+            _, edge = self.proxy(words_without_end, policy("/v1", tokens({"buffer_tokens": 1, "on_limit_exceeded": end}, 40)))
             answer = self.ask(edge, "/v1/chat/completions", chat(1, stream=True))
             self.assertEqual(answer.status, 200)
             self.assertTrue(answer.body.endswith(last), answer.body[-300:])
@@ -314,14 +317,7 @@ class TestOnTheWay(MeterCase):
     def test_streams_that_share_a_limit_pass_what_it_has(self):
         """A dozen streams that do not end, over two workers: together they pass the limit to the token."""
         limit = 3000
-
-        def serve(peer):
-            peer.request()
-            peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
-            piece = sse(word("word"))
-            while True:
-                peer.send(b"%x\r\n%s\r\n" % (len(piece), piece))
-        _, edge = self.proxy(serve, policy("/v1", tokens({"buffer_tokens": 70}, limit)), workers=2)
+        _, edge = self.proxy(words_without_end, policy("/v1", tokens({"buffer_tokens": 70}, limit)), workers=2)
         answers, guard = [], threading.Lock()
 
         def read():

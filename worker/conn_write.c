@@ -4,11 +4,9 @@
  * the client. Takes pieces or the worker's outbox, wraps them into TLS where the client speaks it.
  */
 #include <stdlib.h>
-#include <string.h>
 
 #include "worker/conn_private.h"
-
-#define MAX_PIECES 6
+#include "worker/pieces.h"
 
 /* An answer that the socket did not take at once. */
 struct rest {
@@ -34,20 +32,12 @@ static void on_written(uv_write_t *write, int status)
 static bool write_rest(struct conn *conn, const uv_buf_t *pieces, size_t count, size_t taken, size_t total)
 {
     struct rest *rest = malloc(sizeof(*rest) + total - taken);
-    size_t size = 0;
     uv_buf_t buffer;
 
     if (!rest)
         return false;
-    for (size_t i = 0; i < count; i++) {
-        size_t skipped = taken < pieces[i].len ? taken : pieces[i].len;
-
-        taken -= skipped;
-        memcpy(rest->data + size, pieces[i].base + skipped, pieces[i].len - skipped);
-        size += pieces[i].len - skipped;
-    }
     rest->write.data = rest;
-    buffer = uv_buf_init(rest->data, (unsigned)size);
+    buffer = uv_buf_init(rest->data, (unsigned)pieces_copy_rest(pieces, count, taken, rest->data));
     if (uv_write(&rest->write, &conn->stream, &buffer, 1, on_written) != 0) {
         free(rest);
         return false;
@@ -60,10 +50,8 @@ static bool write_rest(struct conn *conn, const uv_buf_t *pieces, size_t count, 
 /* What the socket does not take at once has to be taken before anything more is read. */
 static bool write_raw(struct conn *conn, const uv_buf_t *pieces, size_t count, size_t total)
 {
-    int taken = uv_try_write(&conn->stream, pieces, (unsigned)count);
+    int taken = pieces_offer(&conn->stream, pieces, count);
 
-    if (taken == UV_EAGAIN)
-        taken = 0;
     return taken >= 0 && ((size_t)taken == total || write_rest(conn, pieces, count, (size_t)taken, total));
 }
 
@@ -80,18 +68,12 @@ bool conn_write_tls(struct conn *conn)
 /* A client that has not shaken hands yet cannot be told anything. */
 bool conn_write_pieces(struct conn *conn, const struct slice *pieces, size_t count)
 {
-    uv_buf_t buffers[MAX_PIECES];
-    size_t total = 0, used = 0;
+    uv_buf_t buffers[PIECES_MOST];
+    size_t total, used;
 
     if (conn->tls)
         return tls_is_open(conn->tls) && tls_write(conn->tls, pieces, count) && conn_write_tls(conn);
-    for (size_t i = 0; i < count && used < MAX_PIECES; i++) {
-        if (pieces[i].size == 0)
-            continue;
-        buffers[used].base = (char *)(uintptr_t)pieces[i].data;
-        buffers[used++].len = pieces[i].size;
-        total += pieces[i].size;
-    }
+    used = pieces_gather(pieces, count, buffers, &total);
     return total == 0 || write_raw(conn, buffers, used, total);
 }
 

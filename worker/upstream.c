@@ -8,12 +8,11 @@
  * This file: bytes both ways while it is open, and its end.
  */
 #include <stdlib.h>
-#include <string.h>
 
 #include "shm/log.h"
+#include "worker/pieces.h"
 #include "worker/upstream_private.h"
 
-#define MAX_PIECES 6
 #define TLS_LOG_MS 1000
 
 struct upstream_write {
@@ -104,14 +103,7 @@ static bool queue(struct upstream *upstream, const uv_buf_t *pieces, size_t coun
 
     if (!own)
         return false;
-    own->size = 0;
-    for (size_t i = 0; i < count; i++) {
-        size_t skipped = taken < pieces[i].len ? taken : pieces[i].len;
-
-        taken -= skipped;
-        memcpy(own->data + own->size, pieces[i].base + skipped, pieces[i].len - skipped);
-        own->size += pieces[i].len - skipped;
-    }
+    own->size = pieces_copy_rest(pieces, count, taken, own->data);
     own->write.data = own;
     buffer = uv_buf_init(own->data, (unsigned)own->size);
     if (uv_write(&own->write, &upstream->socket->stream, &buffer, 1, on_written) != 0) {
@@ -124,10 +116,8 @@ static bool queue(struct upstream *upstream, const uv_buf_t *pieces, size_t coun
 
 static bool write_now(struct upstream *upstream, const uv_buf_t *pieces, size_t count, size_t total)
 {
-    int taken = uv_try_write(&upstream->socket->stream, pieces, (unsigned)count);
+    int taken = pieces_offer(&upstream->socket->stream, pieces, count);
 
-    if (taken == UV_EAGAIN)
-        taken = 0;
     if (taken < 0)
         return false;
     upstream->has_sent |= taken > 0;
@@ -146,16 +136,9 @@ bool upstream_flush_tls(struct upstream *upstream)
 
 bool upstream_send(struct upstream *upstream, const struct slice *pieces, size_t count)
 {
-    uv_buf_t buffers[MAX_PIECES];
-    size_t total = 0, used = 0;
+    uv_buf_t buffers[PIECES_MOST];
+    size_t total, used = pieces_gather(pieces, count, buffers, &total);
 
-    for (size_t i = 0; i < count && used < MAX_PIECES; i++) {
-        if (pieces[i].size == 0)
-            continue;
-        buffers[used].base = (char *)(uintptr_t)pieces[i].data;
-        buffers[used++].len = pieces[i].size;
-        total += pieces[i].size;
-    }
     if (total == 0)
         return true;
     if (upstream->state == OPEN && upstream->tls)
