@@ -15,6 +15,7 @@
 #include "shm/log.h"
 #include "shm/moment.h"
 #include "shm/snapshot.h"
+#include "shm/write_whole.h"
 
 void restore_snapshot_path(const struct settings *settings, char *path, size_t size)
 {
@@ -69,7 +70,7 @@ static void work_as_worker(const struct arena *arena, const struct snapshot *sna
         report.restored = snapshot_apply(snapshot, arena, moment_now(), &report.lost);
     else
         report.unusable = arena_audit(arena, moment_now(), &report.repaired);
-    _exit(write(STDOUT_FILENO, &report, sizeof(report)) == (ssize_t)sizeof(report) ? 0 : EXIT_CODE_OS);
+    _exit(write_whole(STDOUT_FILENO, &report, sizeof(report)) ? 0 : EXIT_CODE_OS);
 }
 
 /* Locks stripes in a child that is no more than a worker: what lies in a mutex may have been written by workers, and locking
