@@ -251,7 +251,7 @@ static void print_rejected(const struct verdict *verdict, FILE *out)
 
     fputs("verdict: ", out);
     emit_coloured(EMIT_BAD, "rejected", out);
-    fprintf(out, ", %s (%u): %s\n", reason->name, reason->status, reason->help);
+    fprintf(out, ", %s (%u): %s\n", reason->name, reason->status, verdict_help(verdict));
     if (verdict->rule) {
         fputs("  by ", out);
         print_place(verdict, out);

@@ -50,6 +50,15 @@ class TestReload(harness.TestCase):
         self.wait_workers(edge, 4 if RELOADS % 2 == 0 else 2)
         self.assertEqual(edge.ready()["policy_version"], RELOADS + 1)
 
+    def test_warnings_are_said_once(self):
+        """Each bundle's warnings stand in the log when its bytes come, not at every reload of the same ones."""
+        edge = self.start_edge(harness.one_rule(1, 2, ["header:x-tenant"]))
+        for version in (1, 1, 2, 2, 1):
+            edge.write_policy(harness.one_rule(1, 2, ["header:x-tenant"], version=version))
+            edge.reload()
+        harness.wait_until(lambda: (edge.log().count(", sha256 "), edge.log().count("gets a new budget")) == (6, 3),
+                           "the warning at the start and at each change")
+
     def wait_workers(self, edge, count):
         harness.wait_until(lambda: len(edge.workers()) == count, "old generations to leave", 60)
 

@@ -71,14 +71,11 @@ void master_print_state(const struct master *master, char *text, size_t size)
              serving->report.policy_count, serving->report.version_text, serving->number);
 }
 
-void master_say_bundle(const struct generation *generation)
+static void say_warnings(const struct generation *generation)
 {
     const struct vet_report *report = &generation->report;
     char line[COMPLAINT_SENTENCE_SIZE + COMPLAINT_POINTER_SIZE + SETTINGS_PATH_SIZE + 64];
 
-    log_line(LOG_LEVEL_NOTICE, "bundle %s: version %s, %u policies, %u rules, %u kill switches, sha256 %s",
-             generation->settings.config_file, report->version_text, report->policy_count, report->rule_count,
-             report->kill_switch_count, generation->source.digest);
     for (size_t i = 0; i < report->complaints.count; i++) {
         vet_print_complaint(&report->complaints.items[i], generation->settings.config_file, line, sizeof(line));
         log_line(LOG_LEVEL_WARNING, "%s", line);
@@ -87,6 +84,17 @@ void master_say_bundle(const struct generation *generation)
         log_line(LOG_LEVEL_WARNING, "%s", VET_UNVERIFIED_CLAIMS);
     if (report->trusts_hosts)
         log_line(LOG_LEVEL_WARNING, "%s", VET_CHOSEN_HOST);
+}
+
+void master_say_bundle(const struct generation *generation, bool were_said)
+{
+    const struct vet_report *report = &generation->report;
+
+    log_line(LOG_LEVEL_NOTICE, "bundle %s: version %s, %u policies, %u rules, %u kill switches, sha256 %s",
+             generation->settings.config_file, report->version_text, report->policy_count, report->rule_count,
+             report->kill_switch_count, generation->source.digest);
+    if (!were_said)
+        say_warnings(generation);
 }
 
 void master_keep_bundle(const struct master *master)

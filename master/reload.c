@@ -64,9 +64,18 @@ static void undo(struct master *master, struct reload *reload)
         close(reload->log_fd);
 }
 
+/* The same bytes under the same settings have the same warnings, but those about time. */
+static bool has_same_warnings(const struct generation *a, const struct generation *b)
+{
+    return strcmp(a->source.digest, b->source.digest) == 0 &&
+           a->report.complaints.warnings == b->report.complaints.warnings &&
+           a->report.trusts_claims == b->report.trusts_claims && a->report.trusts_hosts == b->report.trusts_hosts;
+}
+
 static void commit(struct master *master, struct reload *reload)
 {
     uint32_t old = master->serving.number;
+    bool were_said = has_same_warnings(&master->serving, &reload->next);
 
     listeners_commit(&master->listeners, &reload->listeners, reload->settings.socket_mode);
     generation_fini(&master->serving);
@@ -82,7 +91,7 @@ static void commit(struct master *master, struct reload *reload)
     master_keep_bundle(master);
     bundle_watch_use(&master->bundle_watch, &master->serving.settings);
     log_line(LOG_LEVEL_NOTICE, "reloaded: generation %u serves, generation %u drains", master->serving.number, old);
-    master_say_bundle(&master->serving);
+    master_say_bundle(&master->serving, were_said);
 }
 
 static void say_complaints(const struct generation *generation)

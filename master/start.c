@@ -221,7 +221,7 @@ static void say_started(const struct master *master, const struct letter *letter
         listeners_print_name(&master->listeners.rows[i].where, name, sizeof(name));
         log_line(LOG_LEVEL_NOTICE, "listening on %s%s", name, master->listeners.rows[i].where.is_ops ? " (ops)" : "");
     }
-    master_say_bundle(&master->serving);
+    master_say_bundle(&master->serving, false);
     if (geteuid() == 0 && !master->privileges.must_drop)
         log_line(LOG_LEVEL_WARNING, "workers run as root: set `user`");
     master_print_state(master, state, sizeof(state));

@@ -135,6 +135,7 @@ static void fill_state(struct limit_state *state, const struct charge *charge, c
     state->limit = charge->limit.capacity;
     state->remaining = charge->view.remaining - (is_charged && !charge->has_no_room ? charge->cost : 0);
     state->window_ns = source->window_ns;
+    state->needed = !charge->view.fits && charge->cost > charge->limit.capacity ? charge->cost : 0;
     if (charge->view.fits)
         state->reset_ns = charge->view.reset_ns;
     else

@@ -11,8 +11,7 @@
 
 #define WEEK_SECONDS INT64_C(604800)
 
-/* Value of the member KEY of an object; JSON_NONE when it is not given. */
-static uint32_t member(const struct load *load, uint32_t object, const char *key)
+uint32_t lint_member(const struct load *load, uint32_t object, const char *key)
 {
     for (uint32_t name = json_first(load->json, object); name != JSON_NONE; name = json_next(load->json, name))
         if (slice_equal(json_raw(load->json, name), slice_of(key)))
@@ -20,96 +19,11 @@ static uint32_t member(const struct load *load, uint32_t object, const char *key
     return JSON_NONE;
 }
 
-static uint32_t member_or_self(const struct load *load, uint32_t object, const char *key)
+uint32_t lint_member_or_self(const struct load *load, uint32_t object, const char *key)
 {
-    uint32_t value = member(load, object, key);
+    uint32_t value = lint_member(load, object, key);
 
     return value != JSON_NONE ? value : object;
-}
-
-/* ---- rules ----------------------------------------------------------------------------------------------------- */
-
-static bool is_client_chosen(enum descriptor_source source)
-{
-    return source == DESCRIPTOR_HEADER || source == DESCRIPTOR_QUERY || source == DESCRIPTOR_JWT;
-}
-
-/* Claims are warned of once for the whole bundle, so a rule with claims alone is left out here. */
-static void lint_keys(struct load *load, uint32_t token, const struct policy *policy, const struct rule *rule)
-{
-    bool is_all_chosen = rule->key_count > 0, has_plain = false;
-    uint32_t keys = member_or_self(load, token, "limit_keys"), i = 0;
-
-    for (uint32_t key = json_first(load->json, keys); key != JSON_NONE; key = json_next(load->json, key), i++) {
-        enum descriptor_source source = load->bundle->descriptors[rule->keys[i]].source;
-
-        is_all_chosen &= is_client_chosen(source);
-        has_plain |= is_client_chosen(source) && source != DESCRIPTOR_JWT;
-        if (source == DESCRIPTOR_IP_ADDRESS)
-            load_warn(load, key, "ipv6_blind",
-                      "one IPv6 client has 2^64 addresses and with them as many budgets; use \"ip:prefix\" for one "
-                      "budget per /64");
-    }
-    if (is_all_chosen && has_plain && rule->on_missing == ON_MISSING_SKIP && !policy->fallback)
-        load_warn(load, keys, "client_chosen_key",
-                  "a client that leaves this key out is not limited, and one that changes it gets a new budget; "
-                  "set \"on_missing\", add a key such as ip:prefix, or add a \"fallback_limit\"");
-}
-
-static void lint_one_cost(struct load *load, uint32_t config, const char *name, int64_t cost, bool is_used, int64_t limit,
-                          const char *limit_name)
-{
-    uint32_t token = member(load, config, name);
-
-    if (is_used && cost > limit)
-        load_warn(load, token != JSON_NONE ? token : config, "unmeetable_limit",
-                  "\"%s\" is greater than \"%s\", so such a request can never pass", name, limit_name);
-    if (!is_used && token != JSON_NONE)
-        load_warn(load, token, "unused_field", "\"%s\" has no effect with this source of the cost", name);
-}
-
-static void lint_costs(struct load *load, uint32_t config, const struct cost *cost, bool uses_standard, int64_t limit,
-                       const char *limit_name)
-{
-    lint_one_cost(load, config, "fixed_cost", cost->fixed, cost->source == COST_SOURCE_FIXED, limit, limit_name);
-    lint_one_cost(load, config, "default_cost", cost->standard, uses_standard, limit, limit_name);
-}
-
-/* What happens to models without a price. */
-static void lint_unpriced(struct load *load, uint32_t config, const struct cost_budget *budget)
-{
-    uint32_t unpriced = member(load, config, "unpriced");
-
-    if (budget->cost.source != COST_SOURCE_USAGE) {
-        if (unpriced != JSON_NONE)
-            load_warn(load, unpriced, "unused_field", "\"unpriced\" has no effect unless \"cost_key\" is usage");
-        return;
-    }
-    if (budget->unpriced == UNPRICED_ALLOW)
-        load_warn(load, unpriced, "unpriced_is_free",
-                  "a request whose model has no price costs nothing, and the client chooses the model; give each a "
-                  "price, or let \"unpriced\" be charge_default or reject");
-    if (load->bundle->prices.count == 0)
-        load_warn(load, config, "no_prices",
-                  "the bundle has no \"price_table\", so no request has a price and \"unpriced\" decides them all");
-}
-
-static void lint_cost(struct load *load, uint32_t token, const struct rule *rule)
-{
-    uint32_t config = member(load, token, "algorithm_config");
-
-    const struct token_bucket *bucket = &rule->config.token_bucket;
-    const struct cost_budget *budget = &rule->config.cost_budget;
-    bool uses_standard;
-
-    if (config != JSON_NONE && rule->algorithm == ALGORITHM_TOKEN_BUCKET)
-        lint_costs(load, config, &bucket->cost, bucket->cost.source != COST_SOURCE_FIXED, bucket->burst, "burst");
-    if (config == JSON_NONE || rule->algorithm != ALGORITHM_COST_BASED)
-        return;
-    uses_standard = budget->cost.source == COST_SOURCE_USAGE ? budget->unpriced == UNPRICED_CHARGE_DEFAULT
-                                                             : budget->cost.source != COST_SOURCE_FIXED;
-    lint_costs(load, config, &budget->cost, uses_standard, budget->budget, "budget");
-    lint_unpriced(load, config, budget);
 }
 
 /* ---- rules that no request can reach --------------------------------------------------------------------------- */
@@ -196,7 +110,7 @@ struct blocked {
 static void lint_match(struct load *load, uint32_t token, const struct policy *policy, const struct rule *rule,
                        const struct blocked *blocked)
 {
-    uint32_t match = member(load, token, "match"), i = 0;
+    uint32_t match = lint_member(load, token, "match"), i = 0;
     uint32_t name = match != JSON_NONE ? json_first(load->json, match) : JSON_NONE;
 
     for (; name != JSON_NONE; name = json_next(load->json, name), i++) {
@@ -218,18 +132,18 @@ static void lint_match(struct load *load, uint32_t token, const struct policy *p
 
 static void lint_policy(struct load *load, uint32_t spec, const struct policy *policy, const struct blocked *blocked)
 {
-    uint32_t list = member_or_self(load, spec, "rules"), fallback = member(load, spec, "fallback_limit"), i = 0;
+    uint32_t list = lint_member_or_self(load, spec, "rules"), fallback = lint_member(load, spec, "fallback_limit"), i = 0;
     bool always_applies = false;
 
     for (uint32_t token = json_first(load->json, list); token != JSON_NONE; token = json_next(load->json, token), i++) {
-        lint_keys(load, token, policy, &policy->rules[i]);
-        lint_cost(load, token, &policy->rules[i]);
+        lint_keys_check(load, token, policy, &policy->rules[i]);
+        lint_costs_check(load, token, &policy->rules[i]);
         lint_match(load, token, policy, &policy->rules[i], blocked);
         always_applies |= policy->rules[i].condition_count == 0;
     }
     if (fallback != JSON_NONE && policy->fallback) {
-        lint_keys(load, fallback, policy, policy->fallback);
-        lint_cost(load, fallback, policy->fallback);
+        lint_keys_check(load, fallback, policy, policy->fallback);
+        lint_costs_check(load, fallback, policy->fallback);
         if (always_applies)
             load_warn(load, fallback, "unreachable_rule",
                       "the fallback never holds, for a rule without \"match\" applies to every request");
@@ -261,7 +175,7 @@ static void lint_policies(struct load *load)
         return;
     }
     for (uint32_t i = 0; i < load->bundle->policy_count; i++)
-        lint_policy(load, member(load, load->policy_tokens[i], "spec"), &load->bundle->policies[i], &blocked);
+        lint_policy(load, lint_member(load, load->policy_tokens[i], "spec"), &load->bundle->policies[i], &blocked);
     free(blocked.items);
 }
 
@@ -269,7 +183,7 @@ static void lint_policies(struct load *load)
 
 static void lint_expiry(struct load *load, uint32_t object, int64_t expires_at, const char *what)
 {
-    uint32_t token = member(load, object, "expires_at");
+    uint32_t token = lint_member(load, object, "expires_at");
 
     if (token == JSON_NONE || expires_at == BUNDLE_NEVER)
         return;
@@ -281,7 +195,7 @@ static void lint_expiry(struct load *load, uint32_t object, int64_t expires_at, 
 
 static void lint_override(struct load *load, const char *key, const struct override *override, const char *effect)
 {
-    uint32_t token = member(load, JSON_ROOT, key);
+    uint32_t token = lint_member(load, JSON_ROOT, key);
 
     if (token == JSON_NONE || !override->is_enabled)
         return;
@@ -291,7 +205,7 @@ static void lint_override(struct load *load, const char *key, const struct overr
 
 static void lint_kill_switches(struct load *load)
 {
-    uint32_t list = member(load, JSON_ROOT, "kill_switches"), i = 0;
+    uint32_t list = lint_member(load, JSON_ROOT, "kill_switches"), i = 0;
 
     if (list == JSON_NONE)
         return;

@@ -328,6 +328,15 @@ static bool check_word(struct load *load, uint32_t token, enum descriptor_source
            refuse_value(load, token, value, source == DESCRIPTOR_IP_TOR ? "ip:tor" : "ua:bot", "true or false");
 }
 
+/* Field values come without spaces around them (RFC 9110 5.5). */
+static void warn_of_space(struct load *load, uint32_t token, const struct descriptor *key, struct slice value)
+{
+    if (value.data[0] == ' ' || value.data[value.size - 1] == ' ')
+        load_warn(load, token, "stray_space", "\"%.*s\" begins or ends with a space, so %s; remove the space", SHOWN(value),
+                  key->source == DESCRIPTOR_HEADER ? "no request has it, for a field's value never does"
+                                                   : "only a request whose value does, too, has it");
+}
+
 bool load_key_read_value(struct load *load, uint32_t token, uint32_t descriptor, const char *name, struct slice *value)
 {
     if (!load_value_text(load, token, name, 1, MAX_VALUE, value))
@@ -351,6 +360,7 @@ bool load_key_read_value(struct load *load, uint32_t token, uint32_t descriptor,
     case DESCRIPTOR_UA_BOT_CATEGORY:
         return check_word(load, token, load->keys.items[descriptor].source, *value);
     default:
+        warn_of_space(load, token, &load->keys.items[descriptor], *value);
         return true;
     }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * Private to policy/load*.c and lint.c: one bundle on its way from tokens to a policy.
+ * Private to policy/load*.c and lint*.c: one bundle on its way from tokens to a policy.
  *
  * Readers return false when what they read cannot be used; they have complained then. The whole load fails when there
  * was any error, so a reader may leave its result half filled.
@@ -121,9 +121,18 @@ bool load_policy_read(struct load *load, uint32_t token, struct policy *policy);
 void load_prices_read(struct load *load, const struct load_value *table);
 bool load_switches_read(struct load *load, const struct load_record *bundle);
 
-/* ---- lint.c ---------------------------------------------------------------------------------------------------- */
+/* ---- lint*.c --------------------------------------------------------------------------------------------------- */
 
 /* Adds the warnings of a bundle that has no error. */
 void lint_bundle(struct load *load);
+
+/* Value of the member KEY of an object; without one JSON_NONE, or the object itself. */
+uint32_t lint_member(const struct load *load, uint32_t object, const char *key);
+uint32_t lint_member_or_self(const struct load *load, uint32_t object, const char *key);
+
+/* Those about one rule, which stands at TOKEN: whom its keys let through, and requests that its figures never let
+ * through. */
+void lint_keys_check(struct load *load, uint32_t token, const struct policy *policy, const struct rule *rule);
+void lint_costs_check(struct load *load, uint32_t token, const struct rule *rule);
 
 #endif

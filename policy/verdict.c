@@ -10,3 +10,10 @@ const struct reason_row verdict_reasons[REASON_COUNT] = {
 #include "policy/reasons.def"
 #undef REASON
 };
+
+const char *verdict_help(const struct verdict *verdict)
+{
+    if (verdict->has_limit && verdict->limit.needed > 0)
+        return "The request is larger than the whole limit, so it never fits.";
+    return verdict_reasons[verdict->reason].help;
+}

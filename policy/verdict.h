@@ -27,6 +27,11 @@ struct reason_row {
 };
 extern const struct reason_row verdict_reasons[REASON_COUNT];
 
+struct verdict;
+
+/* One sentence about why it refuses. */
+const char *verdict_help(const struct verdict *verdict);
+
 /* Where a limit stands after this request was judged. */
 struct limit_state {
     const struct policy *policy;
@@ -35,6 +40,7 @@ struct limit_state {
     int64_t remaining;  /* millionths; may be negative */
     int64_t window_ns;  /* time in which the whole limit comes back */
     int64_t reset_ns;   /* allowed: until the limit is whole again; refused: until this request would fit */
+    int64_t needed;     /* millionths: what a request costs that is larger than the whole limit; 0: it may fit some day */
 };
 
 enum verdict_warning { VERDICT_BUDGET_WARN = 1, VERDICT_BUDGET_THROTTLE = 2, VERDICT_LOOP_WARN = 4 };

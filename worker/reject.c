@@ -93,6 +93,12 @@ static uint64_t seconds_of(int64_t ns)
     return (uint64_t)(ns / NANOSECONDS_PER_SECOND) + (ns % NANOSECONDS_PER_SECOND != 0);
 }
 
+/* Of millionths, rounded up: what is needed is never told as less. */
+static uint64_t whole_units_for(int64_t millionths)
+{
+    return (uint64_t)(millionths / BUNDLE_MILLIONTHS) + (millionths % BUNDLE_MILLIONTHS != 0);
+}
+
 /* `The limit "name" of policy "id"`. */
 static void write_place(const struct policy *policy, const struct rule *rule, struct outbox *out)
 {
@@ -118,7 +124,10 @@ static void write_limit_sentence(const struct verdict *verdict, struct outbox *o
         outbox_add(out, SLICE(" at a time"));
     else
         write_number(" in ", seconds_of(limit->window_ns), " s", out);
-    write_number("; left: ", headers_units(limit->remaining), ".", out);
+    if (limit->needed > 0)
+        write_number("; this request needs ", whole_units_for(limit->needed), " and never fits.", out);
+    else
+        write_number("; left: ", headers_units(limit->remaining), ".", out);
 }
 
 static void write_cap(const struct verdict *verdict, int64_t cap, const char *what, struct outbox *out)
@@ -195,14 +204,13 @@ static void write_cause(const struct verdict *verdict, struct outbox *out)
         write_other(verdict, out);
 }
 
-/* Whether the wait that is told has an end at which this request may pass, although no client should sit it out. Of a
- * request that is larger than its limit the wait is shorter than the limit's own reset. */
+/* Whether the wait that is told has an end at which this request may pass, although no client should sit it out. */
 static bool ends_by_waiting(const struct verdict *verdict)
 {
     switch (verdict->reason) {
     case REASON_budget_exhausted:
     case REASON_tpd_exceeded:
-        return verdict->has_limit && verdict->limit.reset_ns <= verdict->retry_after_ns;
+        return verdict->has_limit && verdict->limit.needed == 0;
     case REASON_circuit_breaker_open:
         return verdict->policy && verdict->policy->breaker.open_ns > 0;
     case REASON_loop_detected:

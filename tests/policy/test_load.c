@@ -194,6 +194,9 @@ END_TEST
 /* ---- warnings -------------------------------------------------------------------------------------------------- */
 
 #define RULE(keys, rest) "'rules': [{'name': 'r', 'limit_keys': [" keys "], " BUCKET("1", "2") rest "}]"
+#define TWO(keys, rest, more, more_rest)                                           \
+    "'rules': [{'name': 'r', 'limit_keys': [" keys "], " BUCKET("1", "2") rest "}, " \
+    "{'name': 's', 'limit_keys': [" more "], " BUCKET("1", "2") more_rest "}]"
 #define ONE(top, spec)   "{'bundle_version': 1, 'policies': [" POLICY("p", spec) "]" top "}"
 #define FOR(methods)                                                                                               \
     "{'bundle_version': 1, 'policies': [{'id': 'p', 'spec': {'selector': {'pathPrefix': '/', 'methods': [" methods \
@@ -216,8 +219,30 @@ static const struct {
     {ONE("", RULE("'query:x'", "")), "client_chosen_key "},
     {ONE("", RULE("'header:x', 'query:y'", "")), "client_chosen_key "},
     {ONE("", RULE("'header:x', 'ip:prefix'", "")), ""},
+    {ONE("", RULE("'header:x'", ", 'match': {'header:x': 'a'}")), ""},
+    {ONE("", RULE("'header:x'", ", 'match': {'header:y': 'a'}")), "client_chosen_key "},
+    {ONE("", RULE("'header:x', 'header:y'", ", 'match': {'header:x': 'a'}")), "client_chosen_key "},
+    {ONE("", RULE("'header:x', 'ip:prefix'", ", 'match': {'header:x': 'a'}")), ""},
+    {ONE("", TWO("'header:x'", "", "'header:x'", ", 'on_missing': 'reject'")), ""},
+    {ONE("", TWO("'header:x'", "", "'header:x', 'ip:prefix'", ", 'on_missing': 'reject'")), ""},
+    {ONE("", TWO("'header:x'", "", "'header:y'", ", 'on_missing': 'reject'")), "client_chosen_key "},
+    {ONE("", TWO("'header:x', 'query:y'", "", "'header:x'", ", 'on_missing': 'reject'")), "client_chosen_key "},
+    {ONE("", TWO("'header:x'", "", "'header:x'", ", 'on_missing': 'share'")), "client_chosen_key "},
+    {ONE("", TWO("'header:x'", "", "'ip:prefix'", "")), "client_chosen_key "},
+    {ONE("", TWO("'header:x'", "", "'header:x'", ", 'on_missing': 'reject', 'match': {'method': 'GET'}")),
+     "client_chosen_key "},
+    {ONE("", TWO("'header:x'", ", 'match': {'method': 'GET'}", "'header:x'",
+                 ", 'on_missing': 'reject', 'match': {'method': 'GET'}")),
+     ""},
+    {ONE("", TWO("'header:x'", ", 'match': {'method': 'PUT'}", "'header:x'",
+                 ", 'on_missing': 'reject', 'match': {'method': 'GET'}")),
+     "client_chosen_key "},
     {ONE("", RULE("'header:x'", ", 'on_missing': 'reject'")), ""},
     {ONE("", RULE("'header:x'", ", 'on_missing': 'share'")), ""},
+    {ONE("", RULE("", ", 'match': {'header:x': 'a '}")), "stray_space "},
+    {ONE("", RULE("", ", 'match': {'query:x': ' a'}")), "stray_space "},
+    {ONE("", RULE("", ", 'match': {'header:x': 'a b'}")), ""},
+    {ONE(", 'kill_switches': [{'scope_key': 'header:x', 'scope_value': 'a '}]", RULE("", "")), "stray_space "},
     {ONE("", RULE("'jwt:a'", "")), "unverified_jwt "},
     {ONE("", RULE("'jwt:a', 'jwt:b'", ", 'match': {'jwt:c': 'd'}")), "unverified_jwt "},
     {ONE("", RULE("'header:x'", ", 'match': {'path': '/x'}") ", 'fallback_limit': {'limit_keys': [], " BUCKET("1",
@@ -340,6 +365,10 @@ static const struct {
     {"'m': {'input': 1, 'output': 2}", "'cost_key': 'usage', 'unpriced': 'charge_default', 'default_cost': 11",
      "unmeetable_limit "},
     {"'m': {'input': 1, 'output': 2}", "'unpriced': 'reject'", "unused_field "},
+    {"'m': {'input': 1, 'output': 10000}", "'cost_key': 'usage'", ""},
+    {"'m': {'input': 1, 'output': 10001}", "'cost_key': 'usage'", "unmeetable_limit "},
+    {"'m*': {'input': 1, 'output': 10001}, 'n': {'input': 1, 'output': 20000}", "'cost_key': 'usage'", "unmeetable_limit "},
+    {"'m': {'input': 1, 'output': 10001}", "'cost_key': 'fixed'", ""},
 };
 
 START_TEST(budgets_by_usage_are_looked_through)
@@ -354,6 +383,52 @@ START_TEST(budgets_by_usage_are_looked_through)
     ck_assert_msg(bundle != NULL, "%s", complaints.items[0].sentence);
     gather_codes(codes, sizeof(codes));
     ck_assert_str_eq(codes, budgets[_i].codes);
+    bundle_free(bundle);
+}
+END_TEST
+
+/* What a request is held against for ever: the figures of token_bucket_llm. */
+static const struct {
+    const char *config;
+    const char *pointer; /* of the one warning, below algorithm_config; NULL: there is none */
+} tokens[] = {
+    {"'tokens_per_minute': 1001", NULL},
+    {"'tokens_per_minute': 1000", ""},
+    {"'tokens_per_minute': 500, 'burst_tokens': 2000", NULL},
+    {"'tokens_per_minute': 500, 'burst_tokens': 900", ""},
+    {"'tokens_per_minute': 500, 'default_max_completion': 400", NULL},
+    {"'tokens_per_minute': 500, 'default_max_completion': 500", "/default_max_completion"},
+    {"'tokens_per_minute': 500, 'default_max_completion_tokens': 500", "/default_max_completion_tokens"},
+    {"'tokens_per_minute': 500, 'clamp_completion': true", NULL},
+    {"'tokens_per_day': 999", ""},
+    {"'tokens_per_day': 5000, 'default_max_completion': 5000", "/default_max_completion"},
+    {"'tokens_per_day': 5000, 'max_tokens_per_request': 1000", ""},
+    {"'tokens_per_day': 5000, 'max_tokens_per_request': 1001", NULL},
+    {"'tokens_per_day': 5000, 'max_completion_tokens': 999", ""},
+    {"'tokens_per_day': 5000, 'max_completion_tokens': 1000", NULL},
+    {"'tokens_per_day': 5000, 'max_completion_tokens': 5000", NULL},
+    {"'tokens_per_day': 5000, 'max_completion_tokens': 5001", "/max_completion_tokens"},
+    {"'tokens_per_day': 5000, 'max_prompt_tokens': 5001", "/max_prompt_tokens"},
+    {"'tokens_per_day': 5000, 'max_prompt_tokens': 5000", NULL},
+    {"'tokens_per_day': 5000, 'max_tokens_per_request': 5001", "/max_tokens_per_request"},
+    {"'tokens_per_day': 5000, 'max_tokens_per_request': 4000, 'max_prompt_tokens': 4001", "/max_prompt_tokens"},
+    {"'tokens_per_day': 5000, 'tokens_per_minute': 6000, 'max_prompt_tokens': 5500", "/max_prompt_tokens"},
+};
+
+START_TEST(tokens_are_held_against_the_bucket)
+{
+    struct bundle *bundle = load(ONE("", "'rules': [{'name': 'r', 'limit_keys': [], 'algorithm': 'token_bucket_llm',"
+                                         "'algorithm_config': {%s}}]"),
+                                 tokens[_i].config);
+    char pointer[COMPLAINT_POINTER_SIZE];
+
+    ck_assert_msg(bundle != NULL, "%s", complaints.items[0].sentence);
+    ck_assert_uint_eq(complaints.count, tokens[_i].pointer != NULL);
+    if (tokens[_i].pointer) {
+        ck_assert_str_eq(complaints.items[0].code, "unmeetable_limit");
+        snprintf(pointer, sizeof(pointer), "/policies/0/spec/rules/0/algorithm_config%s", tokens[_i].pointer);
+        ck_assert_str_eq(complaints.items[0].pointer, pointer);
+    }
     bundle_free(bundle);
 }
 END_TEST
@@ -440,6 +515,7 @@ int main(void)
     tcase_add_loop_test(tcase, conditions_are_held_against_the_selector, 0, sizeof(reaches) / sizeof(reaches[0]));
     tcase_add_loop_test(tcase, costs_are_held_against_the_burst, 0, sizeof(costs) / sizeof(costs[0]));
     tcase_add_loop_test(tcase, budgets_by_usage_are_looked_through, 0, sizeof(budgets) / sizeof(budgets[0]));
+    tcase_add_loop_test(tcase, tokens_are_held_against_the_bucket, 0, sizeof(tokens) / sizeof(tokens[0]));
     tcase_add_test(tcase, too_many_complaints_are_counted);
     tcase_add_test(tcase, a_large_bundle_is_refused);
     tcase_add_test(tcase, many_policies_load);

@@ -218,9 +218,10 @@ START_TEST(words_each_cause)
                                           .loop = {true, 10 * SECOND, 3, LOOP_REJECT},
                                           .breaker = {.is_enabled = true, .threshold = 100 * UNITS, .open_ns = SECOND}};
     static const struct policy by_hand = {.id = {"p", 1}, .breaker = {.is_enabled = true, .threshold = 100 * UNITS}};
-    const struct limit_state day = {&guarded, &caps, 2000 * UNITS, 400 * UNITS, 86400 * SECOND, 60 * SECOND};
-    const struct limit_state never = {&guarded, &caps, 2000 * UNITS, 2000 * UNITS, 86400 * SECOND, 86400 * SECOND};
-    const struct limit_state busy = {&guarded, &flight, 2 * UNITS, 0, 30 * SECOND, SECOND};
+    const struct limit_state day = {&guarded, &caps, 2000 * UNITS, 400 * UNITS, 86400 * SECOND, 60 * SECOND, 0};
+    const struct limit_state never = {&guarded,        &caps,          2000 * UNITS,    2000 * UNITS,
+                                      86400 * SECOND,  86400 * SECOND, 3000 * UNITS + 1};
+    const struct limit_state busy = {&guarded, &flight, 2 * UNITS, 0, 30 * SECOND, SECOND, 0};
     const struct {
         enum reason reason;
         const struct policy *policy;
@@ -249,9 +250,8 @@ START_TEST(words_each_cause)
          "Retrying does not help before 90 s have passed.\",\"type\":\"insufficient_quota\","
          "\"code\":\"insufficient_quota\",\"param\":null}}\n"},
         {REASON_tpd_exceeded, &guarded, &caps, &never, false,
-         "{\"error\":{\"message\":\"The limit \\\"r\\\" of policy \\\"p\\\" allows 2000 tokens in 86400 s; left: 2000. "
-         "Retrying does not "
-         "help.\",\"type\":\"insufficient_quota\",\"code\":\"insufficient_quota\",\"param\":null}}\n"},
+         "{\"error\":{\"message\":\"The limit \\\"r\\\" of policy \\\"p\\\" allows 2000 tokens in 86400 s; this "
+         "request needs 3001 and never fits. Retrying does not help.\",\"type\":\"insufficient_quota\",\"code\":\"insufficient_quota\",\"param\":null}}\n"},
         {REASON_prompt_tokens_exceeded, &guarded, &caps, NULL, false,
          "{\"error\":{\"message\":\"The limit \\\"r\\\" of policy \\\"p\\\" allows 500 prompt tokens in one request. "
          "Retrying does not help.\",\"type\":\"rate_limit_error\",\"code\":\"rate_limit_exceeded\",\"param\":null}}\n"},
