@@ -209,8 +209,7 @@ static void compare_breakers(struct difference_work *work, const struct circuit_
                          after->open_ns / (60 * NANOSECONDS_PER_SECOND), MORE_IS_STRICTER, true);
     difference_add_word(work, FIELD_circuit_breaker_scope, before->is_per_identity, after->is_per_identity,
                         after->is_per_identity ? DIFFERENCE_LOOSER : DIFFERENCE_STRICTER);
-    difference_add_text(work, "alert", before->alerts ? SLICE("true") : SLICE("false"),
-                        after->alerts ? SLICE("true") : SLICE("false"), DIFFERENCE_OTHER);
+    difference_add_switch(work, "alert", before->alerts, after->alerts);
 }
 
 /* ---- policies ---------------------------------------------------------------------------------------------------- */
@@ -225,6 +224,7 @@ static void compare_both(struct difference_work *work, const struct policy *befo
     compare_breakers(work, &before->breaker, &after->breaker);
     difference_add_text(work, "error_format", slice_of(bundle_error_format_name(before->error_format)),
                         slice_of(bundle_error_format_name(after->error_format)), DIFFERENCE_OTHER);
+    difference_add_switch(work, "provider_rate_headers", before->has_provider_headers, after->has_provider_headers);
 }
 
 void difference_policy_compare(struct difference_work *work, const struct policy *before, const struct policy *after)

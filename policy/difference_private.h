@@ -42,6 +42,8 @@ void difference_add_text(struct difference_work *work, const char *subject, stru
 void difference_add_word(struct difference_work *work, enum field field, int before, int after,
                          enum difference_effect effect);
 
+void difference_add_switch(struct difference_work *work, const char *subject, bool before, bool after);
+
 /* Sets of requests: BEFORE and AFTER tell them. */
 void difference_add_extent(struct difference_work *work, const char *subject, enum difference_extent extent,
                            struct slice before, struct slice after);
@@ -56,10 +58,15 @@ struct difference_text {
     size_t size, room;
 };
 void difference_text_add(struct difference_text *text, struct slice more);
+void difference_text_amount(struct difference_text *text, const char *label, int64_t millionths);
 struct slice difference_text_take(struct difference_text *text);
+
+/* Bytewise, as bundles sort. */
+int difference_order(struct slice a, struct slice b);
 
 /* ---- the rest, one object each ----------------------------------------------------------------------------------- */
 
+void difference_bundle_compare(struct difference_work *work);
 void difference_policy_compare(struct difference_work *work, const struct policy *before, const struct policy *after);
 void difference_rule_compare(struct difference_work *work, const struct rule *before, const struct rule *after);
 

@@ -2,7 +2,6 @@
  *
  * Comparing two rules of one name: whom they cover, and every figure of their algorithm.
  */
-#include "policy/decimal.h"
 #include "policy/difference_private.h"
 #include "shm/moment.h"
 
@@ -157,14 +156,6 @@ static void compare_buckets(struct difference_work *work, const struct token_buc
     compare_costs(work, "cost_source", &before->cost, &after->cost);
 }
 
-static void tell_amount(struct difference_text *text, const char *label, int64_t millionths)
-{
-    char digits[DECIMAL_TEXT_SIZE];
-
-    difference_text_add(text, slice_of(label));
-    difference_text_add(text, (struct slice){digits, decimal_print(millionths, digits)});
-}
-
 static struct slice tell_stages(struct difference_work *work, const struct cost_budget *budget)
 {
     struct difference_text text = {.work = work};
@@ -172,9 +163,9 @@ static struct slice tell_stages(struct difference_work *work, const struct cost_
     for (uint32_t i = 0; i < budget->stage_count; i++) {
         const struct budget_stage *stage = &budget->stages[i];
 
-        tell_amount(&text, stage->action == BUDGET_WARN ? "warn from " : "throttle from ", stage->from);
+        difference_text_amount(&text, stage->action == BUDGET_WARN ? "warn from " : "throttle from ", stage->from);
         if (stage->action == BUDGET_THROTTLE)
-            tell_amount(&text, " by ms ", stage->delay_ms * BUNDLE_MILLIONTHS);
+            difference_text_amount(&text, " by ms ", stage->delay_ms * BUNDLE_MILLIONTHS);
         difference_text_add(&text, SLICE(", "));
     }
     difference_text_add(&text, SLICE("reject at 100 %"));
@@ -198,22 +189,16 @@ static bool has_same_stages(const struct cost_budget *before, const struct cost_
     return true;
 }
 
-static void add_switch(struct difference_work *work, const char *subject, bool before, bool after)
-{
-    difference_add_text(work, subject, before ? SLICE("true") : SLICE("false"), after ? SLICE("true") : SLICE("false"),
-                        DIFFERENCE_OTHER);
-}
-
 static void compare_metering(struct difference_work *work, const struct metering *before, const struct metering *after)
 {
     difference_add_word(work, FIELD_token_source_estimator, before->takes_hint, after->takes_hint, DIFFERENCE_OTHER);
-    add_switch(work, "request_usage", before->requests_usage, after->requests_usage);
-    add_switch(work, "streaming enabled", before->counts_streams, after->counts_streams);
-    add_switch(work, "enforce_mid_stream", before->cuts_streams, after->cuts_streams);
+    difference_add_switch(work, "request_usage", before->requests_usage, after->requests_usage);
+    difference_add_switch(work, "streaming enabled", before->counts_streams, after->counts_streams);
+    difference_add_switch(work, "enforce_mid_stream", before->cuts_streams, after->cuts_streams);
     difference_add_count(work, "buffer_tokens", before->buffer_tokens, after->buffer_tokens, MORE_IS_OTHER, false);
     difference_add_word(work, FIELD_streaming_on_limit_exceeded, (int)before->stream_end, (int)after->stream_end,
                         DIFFERENCE_OTHER);
-    add_switch(work, "include_partial_usage", before->shows_partial_usage, after->shows_partial_usage);
+    difference_add_switch(work, "include_partial_usage", before->shows_partial_usage, after->shows_partial_usage);
     difference_add_word(work, FIELD_streaming_on_client_gone, !before->drains, !after->drains, DIFFERENCE_OTHER);
     difference_add_count(work, "drain_seconds", before->drain_ms / 1000, after->drain_ms / 1000, MORE_IS_OTHER, false);
 }
@@ -256,7 +241,7 @@ static void compare_tokens(struct difference_work *work, const struct token_budg
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         difference_add_count(work, rows[i].subject, rows[i].before, rows[i].after, rows[i].sense, rows[i].has_none);
-    add_switch(work, "clamp_completion", before->clamps, after->clamps);
+    difference_add_switch(work, "clamp_completion", before->clamps, after->clamps);
     compare_metering(work, &before->metering, &after->metering);
 }
 

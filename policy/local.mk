@@ -54,4 +54,5 @@ libpolicy_a_SOURCES += \
 
 # What one bundle demands otherwise than another.
 libpolicy_a_SOURCES += \
-	policy/difference.c policy/difference.h policy/difference_private.h policy/difference_policy.c policy/difference_rule.c
+	policy/difference.c policy/difference.h policy/difference_private.h policy/difference_bundle.c \
+	policy/difference_policy.c policy/difference_rule.c

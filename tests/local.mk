@@ -143,7 +143,7 @@ EXTRA_DIST += tests/cli/manual
 # policy: the reading of bundles. Tests with few sources list them; the others need the whole loader.
 policy_tests = \
 	tests/policy/test_bundles tests/policy/test_claims tests/policy/test_complaint \
-	tests/policy/test_decimal tests/policy/test_descriptor tests/policy/test_facts \
+	tests/policy/test_decimal tests/policy/test_descriptor tests/policy/test_difference tests/policy/test_facts \
 	tests/policy/test_fields tests/policy/test_iso8601 tests/policy/test_json \
 	tests/policy/test_json_gate tests/policy/test_load tests/policy/test_match tests/policy/test_path \
 	tests/policy/test_memory tests/policy/test_print tests/policy/test_region
@@ -163,6 +163,8 @@ tests_policy_test_decimal_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_decimal_LDADD = $(CHECK_LIBS)
 tests_policy_test_descriptor_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_descriptor_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)
+tests_policy_test_difference_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_policy_test_difference_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)
 tests_policy_test_facts_SOURCES = tests/policy/test_facts.c policy/facts.c
 tests_policy_test_facts_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_facts_LDADD = $(CHECK_LIBS)
