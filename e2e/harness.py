@@ -167,14 +167,16 @@ class Incomplete(Exception):
 
 class Connection:
     """One client connection: bytes out, answers in. ADDRESS is (host, port) or the path of a unix socket; SOURCE the local
-    address to call from."""
+    address to call from; RECEIVE_ROOM how many bytes the kernel may keep for us."""
 
-    def __init__(self, address, timeout=10, source=None):
+    def __init__(self, address, timeout=10, source=None, receive_room=None):
         if isinstance(address, str):
             self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         else:
             self.socket = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)
         self.socket.settimeout(timeout)
+        if receive_room:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_room)
         if source:
             self.socket.bind((source, 0))
         self.socket.connect(address)

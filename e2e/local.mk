@@ -27,6 +27,7 @@ EXTRA_DIST += e2e/test_push.py
 EXTRA_DIST += e2e/test_top.py
 EXTRA_DIST += e2e/test_replay.py
 EXTRA_DIST += e2e/test_hour.py
+EXTRA_DIST += e2e/test_slow.py
 
 # Preloaded into the programs by test_faults and test_chaos; without the sanitizers, which have allocators of their own.
 noinst_DATA = e2e/fairvisor-faults.so

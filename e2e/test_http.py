@@ -10,9 +10,11 @@ import os
 import random
 import socket
 import sys
+import time
 
 import harness
 
+ANSWERS = 16  # of 16 kB: more than the client side of a connection keeps
 WORKER_TESTS = os.path.join(harness.SOURCE, "tests", "worker")
 
 
@@ -113,6 +115,24 @@ class TestHttp(harness.TestCase):
             client.close()
         for client in (slow_head, slow_body, used):
             client.close()
+        harness.wait_until(lambda: edge.metric("fairvisor_connections") == 1, "all connections to be gone")
+
+    def test_slow_readers(self):
+        """Who takes an answer slowly gets all of it, whatever the timeouts are; who takes nothing is reset, which frees what the
+        kernel keeps for it."""
+        edge = self.start_edge(harness.one_rule(), workers=1, settings={"body_timeout": "1s", "idle_timeout": "400ms"})
+        slow, stalled = (harness.Connection(edge.address, 20, receive_room=4096) for _ in range(2))
+        for client in (slow, stalled):
+            self.addCleanup(client.close)
+            client.send(harness.format_request(target="/metrics") * ANSWERS)
+        for _ in range(ANSWERS):
+            while b"\r\n\r\n" not in slow.buffer or len(slow.buffer) < 12000:
+                slow.buffer += slow.socket.recv(2000)
+                time.sleep(0.02)
+            answer = slow.answer()
+            self.assertEqual((answer.status, answer.body[-1:]), (200, b"\n"))
+        with self.assertRaisesRegex(harness.Incomplete, "reset"):
+            stalled.rest()
         harness.wait_until(lambda: edge.metric("fairvisor_connections") == 1, "all connections to be gone")
 
     def test_too_many_connections(self):

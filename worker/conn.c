@@ -8,10 +8,8 @@
  * Lingering: our side is shut down and what still comes is discarded for a while, so that no reset overtakes the
  * answer. Accepting is listener.c's; bytes, requests and answers are conn_read.c's, conn_step.c's and conn_write.c's.
  */
-#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include "worker/conn_private.h"
 #include "worker/reply.h"
@@ -122,28 +120,27 @@ void conn_finish(struct conn *conn)
 /* ---- timeouts -----------------------------------------------------------------------------------------------------
  * */
 
-/* A client that takes an answer slowly may go on, as long as it takes something: also of what the kernel has, which may
- * be megabytes. */
-static bool is_progressing(struct conn *conn)
+/* A client that takes an answer slowly may go on, as long as it takes something. One that takes nothing is reset: after an
+ * orderly close the kernel would keep what is left for minutes, and offer it again and again. */
+static void on_answer_timeout(struct conn *conn)
 {
-    uint32_t left = (uint32_t)uv_stream_get_write_queue_size(&conn->stream), before = conn->lingered;
-    uv_os_fd_t fd;
-    int unsent;
+    uint32_t left = conn->held ? 0 : conn_write_left(conn), before = conn->lingered;
 
-    if (conn->held)
-        return false;
-    if (uv_fileno(&conn->handle, &fd) == 0 && ioctl(fd, SIOCOUTQ, &unsent) == 0 && unsent > 0)
-        left += (uint32_t)unsent;
     conn->lingered = left;
-    return left != before;
+    if (left == 0)
+        conn_close(conn);
+    else if (left == before)
+        conn_reset(conn);
+    else
+        timeouts_start(&conn->worker->timeouts, &conn->timeout, TIMEOUT_WRITE);
 }
 
 void conn_on_timeout(struct timeout *timeout)
 {
     struct conn *conn = (struct conn *)((char *)timeout - offsetof(struct conn, timeout));
 
-    if (timeout->kind == TIMEOUT_WRITE && is_progressing(conn))
-        timeouts_start(&conn->worker->timeouts, timeout, TIMEOUT_WRITE);
+    if (timeout->kind == TIMEOUT_WRITE || timeout->kind == TIMEOUT_IDLE)
+        on_answer_timeout(conn);
     else if (timeout->kind == TIMEOUT_BODY || (timeout->kind == TIMEOUT_HEAD && conn->kept_size > 0))
         conn_step_give_up(conn, 408);
     else

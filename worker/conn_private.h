@@ -35,7 +35,7 @@ struct conn {
     char *kept;        /* READING_HEAD, PROXYING: bytes not yet consumed; READING_BODY: the head */
     uint32_t kept_size;
     uint32_t kept_room;
-    uint32_t lingered; /* bytes discarded; while an answer is queued: how many were left at the last look */
+    uint32_t lingered; /* bytes discarded; while the client has to take an answer: how many were left at the last look */
     uint8_t state;     /* enum conn_state */
     bool is_reading;
     bool is_writing; /* an answer is queued: nothing is read */
@@ -103,6 +103,9 @@ bool conn_write_pieces(struct conn *conn, const struct slice *pieces, size_t cou
 
 /* Sends and empties the worker's outbox. The connection may be writing afterwards, or closed if that cannot be done. */
 void conn_write_answers(struct conn *conn);
+
+/* How many bytes the client has not taken yet, also of what the kernel has, which may be megabytes. */
+uint32_t conn_write_left(struct conn *conn);
 
 /* Ends our side behind all that was sent; the client may go on. false: the connection is broken. */
 bool conn_write_end(struct conn *conn);

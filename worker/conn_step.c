@@ -154,6 +154,8 @@ static void wait_on(struct conn *conn, bool has_answered)
         kind = TIMEOUT_BODY;
     else if (conn->kept_size > 0)
         kind = TIMEOUT_HEAD;
+    if (conn->timeout.kind == TIMEOUT_WRITE)
+        conn->lingered = 0; /* counts bytes behind a held answer from now on */
     if (has_answered || conn->timeout.kind != kind)
         timeouts_start(&conn->worker->timeouts, &conn->timeout, kind);
 }

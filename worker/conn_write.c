@@ -3,7 +3,9 @@
  * Answers out: at once as far as the socket takes them; the rest is copied and taken later, while nothing is read from
  * the client. Takes pieces or the worker's outbox, wraps them into TLS where the client speaks it.
  */
+#include <linux/sockios.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 
 #include "worker/conn_private.h"
 #include "worker/pieces.h"
@@ -13,6 +15,17 @@ struct rest {
     uv_write_t write;
     char data[];
 };
+
+uint32_t conn_write_left(struct conn *conn)
+{
+    uint32_t left = (uint32_t)uv_stream_get_write_queue_size(&conn->stream);
+    uv_os_fd_t fd;
+    int unsent;
+
+    if (uv_fileno(&conn->handle, &fd) == 0 && ioctl(fd, SIOCOUTQ, &unsent) == 0 && unsent > 0)
+        left += (uint32_t)unsent;
+    return left;
+}
 
 static void on_written(uv_write_t *write, int status)
 {
@@ -43,6 +56,7 @@ static bool write_rest(struct conn *conn, const uv_buf_t *pieces, size_t count, 
         return false;
     }
     conn->is_writing = true;
+    conn->lingered = conn_write_left(conn);
     timeouts_start(&conn->worker->timeouts, &conn->timeout, TIMEOUT_WRITE);
     return true;
 }
