@@ -2,6 +2,9 @@
 
 noinst_LIBRARIES += libshm.a
 libshm_a_SOURCES = shm/slice.h shm/must.h shm/handoff.h
+if COVERAGE
+libshm_a_SOURCES += tests/coverage_exit.c
+endif
 
 # The ground floor: failures, clock, log lines, names, addresses, settings.
 libshm_a_SOURCES += \
