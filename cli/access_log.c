@@ -19,7 +19,7 @@ static const struct {
     {"request_time", ACCESS_LOG_DURATION}, {"request", ACCESS_LOG_REQUEST},       {"request_method", ACCESS_LOG_METHOD},
     {"request_uri", ACCESS_LOG_TARGET},    {"uri", ACCESS_LOG_TARGET},            {"document_uri", ACCESS_LOG_TARGET},
     {"args", ACCESS_LOG_QUERY},            {"query_string", ACCESS_LOG_QUERY},    {"host", ACCESS_LOG_HOST},
-    {"http_host", ACCESS_LOG_HOST},        {"remote_addr", ACCESS_LOG_CLIENT},
+    {"remote_addr", ACCESS_LOG_CLIENT},
 };
 
 /* ---- the format -------------------------------------------------------------------------------------------------- */
@@ -74,6 +74,14 @@ static bool has_meaning(const struct access_log *log, unsigned wanted)
         if ((wanted >> log->parts[i].meaning & 1) != 0)
             return true;
     return false;
+}
+
+bool access_log_tells(const struct access_log *log, unsigned meanings, struct slice field)
+{
+    for (size_t i = 0; i < log->count; i++)
+        if (log->parts[i].meaning == ACCESS_LOG_FIELD && slice_equal_nocase(slice_of(log->parts[i].field), field))
+            return true;
+    return has_meaning(log, meanings);
 }
 
 bool access_log_compile(struct access_log *log, struct slice format, struct failure *failure)

@@ -50,6 +50,9 @@ struct access_log {
 /* Reads FORMAT, which must outlive LOG. Fails with EXIT_CODE_USAGE. */
 bool access_log_compile(struct access_log *log, struct slice format, struct failure *failure);
 
+/* Whether the format has a variable of one of MEANINGS (bits 1 << enum access_log_meaning), or one for the header FIELD. */
+bool access_log_tells(const struct access_log *log, unsigned meanings, struct slice field);
+
 /* Reads one line, without its end. false fills record->cause. */
 bool access_log_parse(struct access_log *log, struct slice line, struct record *record);
 

@@ -147,6 +147,19 @@ static bool read_action(struct reading *reading, struct slice name, uint32_t val
     return true;
 }
 
+/* Of the reasons only this one is not the policy's. */
+static bool read_reason(struct reading *reading, struct slice name, uint32_t value)
+{
+    struct slice reason;
+
+    if (json_type(reading->json, value) != JSON_STRING)
+        return true; /* of somebody else's log */
+    if (!read_text(reading, name, value, &reason))
+        return false;
+    reading->record->has_bad_token = slice_equal(reason, SLICE("jwt_invalid"));
+    return true;
+}
+
 /* Lines that the service writes about itself stand in the same file. */
 static bool read_level(struct reading *reading, struct slice name, uint32_t value)
 {
@@ -354,7 +367,7 @@ static const struct {
     {"duration_seconds", read_duration}, {"request_time", read_duration},
     {"prompt_tokens", read_prompt}, {"completion_tokens", read_completion},
     {"weight", read_weight},       {"action", read_action},
-    {"level", read_level},
+    {"level", read_level},         {"reason", read_reason},
 };
 
 static bool read_member(struct reading *reading, struct slice name, uint32_t value)

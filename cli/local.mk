@@ -32,10 +32,13 @@ fairvisor_SOURCES = \
 	cli/record.c cli/record.h \
 	cli/replay.c cli/replay.h \
 	cli/report.c cli/report.h \
+	cli/report_json.c cli/report_text.c \
+	cli/report_notes.c cli/report_notes.h \
 	cli/schema.c cli/schema.h \
 	cli/sieve.c cli/sieve.h \
 	cli/status.c cli/status.h \
 	cli/tally.c cli/tally.h \
+	cli/tally_identity.c cli/tally_identity.h \
 	cli/test.c cli/test.h \
 	cli/traffic.c cli/traffic.h \
 	cli/validate.c cli/validate.h \

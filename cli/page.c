@@ -249,8 +249,11 @@ static void print_log(const struct report *report, FILE *out)
     }
     if (traffic->bad > 0)
         fputs("</ul>\n", out);
-    for (size_t i = 0; i < report->caveat_count; i++)
-        fprintf(out, "<p class=\"note\">%s</p>\n", report->caveats[i]);
+    for (size_t i = 0; i < report->note_count; i++) {
+        fputs("<p class=\"note\">", out);
+        print_text(slice_of(report->notes[i]), out);
+        fputs("</p>\n", out);
+    }
 }
 
 void page_print(const struct report *report, FILE *out)

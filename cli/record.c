@@ -44,6 +44,7 @@ void record_begin(struct record *record)
     record->duration_ns = -1;
     record->is_coarse = false;
     record->is_request = true;
+    record->has_bad_token = false;
     record->has_usage = false;
     record->prompt_tokens = record->completion_tokens = 0;
     record->weight = 1;

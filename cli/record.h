@@ -31,6 +31,7 @@ struct record {
     bool has_usage;
     int64_t prompt_tokens, completion_tokens;
     int64_t weight; /* stands for so many requests */
+    bool has_bad_token; /* the service found that it does not verify */
     bool is_request; /* false: a line that tells of something else */
     char cause[RECORD_CAUSE_SIZE]; /* why a line cannot be used */
     struct region *region;         /* texts that are not in the line; NULL until needed */

@@ -41,6 +41,7 @@ bool replay_open(struct replay *replay, struct bundle *bundle, bool dry, const s
     if (dry)
         bundle->global_shadow = (struct override){.is_enabled = true, .reason = SLICE("--dry-run"), .expires_at = BUNDLE_NEVER};
     replay->counts_usage = counts_usage(bundle);
+    replay->refuses_bad_tokens = bundle->uses_jwt && settings->jwt_on_invalid == SETTINGS_JWT_REJECT;
     if (!lookup_open(settings, bundle->references, &replay->references, failure) ||
         !arena_make_private(settings->shared_dict_size, &replay->arena, failure))
         return false;
@@ -156,8 +157,13 @@ void replay_judge(struct replay *replay, struct record *record, const struct fac
 
     while (replay->flight_count > 0 && replay->flights[0].end_ns <= record->time_ns)
         land_first(replay);
+    if (decide_wants_body(replay->decider, facts))
+        *(record->body.size > 0 ? &replay->with_body : &replay->without_body) += 1;
     tally_begin(&replay->tally, replay->decider, facts, record->time_ns);
-    decide_trace(replay->decider, facts, record->claims, now, verdict, tally_observe, &replay->tally);
+    if (record->has_bad_token && replay->refuses_bad_tokens)
+        decide_refuse(replay->decider, facts, REASON_jwt_invalid, now, verdict);
+    else
+        decide_trace(replay->decider, facts, record->claims, now, verdict, tally_observe, &replay->tally);
     tally_verdict(&replay->tally, verdict);
     end_request(replay, record, verdict);
 }

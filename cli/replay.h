@@ -35,6 +35,8 @@ struct replay {
     struct decider *decider;
     struct tally tally;
     bool counts_usage;
+    bool refuses_bad_tokens;            /* as the service does */
+    uint64_t with_body, without_body; /* requests to limits that look into bodies */
     struct replay_flight *flights; /* a heap by end_ns */
     size_t flight_count, flight_room;
     uint64_t unsettled; /* requests that reserved something, and nobody knows what they used */

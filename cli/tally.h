@@ -15,16 +15,27 @@
 #define TALLY_SLOTS          60        /* of the time that the requests span */
 #define TALLY_MAX_IDENTITIES (4u << 20) /* told apart; further ones only count for their rule */
 
+/* A key that a rule limits by, or asks for in its match: in how many requests it was looked for, and in how many it was not. */
+struct tally_key {
+    const struct descriptor *descriptor;
+    bool is_condition;
+    uint64_t found, lacking;
+};
+
 /* A rule; or, without one, the guard of a policy (loop_detection, circuit_breaker), or what stands above policies. */
 struct tally_row {
     const struct policy *policy; /* or NULL */
     const struct rule *rule;     /* or NULL */
     const char *guard;           /* without a rule: what refused */
-    uint64_t requests;           /* that it applied to; only with a rule */
+    uint64_t requests;           /* that it had a say in: counted by it or refused */
     uint64_t refused, would;     /* would: by a shadow policy */
     uint64_t by_reason[REASON_COUNT];
     uint64_t identities, identities_refused;
     uint64_t slots[TALLY_SLOTS]; /* refused and would */
+    struct tally_key *keys;      /* of the rule */
+    uint32_t key_count;
+    uint64_t seen, hit;          /* number of the last request that it had a say in, that it refused */
+    struct tally_identity *current; /* of the request number seen; NULL = not told apart */
     struct tally_row *next;
 };
 
@@ -36,7 +47,6 @@ struct tally_identity {
     int64_t first_ns, last_ns;   /* refusals */
     int64_t began_ns;            /* of the spell at hand: 0 = none */
     int64_t longest_ns, all_ns;  /* spells: runs of refusals less than a minute apart */
-    uint64_t seen, hit;          /* number of the last request that it took part in, that it was refused in */
 };
 
 struct tally {

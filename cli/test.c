@@ -182,11 +182,11 @@ static int run(struct job *job, const struct choice *choice)
         return command_fail(&failure);
     }
     if (choice->format == FORMAT_JSON)
-        report_print_json(&job->report, stdout);
+        report_json_print(&job->report, stdout);
     else if (choice->format == FORMAT_HTML)
         page_print(&job->report, stdout);
     else
-        report_print(&job->report, stdout);
+        report_text_print(&job->report, stdout);
     if (job->traffic.bad > 0 && choice->format != FORMAT_TABLE)
         fprintf(stderr, "fairvisor: %zu of %zu lines could not be read; line %zu: %s\n", job->traffic.bad,
                 job->traffic.all_lines, job->traffic.first_bad[0].line, job->traffic.first_bad[0].cause);

@@ -209,8 +209,10 @@ static void stage(struct decision *decision, const struct charge *charge, const 
 
 static void would_reject(struct decision *decision, const struct charge *charge, const struct charge_source *source)
 {
-    decide_counts_would_reject(decision, source);
-    decide_events_would_reject(decision, source, reason_of(charge, source), charge);
+    enum reason reason = reason_of(charge, source);
+
+    decide_counts_would_reject(decision, source, reason);
+    decide_events_would_reject(decision, source, reason, charge);
 }
 
 static void judge_charges(struct decision *decision, struct verdict *verdict, const struct admission *admission)

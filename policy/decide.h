@@ -44,6 +44,7 @@ struct decide_note {
     struct slice detail, value;
     bool fits;
     bool is_shadow;
+    enum reason reason; /* DECIDE_WOULD_REJECT only */
     const struct limit_state *limit;
     int64_t cost; /* millionths; DECIDE_LIMIT only */
     const char *role; /* what the limit counts: "rate", "budget", "minute", "day", "flight", "loop", "loop retry",

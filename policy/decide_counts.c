@@ -80,14 +80,14 @@ void decide_counts_verdict(const struct decision *decision, const struct verdict
                       SLICE("fairvisor_decisions_total"), labels, 3);
 }
 
-void decide_counts_would_reject(struct decision *decision, const struct charge_source *source)
+void decide_counts_would_reject(struct decision *decision, const struct charge_source *source, enum reason reason)
 {
     struct slice guard = source->role == CHARGE_BREAKER ? SLICE("circuit_breaker") : SLICE("loop_detection");
     struct slice labels[] = {source->policy->id, source->rule ? source->rule->name : guard};
     struct series *uncached = NULL;
 
     decision->would_reject = true;
-    decide_notes_refused(decision, source);
+    decide_notes_refused(decision, source, reason);
     if (decision->counts)
         add_to_series(decision, source->rule ? &decision->decider->rule_series[source->rule_index] : &uncached,
                       SLICE("fairvisor_would_reject_total"), labels, 2);

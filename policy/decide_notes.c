@@ -24,7 +24,7 @@ void decide_notes_key(const struct decision *decision, enum decide_step step, co
             .detail = descriptor_cache_at(&decision->decider->descriptors, descriptor)->text});
 }
 
-void decide_notes_refused(const struct decision *decision, const struct charge_source *source)
+void decide_notes_refused(const struct decision *decision, const struct charge_source *source, enum reason reason)
 {
     if (decision->observer)
         decision->observer(decision->context, &(struct decide_note){
@@ -32,6 +32,7 @@ void decide_notes_refused(const struct decision *decision, const struct charge_s
             .policy = source->policy,
             .rule = source->rule,
             .is_shadow = true,
+            .reason = reason,
             .role = decide_limits_roles[source->role].name});
 }
 

@@ -267,7 +267,7 @@ void decide_counts_opened(const struct decision *decision, const struct policy *
 void decide_counts_last_opened(const struct decider *decider, const struct policy *policy, uint64_t key[2]);
 
 /* A shadow rule would have refused: remembered in the decision and counted. */
-void decide_counts_would_reject(struct decision *decision, const struct charge_source *source);
+void decide_counts_would_reject(struct decision *decision, const struct charge_source *source, enum reason reason);
 
 /* ---- decide_events.c ---------------------------------------------------------------------------------------------- */
 
@@ -287,7 +287,7 @@ void decide_notes_step(const struct decision *decision, enum decide_step step, c
                  const struct rule *rule, bool is_shadow);
 void decide_notes_key(const struct decision *decision, enum decide_step step, const struct policy *policy,
                      const struct rule *rule, uint32_t descriptor, struct slice value);
-void decide_notes_refused(const struct decision *decision, const struct charge_source *source);
+void decide_notes_refused(const struct decision *decision, const struct charge_source *source, enum reason reason);
 void decide_notes_limit(const struct decision *decision, const struct charge *charge, const struct charge_source *source,
                        const struct limit_state *state);
 

@@ -81,7 +81,7 @@ void decide_rules_refuse(struct decision *decision, const struct charge_source *
 {
     if (is_shadow) {
         decision->shadow_is_refused = true;
-        decide_counts_would_reject(decision, source);
+        decide_counts_would_reject(decision, source, reason);
         decide_events_would_reject(decision, source, reason, NULL);
     } else if (!decision->is_refused) {
         decision->is_refused = true;

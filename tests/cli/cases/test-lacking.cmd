@@ -1,0 +1,1 @@
+fairvisor test bundles/lacking.json --requests logs/combined.log --log-format combined
