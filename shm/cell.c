@@ -8,8 +8,6 @@
 
 #include "shm/cell_kinds.h"
 
-#define STAMP_MAX (INT64_MAX / 2)
-
 static const struct kind_row {
     cell_refresh_kind *refresh;
     cell_judge_kind *judge;
@@ -69,6 +67,8 @@ void cell_init(struct cell *cell, const uint64_t key[2], const struct cell_limit
 
 bool cell_shift(struct cell *cell, int64_t shift)
 {
+    if (cell->kind == CELL_FREE)
+        return false;
     cell->stamp_ns += shift;
     cell->expires_ns += shift;
     if (cell->kind == CELL_BREAKER && cell->of.breaker.opened_ns)
@@ -81,6 +81,6 @@ bool cell_is_sane(const struct cell *cell)
     if (cell->kind == CELL_FREE)
         return true;
     return cell->kind < CELL_KINDS && cell->spent >= 0 && cell->spent <= CELL_SPENT_MAX &&
-           cell->stamp_ns <= STAMP_MAX && cell->stamp_ns >= -STAMP_MAX && cell->expires_ns >= -STAMP_MAX &&
-           cell->expires_ns <= STAMP_MAX && kinds[cell->kind].is_sane(cell);
+           cell->stamp_ns <= CELL_STAMP_MAX && cell->stamp_ns >= -CELL_STAMP_MAX && cell->expires_ns >= -CELL_STAMP_MAX &&
+           cell->expires_ns <= CELL_STAMP_MAX && kinds[cell->kind].is_sane(cell);
 }

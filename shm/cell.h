@@ -89,8 +89,8 @@ void cell_trip(struct cell *cell, const struct cell_limit *limit, struct moment 
  * its time to live had already done so, or has been changed since: then it comes back by time alone. */
 bool cell_land(struct cell *cell, const struct cell_limit *limit, int64_t begun_ns, uint16_t layout);
 
-/* Moves a cell's times by SHIFT nanoseconds, to those of another boot. false when the cell has no meaning there: what was in
- * flight before a reboot is not any more. */
+/* Moves a sane cell's times by SHIFT nanoseconds, to those of another boot; it may be sane no more then. false when the cell has no
+ * meaning there: it never had one, or what was in flight before a reboot is not any more. */
 bool cell_shift(struct cell *cell, int64_t shift);
 
 /* A fresh cell for KEY. */

@@ -77,5 +77,6 @@ void cell_breaker_trip(struct cell *cell, const struct cell_limit *limit, struct
 
 bool cell_breaker_is_sane(const struct cell *cell)
 {
-    return cell->of.breaker.previous >= 0;
+    return cell->of.breaker.previous >= 0 && cell->of.breaker.previous <= CELL_SPENT_MAX &&
+           cell->of.breaker.opened_ns >= -CELL_STAMP_MAX && cell->of.breaker.opened_ns <= CELL_STAMP_MAX;
 }

@@ -9,6 +9,7 @@
 
 #define CELL_ONE      INT64_C(1000000)  /* one request, one token, one unit of money: in millionths */
 #define CELL_SPENT_MAX (INT64_MAX / 2)  /* settlements may overdraw; a sum with one more cost stays below INT64_MAX */
+#define CELL_STAMP_MAX (INT64_MAX / 2)  /* of any moment in a cell, either way from the boot */
 #define CELL_FAR_AWAY (INT64_MAX / 4)   /* some 73 years in nanoseconds; sums of two stay below INT64_MAX */
 
 typedef void cell_refresh_kind(struct cell *cell, const struct cell_limit *limit, struct moment now);

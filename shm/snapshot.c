@@ -23,7 +23,7 @@
 #include "shm/siphash.h"
 #include "shm/write_whole.h"
 
-#define SNAPSHOT_MAGIC   UINT64_C(0x31736e6170737666) /* "fvsnaps1" */
+#define SNAPSHOT_MAGIC   UINT64_C(0x31736e6170737666) /* "fvspans1" */
 #define BOOT_ID_SIZE     40
 #define SNAPSHOT_MAX     (UINT64_C(64) << 30)
 
@@ -346,7 +346,7 @@ uint64_t snapshot_apply(const struct snapshot *snapshot, const struct arena *are
         }
         if (!cell_shift(&cell, shift) || cell_is_reusable(&cell, now))
             continue;
-        if (put(arena, &cell, now))
+        if (cell_is_sane(&cell) && put(arena, &cell, now))
             restored++;
         else
             (*lost)++;

@@ -163,6 +163,37 @@ START_TEST(larger_than_the_limit_never_fits)
 }
 END_TEST
 
+START_TEST(what_cannot_be_is_known)
+{
+    static const struct cell impossible[] = {
+        {.kind = CELL_KINDS},
+        {.kind = CELL_BUCKET, .spent = -1},
+        {.kind = CELL_BUCKET, .spent = INT64_MAX},
+        {.kind = CELL_BUCKET, .stamp_ns = INT64_MIN},
+        {.kind = CELL_BUCKET, .expires_ns = INT64_MAX},
+        {.kind = CELL_BUCKET, .of.remainder = -1},
+        {.kind = CELL_WINDOW, .of.window_end_s = INT64_MAX},
+        {.kind = CELL_FLIGHT, .of.lanes = {1}},
+        {.kind = CELL_BREAKER, .of.breaker.previous = -1},
+        {.kind = CELL_BREAKER, .of.breaker.previous = INT64_MAX},
+        {.kind = CELL_BREAKER, .of.breaker.opened_ns = INT64_MIN},
+        {.kind = CELL_BREAKER, .of.breaker.opened_ns = INT64_MAX},
+    };
+
+    for (size_t i = 0; i < sizeof(impossible) / sizeof(impossible[0]); i++)
+        ck_assert_msg(!cell_is_sane(&impossible[i]), "cell %zu", i);
+}
+END_TEST
+
+START_TEST(a_free_cell_has_no_time)
+{
+    struct cell cell = {.kind = CELL_FREE, .stamp_ns = INT64_MIN, .expires_ns = INT64_MIN};
+
+    ck_assert(cell_is_sane(&cell));
+    ck_assert(!cell_shift(&cell, -1));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cell");
@@ -177,6 +208,8 @@ int main(void)
     tcase_add_test(tests, time_going_back_changes_nothing);
     tcase_add_test(tests, a_changed_limit_keeps_the_spent_part);
     tcase_add_test(tests, larger_than_the_limit_never_fits);
+    tcase_add_test(tests, what_cannot_be_is_known);
+    tcase_add_test(tests, a_free_cell_has_no_time);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
