@@ -18,6 +18,7 @@
 #include "policy/load.h"
 #include "policy/verdict.h"
 #include "shm/counters.h"
+#include "shm/families.h"
 #include "shm/kills.h"
 #include "shm/moment.h"
 #include "shm/series.h"
@@ -55,7 +56,7 @@ static uint64_t sum_of_policy(const struct arena *arena, struct slice policy, en
     struct slice labels[] = {reason == REASON_NONE ? SLICE("allow") : SLICE("reject"),
                              slice_of(verdict_reasons[reason].name), policy};
 
-    return series_read(arena, SLICE("fairvisor_decisions_total"), labels, 3);
+    return series_read(arena, families_name(FAMILY_decisions), labels, 3);
 }
 
 static void add_policy(struct report *report, struct slice policy)

@@ -67,6 +67,23 @@ class MonitoringTest(harness.TestCase):
         self.assertNotIn("10.0.0.1", page)
         self.assertNotIn("/v1/chat", page)
 
+    def test_manual_page_lists_all(self):
+        """fairvisord(8) lists each metric of the page, with its type and its labels, and no other."""
+        page = self.page()
+        found = dict(re.findall(r"^# TYPE (\S+) (\S+)$", page, re.MULTILINE))
+        with open(os.path.join(harness.SOURCE, "master", "fairvisord.8"), encoding="utf-8") as file:
+            rows = file.read().split("\n.Sh METRICS\n")[1].split("\n.Sh ")[0].split("\n.It Va ")[1:]
+        listed = {row.split("\n")[0]: row.split("\n")[2].split(",")[0].rstrip(".").lower() for row in rows}
+        self.assertEqual(listed, found)
+        for row in rows:
+            name = row.split("\n")[0]
+            labels = re.findall(r"[a-z]+", "".join(re.findall(r"^\.Va (.*)$", row, re.MULTILINE)))
+            samples = re.findall(rf"^{name}(?:_bucket|_sum|_count)?(?:\{{(.*)\}})? \S+$", page, re.MULTILINE)
+            self.assertNotEqual(samples, [], name)
+            for sample in samples:
+                shown = re.findall(r'(?:^|,)([a-z]+)="', sample)
+                self.assertEqual([label for label in shown if label != "le"], labels, name)
+
     def test_alerts(self):
         self.promtool("check", "rules", os.path.join(FOLDER, "alerts.yml"))
         self.promtool("test", "rules", "alerts_test.yml", cwd=FOLDER)

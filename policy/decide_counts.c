@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#include "shm/families.h"
+
 bool decide_counts_init(struct decider *decider)
 {
     const struct bundle *bundle = decider->bundle;
@@ -32,11 +34,11 @@ void decide_counts_one(const struct decision *decision, enum counter counter)
 }
 
 /* Adds to the series in *PLACE, which is found in the arena the first time. */
-static void add_to_series(const struct decision *decision, struct series **place, struct slice metric,
+static void add_to_series(const struct decision *decision, struct series **place, enum family family,
                           const struct slice *labels, size_t count)
 {
     if (!*place)
-        *place = series_take(decision->decider->arena, metric, labels, count);
+        *place = series_take(decision->decider->arena, families_name(family), labels, count);
     series_add(*place, 1);
 }
 
@@ -45,7 +47,7 @@ void decide_counts_missing(const struct decision *decision, uint32_t descriptor)
     struct decider *decider = decision->decider;
 
     if (decision->counts)
-        add_to_series(decision, &decider->missing_series[descriptor], SLICE("fairvisor_descriptor_missing_total"),
+        add_to_series(decision, &decider->missing_series[descriptor], FAMILY_descriptor_missing,
                       &decider->bundle->descriptors[descriptor].text, 1);
 }
 
@@ -77,7 +79,7 @@ void decide_counts_verdict(const struct decision *decision, const struct verdict
 
     if (decision->counts)
         add_to_series(decision, &decider->policy_series[row * REASON_COUNT + verdict->reason],
-                      SLICE("fairvisor_decisions_total"), labels, 3);
+                      FAMILY_decisions, labels, 3);
 }
 
 void decide_counts_would_reject(struct decision *decision, const struct charge_source *source, enum reason reason)
@@ -90,7 +92,7 @@ void decide_counts_would_reject(struct decision *decision, const struct charge_s
     decide_notes_refused(decision, source, reason);
     if (decision->counts)
         add_to_series(decision, source->rule ? &decision->decider->rule_series[source->rule_index] : &uncached,
-                      SLICE("fairvisor_would_reject_total"), labels, 2);
+                      FAMILY_would_reject, labels, 2);
 }
 
 /* Names the two series that hold the key of the cell whose breaker opened last in POLICY. */
@@ -142,7 +144,7 @@ static int ratio_bucket(int64_t used, int64_t reserved)
 void decide_counts_usage(const struct decision *decision, const struct policy *policy, const struct usage *usage,
                          int64_t reserved)
 {
-    const struct slice metric = SLICE("fairvisor_tokens_consumed_total");
+    const struct slice metric = families_name(FAMILY_tokens_consumed);
     const struct arena *arena = decision->decider->arena;
     struct slice prompt[] = {SLICE("prompt"), policy->id}, completion[] = {SLICE("completion"), policy->id};
     int64_t used = usage->in_total + usage->out_total;

@@ -37,6 +37,7 @@ libshm_a_SOURCES += \
 	shm/arena.c shm/arena.h shm/arena_layout.h \
 	shm/admission.c shm/admission.h \
 	shm/counters.c shm/counters.h shm/counters.def \
+	shm/families.c shm/families.h shm/families.def \
 	shm/series.c shm/series.h \
 	shm/snapshot.c shm/snapshot.h \
 	shm/correction.c shm/correction.h \

@@ -134,9 +134,11 @@ tests_policy_test_decide_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_decide_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(JWT_LIBS) $(CHECK_LIBS)
 
 # Manual pages are held against the tables and the programs.
-check_PROGRAMS += tests/shm/print_settings tests/policy/print_fields
+check_PROGRAMS += tests/shm/print_settings tests/shm/print_metrics tests/policy/print_fields tests/policy/print_reasons
 TESTS += tests/cli/manual
 tests_shm_print_settings_LDADD = libshm.a
+tests_shm_print_metrics_LDADD = libshm.a
+tests_policy_print_reasons_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(JWT_LIBS)
 tests_policy_print_fields_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(JWT_LIBS)
 EXTRA_DIST += tests/cli/manual
 

@@ -10,11 +10,35 @@
 #include "config.h"
 #include "policy/verdict.h"
 #include "shm/events.h"
+#include "shm/families.h"
 #include "shm/series.h"
 #include "worker/judge.h"
 #include "worker/metrics_text.h"
 
 #define USAGE_MAX_AGE_NS NANOSECONDS_PER_SECOND
+
+static void write_head(enum family family, struct outbox *out)
+{
+    const struct family_row *row = &families_table[family];
+
+    metrics_text_head(out, row->name, row->type, row->help);
+}
+
+/* A metric that has one sample, whole. */
+static void write_single(enum family family, int64_t value, struct outbox *out)
+{
+    write_head(family, out);
+    metrics_text_sample(out, families_table[family].name, "");
+    metrics_text_integer(out, value);
+}
+
+static void write_single_seconds(enum family family, int64_t ns, struct outbox *out)
+{
+    write_head(family, out);
+    metrics_text_sample(out, families_table[family].name, "");
+    metrics_text_seconds(out, ns);
+    metrics_text(out, "\n");
+}
 
 /* ---- counters of the slots -------------------------------------------------------------------------------------- */
 
@@ -94,7 +118,7 @@ static void write_counters(const struct arena *arena, struct outbox *out)
 
 static void write_durations(const struct arena *arena, struct outbox *out)
 {
-    static const char name[] = "fairvisor_decision_duration_seconds";
+    const char *name = families_table[FAMILY_decision_duration].name;
     uint64_t buckets[COUNTERS_DURATION_BUCKETS] = {0}, sum_ns = 0, count = 0;
 
     for (size_t slot = 0; slot < ARENA_WORKER_SLOTS; slot++) {
@@ -104,7 +128,7 @@ static void write_durations(const struct arena *arena, struct outbox *out)
             buckets[i] += atomic_load_explicit(&source->duration_bucket[i], memory_order_relaxed);
         sum_ns += atomic_load_explicit(&source->duration_sum_ns, memory_order_relaxed);
     }
-    metrics_text_head(out, name, "histogram", "Time taken by one decision, the network not included.");
+    write_head(FAMILY_decision_duration, out);
     for (size_t i = 0; i < COUNTERS_DURATION_BUCKETS; i++) {
         count += buckets[i];
         metrics_text(out, name);
@@ -132,11 +156,11 @@ static void write_decision(const struct arena *arena, enum reason reason, struct
 {
     struct slice labels[] = {reason == REASON_NONE ? SLICE("allow") : SLICE("reject"),
                              slice_of(verdict_reasons[reason].name), policy};
-    uint64_t value = series_read(arena, SLICE("fairvisor_decisions_total"), labels, 3);
+    uint64_t value = series_read(arena, families_name(FAMILY_decisions), labels, 3);
 
     if (value == 0 && reason != REASON_NONE)
         return;
-    metrics_text(out, "fairvisor_decisions_total");
+    outbox_add(out, families_name(FAMILY_decisions));
     metrics_text_label(out, "{", "action", labels[0]);
     metrics_text_label(out, ",", "reason", labels[1]);
     metrics_text_label(out, ",", "policy", labels[2]);
@@ -146,8 +170,7 @@ static void write_decision(const struct arena *arena, enum reason reason, struct
 
 static void write_decisions(const struct arena *arena, const struct bundle *bundle, struct outbox *out)
 {
-    metrics_text_head(out, "fairvisor_decisions_total", "counter",
-                      "Decisions, by action, reason, and the policy whose limit refused or was the tightest.");
+    write_head(FAMILY_decisions, out);
     for (enum reason reason = REASON_NONE; reason < REASON_COUNT; reason++) {
         write_decision(arena, reason, SLICE(""), out);
         for (uint32_t i = 0; i < bundle->policy_count; i++)
@@ -160,16 +183,16 @@ static void write_would_reject(const struct arena *arena, const struct policy *p
 {
     struct slice labels[] = {policy->id, rule->name};
 
-    metrics_text(out, "fairvisor_would_reject_total");
+    outbox_add(out, families_name(FAMILY_would_reject));
     metrics_text_label(out, "{", "policy", labels[0]);
     metrics_text_label(out, ",", "rule", labels[1]);
     metrics_text(out, "} ");
-    metrics_text_integer(out, (int64_t)series_read(arena, SLICE("fairvisor_would_reject_total"), labels, 2));
+    metrics_text_integer(out, (int64_t)series_read(arena, families_name(FAMILY_would_reject), labels, 2));
 }
 
 static void write_would_rejects(const struct arena *arena, const struct bundle *bundle, struct outbox *out)
 {
-    metrics_text_head(out, "fairvisor_would_reject_total", "counter", "Refusals that shadow mode did not carry out.");
+    write_head(FAMILY_would_reject, out);
     for (uint32_t i = 0; i < bundle->policy_count; i++) {
         const struct policy *policy = &bundle->policies[i];
 
@@ -182,15 +205,14 @@ static void write_would_rejects(const struct arena *arena, const struct bundle *
 
 static void write_missing(const struct arena *arena, const struct bundle *bundle, struct outbox *out)
 {
-    metrics_text_head(out, "fairvisor_descriptor_missing_total", "counter",
-                      "Requests that lacked a key that a rule needs.");
+    write_head(FAMILY_descriptor_missing, out);
     for (uint32_t i = 0; i < bundle->descriptor_count; i++) {
         const struct slice key = bundle->descriptors[i].text;
 
-        metrics_text(out, "fairvisor_descriptor_missing_total");
+        outbox_add(out, families_name(FAMILY_descriptor_missing));
         metrics_text_label(out, "{", "key", key);
         metrics_text(out, "} ");
-        metrics_text_integer(out, (int64_t)series_read(arena, SLICE("fairvisor_descriptor_missing_total"), &key, 1));
+        metrics_text_integer(out, (int64_t)series_read(arena, families_name(FAMILY_descriptor_missing), &key, 1));
     }
 }
 
@@ -207,17 +229,16 @@ static void write_tokens(const struct arena *arena, const struct policy *policy,
 {
     const struct slice labels[] = {type, policy->id};
 
-    metrics_text(out, "fairvisor_tokens_consumed_total");
+    outbox_add(out, families_name(FAMILY_tokens_consumed));
     metrics_text_label(out, "{", "type", labels[0]);
     metrics_text_label(out, ",", "policy", labels[1]);
     metrics_text(out, "} ");
-    metrics_text_integer(out, (int64_t)series_read(arena, SLICE("fairvisor_tokens_consumed_total"), labels, 2));
+    metrics_text_integer(out, (int64_t)series_read(arena, families_name(FAMILY_tokens_consumed), labels, 2));
 }
 
 static void write_tokens_consumed(const struct arena *arena, const struct bundle *bundle, struct outbox *out)
 {
-    metrics_text_head(out, "fairvisor_tokens_consumed_total", "counter",
-                      "Tokens that settled requests used, by policy.");
+    write_head(FAMILY_tokens_consumed, out);
     for (uint32_t i = 0; i < bundle->policy_count; i++) {
         if (!counts_tokens(&bundle->policies[i]))
             continue;
@@ -230,13 +251,11 @@ static void write_circuits(const struct worker *worker, struct outbox *out)
 {
     const struct bundle *bundle = worker->bundle;
 
-    metrics_text_head(out, "fairvisor_circuit_state", "gauge",
-                      "1 while the policy's circuit breaker is open, else 0. Of a policy whose breakers are per identity, "
-                      "the one that opened last counts.");
+    write_head(FAMILY_circuit_state, out);
     for (uint32_t i = 0; i < bundle->policy_count; i++) {
         if (!bundle->policies[i].breaker.is_enabled)
             continue;
-        metrics_text(out, "fairvisor_circuit_state");
+        outbox_add(out, families_name(FAMILY_circuit_state));
         metrics_text_label(out, "{", "policy", bundle->policies[i].id);
         metrics_text(out, "} ");
         metrics_text_integer(out, judge_breaker_is_open(worker, &bundle->policies[i]));
@@ -253,19 +272,14 @@ static void write_cells(struct worker *worker, struct outbox *out)
         arena_measure(&worker->arena, now, &worker->usage);
         worker->usage_at_ns = now.boot_ns;
     }
-    metrics_text_single(out, "fairvisor_shm_cells", "gauge",
-                        "Cells in shared memory; each counts one identity of one limit.",
-                        (int64_t)worker->usage.cells);
-    metrics_text_single(out, "fairvisor_shm_cells_used", "gauge", "Cells that hold something worth keeping.",
-                        (int64_t)worker->usage.cells_used);
-    metrics_text_single(out, "fairvisor_series_overflow_total", "counter",
-                        "Additions to labelled counters that found no room in shared memory.",
-                        (int64_t)series_overflow(&worker->arena));
+    write_single(FAMILY_shm_cells, (int64_t)worker->usage.cells, out);
+    write_single(FAMILY_shm_cells_used, (int64_t)worker->usage.cells_used, out);
+    write_single(FAMILY_series_overflow, (int64_t)series_overflow(&worker->arena), out);
 }
 
 static void write_dropped(struct outbox *out, const char *cause, uint64_t count)
 {
-    metrics_text(out, "fairvisor_decision_log_dropped_total");
+    outbox_add(out, families_name(FAMILY_decision_log_dropped));
     metrics_text_label(out, "{", "cause", slice_of(cause));
     metrics_text(out, "} ");
     metrics_text_integer(out, (int64_t)count);
@@ -275,11 +289,8 @@ static void write_decision_log(const struct arena *arena, struct outbox *out)
 {
     struct events_head *head = arena->events_head;
 
-    metrics_text_single(out, "fairvisor_decision_log_lines_total", "counter", "Lines of the decision log.",
-                        (int64_t)atomic_load_explicit(&head->log_written, memory_order_relaxed));
-    metrics_text_head(out, "fairvisor_decision_log_dropped_total", "counter",
-                      "Events without a line in the decision log: written over before they could be read (lost), above "
-                      "decision_log_rate (rate), or not taken by the log (write).");
+    write_single(FAMILY_decision_log_lines, (int64_t)atomic_load_explicit(&head->log_written, memory_order_relaxed), out);
+    write_head(FAMILY_decision_log_dropped, out);
     write_dropped(out, "lost", atomic_load_explicit(&head->log_lost, memory_order_relaxed));
     write_dropped(out, "rate", atomic_load_explicit(&head->log_withheld, memory_order_relaxed));
     write_dropped(out, "write", atomic_load_explicit(&head->log_failed, memory_order_relaxed));
@@ -287,37 +298,28 @@ static void write_decision_log(const struct arena *arena, struct outbox *out)
 
 static void write_config(const struct worker *worker, const struct arena_status *status, struct outbox *out)
 {
-    metrics_text_head(out, "fairvisor_build_info", "gauge", "The version of this program.");
-    metrics_text(out, "fairvisor_build_info");
+    write_head(FAMILY_build_info, out);
+    outbox_add(out, families_name(FAMILY_build_info));
     metrics_text_label(out, "{", "version", slice_of(PACKAGE_VERSION));
     metrics_text(out, "} 1\n");
-    metrics_text_head(out, "fairvisor_config_info", "gauge", "The loaded policy bundle.");
-    metrics_text(out, "fairvisor_config_info");
+    write_head(FAMILY_config_info, out);
+    outbox_add(out, families_name(FAMILY_config_info));
     metrics_text_label(out, "{", "version", worker->bundle->version_text);
     metrics_text_label(out, ",", "hash", slice_of(worker->sealed.header->digest));
     metrics_text(out, "} 1\n");
-    metrics_text_single(out, "fairvisor_config_last_reload_successful", "gauge",
-                        "Whether the last load of the configuration succeeded.", status->last_reload_failed ? 0 : 1);
-    metrics_text_single_seconds(out, "fairvisor_config_last_reload_success_timestamp_seconds",
-                                "When the configuration was last loaded successfully.", status->last_reload_ns);
-    metrics_text_single(out, "fairvisor_config_reloads_total", "counter", "Successful reloads of the configuration.",
-                        (int64_t)status->reloads);
-    metrics_text_single(out, "fairvisor_config_reload_failures_total", "counter",
-                        "Reloads that were refused; the old bundle stayed.", (int64_t)status->reload_failures);
+    write_single(FAMILY_config_last_reload_successful, status->last_reload_failed ? 0 : 1, out);
+    write_single_seconds(FAMILY_config_last_reload_success_timestamp, status->last_reload_ns, out);
+    write_single(FAMILY_config_reloads, (int64_t)status->reloads, out);
+    write_single(FAMILY_config_reload_failures, (int64_t)status->reload_failures, out);
 }
 
 static void write_processes(const struct arena_status *status, struct outbox *out)
 {
-    metrics_text_single(out, "fairvisor_workers", "gauge", "Worker processes of the current generation.",
-                        (int64_t)status->worker_count);
-    metrics_text_single(out, "fairvisor_worker_restarts_total", "counter",
-                        "Workers started in the place of one that died.", (int64_t)status->worker_restarts);
-    metrics_text_single_seconds(out, "fairvisor_snapshot_last_success_timestamp_seconds",
-                                "When the counters were last written to disk; 0 = never.", status->last_snapshot_ns);
-    metrics_text_single(out, "fairvisor_snapshot_last_successful", "gauge",
-                        "Whether the last snapshot could be written.", status->last_snapshot_failed ? 0 : 1);
-    metrics_text_single(out, "fairvisor_snapshot_failures_total", "counter", "Snapshots that could not be written.",
-                        (int64_t)status->snapshot_failures);
+    write_single(FAMILY_workers, (int64_t)status->worker_count, out);
+    write_single(FAMILY_worker_restarts, (int64_t)status->worker_restarts, out);
+    write_single_seconds(FAMILY_snapshot_last_success_timestamp, status->last_snapshot_ns, out);
+    write_single(FAMILY_snapshot_last_successful, status->last_snapshot_failed ? 0 : 1, out);
+    write_single(FAMILY_snapshot_failures, (int64_t)status->snapshot_failures, out);
 }
 
 void metrics_write(struct worker *worker, struct outbox *out)

@@ -67,20 +67,3 @@ void metrics_text_label(struct outbox *out, const char *separator, const char *n
     }
     metrics_text(out, "\"");
 }
-
-void metrics_text_single(struct outbox *out, const char *name, const char *type, const char *help, int64_t value)
-{
-    metrics_text_head(out, name, type, help);
-    metrics_text(out, name);
-    metrics_text(out, " ");
-    metrics_text_integer(out, value);
-}
-
-void metrics_text_single_seconds(struct outbox *out, const char *name, const char *help, int64_t ns)
-{
-    metrics_text_head(out, name, "gauge", help);
-    metrics_text(out, name);
-    metrics_text(out, " ");
-    metrics_text_seconds(out, ns);
-    metrics_text(out, "\n");
-}

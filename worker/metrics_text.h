@@ -28,8 +28,4 @@ void metrics_text_integer(struct outbox *out, int64_t value);
 /* Nanoseconds as decimal seconds. */
 void metrics_text_seconds(struct outbox *out, int64_t ns);
 
-/* A metric that has one sample, whole. */
-void metrics_text_single(struct outbox *out, const char *name, const char *type, const char *help, int64_t value);
-void metrics_text_single_seconds(struct outbox *out, const char *name, const char *help, int64_t ns);
-
 #endif
