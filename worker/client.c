@@ -35,11 +35,10 @@ static bool walk(const struct settings *settings, struct slice list, struct addr
 
     while (!is_last) {
         struct address address;
-        size_t before = list.size;
         struct slice element = take_last(&list);
 
         is_last = list.size == 0;
-        if (element.size == 0 && before > 0)
+        if (element.size == 0)
             continue; /* an empty list element counts for nothing (RFC 9110 5.6.1) */
         if (!address_parse_forwarded(element, &address))
             return true;

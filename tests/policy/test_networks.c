@@ -55,6 +55,25 @@ START_TEST(families_are_apart)
 }
 END_TEST
 
+/* Whatever their order: what lies within another widens nothing and narrows nothing. */
+START_TEST(networks_within_networks)
+{
+    static const char *const texts[] = {
+        "10.0.0.0/24\n10.0.0.0/8\n10.255.0.0/16\n",
+        "10.0.0.0/8\n10.255.0.0/16\n10.0.0.0/24\n",
+        "10.255.0.0/16\n10.0.0.0/32\n10.0.0.0/24\n10.0.0.0/8\n10.0.0.0/8\n",
+    };
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct networks *networks = parse(texts[i]);
+
+        ck_assert(has(networks, "10.0.0.0") && has(networks, "10.1.2.3") && has(networks, "10.255.255.255"));
+        ck_assert(!has(networks, "9.255.255.255") && !has(networks, "11.0.0.0"));
+        networks_free(networks);
+    }
+}
+END_TEST
+
 static const struct {
     const char *text, *sentence;
 } bad[] = {
@@ -144,6 +163,7 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, addresses_and_networks);
     tcase_add_test(tcase, families_are_apart);
+    tcase_add_test(tcase, networks_within_networks);
     tcase_add_loop_test(tcase, bad_lines_have_their_place, 0, sizeof(bad) / sizeof(bad[0]));
     tcase_add_test(tcase, long_lines_and_nul_are_refused);
     tcase_add_test(tcase, a_hundred_thousand_agree_with_a_plain_walk);

@@ -43,6 +43,8 @@ static const struct {
     {"5\r\nhello\r0\r\n\r\n", CHUNK_BAD, 0, ""},
     {"00000000000000005\r\nhello\r\n", CHUNK_BAD, 0, ""},
     {"0\r\n\n", CHUNK_BAD, 0, ""},
+    {"0\r\n\rX", CHUNK_BAD, 0, ""},
+    {"0\r\nX: 1\rY", CHUNK_BAD, 0, ""},
     {"0\r\nX y: 1\r\n\r\n", CHUNK_BAD, 0, ""},
     {"0\r\n X: 1\r\n\r\n", CHUNK_BAD, 0, ""},
     {"0\r\n: 1\r\n\r\n", CHUNK_BAD, 0, ""},
@@ -207,6 +209,23 @@ START_TEST(counts_a_length)
 }
 END_TEST
 
+START_TEST(sizes_are_written_in_hexadecimal)
+{
+    static const struct {
+        size_t size;
+        const char *before;
+    } cases[] = {{1, "1\r\n"}, {15, "f\r\n"}, {16, "10\r\n"}, {0xabc, "abc\r\n"}, {SIZE_MAX, "ffffffffffffffff\r\n"}};
+    char prefix[CHUNK_PREFIX_SIZE];
+    struct slice before, behind;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        chunk_frame((struct slice){"", cases[i].size}, false, prefix, &before, &behind);
+        ck_assert(slice_equal(before, slice_of(cases[i].before)));
+        ck_assert(slice_equal(behind, SLICE("\r\n")));
+    }
+}
+END_TEST
+
 START_TEST(frames_what_it_reads)
 {
     static const size_t sizes[] = {0, 1, 5, 9};
@@ -250,6 +269,7 @@ int main(void)
     tcase_add_test(tcase, borrows_one_piece);
     tcase_add_test(tcase, is_bounded_over_all_bodies);
     tcase_add_test(tcase, counts_a_length);
+    tcase_add_test(tcase, sizes_are_written_in_hexadecimal);
     tcase_add_loop_test(tcase, frames_what_it_reads, 0, 4);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_ENV);

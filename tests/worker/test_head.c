@@ -43,6 +43,11 @@ static const struct refusal refusals[] = {
     {"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400},
     {"GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", 400},
     {"GET / HTTP/1.1\r\nHost: []\r\n\r\n", 400},
+    {"GET / HTTP/1.1\r\nHost: [:/:]\r\n\r\n", 400},
+    {"GET / HTTP/1.1\r\nHost: :80\r\n\r\n", 400},
+    {"GET / HTTP/1.1\r\nHost: a:8 0\r\n\r\n", 400},
+    {"GET / HTTP/1.1\r\nHost: a:123456\r\n\r\n", 400},
+    {"\rGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400},
     {"GET /\r\n\r\n", 400},
     {"GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400},
     {"GET /  HTTP/1.1\r\nHost: a\r\n\r\n", 400},
@@ -53,6 +58,8 @@ static const struct refusal refusals[] = {
     {"GET / HTTP/1.1 \r\nHost: a\r\n\r\n", 400},
     {"GET / http/1.1\r\nHost: a\r\n\r\n", 400},
     {"GET / HTTP/11\r\nHost: a\r\n\r\n", 400},
+    {"GET / HTTP/1./\r\nHost: a\r\n\r\n", 400},
+    {"GET / HTTP/1.:\r\nHost: a\r\n\r\n", 400},
     {"GET / HTTP/0.9\r\nHost: a\r\n\r\n", 505},
     {"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505},
     {"GET / HTTP/9.9\r\nHost: a\r\n\r\n", 505},
@@ -158,12 +165,17 @@ END_TEST
 
 START_TEST(takes_absolute_targets)
 {
-    static const char bytes[] = "GET HTTP://b.example:8080?q HTTP/1.1\r\nHost: a\r\n\r\n";
+    static const char *const behind[] = {"", "/", "?q", "#f"};
     struct fact_field fields[MAX_FIELDS];
     struct head head;
 
-    ck_assert_int_eq(head_parse(bytes, sizeof(bytes) - 1, &limits, fields, &head), HEAD_COMPLETE);
-    expect_slice(head.host, "b.example:8080");
+    for (size_t i = 0; i < sizeof(behind) / sizeof(behind[0]); i++) {
+        char bytes[100];
+        int size = snprintf(bytes, sizeof(bytes), "GET HTTP://b.example:8080%s HTTP/1.1\r\nHost: a\r\n\r\n", behind[i]);
+
+        ck_assert_int_eq(head_parse(bytes, (size_t)size, &limits, fields, &head), HEAD_COMPLETE);
+        expect_slice(head.host, "b.example:8080");
+    }
 }
 END_TEST
 
@@ -176,6 +188,31 @@ START_TEST(ignores_an_old_expectation)
     ck_assert_int_eq(head_parse(bytes, sizeof(bytes) - 1, &limits, fields, &head), HEAD_COMPLETE);
     ck_assert(!head.expects_continue && !head.is_expectation_unknown);
     ck_assert_uint_eq(head.host.size, 0);
+}
+END_TEST
+
+START_TEST(knows_one_expectation_and_once)
+{
+    static const struct {
+        const char *lines;
+        bool expects_continue;
+    } cases[] = {
+        {"Expect: 100-Continue\r\n", true},
+        {"Expect: 100-continue\r\nExpect: 100-continue\r\n", false},
+        {"Expect: 100-continue, x\r\n", false},
+        {"Expect:\r\n", false},
+    };
+    struct fact_field fields[MAX_FIELDS];
+    struct head head;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char bytes[200];
+        int size = snprintf(bytes, sizeof(bytes), "GET / HTTP/1.1\r\nHost: a\r\n%s\r\n", cases[i].lines);
+
+        ck_assert_int_eq(head_parse(bytes, (size_t)size, &limits, fields, &head), HEAD_COMPLETE);
+        ck_assert_int_eq(head.expects_continue, cases[i].expects_continue);
+        ck_assert_int_eq(head.is_expectation_unknown, !cases[i].expects_continue);
+    }
 }
 END_TEST
 
@@ -300,6 +337,7 @@ int main(void)
     tcase_add_test(tcase, takes_apart);
     tcase_add_test(tcase, takes_absolute_targets);
     tcase_add_test(tcase, ignores_an_old_expectation);
+    tcase_add_test(tcase, knows_one_expectation_and_once);
     tcase_add_test(tcase, keeps_the_limit);
     tcase_add_loop_test(tcase, takes_the_right_bytes, 0, 256);
     tcase_add_loop_test(tcase, finds_known_fields, 0, HEAD_FIELD_COUNT);
