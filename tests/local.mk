@@ -56,7 +56,7 @@ tests_master_test_vet_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_master_test_vet_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(JWT_LIBS) $(CHECK_LIBS)
 
 # The arena and what lives in it.
-shm_arena_tests = tests/shm/test_siphash tests/shm/test_cell tests/shm/test_arena tests/shm/test_admission \
+shm_arena_tests = tests/shm/test_siphash tests/shm/test_cell tests/shm/test_stripe tests/shm/test_arena tests/shm/test_arena_faults tests/shm/test_admission \
 	tests/shm/test_snapshot tests/shm/test_correction tests/shm/test_flights tests/shm/test_kept tests/shm/test_kills
 check_PROGRAMS += $(shm_arena_tests)
 TESTS += $(shm_arena_tests)
@@ -65,8 +65,16 @@ tests_shm_test_siphash_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(CRYPTO_CFLAGS
 tests_shm_test_siphash_LDADD = libshm.a $(CHECK_LIBS) $(CRYPTO_LIBS)
 tests_shm_test_cell_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_shm_test_cell_LDADD = libshm.a $(CHECK_LIBS)
+tests_shm_test_stripe_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_shm_test_stripe_LDADD = libshm.a $(CHECK_LIBS)
 tests_shm_test_arena_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_shm_test_arena_LDADD = libshm.a $(CHECK_LIBS)
+tests_shm_test_arena_faults_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_shm_test_arena_faults_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fchown -Wl,--wrap=fchmod -Wl,--wrap=fstat -Wl,--wrap=getrandom \
+	-Wl,--wrap=mmap -Wl,--wrap=shm_open -Wl,--wrap=shm_unlink -Wl,--wrap=pthread_mutexattr_init \
+	-Wl,--wrap=pthread_mutexattr_setpshared -Wl,--wrap=pthread_mutexattr_setrobust -Wl,--wrap=pthread_mutexattr_settype \
+	-Wl,--wrap=pthread_mutex_init -Wl,--wrap=pthread_mutex_consistent
+tests_shm_test_arena_faults_LDADD = libshm.a $(CHECK_LIBS)
 tests_shm_test_admission_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_shm_test_admission_LDADD = libshm.a $(CHECK_LIBS)
 tests_shm_test_kills_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
@@ -148,7 +156,7 @@ policy_tests = \
 	tests/policy/test_decimal tests/policy/test_descriptor tests/policy/test_difference tests/policy/test_facts \
 	tests/policy/test_fields tests/policy/test_iso8601 tests/policy/test_json \
 	tests/policy/test_json_gate tests/policy/test_load tests/policy/test_match tests/policy/test_path \
-	tests/policy/test_memory tests/policy/test_print tests/policy/test_region
+	tests/policy/test_memory tests/policy/test_jwt_library tests/policy/test_print tests/policy/test_region
 check_PROGRAMS += $(policy_tests)
 TESTS += $(policy_tests)
 EXTRA_DIST += tests/policy/bad tests/policy/good
@@ -188,6 +196,11 @@ tests_policy_test_match_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS
 tests_policy_test_memory_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
 tests_policy_test_memory_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)
+tests_policy_test_jwt_library_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(CRYPTO_CFLAGS)
+tests_policy_test_jwt_library_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=HMAC -Wl,--wrap=EVP_MD_CTX_new -Wl,--wrap=EVP_DigestVerifyInit \
+	-Wl,--wrap=EVP_DigestVerify -Wl,--wrap=EVP_PKEY_CTX_set_rsa_padding -Wl,--wrap=EVP_PKEY_CTX_set_rsa_pss_saltlen \
+	-Wl,--wrap=BN_bin2bn -Wl,--wrap=ECDSA_SIG_new -Wl,--wrap=ECDSA_SIG_set0 -Wl,--wrap=i2d_ECDSA_SIG
+tests_policy_test_jwt_library_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)
 tests_policy_test_path_SOURCES = tests/policy/test_path.c policy/path.c
 tests_policy_test_path_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_path_LDADD = $(CHECK_LIBS)

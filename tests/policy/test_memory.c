@@ -4,11 +4,15 @@
  * nothing leaks or crashes. The linker puts the functions of this file in front of the C library's.
  */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "policy/claims.h"
 #include "policy/jwt.h"
 #include "policy/load.h"
+#include "policy/networks.h"
+#include "tests/policy/jwt_maker.h"
 
 #define MOST_STEPS 1000
 
@@ -101,15 +105,11 @@ START_TEST(a_token_without_memory_has_no_claims)
 }
 END_TEST
 
-/* RFC 7515 A.1, whose time is over: the key set alone, and then the token. */
+/* That of RFC 7515 A.1, and one of RFC 8037. */
 static const char key_set[] =
     "{\"keys\":[{\"alg\":\"HS256\",\"kid\":\"\\u0061\",\"kty\":\"oct\",\"k\":\"AyM1SysPpbyDfgZld3umj"
     "1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow\"},{\"alg\":\"EdDSA\",\"kty\":"
     "\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}]}";
-static const char token[] =
-    "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9l"
-    "eGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-
 START_TEST(keys_without_memory_are_refused)
 {
     long steps = 0;
@@ -131,12 +131,12 @@ START_TEST(keys_without_memory_are_refused)
 }
 END_TEST
 
-static enum jwt_fault verify(const struct jwks *jwks, struct claims **claims)
+static enum jwt_fault verify(const struct jwks *jwks, struct slice text, struct claims **claims)
 {
-    static const struct jwt_rules rules = {.issuer = {"joe", 3}};
+    static const struct jwt_rules rules = {.issuer = {"joe", 3}, .audience = {"edge", 4}};
     struct jwt_span span;
     struct jwt jwt;
-    enum jwt_fault fault = jwt_open(SLICE(token), jwks, &jwt);
+    enum jwt_fault fault = jwt_open(text, jwks, &jwt);
 
     if (fault == JWT_GOOD)
         fault = jwt_check(&jwt, &rules, 0, claims, &span);
@@ -144,27 +144,73 @@ static enum jwt_fault verify(const struct jwks *jwks, struct claims **claims)
     return fault;
 }
 
-START_TEST(a_token_without_memory_is_not_believed)
+/* How many allocations the verification of TEXT makes; each of them fails once. */
+static long verify_without_memory(const struct jwks *jwks, struct slice text)
 {
-    struct failure failure;
-    struct jwks *jwks = jwks_parse("keys.json", SLICE(key_set), &failure);
     long steps = 0;
 
-    ck_assert_ptr_nonnull(jwks);
     for (bool was_reached = true; was_reached && steps < MOST_STEPS; steps++) {
         struct claims *claims = NULL;
         enum jwt_fault fault;
 
         steps_left = steps;
-        fault = verify(jwks, &claims);
+        fault = verify(jwks, text, &claims);
         was_reached = steps_left < 0;
         steps_left = -1;
-        ck_assert((fault == JWT_GOOD) == !was_reached && (claims == NULL) == was_reached);
+        ck_assert_msg((fault == JWT_GOOD) == !was_reached && (claims == NULL) == was_reached, "allocation %ld of a token of %zu bytes: fault %d", steps, text.size, (int)fault);
         claims_free(claims);
     }
-    ck_assert_int_gt(steps, 5);
-    ck_assert_int_lt(steps, MOST_STEPS);
+    return steps;
+}
+
+/* All that is read of it is escaped, and has to be written out; with more and more beside it, so that each of these texts is once
+ * the first that does not fit what memory there is. */
+START_TEST(a_token_without_memory_is_not_believed)
+{
+    const struct maker_key key = maker_key(&maker_kinds[0]);
+    char set[MAKER_SET_SIZE], text[MAKER_TOKEN_SIZE], payload[8000], filling[4200] = "";
+    struct failure failure;
+    struct jwks *jwks = jwks_parse("keys.json", slice_of(maker_set(&key, "k", set)), &failure);
+
+    ck_assert_ptr_nonnull(jwks);
+    for (size_t size = 0; size < sizeof(filling) - 1; size += size < 3000 ? 1000 : 16) {
+        long steps;
+
+        memset(filling, 'x', size);
+        snprintf(payload, sizeof(payload), "{\"\\u0070\":\"%s\",\"\\u0065xp\":1300819380,\"\\u0069ss\":\"\\u006aoe\","
+                 "\"\\u0061ud\":[\"\\u0065dge\",\"a\"]}", filling);
+        steps = verify_without_memory(jwks, maker_token(&key, "{\"\\u0061lg\":\"\\u0048S256\",\"\\u006bid\":\"\\u006b\"}",
+                                                        payload, text));
+        ck_assert_int_gt(steps, 5);
+        ck_assert_int_lt(steps, MOST_STEPS);
+    }
     jwks_free(jwks);
+}
+END_TEST
+
+/* More networks than there is room for at first, so that the list has to grow. */
+START_TEST(networks_without_memory_are_refused)
+{
+    char text[700 * 12];
+    size_t size = 0;
+    long steps = 0;
+
+    for (int i = 0; i < 700; i++)
+        size += (size_t)snprintf(text + size, sizeof(text) - size, "10.0.%d.%d\n", i / 256, i % 256);
+    for (bool was_reached = true; was_reached && steps < MOST_STEPS; steps++) {
+        struct failure failure = {.code = EXIT_CODE_OK};
+        struct networks *networks;
+
+        steps_left = steps;
+        networks = networks_parse("list", (struct slice){text, size}, &failure);
+        was_reached = steps_left < 0;
+        steps_left = -1;
+        ck_assert((networks == NULL) == was_reached);
+        ck_assert((strstr(failure.sentence, "no memory") != NULL) == was_reached);
+        networks_free(networks);
+    }
+    ck_assert_int_gt(steps, 4);
+    ck_assert_int_lt(steps, MOST_STEPS);
 }
 END_TEST
 
@@ -180,6 +226,7 @@ int main(void)
     tcase_add_test(tcase, a_token_without_memory_has_no_claims);
     tcase_add_test(tcase, keys_without_memory_are_refused);
     tcase_add_test(tcase, a_token_without_memory_is_not_believed);
+    tcase_add_test(tcase, networks_without_memory_are_refused);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
     srunner_free(runner);

@@ -255,8 +255,8 @@ END_TEST
 /* ---- killed at every instruction ----------------------------------------------------------------------------------
  */
 
-/* Sanitizers multiply the instructions, and the walk is quadratic in them. */
-#ifdef __SANITIZE_ADDRESS__
+/* Sanitizers, or no optimizer, multiply the instructions, and the walk is quadratic in them. */
+#if defined(__SANITIZE_ADDRESS__) || !defined(__OPTIMIZE__)
 #define STRIDE 71
 #else
 #define STRIDE 1

@@ -4,6 +4,7 @@
  */
 #include <check.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -75,30 +76,74 @@ END_TEST
 
 START_TEST(a_foreign_header_is_refused)
 {
-    struct arena_header *header = fixture.arena.header;
-    struct arena_header saved = *header;
+    static const struct {
+        size_t offset, size;
+        const char *sentence;
+    } fields[] = {
+#define FIELD(name, sentence) {offsetof(struct arena_header, name), sizeof(((struct arena_header *)0)->name), sentence}
+        FIELD(magic, "never finished"),    FIELD(layout, "another version"),   FIELD(size, "contradict"),
+        FIELD(series_count, "contradict"), FIELD(stripe_count, "contradict"), FIELD(event_count, "contradict"),
+#undef FIELD
+    };
+    unsigned char *header = (unsigned char *)fixture.arena.header;
 
-    header->magic ^= 1;
-    ck_assert_ptr_nonnull(strstr(refusal(), "never finished"));
-    header->magic = saved.magic;
-    header->layout ^= 1;
-    ck_assert_ptr_nonnull(strstr(refusal(), "another version"));
-    header->layout = saved.layout;
-    header->stripe_count++;
-    ck_assert_ptr_nonnull(strstr(refusal(), "contradict"));
-    header->stripe_count = saved.stripe_count;
-    header->size += 4096;
-    ck_assert_ptr_nonnull(strstr(refusal(), "contradict"));
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+        for (size_t byte = 0; byte < fields[i].size; byte++) {
+            header[fields[i].offset + byte] ^= 0x10;
+            ck_assert_ptr_nonnull(strstr(refusal(), fields[i].sentence));
+            header[fields[i].offset + byte] ^= 0x10;
+        }
 }
 END_TEST
 
 START_TEST(a_shared_mode_or_odd_size_is_refused)
 {
-    ck_assert_int_eq(fchmod(fixture.fd, 0644), 0);
-    ck_assert_ptr_nonnull(strstr(refusal(), "mode"));
+    static const off_t sizes[] = {0, 4096, ARENA_MIN_SIZE - 4096, SMALL - 1, SMALL + 1};
+    static const mode_t modes[] = {0601, 0602, 0604, 0610, 0620, 0640, 0644, 0666};
+
+    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        ck_assert_int_eq(fchmod(fixture.fd, modes[i]), 0);
+        ck_assert_ptr_nonnull(strstr(refusal(), "mode"));
+    }
     ck_assert_int_eq(fchmod(fixture.fd, 0600), 0);
-    ck_assert_int_eq(ftruncate(fixture.fd, (off_t)SMALL - 1), 0);
-    ck_assert_ptr_nonnull(strstr(refusal(), "size"));
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        ck_assert_int_eq(ftruncate(fixture.fd, sizes[i]), 0);
+        ck_assert_ptr_nonnull(strstr(refusal(), "size"));
+    }
+}
+END_TEST
+
+/* A worker is handed a descriptor: whatever it is, it is looked at before it is used. */
+START_TEST(what_is_no_shared_memory_is_refused)
+{
+    struct failure failure = {0};
+    struct arena again;
+    int ends[2];
+
+    ck_assert_int_eq(pipe(ends), 0);
+    ck_assert(!arena_map(ends[0], &again, &failure));
+    ck_assert_ptr_nonnull(strstr(failure.sentence, "is not ours"));
+    close(ends[0]);
+    close(ends[1]);
+    ck_assert(!arena_map(ends[0], &again, &failure));
+    ck_assert_ptr_nonnull(strstr(failure.sentence, "cannot look at"));
+    ck_assert(arena_map(fixture.fd, &again, &failure));
+}
+END_TEST
+
+START_TEST(one_set_aside_makes_room)
+{
+    char refused[ARENA_INSTANCE_SIZE + 8];
+    struct failure failure = {0};
+    struct arena again;
+
+    ck_assert(arena_set_aside(fixture.instance));
+    ck_assert(!arena_set_aside(fixture.instance)); /* there is none any more */
+    ck_assert_int_eq(arena_open(fixture.instance, true, &again, &failure), -1);
+    ck_assert_int_eq(failure.code, EXIT_CODE_NO_INPUT);
+    snprintf(refused, sizeof(refused), "%s.refused", fixture.instance);
+    ck_assert_int_ge(arena_open(refused, true, &again, &failure), 0);
+    ck_assert(arena_remove(refused));
 }
 END_TEST
 
@@ -262,6 +307,8 @@ int main(void)
     tcase_add_test(tests, a_second_creation_is_refused);
     tcase_add_test(tests, a_foreign_header_is_refused);
     tcase_add_test(tests, a_shared_mode_or_odd_size_is_refused);
+    tcase_add_test(tests, what_is_no_shared_memory_is_refused);
+    tcase_add_test(tests, one_set_aside_makes_room);
     tcase_add_test(tests, an_absent_one_is_told_apart);
     tcase_add_test(tests, too_small_is_a_sentence);
     tcase_add_test(tests, larger_than_dev_shm_is_a_sentence);
