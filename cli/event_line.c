@@ -107,7 +107,7 @@ static void read_amount(struct reader *reader, uint32_t token, struct slice name
     struct event *event = reader->event;
     int64_t amount;
 
-    if (json_type(reader->json, token) != JSON_NUMBER ||
+    if (event->action == EVENT_AUDIT || json_type(reader->json, token) != JSON_NUMBER ||
         decimal_parse(json_raw(reader->json, token), &amount) != DECIMAL_OK)
         return;
     event->flags |= EVENT_HAS_NUMBERS;
@@ -159,6 +159,18 @@ static void read_client(struct reader *reader, uint32_t token)
         reader->event->client.family = ADDRESS_NONE;
 }
 
+static void read_audit(struct event *event, struct slice name, uint32_t number)
+{
+    if (slice_equal(name, SLICE("generation_before")))
+        event->generation_before = number;
+    else if (slice_equal(name, SLICE("uid")))
+        event->uid = number;
+    else if (slice_equal(name, SLICE("pid")))
+        event->pid = number;
+    if (slice_equal(name, SLICE("uid")) || slice_equal(name, SLICE("pid")))
+        event->flags |= EVENT_HAS_WHO;
+}
+
 static void read_count(struct reader *reader, uint32_t token, struct slice name)
 {
     struct event *event = reader->event;
@@ -176,6 +188,8 @@ static void read_count(struct reader *reader, uint32_t token, struct slice name)
         event->status = (uint16_t)number;
     else if (slice_equal(name, SLICE("worker")) && number <= UINT16_MAX)
         event->writer = (uint16_t)number;
+    else if (event->action == EVENT_AUDIT)
+        read_audit(event, name, (uint32_t)number);
 }
 
 /* What stands in a line only when it is true. */

@@ -116,14 +116,17 @@ class TestKeys(harness.TestCase):
         self.keys(edge, "reset", "--reason", "ticket 812", "header:x-key=alice")
         self.assertEqual(self.ask(edge, "alice", 6), [200] * 5 + [429])
         self.assertEqual(self.ask(edge, "bob"), [429])
-        edge.wait_log(rf"keys grant of 2 \(1 limits changed\) by user {os.geteuid()} \(process \d+\): "
-                      "header:x-key=alice because: goodwill")
-        edge.wait_log(r"keys reset \(1 limits changed\) by user .* header:x-key=alice because: ticket 812")
+        edge.wait_log(rf"audit: grant header:x-key=alice by user {os.geteuid()} \(process \d+\), 2 given back, 1 limit "
+                      r"changed, version 1, generation 1, sha256 [0-9a-f]{12}, because: goodwill")
+        edge.wait_log(r"audit: reset header:x-key=alice by user .*, 1 limit changed, .*, because: ticket 812")
         events = [json.loads(line) for line in edge.cli("logs", "-c", edge.config_file, "--action", "audit", "--since",
                                                         "1h", "--no-follow", "--format", "json").stdout.splitlines()]
-        self.assertEqual([event["note"] for event in events],
-                         [f"keys grant of 2 (1 limits changed) by user {os.geteuid()}: goodwill",
-                          f"keys reset (1 limits changed) by user {os.geteuid()}: ticket 812"])
+        for event in events:
+            self.assertEqual((event["uid"], event["keys"], event["version"], event["hash"], event["generation"]),
+                             (os.geteuid(), {"header:x-key": "alice"}, "1", edge.ready()["policy_hash"], 1))
+        self.assertEqual([(event["reason"], event["detail"], event["note"]) for event in events],
+                         [("grant", "2 given back, 1 limit changed", "goodwill"),
+                          ("reset", "1 limit changed", "ticket 812")])
         done = self.keys(edge, "grant", "--amount", "99", "--reason", "all of it", "--json", "header:x-key=bob")
         self.assertLessEqual(json.loads(done.stdout)["amount"], 5)
         self.assertEqual(self.ask(edge, "bob", 6), [200] * 5 + [429])
@@ -333,7 +336,7 @@ class TestDoor(harness.TestCase):
         for _ in range(20):
             with visit(edge) as visitor:
                 visitor.send(struct.pack("=IIII", MAGIC, VERSION, size, 1) + b"\0" * (size - 16))
-        edge.wait_log("keys reset .* by user .* no reason given")
+        edge.wait_log("audit: reset by user .*, because: no reason given")
         edge.reload()
 
     def test_upgrade(self):

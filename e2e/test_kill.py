@@ -38,7 +38,7 @@ class TestKill(harness.TestCase):
         self.assertEqual(edge.ready()["generation"], 1)
         self.assertEqual((self.ask(edge, "mallory"), self.ask(edge, "alice")), (self.KILLED, 200))
         self.assertIn("ticket 911", edge.decide("GET", "/", headers={"X-Key": "mallory"}).body.decode())
-        edge.wait_log(rf"kill switch set by user {os.geteuid()} .*: header:x-key=mallory because: ticket 911")
+        edge.wait_log(rf"audit: kill header:x-key=mallory by user {os.geteuid()} .*, for good, .* because: ticket 911")
         row, = self.list(edge)
         self.assertEqual((row["key"], row["value"], row["reason"], row["expires_at"], row["source"]),
                          ("header:x-key", "mallory", "ticket 911", None, "hand"))
@@ -80,7 +80,7 @@ class TestKill(harness.TestCase):
         self.kill(edge, "header:x-key", "mallory", "--for", "2s")
         self.assertEqual(self.ask(edge, "mallory"), self.KILLED)
         edge.wait_log("the kill switch of header:x-key=#[0-9a-f]{16} has ended")
-        edge.wait_log("kill switch set until .*: header:x-key=#[0-9a-f]{16} because: no reason given")
+        edge.wait_log("audit: kill header:x-key=#[0-9a-f]{16} by user .*, until .*, because: no reason given")
         self.assertNotIn("mallory", edge.log(), "the value of a credential is in the log")
         self.assertEqual((self.ask(edge, "mallory"), self.list(edge)), (200, []))
         self.assertGreaterEqual(time.time() - began, 2)

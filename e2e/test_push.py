@@ -61,7 +61,7 @@ class TestPush(PushCase):
         self.assertEqual((self.version(edge), self.file(edge), stat.S_IMODE(os.stat(edge.policy_file).st_mode)),
                          (2, bundle(2, 4), 0o604))
         self.assertEqual([edge.decide("GET", "/", "10.0.0.1").status for _ in range(2)], [200, 429], "counters are kept")
-        edge.wait_log(rf"a bundle is pushed by user {os.geteuid()} .* because: ticket 77")
+        edge.wait_log(rf"audit: push by user {os.geteuid()} .*, version 1 -> 2, generation 1 -> 2, .*, because: ticket 77")
         self.assertEqual([(row["number"], row["version"], row["served"]) for row in self.kept(edge)],
                          [(1, "1", False), (2, "2", True)])
         edge.reload()  # the file says the same
@@ -169,6 +169,40 @@ class TestPush(PushCase):
                     self.assertEqual(struct.unpack_from("=IIII", visitor.recv(65536))[3], code, fds)
         self.assertEqual((self.version(edge), self.file(edge)), (1, bundle(1)))
         self.connect(edge, "--push", self.write(edge, bundle(2)), "--yes")
+
+    def audits(self, edge):
+        """Acts of operators in the ring, the oldest first."""
+        lines = edge.cli("logs", "-c", edge.config_file, "--action", "audit", "--since", "1h", "--no-follow", "--format",
+                         "json").stdout.splitlines()
+        return [json.loads(line) for line in lines]
+
+    def test_acts_are_audited(self):
+        """Who changed which bundle into which, and what was refused: in the ring and in the log."""
+        edge = self.start_edge(bundle(1), settings={"config_watch": "on"})
+        first = edge.ready()["policy_hash"]
+        done = edge.cli("connect", "-c", edge.config_file, "--push", self.write(edge, bundle(2)), "--yes", "--reason", "ticket 7",
+                        stdin=subprocess.DEVNULL)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        second = edge.ready()["policy_hash"]
+        harness.wait_until(lambda: self.audits(edge), "the push in the ring")
+        event, = self.audits(edge)
+        self.assertEqual({name: event.get(name) for name in ("reason", "note", "uid", "version_before", "version",
+                                                             "hash_before", "hash", "generation_before", "generation")},
+                         {"reason": "push", "note": "ticket 7", "uid": os.geteuid(), "version_before": "1", "version": "2",
+                          "hash_before": first, "hash": second, "generation_before": 1, "generation": 2})
+        edge.reload()
+        edge.write_policy("{")
+        harness.wait_until(lambda: len(self.audits(edge)) == 3, "the refused reload in the ring")
+        reload, refused = self.audits(edge)[1:]
+        self.assertEqual((reload["reason"], reload["uid"], reload["pid"], reload["hash_before"], reload["hash"]),
+                         ("reload", os.geteuid(), os.getpid(), second, second))
+        self.assertEqual((refused["reason"], refused.get("uid"), refused["hash"], refused["generation_before"],
+                          refused["generation"]), ("reload_refused", None, second, 3, 3))
+        self.assertIn("has 1 error", refused["detail"])
+        text = edge.cli("logs", "-c", edge.config_file, "--action", "audit", "--since", "1h", "--no-follow").stdout
+        self.assertRegex(text, rf"audit +push by uid {os.geteuid()} \(pid \d+\), version 1 -> 2, generation 1 -> 2, "
+                               rf"sha256 {first[:12]} -> {second[:12]} - ticket 7\n")
+        self.assertNotIn(": \n", text)
 
     def seal(self, fd):
         fcntl.fcntl(fd, 1033, 1 | 2 | 4 | 8)  # F_ADD_SEALS: SEAL, SHRINK, GROW, WRITE

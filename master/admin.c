@@ -107,22 +107,23 @@ static void on_door(void *context, int fd)
 
 /* ---- what is done for them ----------------------------------------------------------------------------------------- */
 
-static void note(const struct admin_visitor *visitor, const char *what)
+static void note(const struct admin_visitor *visitor, const char *verb, const char *detail)
 {
-    struct master *master = visitor->admin->master;
+    const struct audit_act act = {
+        .verb = verb, .who = &visitor->who, .request = &visitor->request, .detail = detail};
 
-    audit_note(&visitor->admin->audit, master->serving.number, &visitor->who, &visitor->request, what);
+    audit_note(&visitor->admin->audit, &act);
 }
 
 static void note_amended(const struct admin_visitor *visitor, const struct door_reply *done)
 {
-    char what[128], amount[DECIMAL_TEXT_SIZE];
+    bool is_grant = visitor->request.verb == DOOR_GRANT;
+    char detail[128], amount[DECIMAL_TEXT_SIZE];
 
     decimal_print(done->amount, amount);
-    snprintf(what, sizeof(what), "keys %s%s (%llu limits changed)",
-             visitor->request.verb == DOOR_GRANT ? "grant of " : "reset",
-             visitor->request.verb == DOOR_GRANT ? amount : "", (unsigned long long)done->changed);
-    note(visitor, what);
+    snprintf(detail, sizeof(detail), "%s%s%llu limit%s changed", is_grant ? amount : "", is_grant ? " given back, " : "",
+             (unsigned long long)done->changed, done->changed == 1 ? "" : "s");
+    note(visitor, is_grant ? "grant" : "reset", detail);
 }
 
 static void on_amended(void *context, const struct door_reply *done)
@@ -153,15 +154,17 @@ static void amend(struct admin_visitor *visitor)
         refuse(visitor, failure.code, failure.sentence);
 }
 
-static void note_switched(const struct admin_visitor *visitor, const char *how)
+static void note_switched(const struct admin_visitor *visitor, bool was_there)
 {
     const struct door_request *request = &visitor->request;
-    char what[128], until[ISO8601_TEXT_SIZE] = "";
+    char detail[64] = "", until[ISO8601_TEXT_SIZE] = "for good";
 
-    if (request->verb == DOOR_KILL && request->expires_at != KILLS_NEVER)
+    if (request->expires_at != KILLS_NEVER)
         iso8601_print(request->expires_at, until);
-    snprintf(what, sizeof(what), "kill switch %s%s%s", how, until[0] ? " until " : "", until);
-    note(visitor, what);
+    if (request->verb == DOOR_KILL)
+        snprintf(detail, sizeof(detail), "%s%s%s", was_there ? "changed, " : "",
+                 request->expires_at != KILLS_NEVER ? "until " : "", until);
+    note(visitor, request->verb == DOOR_KILL ? "kill" : "lift", detail);
 }
 
 static void switch_by_hand(struct admin_visitor *visitor)
@@ -178,7 +181,7 @@ static void switch_by_hand(struct admin_visitor *visitor)
                       : switches_remove(switches, &visitor->request, &failure);
     answer.changed = was_there;
     if (is_done || failure.code == EXIT_CODE_OS)
-        note_switched(visitor, !is_kill ? "lifted" : was_there ? "changed" : "set");
+        note_switched(visitor, was_there);
     if (!is_done) {
         answer.code = failure.code;
         snprintf(answer.sentence, sizeof(answer.sentence), "%s", failure.sentence);
@@ -211,18 +214,23 @@ void admin_push(struct admin *admin)
 {
     struct admin_visitor *visitor = admin->pushing;
     struct master *master = admin->master;
+    struct audit_act act = {
+        .who = &visitor->who, .request = &visitor->request, .before = audit_bundle_of(&master->serving)};
     struct door_reply answer = {.code = EXIT_CODE_OK};
     struct failure failure;
+    bool is_done;
 
     admin->is_pushing = true;
-    note(visitor, "a bundle is pushed");
-    if (deploy_run(master, visitor->bundle_fd, &failure)) {
+    is_done = deploy_run(master, visitor->bundle_fd, &failure);
+    if (is_done) {
         snprintf(answer.sentence, sizeof(answer.sentence), "%s", master->serving.settings.config_file);
     } else {
         answer.code = failure.code;
         snprintf(answer.sentence, sizeof(answer.sentence), "%s", failure.sentence);
-        log_line(LOG_LEVEL_NOTICE, "the bundle that was pushed was not taken: %s", failure.sentence);
     }
+    act.verb = is_done ? "push" : "push_refused";
+    act.detail = is_done ? "" : failure.sentence;
+    audit_note(&admin->audit, &act);
     answer.generation = master->serving.number;
     admin->pushing = NULL;
     admin->is_pushing = false;
@@ -361,7 +369,7 @@ bool admin_open(struct admin *admin, struct failure *failure)
 {
     const struct settings *settings = &admin->master->serving.settings;
 
-    audit_init(&admin->audit, &admin->master->arena, settings);
+    audit_init(&admin->audit, &admin->master->arena, &admin->master->serving);
     if (!door_path(settings, admin->path))
         return failure_set(failure, EXIT_CODE_BAD_CONFIG,
                            "runtime_dir %s is too long for the socket of fairvisor(1) in it", settings->runtime_dir);

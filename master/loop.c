@@ -132,10 +132,12 @@ static void take_signals(struct loop *loop)
     bool has_child = false;
 
     while (read(loop->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        struct ucred from = {.pid = (pid_t)info.ssi_pid, .uid = info.ssi_uid};
+
         if (info.ssi_signo == SIGCHLD)
             has_child = true;
         else
-            loop->on_signal(loop->context, (int)info.ssi_signo);
+            loop->on_signal(loop->context, (int)info.ssi_signo, &from);
     }
     if (has_child)
         reap(loop);

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include "shm/failure.h"
@@ -21,7 +22,8 @@
 
 typedef void loop_on_readable(void *context, int fd);
 typedef void loop_on_exit(void *context, pid_t pid, int status); /* STATUS as from waitpid(2) */
-typedef void loop_on_signal(void *context, int signal);
+/* FROM: who sent it; all zero for the kernel. */
+typedef void loop_on_signal(void *context, int signal, const struct ucred *from);
 typedef int64_t loop_next_time(void *context);            /* boot clock; LOOP_NEVER */
 typedef void loop_on_time(void *context, int64_t now_ns); /* called after each turn */
 

@@ -13,7 +13,7 @@
 #include "master/reload.h"
 #include "shm/log.h"
 
-void master_on_signal(void *context, int signal)
+void master_on_signal(void *context, int signal, const struct ucred *from)
 {
     struct master *master = context;
 
@@ -28,6 +28,7 @@ void master_on_signal(void *context, int signal)
         break;
     case SIGHUP:
         master->wants_reload = true;
+        master->reloader = *from;
         break;
     case SIGUSR1:
         logsink_reopen(&master->logsink);
@@ -120,11 +121,19 @@ static void pause_workers(struct master *master)
 static void reload(struct master *master)
 {
     struct reload_order order = {.keeps_settings = !master->wants_reload};
+    struct audit_act act = {.who = master->wants_reload ? &master->reloader : NULL,
+                            .detail = master->wants_reload ? "" : "config_watch saw another content of the file",
+                            .before = audit_bundle_of(&master->serving)};
     struct failure failure;
+    bool is_done;
 
     master->wants_reload = false;
     master->bundle_watch.wants_reload = false;
-    reload_run(master, &order, &failure);
+    is_done = reload_run(master, &order, &failure);
+    act.verb = is_done ? "reload" : "reload_refused";
+    if (!is_done)
+        act.detail = failure.sentence;
+    audit_note(&master->admin.audit, &act);
 }
 
 /* A reload needs free statistics slots for a whole generation: those of workers that still drain are not. */

@@ -70,13 +70,14 @@ struct master {
 
     enum master_stop stop; /* wishes: noted by signals, granted between turns of the loop */
     bool wants_reload;
+    struct ucred reloader; /* who wished for it last */
     bool has_said_waiting; /* the log knows that the wished reload waits */
     bool wants_upgrade;
     bool wants_pause;
 };
 
 /* Takes signals into the wishes above. */
-void master_on_signal(void *context, int signal);
+void master_on_signal(void *context, int signal, const struct ucred *from);
 
 /* Serves until a stop is wished for. */
 void master_run(struct master *master);

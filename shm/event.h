@@ -38,7 +38,12 @@ enum event_action {
     ROW(METHOD, "method", 16) \
     ROW(HOST, "host", 64)     \
     ROW(PATH, "path", 160)    \
-    ROW(NOTE, "note", 160)
+    ROW(NOTE, "note", 160)    \
+    ROW(DETAIL, "detail", 160) \
+    ROW(VERSION, "version", 24) \
+    ROW(VERSION_BEFORE, "version_before", 24) \
+    ROW(HASH, "hash", 64)     \
+    ROW(HASH_BEFORE, "hash_before", 64)
 
 enum event_text {
 #define EVENT_TEXT_SYMBOL(symbol, name, most) EVENT_TEXT_##symbol,
@@ -53,17 +58,26 @@ enum event_text {
     ROW(2, "budget_throttle")   \
     ROW(4, "loop_warn")
 
-#define EVENT_ROOM         400 /* bytes for all texts and keys of one event */
+#define EVENT_ROOM         384 /* bytes for all texts and keys of one event */
 #define EVENT_KEY_MOST     64  /* of a key's name */
 #define EVENT_VALUE_MOST   96  /* of a key's value */
 #define EVENT_HAS_NUMBERS  1   /* bits of event.flags: limit, remaining, cost and wait_ns are meant */
 #define EVENT_IS_CUT       2   /* some text was too long */
 #define EVENT_IS_HASHED    4   /* the value of some key, or the client, was replaced by its hash */
+#define EVENT_HAS_WHO      8   /* uid and pid are meant */
 
 struct event {
     int64_t wall_ns;
-    int64_t limit, remaining, cost; /* millionths */
-    int64_t wait_ns;                /* refused: until it would fit; INT64_MAX never */
+    union {
+        struct { /* EVENT_HAS_NUMBERS */
+            int64_t limit, remaining, cost; /* millionths */
+            int64_t wait_ns;                /* refused: until it would fit; INT64_MAX never */
+        };
+        struct { /* EVENT_AUDIT */
+            uint32_t uid, pid;          /* EVENT_HAS_WHO */
+            uint32_t generation_before; /* the bundle was to be replaced: of the one before; 0: it was not */
+        };
+    };
     uint32_t delay_ms;              /* the answer was held back for so long */
     uint32_t weight;                /* a sample stands for so many */
     uint32_t generation;            /* of the bundle */

@@ -169,7 +169,7 @@ static void json_keys(struct line *line, const struct event *event)
 
 static void json_numbers(struct line *line, const struct event *event)
 {
-    if (!(event->flags & EVENT_HAS_NUMBERS))
+    if (event->action == EVENT_AUDIT || !(event->flags & EVENT_HAS_NUMBERS))
         return;
     put_number(line, ",\"limit\":", event->limit);
     put_number(line, ",\"remaining\":", event->remaining);
@@ -201,6 +201,10 @@ static void json_origin(struct line *line, const struct event *event)
         put(line, ",\"delay_ms\":%" PRIu32, event->delay_ms);
     if (event->weight > 1)
         put(line, ",\"weight\":%" PRIu32, event->weight);
+    if (event->action == EVENT_AUDIT && event->flags & EVENT_HAS_WHO)
+        put(line, ",\"uid\":%" PRIu32 ",\"pid\":%" PRIu32, event->uid, event->pid);
+    if (event->action == EVENT_AUDIT && event->generation_before)
+        put(line, ",\"generation_before\":%" PRIu32, event->generation_before);
     if (event->generation)
         put(line, ",\"generation\":%" PRIu32, event->generation);
     if (event->writer < EVENTS_WRITER_DOOR)
@@ -264,7 +268,7 @@ static void plain_keys(struct line *line, const struct event *event)
 
 static void plain_numbers(struct line *line, const struct event *event)
 {
-    if (event->flags & EVENT_HAS_NUMBERS) {
+    if (event->action != EVENT_AUDIT && event->flags & EVENT_HAS_NUMBERS) {
         put_number(line, " ", event->remaining);
         put_number(line, "/", event->limit);
         put_number(line, " cost ", event->cost);
@@ -282,6 +286,37 @@ static void plain_numbers(struct line *line, const struct event *event)
         put(line, " (one of %" PRIu32 ")", event->weight);
 }
 
+#define SHOWN_HASH 12 /* digits of a sha256; the other formats have all */
+
+/* At most MOST bytes of a text that may be two: what it was before, and what it is. */
+static void plain_change(struct line *line, const struct event *event, const char *name, enum event_text before,
+                         enum event_text after, size_t most)
+{
+    struct slice texts[2] = {event_get(event, before), event_get(event, after)};
+
+    if (texts[1].size == 0)
+        return;
+    put(line, ", %s ", name);
+    for (int i = 0; i < 2; i++) {
+        put_text(line, (struct slice){texts[i].data, texts[i].size < most ? texts[i].size : most}, false);
+        put(line, i == 0 && texts[0].size > 0 ? " -> " : "");
+    }
+}
+
+/* Who did it, and on which bundle. */
+static void plain_audit(struct line *line, const struct event *event)
+{
+    if (event->flags & EVENT_HAS_WHO)
+        put(line, " by uid %" PRIu32 " (pid %" PRIu32 ")", event->uid, event->pid);
+    plain_text(line, event, EVENT_TEXT_DETAIL, ", ");
+    plain_change(line, event, "version", EVENT_TEXT_VERSION_BEFORE, EVENT_TEXT_VERSION, SIZE_MAX);
+    if (event->generation_before)
+        put(line, ", generation %" PRIu32 " -> %" PRIu32, event->generation_before, event->generation);
+    else if (event->generation)
+        put(line, ", generation %" PRIu32, event->generation);
+    plain_change(line, event, "sha256", EVENT_TEXT_HASH_BEFORE, EVENT_TEXT_HASH, SHOWN_HASH);
+}
+
 size_t event_print_text(const struct event *event, char out[EVENT_PRINT_SIZE])
 {
     struct line line = {out, 0};
@@ -297,6 +332,8 @@ size_t event_print_text(const struct event *event, char out[EVENT_PRINT_SIZE])
     plain_text(&line, event, EVENT_TEXT_HOST, " ");
     plain_text(&line, event, EVENT_TEXT_PATH, " ");
     put_client(&line, event, " from ", "");
+    if (event->action == EVENT_AUDIT)
+        plain_audit(&line, event);
     plain_text(&line, event, EVENT_TEXT_NOTE, " - ");
     out[line.used] = '\n';
     return line.used + 1;

@@ -10,7 +10,7 @@
 
 #include "shm/event.h"
 
-#define EVENT_PRINT_SIZE        8192 /* no line is longer, its newline included, whatever the event's bytes are; that of an
+#define EVENT_PRINT_SIZE        12288 /* no line is longer, its newline included, whatever the event's bytes are; that of an
                                       * event that was made by event.h has at most half of it */
 #define EVENT_PRINT_NUMBER_SIZE 24
 

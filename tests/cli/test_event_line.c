@@ -63,6 +63,43 @@ START_TEST(a_line_says_everything)
 }
 END_TEST
 
+START_TEST(an_audit_says_who_and_what)
+{
+    static const char expected[] =
+        "{\"time\":\"2026-01-01T00:00:00.123Z\",\"action\":\"audit\",\"reason\":\"push\",\"note\":\"ticket 7\","
+        "\"detail\":\"as told\",\"version\":\"2\",\"version_before\":\"1\",\"hash\":\"0123456789abcdef\","
+        "\"hash_before\":\"fedcba9876543210\",\"uid\":1000,\"pid\":77,\"generation_before\":3,\"generation\":4}\n";
+
+    event_begin(&event, EVENT_AUDIT, WHEN / 1000000 * 1000000);
+    event_add(&event, EVENT_TEXT_REASON, SLICE("push"));
+    event_add(&event, EVENT_TEXT_NOTE, SLICE("ticket 7"));
+    event_add(&event, EVENT_TEXT_DETAIL, SLICE("as told"));
+    event_add(&event, EVENT_TEXT_VERSION, SLICE("2"));
+    event_add(&event, EVENT_TEXT_VERSION_BEFORE, SLICE("1"));
+    event_add(&event, EVENT_TEXT_HASH, SLICE("0123456789abcdef"));
+    event_add(&event, EVENT_TEXT_HASH_BEFORE, SLICE("fedcba9876543210"));
+    event.writer = EVENTS_WRITER_DOOR;
+    event.flags |= EVENT_HAS_WHO;
+    event.uid = 1000;
+    event.pid = 77;
+    event.generation_before = 3;
+    event.generation = 4;
+    ck_assert_str_eq(json(&event), expected);
+    ck_assert_str_eq(text(&event), "2026-01-01T00:00:00.123Z audit        push by uid 1000 (pid 77), as told, version 1 -> 2, "
+                                   "generation 3 -> 4, sha256 fedcba987654 -> 0123456789ab - ticket 7\n");
+    ck_assert(event_line_parse((struct slice){expected, sizeof(expected) - 2}, &again));
+    ck_assert_str_eq(json(&again), expected);
+    event_begin(&event, EVENT_AUDIT, WHEN);
+    event_add(&event, EVENT_TEXT_REASON, SLICE("reset"));
+    event_add_key(&event, SLICE("header:x"), SLICE("a"));
+    event.rule_keys = 1;
+    event.writer = EVENTS_WRITER_DOOR;
+    event_add(&event, EVENT_TEXT_VERSION, SLICE("2"));
+    event.generation = 4;
+    ck_assert_str_eq(text(&event), "2026-01-01T00:00:00.123Z audit        reset header:x=a, version 2, generation 4\n");
+}
+END_TEST
+
 START_TEST(what_is_printed_is_read_back)
 {
     char first[EVENT_PRINT_SIZE + 1];
@@ -184,6 +221,7 @@ int main(void)
     int failed;
 
     tcase_add_test(tests, a_line_says_everything);
+    tcase_add_test(tests, an_audit_says_who_and_what);
     tcase_add_test(tests, what_is_printed_is_read_back);
     tcase_add_test(tests, other_lines_are_no_events);
     tcase_add_test(tests, too_long_texts_are_cut_at_characters);

@@ -15,8 +15,9 @@
 
 #define SECOND NANOSECONDS_PER_SECOND
 
-static void ignore_signal(void *context, int signal)
+static void ignore_signal(void *context, int signal, const struct ucred *from)
 {
+    (void)from;
     (void)context;
     (void)signal;
 }

@@ -12,8 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void ignore_signal(void *context, int signal)
+static void ignore_signal(void *context, int signal, const struct ucred *from)
 {
+    (void)from;
     (void)context;
     (void)signal;
 }

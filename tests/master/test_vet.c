@@ -25,8 +25,9 @@ static struct privileges privileges;
 static struct settings settings;
 static struct copies copies;
 
-static void ignore_signal(void *context, int signal)
+static void ignore_signal(void *context, int signal, const struct ucred *from)
 {
+    (void)from;
     (void)context;
     (void)signal;
 }
