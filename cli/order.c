@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -48,6 +49,22 @@ static bool refuse_connection(const struct settings *settings, const char *path,
                              settings->instance, path);
 }
 
+/* A folder that a stranger made, in a place where everybody may make one, is no door of ours: an order would tell him what only the
+ * service should know. Root gives orders to the service of whoever the folder belongs to. */
+static bool is_ours(int fd, const struct settings *settings)
+{
+    struct ucred who;
+    socklen_t size = sizeof(who);
+    struct stat folder;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0)
+        return false;
+    if (who.uid == 0 || who.uid == geteuid())
+        return true;
+    return geteuid() == 0 && lstat(settings->runtime_dir, &folder) == 0 && S_ISDIR(folder.st_mode) &&
+           folder.st_uid == who.uid;
+}
+
 static int open_door(const struct settings *settings, struct failure *failure)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -61,8 +78,14 @@ static int open_door(const struct settings *settings, struct failure *failure)
     }
     fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) == 0 &&
-        connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
-        return fd;
+        connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0) {
+        if (is_ours(fd, settings))
+            return fd;
+        failure_set(failure, EXIT_CODE_PERMISSION,
+                    "the socket %s was made by somebody else than you or root: nothing was sent to it", address.sun_path);
+        close(fd);
+        return -1;
+    }
     refuse_connection(settings, address.sun_path, failure);
     if (fd >= 0)
         close(fd);

@@ -251,6 +251,22 @@ class TestDoor(harness.TestCase):
         self.assertEqual(opened.stdout, "0\n", opened.stderr)
         self.check_serves(edge)
 
+    def test_a_door_of_a_stranger(self):
+        """Where he could put one in the place of ours, it is told nothing."""
+        if not harness.IS_ROOT:
+            self.skipTest("only root can become somebody else")
+        edge = self.new_edge(harness.one_rule())
+        os.chmod(edge.settings["runtime_dir"], 0o777)
+        program = ("import socket, sys; s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.bind(sys.argv[1]); "
+                   "s.listen(); print('open', flush=True); print(len(s.accept()[0].recv(10)))")
+        with subprocess.Popen(["/usr/bin/python3", "-c", program, door_of(edge)], user="nobody", group="nogroup",
+                              extra_groups=[], stdout=subprocess.PIPE, text=True) as stranger:
+            self.assertEqual(stranger.stdout.readline(), "open\n")
+            done = edge.cli("kill", "-c", edge.config_file, "header:x-key", "secret", "--reason", "x")
+            self.assertEqual(done.returncode, 77, done.stderr)
+            self.assertIn("was made by somebody else than you or root: nothing was sent to it", done.stderr)
+            self.assertEqual(stranger.stdout.read(), "0\n")
+
     def test_garbage(self):
         """Nothing that can be sent does anything."""
         edge = self.edge()

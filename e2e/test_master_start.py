@@ -136,6 +136,18 @@ class Refusals(harness.TestCase):
         self.assertRegex(result.stderr, r"fairvisord: .*shared memory")
 
     @unittest.skipUnless(harness.IS_ROOT, "only root can try another user's folder")
+    @unittest.skipUnless(harness.IS_ROOT, "only root can make somebody else's files")
+    def test_runtime_dir_that_a_stranger_points_to(self):
+        """He could let it point elsewhere while the service runs."""
+        edge = self.new_edge(harness.one_rule())
+        link = os.path.join(self.temporary_folder(), "link")
+        os.symlink(edge.settings["runtime_dir"], link)
+        edge.write_settings(runtime_dir=link)
+        self.assertEqual(edge.start().ready()["status"], "ok")
+        edge.stop()
+        os.lchown(link, 65534, 65534)
+        self.refused(edge, 77, r"link \(setting `runtime_dir`\) is a symbolic link of user 65534: it must be ours or root's")
+
     def test_runtime_dir_that_everybody_may_write_to(self):
         edge = self.new_edge(harness.one_rule())
         os.chmod(edge.settings["runtime_dir"], 0o777)

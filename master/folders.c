@@ -39,16 +39,25 @@ static enum exit_code code_of_errno(void)
     return errno == EACCES || errno == EPERM || errno == EROFS ? EXIT_CODE_PERMISSION : EXIT_CODE_OS;
 }
 
+static bool is_trusted(uid_t user)
+{
+    return user == geteuid() || user == 0;
+}
+
 static bool make_folder(const char *setting, const char *path, mode_t mode, struct failure *failure)
 {
-    struct stat facts;
+    struct stat facts, link;
 
-    if (!make_parents(path, mode) || stat(path, &facts) != 0)
+    if (!make_parents(path, mode) || stat(path, &facts) != 0 || lstat(path, &link) != 0)
         return failure_set_errno(failure, code_of_errno(), "the folder %s (setting `%s`) could not be made", path,
                                  setting);
     if (!S_ISDIR(facts.st_mode))
         return failure_set(failure, EXIT_CODE_BAD_CONFIG, "%s (setting `%s`) is not a folder", path, setting);
-    if (facts.st_uid != geteuid() && facts.st_uid != 0)
+    if (S_ISLNK(link.st_mode) && !is_trusted(link.st_uid)) /* he could let it point elsewhere later */
+        return failure_set(failure, EXIT_CODE_PERMISSION,
+                           "%s (setting `%s`) is a symbolic link of user %u: it must be ours or root's", path, setting,
+                           (unsigned)link.st_uid);
+    if (!is_trusted(facts.st_uid))
         return failure_set(failure, EXIT_CODE_PERMISSION,
                            "the folder %s (setting `%s`) belongs to user %u: it must be ours or root's", path, setting,
                            (unsigned)facts.st_uid);
