@@ -14,8 +14,10 @@
 
 #include "cli/diff.h"
 #include "cli/emit.h"
+#include "cli/excerpt.h"
 #include "cli/input.h"
 #include "cli/loaded.h"
+#include "cli/lookup.h"
 #include "cli/order.h"
 #include "policy/digest.h"
 #include "policy/load.h"
@@ -32,6 +34,7 @@ struct choice {
 struct scene {
     struct instance instance;
     struct bundle *served;
+    uint32_t kept_number; /* what is pushed is the kept bundle of this number; 0: it is a file of the user */
 };
 
 /* ---- words ------------------------------------------------------------------------------------------------------- */
@@ -79,7 +82,7 @@ struct kept {
     int64_t kept_at_ns;
     char digest[DIGEST_TEXT_SIZE];
     struct bundle *bundle; /* NULL: it cannot be loaded any more */
-    bool is_served;
+    bool is_as_served;     /* its bytes are those that are served */
 };
 
 /* As it was when it was kept: it may have expired since. */
@@ -97,7 +100,7 @@ static bool read_kept(const struct scene *scene, uint32_t number, struct kept *k
     if (is_read) {
         kept->kept_at_ns = facts.st_mtim.tv_sec * NANOSECONDS_PER_SECOND;
         digest_hex(input_slice(&input), kept->digest);
-        kept->is_served = strcmp(kept->digest, scene->instance.status.policy_hash) == 0;
+        kept->is_as_served = strcmp(kept->digest, scene->instance.status.policy_hash) == 0;
         kept->bundle = load_bundle(input_slice(&input), facts.st_mtim.tv_sec, &complaints);
     }
     input_free(&input);
@@ -114,7 +117,31 @@ static bool list_numbers(const struct scene *scene, uint32_t *numbers, size_t *c
                              "the bundles that were served before, in %s, cannot be listed", settings->state_dir);
 }
 
-static void print_kept(const struct kept *kept)
+/* The bytes of NUMBER are those that are served. */
+static bool is_as_served(const struct scene *scene, uint32_t number)
+{
+    struct failure failure;
+    struct kept kept;
+    bool is_same = read_kept(scene, number, &kept, &failure) && kept.is_as_served;
+
+    bundle_free(kept.bundle);
+    return is_same;
+}
+
+/* The one that is served, of several with the same bytes the one that the master says; 0 when none is kept. */
+static uint32_t find_served(const struct scene *scene, const uint32_t *numbers, size_t count)
+{
+    uint32_t place = kept_read_place(&scene->instance.settings);
+
+    for (size_t i = 0; i < count; i++)
+        if (numbers[i] == place && is_as_served(scene, place))
+            return place;
+    while (count > 0 && !is_as_served(scene, numbers[count - 1]))
+        count--;
+    return count > 0 ? numbers[count - 1] : 0;
+}
+
+static void print_kept(const struct kept *kept, bool is_served)
 {
     char time[EMIT_TIME_SIZE];
 
@@ -126,15 +153,15 @@ static void print_kept(const struct kept *kept)
     } else {
         fputs("is no bundle that this version takes", stdout);
     }
-    puts(kept->is_served ? "  (served)" : "");
+    puts(is_served ? "  (served)" : "");
 }
 
-static void print_kept_json(const struct kept *kept)
+static void print_kept_json(const struct kept *kept, bool is_served)
 {
     char time[EMIT_TIME_SIZE];
 
     printf("{\"number\":%u,\"kept_at\":\"%s\",\"hash\":\"%s\",\"served\":%s,\"version\":", kept->number,
-           emit_time(kept->kept_at_ns, time), kept->digest, kept->is_served ? "true" : "false");
+           emit_time(kept->kept_at_ns, time), kept->digest, is_served ? "true" : "false");
     if (kept->bundle) {
         emit_json_string(kept->bundle->version_text, stdout);
         printf(",\"policies\":%u}", kept->bundle->policy_count);
@@ -145,11 +172,12 @@ static void print_kept_json(const struct kept *kept)
 
 static bool list(const struct choice *choice, const struct scene *scene, struct failure *failure)
 {
-    uint32_t numbers[KEPT_MAX];
+    uint32_t numbers[KEPT_MAX], served;
     size_t count;
 
     if (!list_numbers(scene, numbers, &count, failure))
         return false;
+    served = find_served(scene, numbers, count);
     if (choice->is_json) {
         fputs("{\"instance\":", stdout);
         emit_json_string(slice_of(scene->instance.settings.instance), stdout);
@@ -165,9 +193,9 @@ static bool list(const struct choice *choice, const struct scene *scene, struct 
         if (choice->is_json && i > 0)
             putchar(',');
         if (choice->is_json)
-            print_kept_json(&kept);
+            print_kept_json(&kept, numbers[i] == served);
         else
-            print_kept(&kept);
+            print_kept(&kept, numbers[i] == served);
         bundle_free(kept.bundle);
     }
     if (choice->is_json)
@@ -175,17 +203,22 @@ static bool list(const struct choice *choice, const struct scene *scene, struct 
     return true;
 }
 
-/* The newest that is another one than what is served: what was served before. */
+/* The last one before the one that is served with other bytes, however often somebody has gone back before. */
 static bool find_previous(const struct scene *scene, uint32_t *number, struct failure *failure)
 {
-    uint32_t numbers[KEPT_MAX];
+    uint32_t numbers[KEPT_MAX], served;
     size_t count;
 
     if (!list_numbers(scene, numbers, &count, failure))
         return false;
+    served = find_served(scene, numbers, count);
     while (count-- > 0) {
         struct kept kept;
-        bool is_other = read_kept(scene, numbers[count], &kept, failure) && !kept.is_served && kept.bundle;
+        bool is_other;
+
+        if (served != 0 && numbers[count] >= served)
+            continue;
+        is_other = read_kept(scene, numbers[count], &kept, failure) && !kept.is_as_served && kept.bundle;
 
         bundle_free(kept.bundle);
         if (is_other) {
@@ -193,21 +226,23 @@ static bool find_previous(const struct scene *scene, uint32_t *number, struct fa
             return true;
         }
     }
-    return failure_set(failure, EXIT_CODE_REFUSED, "there is nothing to go back to: no other bundle was served before");
+    return failure_set(failure, EXIT_CODE_REFUSED, "there is nothing to go back to: no other bundle was served before; --to NUMBER serves any "
+                       "of those that --list shows");
 }
 
-static bool find_file(const struct choice *choice, const struct scene *scene, char path[KEPT_PATH_SIZE],
+static bool find_file(const struct choice *choice, struct scene *scene, char path[KEPT_PATH_SIZE],
                       struct failure *failure)
 {
     uint64_t count;
     uint32_t number = 0;
 
-    if (choice->number && (!quantity_parse_count(slice_of(choice->number), &count) || count == 0 || count > 99999999))
+    if (choice->number && (!quantity_parse_count(slice_of(choice->number), &count) || count == 0 || count > KEPT_HIGHEST))
         return failure_set(failure, EXIT_CODE_USAGE, "--to takes a number that --list shows, not '%s'", choice->number);
     if (choice->number)
         number = (uint32_t)count;
     else if (!find_previous(scene, &number, failure))
         return false;
+    scene->kept_number = number;
     kept_path(&scene->instance.settings, number, path);
     if (!choice->number || access(path, F_OK) == 0)
         return true;
@@ -216,15 +251,23 @@ static bool find_file(const struct choice *choice, const struct scene *scene, ch
 
 /* ---- pushing ----------------------------------------------------------------------------------------------------- */
 
-static bool load_input(const char *path, const struct input *input, struct bundle **bundle, struct failure *failure)
+static bool load_input(const char *path, const struct scene *scene, const struct input *input, struct bundle **bundle,
+                       struct failure *failure)
 {
     static struct complaint_list complaints;
+    const char *name = input_name(path);
 
     *bundle = load_bundle(input_slice(input), moment_now().wall_ns / NANOSECONDS_PER_SECOND, &complaints);
-    for (size_t i = 0; i < complaints.count; i++)
-        complaint_print(&complaints.items[i], input_name(path), stderr);
-    return *bundle || failure_set(failure, EXIT_CODE_BAD_BUNDLE, "%s is not a valid bundle: nothing was changed",
-                                  input_name(path));
+    if (*bundle)
+        lookup_complain(&scene->instance.settings, *bundle, COMPLAINT_ERROR, &complaints);
+    for (size_t i = 0; i < complaints.count; i++) {
+        complaint_print(&complaints.items[i], name, stderr);
+        excerpt_print(input_slice(input), complaints.items[i].line, complaints.items[i].column, stderr);
+    }
+    if (!*bundle)
+        return failure_set(failure, EXIT_CODE_BAD_BUNDLE, "%s is not a valid bundle: nothing was changed", name);
+    return complaints.errors == 0 ||
+           failure_set(failure, EXIT_CODE_BAD_CONFIG, "%s cannot be enforced: nothing was changed", name);
 }
 
 /* An edit of the file that nobody has loaded would be replaced: that must be known before. */
@@ -284,6 +327,7 @@ static bool hand_over(const struct choice *choice, const struct scene *scene, co
     struct door_reply reply;
 
     request.verb = DOOR_PUSH;
+    request.amount = scene->kept_number;
     if (!order_set_text(request.reason, sizeof(request.reason), slice_of(choice->reason), "--reason", failure) ||
         !order_send_bundle(&scene->instance.settings, &request, input_slice(input), &reply, failure))
         return false;
@@ -299,7 +343,7 @@ static bool push(const struct choice *choice, const struct scene *scene, const c
 {
     struct input input = {.data = NULL};
     struct bundle *bundle = NULL;
-    bool is_done = input_read(path, &input, failure) && load_input(path, &input, &bundle, failure) &&
+    bool is_done = input_read(path, &input, failure) && load_input(path, scene, &input, &bundle, failure) &&
                    show(scene, bundle, failure);
 
     if (is_done) {

@@ -12,7 +12,8 @@
     "                     running instance serve it; it replaces the file that config_file names, so that reloads\n"   \
     "                     and restarts serve it as well\n"                                                             \
     "  --list             show the last bundles that were served\n"                                                    \
-    "  --rollback         push the one that was served before; --to NUMBER: that one of the list\n"                    \
+    "  --rollback         push the one that was served before, once more the one before that, and so on; --to\n"       \
+    "                     NUMBER: that one of the list\n"                                                             \
     "  --yes              do not ask\n"                                                                                \
     "  --reason TEXT      why; stands in the service's log beside who did it\n"                                        \
     "  -c FILE            the settings of the instance (default " SYSCONFDIR "/fairvisor/fairvisor.conf, then the\n"   \

@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "policy/load.h"
+
 unsigned lookup_find_missing(const struct settings *settings, unsigned wanted)
 {
     unsigned missing = 0;
@@ -28,6 +30,24 @@ static bool open_one(const char *path, const char *setting, int *fd, struct fail
         return true;
     return failure_set_errno(failure, errno == EACCES ? EXIT_CODE_PERMISSION : EXIT_CODE_NO_INPUT,
                              "the file %s (setting %s) could not be opened", path, setting);
+}
+
+void lookup_complain(const struct settings *settings, const struct bundle *bundle, enum complaint_severity severity,
+                     struct complaint_list *complaints)
+{
+    unsigned missing = lookup_find_missing(settings, bundle->references);
+    char sentence[REFERENCES_SENTENCE_SIZE];
+
+    if (settings->references[SETTINGS_REFERENCE_TOKEN_KEYS][0] != '\0')
+        complaint_remove_warnings(complaints, LOAD_UNVERIFIED_JWT);
+    if (missing == 0)
+        return;
+    references_explain(missing, sentence);
+    complaint_add(complaints, severity, "needs_setting", (struct complaint_place){0, 0, ""},
+                  severity == COMPLAINT_ERROR
+                      ? "%s, which is not set, and without which the service refuses this bundle"
+                      : "%s, without which the service refuses this bundle; -c FILE checks the settings of a file",
+                  sentence);
 }
 
 bool lookup_open(const struct settings *settings, unsigned wanted, struct references *references,

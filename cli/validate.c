@@ -77,22 +77,6 @@ static void print_json(const struct request *request, const struct result *resul
     puts("]}");
 }
 
-/* The service refuses a bundle whose keys it cannot look up, and verifies tokens when it has keys; the bundle itself
- * cannot know. */
-static void check_needs(const struct settings *settings, const struct bundle *bundle, struct complaint_list *complaints)
-{
-    unsigned missing = lookup_find_missing(settings, bundle->references);
-    char sentence[REFERENCES_SENTENCE_SIZE];
-
-    if (settings->references[SETTINGS_REFERENCE_TOKEN_KEYS][0] != '\0')
-        complaint_remove_warnings(complaints, LOAD_UNVERIFIED_JWT);
-    if (missing == 0)
-        return;
-    references_explain(missing, sentence);
-    complaint_add(complaints, COMPLAINT_WARNING, "needs_setting", (struct complaint_place){0, 0, ""},
-                  "%s, without which the service refuses this bundle; -c FILE checks the settings of a file", sentence);
-}
-
 static bool read_settings(const struct request *request, struct settings *settings, struct failure *failure)
 {
     settings_default(settings);
@@ -116,7 +100,7 @@ static int validate(const struct request *request)
     }
     bundle = load_bundle(input_slice(&input), moment_now().wall_ns / NANOSECONDS_PER_SECOND, &complaints);
     if (bundle)
-        check_needs(&settings, bundle, &complaints);
+        lookup_complain(&settings, bundle, COMPLAINT_WARNING, &complaints);
     result.is_valid = bundle && !(request->is_strict && complaints.warnings > 0);
     result.policies = bundle ? bundle->policy_count : 0;
     result.rules = bundle ? bundle->rule_count : 0;

@@ -72,9 +72,45 @@ class TestPush(PushCase):
         edge.stop()
         edge.start()
         self.assertEqual(self.version(edge), 1)
-        self.assertIn("served: version 2", self.connect(edge, "--rollback", "--yes").stdout)
-        self.assertIn("served: version 1", self.connect(edge, "--rollback", "--to", "1", "--yes").stdout)
+        self.assertEqual([(row["version"], row["served"]) for row in self.kept(edge)], [("1", True), ("2", False)])
+        self.assertIn("nothing to go back to", self.connect(edge, "--rollback", "--yes", code=1).stderr)
+        self.assertIn("served: version 2", self.connect(edge, "--rollback", "--to", "2", "--yes").stdout)
+        self.assertIn("served: version 1", self.connect(edge, "--rollback", "--yes").stdout)
         self.assertEqual(self.version(edge), 1)
+
+    def test_back_and_further_back(self):
+        """Each rollback goes further back; the same bytes twice are two places, of which one is served."""
+        edge = self.start_edge(bundle(1))
+
+        def push(version):
+            self.connect(edge, "--push", self.write(edge, bundle(version)), "--yes")
+
+        def back(version):
+            self.assertIn(f"served: version {version},", self.connect(edge, "--rollback", "--yes").stdout)
+
+        def check(*versions):
+            """The list, the one that is served in a tuple."""
+            self.assertEqual([(row["version"],) if row["served"] else row["version"] for row in self.kept(edge)],
+                             list(versions))
+
+        for version in (2, 3, 2):
+            push(version)
+        check("1", "2", "3", ("2",))
+        for version, kept in ((3, ("1", "2", ("3",), "2")), (2, ("1", ("2",), "3", "2")), (1, (("1",), "2", "3", "2"))):
+            back(version)
+            edge.reload()
+            check(*kept)
+        self.connect(edge, "--rollback", "--yes", code=1)
+        push(4)  # what it replaces stands before it
+        check("1", "2", "3", "2", "1", ("4",))
+        edge.stop()
+        edge.start()
+        back(1)
+        back(2)
+        check("1", "2", "3", ("2",), "1", "4")
+        with open(glob.glob(os.path.join(edge.settings["state_dir"], "*.bundles", "served"))[0], "w", encoding="utf-8") as file:
+            file.write("many")
+        self.assertEqual(edge.cli("connect", "-c", edge.config_file, "--list").stdout.count("(served)"), 1)
 
     def test_standard_input_and_question(self):
         edge = self.start_edge(bundle(1))
@@ -134,6 +170,21 @@ class TestPush(PushCase):
         self.connect(edge, "--push", target, "--yes", code=69)
         self.connect(edge, "--list", code=69)
 
+    def test_refusal_says_what_validate_says(self):
+        """The same errors with the same place, and the file that was to be pushed, not the one that is served."""
+        edge = self.start_edge(bundle(1))
+        for content, code in (('{"bundle_version": 2,\n "polices": []}', 65), (harness.one_rule(1, 2, ["ip:country"]), 78)):
+            path = self.write(edge, content)
+            refused = self.connect(edge, "--push", path, "--yes", code=code).stderr
+            told = edge.cli("validate", "-c", edge.config_file, path).stdout
+            self.assertIn(path, refused)
+            self.assertNotIn(edge.policy_file, refused)
+            if code == 65:
+                self.assertTrue(refused.startswith(told[:told.index(f"{path}: invalid")]), (refused, told))
+            else:
+                self.assertIn("error: ip:country needs the setting geoip_country_db, which is not set", refused)
+        self.assertEqual(self.version(edge), 1)
+
     def test_edit_is_not_lost(self):
         edge = self.start_edge(bundle(1))
         self.assertNotIn("is not what is served", edge.cli("status", "-c", edge.config_file).stdout)
@@ -166,7 +217,10 @@ class TestPush(PushCase):
                         socket.send_fds(visitor, [push], fds)
                     else:
                         visitor.send(push)
-                    self.assertEqual(struct.unpack_from("=IIII", visitor.recv(65536))[3], code, fds)
+                    answer = visitor.recv(65536)
+                    self.assertEqual(struct.unpack_from("=IIII", answer)[3], code, fds)
+        self.assertIn(b"the bundle that was pushed has 2 errors; it was not loaded: 1:1: the bundle needs the field", answer)
+        self.assertNotIn(edge.policy_file.encode(), answer)
         self.assertEqual((self.version(edge), self.file(edge)), (1, bundle(1)))
         self.connect(edge, "--push", self.write(edge, bundle(2)), "--yes")
 

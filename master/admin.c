@@ -221,7 +221,7 @@ void admin_push(struct admin *admin)
     bool is_done;
 
     admin->is_pushing = true;
-    is_done = deploy_run(master, visitor->bundle_fd, &failure);
+    is_done = deploy_run(master, visitor->bundle_fd, (uint32_t)visitor->request.amount, &failure);
     if (is_done) {
         snprintf(answer.sentence, sizeof(answer.sentence), "%s", master->serving.settings.config_file);
     } else {

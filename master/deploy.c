@@ -71,12 +71,12 @@ static bool on_ready(void *context, struct failure *failure)
     return folders_commit_file(deploy->temporary, deploy->path, true, failure);
 }
 
-static bool serve(struct master *master, struct source *source, struct failure *failure)
+static bool serve(struct master *master, struct source *source, uint32_t kept_number, struct failure *failure)
 {
     char served[SEALED_DIGEST_SIZE];
     struct deploy deploy = {.path = master->serving.settings.config_file, .served = served};
     struct reload_order order = {
-        .source = source, .keeps_settings = true, .on_ready = on_ready, .context = &deploy};
+        .source = source, .kept_number = kept_number, .keeps_settings = true, .on_ready = on_ready, .context = &deploy};
     struct folders_facts facts;
     bool is_done;
 
@@ -90,14 +90,14 @@ static bool serve(struct master *master, struct source *source, struct failure *
     return is_done;
 }
 
-bool deploy_run(struct master *master, int fd, struct failure *failure)
+bool deploy_run(struct master *master, int fd, uint32_t kept_number, struct failure *failure)
 {
     struct source source;
     bool is_done;
 
     if (!source_take(fd, &source, failure))
         return false;
-    is_done = serve(master, &source, failure);
+    is_done = serve(master, &source, kept_number, failure);
     source_free(&source);
     return is_done;
 }

@@ -16,12 +16,14 @@
 #define FAIRVISOR_MASTER_DEPLOY_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "shm/failure.h"
 
 struct master;
 
-/* Serves the bundle in the sealed memfd FD, which stays the caller's. Turns the loop. false: nothing has changed. */
-bool deploy_run(struct master *master, int fd, struct failure *failure);
+/* Serves the bundle in the sealed memfd FD, which stays the caller's; KEPT_NUMBER: of the kept one it is a return to, 0
+ * when it is none. Turns the loop. false: nothing has changed. */
+bool deploy_run(struct master *master, int fd, uint32_t kept_number, struct failure *failure);
 
 #endif

@@ -33,7 +33,8 @@ bool generation_init(struct generation *generation, uint32_t number, const struc
     generation->bundle_fd = sealed_create(number, generation->loaded_at_ns, generation->source.digest,
                                           (struct slice){generation->source.bytes, generation->source.size});
     if (generation->bundle_fd < 0)
-        return failure_set_errno(failure, EXIT_CODE_OS, "the bundle %s could not be sealed", path);
+        return failure_set_errno(failure, EXIT_CODE_OS, "the bundle %s could not be sealed",
+                                 source_name(&generation->source, path));
     return true;
 }
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * One more file, and the oldest away: see history.h. The files are copies for convenience: they are not forced to the
- * disk.
+ * One more file and the oldest away, or another place among them: see history.h. The files are copies for convenience:
+ * they are not forced to the disk.
  */
 #include "master/history.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,49 +17,113 @@
 
 #define LOOK_AT 64 /* more than are ever left behind */
 
-static bool is_same(const char *path, const struct source *source)
+struct history {
+    const struct settings *settings;
+    uint32_t numbers[LOOK_AT]; /* ascending */
+    size_t count;
+};
+
+/* Has the kept one of NUMBER the bytes of SOURCE? */
+static bool is_kept_as(const struct history *history, uint32_t number, const struct source *source)
 {
+    char path[KEPT_PATH_SIZE];
     struct source kept;
     struct failure failure;
-    bool same;
+    bool is_same;
 
-    if (!source_read(path, &kept, &failure))
+    kept_path(history->settings, number, path);
+    if (number == 0 || !source_read(path, &kept, &failure))
         return false;
-    same = strcmp(kept.digest, source->digest) == 0;
+    is_same = strcmp(kept.digest, source->digest) == 0;
     source_free(&kept);
-    return same;
+    return is_same;
 }
 
-static void remove_oldest(const struct settings *settings, const uint32_t *numbers, size_t count)
+static bool write_file(const char *path, const void *bytes, size_t size)
+{
+    struct failure failure;
+
+    if (folders_replace_file(path, bytes, size, 0600, getegid(), &failure))
+        return true;
+    log_line(LOG_LEVEL_WARNING, "the bundle is not kept for `fairvisor connect --rollback`: %s", failure.sentence);
+    return false;
+}
+
+static void write_place(const struct history *history, uint32_t number)
+{
+    char path[KEPT_PATH_SIZE], line[16];
+    int length = snprintf(line, sizeof(line), "%u\n", number);
+
+    if (kept_read_place(history->settings) == number)
+        return;
+    kept_place_path(history->settings, path);
+    write_file(path, line, (size_t)length);
+}
+
+/* One less than KEPT_MAX stay, for a new one. */
+static void remove_oldest(struct history *history)
 {
     char path[KEPT_PATH_SIZE];
 
-    for (size_t i = 0; i + KEPT_MAX <= count; i++) { /* one less than KEPT_MAX stay, for the new one */
-        kept_path(settings, numbers[i], path);
+    while (history->count >= KEPT_MAX) {
+        kept_path(history->settings, history->numbers[0], path);
         if (unlink(path) != 0)
             log_errno(LOG_LEVEL_WARNING, "the old bundle %s could not be removed", path);
+        memmove(history->numbers, history->numbers + 1, --history->count * sizeof(history->numbers[0]));
     }
 }
 
-void history_keep(const struct settings *settings, const struct source *source)
+static uint32_t last_of(const struct history *history)
 {
-    uint32_t numbers[LOOK_AT];
+    return history->count > 0 ? history->numbers[history->count - 1] : 0;
+}
+
+static void append(struct history *history, const struct source *source)
+{
+    uint32_t number = last_of(history) + 1;
+    char path[KEPT_PATH_SIZE];
+
+    remove_oldest(history);
+    kept_path(history->settings, number, path);
+    if (!write_file(path, source->bytes, source->size))
+        return;
+    history->numbers[history->count++] = number;
+    write_place(history, number);
+}
+
+/* Behind a return comes something new: the one returned to stands before it, for it was served before it. */
+static void repeat(struct history *history, uint32_t number)
+{
     char path[KEPT_PATH_SIZE];
     struct failure failure;
-    size_t count;
+    struct source kept;
+
+    kept_path(history->settings, number, path);
+    if (!source_read(path, &kept, &failure))
+        return;
+    append(history, &kept);
+    source_free(&kept);
+}
+
+void history_keep(const struct settings *settings, const struct source *source, uint32_t number)
+{
+    struct history history = {.settings = settings};
+    uint32_t place = kept_read_place(settings);
+    char path[KEPT_PATH_SIZE];
 
     kept_folder(settings, path);
-    if ((mkdir(path, 0700) != 0 && errno != EEXIST) || !kept_list(settings, numbers, LOOK_AT, &count)) {
+    if ((mkdir(path, 0700) != 0 && errno != EEXIST) ||
+        !kept_list(settings, history.numbers, LOOK_AT, &history.count)) {
         log_errno(LOG_LEVEL_WARNING, "the bundle is not kept for `fairvisor connect --rollback`: %s", path);
         return;
     }
-    if (count > 0) {
-        kept_path(settings, numbers[count - 1], path);
-        if (is_same(path, source))
-            return;
-    }
-    remove_oldest(settings, numbers, count);
-    kept_path(settings, count > 0 ? numbers[count - 1] + 1 : 1, path);
-    if (!folders_replace_file(path, source->bytes, source->size, 0600, getegid(), &failure))
-        log_line(LOG_LEVEL_WARNING, "the bundle is not kept for `fairvisor connect --rollback`: %s", failure.sentence);
+    if (place == 0)
+        place = last_of(&history);
+    if (is_kept_as(&history, number, source))
+        return write_place(&history, number);
+    if (is_kept_as(&history, place, source))
+        return write_place(&history, place);
+    if (place != last_of(&history))
+        repeat(&history, place);
+    append(&history, source);
 }

@@ -98,7 +98,7 @@ void master_say_bundle(const struct generation *generation, bool were_said)
         say_warnings(generation);
 }
 
-void master_keep_bundle(const struct master *master)
+void master_keep_bundle(const struct master *master, uint32_t number)
 {
     const struct settings *settings = &master->serving.settings;
     struct failure failure;
@@ -108,7 +108,7 @@ void master_keep_bundle(const struct master *master)
     if (!folders_replace_file(path, master->serving.source.bytes, master->serving.source.size, 0640,
                               master->privileges.gid, &failure))
         log_line(LOG_LEVEL_WARNING, "%s; `fairvisor explain` will not know what is loaded", failure.sentence);
-    history_keep(settings, &master->serving.source);
+    history_keep(settings, &master->serving.source, number);
 }
 
 static void pause_workers(struct master *master)

@@ -91,7 +91,8 @@ void master_print_state(const struct master *master, char *text, size_t size);
 /* Says in the log what is in the bundle of GENERATION, with its warnings unless they WERE_SAID. */
 void master_say_bundle(const struct generation *generation, bool were_said);
 
-/* Keeps a copy of the bundle in the runtime folder, where `fairvisor explain` looks, and one for a way back. */
-void master_keep_bundle(const struct master *master);
+/* Keeps a copy of the bundle in the runtime folder, where `fairvisor explain` looks, and one for a way back. NUMBER: see
+ * history.h. */
+void master_keep_bundle(const struct master *master, uint32_t number);
 
 #endif

@@ -88,7 +88,7 @@ static void commit(struct master *master, struct reload *reload)
     master->status.last_reload_ns = moment_now().wall_ns;
     master->status.reloads++;
     master_publish(master);
-    master_keep_bundle(master);
+    master_keep_bundle(master, reload->order->kept_number);
     bundle_watch_use(&master->bundle_watch, &master->serving.settings);
     log_line(LOG_LEVEL_NOTICE, "reloaded: generation %u serves, generation %u drains", master->serving.number, old);
     master_say_bundle(&master->serving, were_said);
@@ -97,18 +97,35 @@ static void commit(struct master *master, struct reload *reload)
 static void say_complaints(const struct generation *generation)
 {
     const struct complaint_list *list = &generation->report.complaints;
+    const char *name = generation->source.is_pushed ? "(pushed)" : generation->settings.config_file;
     char line[COMPLAINT_SENTENCE_SIZE + COMPLAINT_POINTER_SIZE + SETTINGS_PATH_SIZE + 64];
 
     for (size_t i = 0; i < list->count; i++) {
-        vet_print_complaint(&list->items[i], generation->settings.config_file, line, sizeof(line));
+        vet_print_complaint(&list->items[i], name, line, sizeof(line));
         log_line(list->items[i].severity == COMPLAINT_ERROR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "%s", line);
     }
 }
 
-static void refuse(struct master *master, struct reload *reload, const struct failure *failure)
+/* Whoever pushed it sees no log: the first error goes along. */
+static void tell_cause(const struct generation *generation, struct failure *failure)
 {
-    if (reload->next.number > 0 && !reload->next.report.is_valid)
+    const struct complaint_list *list = &generation->report.complaints;
+    struct failure bare = *failure;
+    size_t i = 0;
+
+    while (i < list->count && list->items[i].severity != COMPLAINT_ERROR)
+        i++;
+    if (i < list->count)
+        failure_set(failure, bare.code, "%s: %u:%u: %s (%s)", bare.sentence, list->items[i].line, list->items[i].column,
+                    list->items[i].sentence, list->items[i].pointer);
+}
+
+static void refuse(struct master *master, struct reload *reload, struct failure *failure)
+{
+    if (reload->next.number > 0 && !reload->next.report.is_valid) {
         say_complaints(&reload->next);
+        tell_cause(&reload->next, failure);
+    }
     undo(master, reload);
     generation_fini(&reload->next);
     if (!reload->order->source) {

@@ -94,14 +94,19 @@ bool source_take(int fd, struct source *source, struct failure *failure)
 {
     bool is_read;
 
-    *source = (struct source){0};
+    *source = (struct source){.is_pushed = true};
     if (!is_sealed_memory(fd))
         return failure_set(failure, EXIT_CODE_USAGE, "a bundle is handed over in sealed memory");
-    is_read = read_open_file(fd, "that was pushed", source, failure);
+    is_read = read_open_file(fd, source_name(source, NULL), source, failure);
     if (is_read && digest_hex((struct slice){source->bytes, source->size}, source->digest))
         return true;
     source_free(source);
     return !is_read ? false : failure_set(failure, EXIT_CODE_OS, "libcrypto cannot make the digest of the bundle");
+}
+
+const char *source_name(const struct source *source, const char *path)
+{
+    return source->is_pushed ? "that was pushed" : path;
 }
 
 void source_free(struct source *source)

@@ -16,6 +16,7 @@ struct source {
     char *bytes; /* owned */
     size_t size;
     char digest[SEALED_DIGEST_SIZE];
+    bool is_pushed; /* it came through the door */
 };
 
 /* Reads PATH, a regular file of at most LOAD_MAX_BYTES. EXIT_CODE_NO_INPUT when there is none, EXIT_CODE_PERMISSION,
@@ -26,5 +27,8 @@ bool source_read(const char *path, struct source *source, struct failure *failur
  * any other kind of file. */
 bool source_take(int fd, struct source *source, struct failure *failure);
 void source_free(struct source *source);
+
+/* What a sentence calls it behind "the bundle": PATH, unless it was pushed. */
+const char *source_name(const struct source *source, const char *path);
 
 #endif

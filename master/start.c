@@ -257,7 +257,7 @@ static bool announce(struct master *master, const struct letter *letter, struct 
     master->status.last_reload_ns = master->serving.loaded_at_ns;
     master->status.last_reload_failed = 0;
     master_publish(master);
-    master_keep_bundle(master);
+    master_keep_bundle(master, 0);
     bundle_watch_use(&master->bundle_watch, settings);
     snapshots_schedule(&master->snapshots, settings);
     decisions_use(&master->decisions, settings);

@@ -70,7 +70,7 @@ static void open_references(const struct settings *settings, const struct copies
 }
 
 /* Is everything there that the keys of BUNDLE are looked up in? */
-static void check_needs(const struct bundle *bundle, const struct settings *settings, const struct copies *copies,
+static void check_needs(const struct bundle *bundle, const char *name, const struct copies *copies,
                         struct failure *failure)
 {
     unsigned missing = bundle->references;
@@ -83,7 +83,7 @@ static void check_needs(const struct bundle *bundle, const struct settings *sett
         return;
     references_explain(missing, sentence);
     failure_set(failure, EXIT_CODE_BAD_CONFIG, "the bundle %s cannot be enforced: %s, which is not set",
-                settings->config_file, sentence);
+                name, sentence);
 }
 
 static bool selects_by_host(const struct bundle *bundle)
@@ -118,7 +118,7 @@ static void fill_report(const struct source *source, const struct settings *sett
         length = sizeof(report->version_text) - 1;
     memcpy(report->version_text, bundle->version_text.data, length);
     if (report->references.code == EXIT_CODE_OK)
-        check_needs(bundle, settings, copies, &report->references);
+        check_needs(bundle, source_name(source, settings->config_file), copies, &report->references);
 }
 
 static void run_child(const struct source *source, const struct settings *settings, const struct copies *copies,
@@ -235,7 +235,7 @@ bool vet_bundle(struct loop *loop, const struct source *source, const struct set
                 const struct copies *copies, const struct privileges *privileges, struct vet_report *report,
                 struct failure *failure)
 {
-    const char *path = settings->config_file;
+    const char *path = source_name(source, settings->config_file);
     struct vet vet = {.loop = loop, .report = report};
     int ends[2];
 

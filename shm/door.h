@@ -49,7 +49,7 @@ struct door_pair {
 struct door_request {
     uint32_t magic, version, size; /* sizeof(struct door_request) */
     uint32_t verb;
-    int64_t amount;              /* GRANT: millionths, > 0 */
+    int64_t amount;              /* GRANT: millionths, > 0; PUSH: number of the kept bundle this is a return to, or 0 */
     char policy[DOOR_NAME_SIZE]; /* RESET, GRANT: only this one; empty: any */
     char rule[DOOR_NAME_SIZE];   /* likewise */
     char reason[DOOR_REASON_SIZE];

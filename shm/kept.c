@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "shm/quantity.h"
+
 void kept_folder(const struct settings *settings, char path[KEPT_PATH_SIZE])
 {
     snprintf(path, KEPT_PATH_SIZE, "%s/%s.bundles", settings->state_dir, settings->instance);
@@ -17,6 +19,28 @@ void kept_folder(const struct settings *settings, char path[KEPT_PATH_SIZE])
 void kept_path(const struct settings *settings, uint32_t number, char path[KEPT_PATH_SIZE])
 {
     snprintf(path, KEPT_PATH_SIZE, "%s/%s.bundles/%08u.json", settings->state_dir, settings->instance, number);
+}
+
+void kept_place_path(const struct settings *settings, char path[KEPT_PATH_SIZE])
+{
+    snprintf(path, KEPT_PATH_SIZE, "%s/%s.bundles/served", settings->state_dir, settings->instance);
+}
+
+uint32_t kept_read_place(const struct settings *settings)
+{
+    char path[KEPT_PATH_SIZE], line[16] = "";
+    uint64_t number;
+    FILE *file;
+
+    kept_place_path(settings, path);
+    file = fopen(path, "re");
+    if (!file)
+        return 0;
+    if (!fgets(line, sizeof(line), file))
+        line[0] = '\0';
+    fclose(file);
+    line[strcspn(line, "\n")] = '\0';
+    return quantity_parse_count(slice_of(line), &number) && number <= KEPT_HIGHEST ? (uint32_t)number : 0;
 }
 
 /* Number of a file called NAME; 0 for any other file. */
