@@ -19,6 +19,8 @@ struct reading {
     struct record *record;
     struct slice path, query; /* behind path, as keys give it */
     bool has_target;
+    struct fact_field key_fields[RECORD_MAX_FIELDS]; /* header fields, as keys give them */
+    size_t key_field_count;
 };
 
 typedef bool reader(struct reading *reading, struct slice name, uint32_t value);
@@ -143,7 +145,10 @@ static bool read_action(struct reading *reading, struct slice name, uint32_t val
 
     if (!read_text(reading, name, value, &action))
         return false;
-    reading->record->is_request = slice_equal(action, SLICE("allow")) || slice_equal(action, SLICE("reject"));
+    reading->record->verdict = slice_equal(action, SLICE("allow"))    ? RECORD_ALLOWED
+                               : slice_equal(action, SLICE("reject")) ? RECORD_REJECTED
+                                                                      : RECORD_UNTOLD;
+    reading->record->is_request = reading->record->verdict != RECORD_UNTOLD;
     return true;
 }
 
@@ -303,6 +308,14 @@ static struct slice behind(struct slice text, size_t count)
     return (struct slice){text.data + count, text.size - count};
 }
 
+static bool add_key_field(struct reading *reading, struct slice name, struct slice value)
+{
+    if (reading->key_field_count == RECORD_MAX_FIELDS)
+        return record_refuse(reading->record, "it has more than %d header fields", RECORD_MAX_FIELDS);
+    reading->key_fields[reading->key_field_count++] = (struct fact_field){name, value};
+    return true;
+}
+
 static bool read_key(struct reading *reading, struct slice key, uint32_t value)
 {
     struct slice text;
@@ -312,14 +325,14 @@ static bool read_key(struct reading *reading, struct slice key, uint32_t value)
     if (!read_scalar(reading, key, value, &text))
         return false;
     if (slice_has_prefix(key, SLICE("header:")))
-        return record_add_field(reading->record, behind(key, 7), text);
+        return add_key_field(reading, behind(key, 7), text);
     if (slice_has_prefix(key, SLICE("query:")))
         return add_parameter(reading, behind(key, 6), text);
     if (slice_equal(key, SLICE("ip:address")))
         return set_client(reading, text);
     for (size_t i = 0; i < sizeof(plain_keys) / sizeof(plain_keys[0]); i++)
         if (slice_equal(key, slice_of(plain_keys[i].key)))
-            return record_add_field(reading->record, slice_of(plain_keys[i].field), text);
+            return add_key_field(reading, slice_of(plain_keys[i].field), text);
     return true;
 }
 
@@ -378,12 +391,26 @@ static bool read_member(struct reading *reading, struct slice name, uint32_t val
     return true;
 }
 
+/* Fields that keys tell of, where "headers" does not have them. */
+static bool add_key_fields(struct reading *reading)
+{
+    for (size_t i = 0; i < reading->key_field_count; i++) {
+        const struct fact_field *field = &reading->key_fields[i];
+
+        if (!record_has_field(reading->record, field->name) && !record_add_field(reading->record, field->name, field->value))
+            return false;
+    }
+    return true;
+}
+
 static bool finish(struct reading *reading)
 {
     struct record *record = reading->record;
 
     if (!record->is_request)
         return true;
+    if (!add_key_fields(reading))
+        return false;
     if (!reading->has_target) {
         record->target = reading->path;
         if (reading->query.size > 0 &&

@@ -44,6 +44,7 @@ void record_begin(struct record *record)
     record->duration_ns = -1;
     record->is_coarse = false;
     record->is_request = true;
+    record->verdict = RECORD_UNTOLD;
     record->has_bad_token = false;
     record->has_usage = false;
     record->prompt_tokens = record->completion_tokens = 0;
@@ -69,6 +70,14 @@ bool record_add_field(struct record *record, struct slice name, struct slice val
         return record_refuse(record, "it has more than %d header fields", RECORD_MAX_FIELDS);
     record->fields[record->field_count++] = (struct fact_field){name, slice_trim(value)};
     return true;
+}
+
+bool record_has_field(const struct record *record, struct slice name)
+{
+    for (size_t i = 0; i < record->field_count; i++)
+        if (slice_equal_nocase(record->fields[i].name, name))
+            return true;
+    return false;
 }
 
 bool record_set_client(struct record *record, struct slice text)

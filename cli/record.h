@@ -19,6 +19,9 @@
 #define RECORD_CAUSE_SIZE 160
 #define RECORD_NO_TIME    INT64_MIN
 
+/* What the service said then; its decision log tells. */
+enum record_verdict { RECORD_UNTOLD, RECORD_ALLOWED, RECORD_REJECTED };
+
 struct record {
     int64_t time_ns;     /* wall clock of the arrival, or RECORD_NO_TIME */
     bool is_coarse;      /* known to the second only */
@@ -31,6 +34,7 @@ struct record {
     bool has_usage;
     int64_t prompt_tokens, completion_tokens;
     int64_t weight; /* stands for so many requests */
+    enum record_verdict verdict;
     bool has_bad_token; /* the service found that it does not verify */
     bool is_request; /* false: a line that tells of something else */
     char cause[RECORD_CAUSE_SIZE]; /* why a line cannot be used */
@@ -51,6 +55,7 @@ bool record_refuse(struct record *record, const char *format, ...) __attribute__
 
 /* Both copy nothing. A field beyond RECORD_MAX_FIELDS refuses the line. */
 bool record_add_field(struct record *record, struct slice name, struct slice value);
+bool record_has_field(const struct record *record, struct slice name);
 bool record_set_client(struct record *record, struct slice text);
 
 /* COUNT bytes that live until record_begin; NULL when the scratch is used up. */

@@ -151,6 +151,15 @@ static void end_request(struct replay *replay, const struct record *record, stru
         settle(replay, &flight);
 }
 
+static void compare_with_log(struct replay *replay, const struct record *record, const struct verdict *verdict)
+{
+    struct replay_agreement *agreement = &replay->agreement;
+
+    agreement->told += record->verdict != RECORD_UNTOLD;
+    agreement->rejected_then += record->verdict == RECORD_REJECTED && verdict->is_allowed;
+    agreement->rejected_here += record->verdict == RECORD_ALLOWED && !verdict->is_allowed;
+}
+
 void replay_judge(struct replay *replay, struct record *record, const struct facts *facts, struct verdict *verdict)
 {
     struct moment now = {.boot_ns = record->time_ns, .wall_ns = record->time_ns};
@@ -165,5 +174,6 @@ void replay_judge(struct replay *replay, struct record *record, const struct fac
     else
         decide_trace(replay->decider, facts, record->claims, now, verdict, tally_observe, &replay->tally);
     tally_verdict(&replay->tally, verdict);
+    compare_with_log(replay, record, verdict);
     end_request(replay, record, verdict);
 }

@@ -28,6 +28,12 @@ struct replay_flight {
     size_t size;
 };
 
+/* Verdicts here beside those that the log tells. */
+struct replay_agreement {
+    uint64_t told;
+    uint64_t rejected_then, rejected_here; /* only */
+};
+
 struct replay {
     struct bundle *bundle; /* owned */
     struct arena arena;
@@ -39,6 +45,7 @@ struct replay {
     uint64_t with_body, without_body; /* requests to limits that look into bodies */
     struct replay_flight *flights; /* a heap by end_ns */
     size_t flight_count, flight_room;
+    struct replay_agreement agreement;
     uint64_t unsettled; /* requests that reserved something, and nobody knows what they used */
     bool is_out_of_memory;
 };

@@ -123,6 +123,7 @@ static void print_timeline_json(const struct tally *tally, FILE *out)
 static void print_result_json(const struct report *report, size_t which, FILE *out)
 {
     const struct tally *tally = &report->replays[which].tally;
+    const struct replay_agreement *agreement = &report->replays[which].agreement;
 
     fputc('{', out);
     print_text("source", slice_of(input_name(report->paths[which])), out);
@@ -130,6 +131,8 @@ static void print_result_json(const struct report *report, size_t which, FILE *o
     print_text("version", report->replays[which].bundle->version_text, out);
     fprintf(out, ",\"allowed\":%" PRIu64 ",\"rejected\":%" PRIu64 ",\"would_reject\":%" PRIu64 ",\"unmatched\":%" PRIu64,
             tally->allowed, tally->refused, tally->would, tally->unmatched);
+    fprintf(out, ",\"as_logged\":{\"verdicts\":%" PRIu64 ",\"rejected_only_then\":%" PRIu64 ",\"rejected_only_here\":%" PRIu64 "}",
+            agreement->told, agreement->rejected_then, agreement->rejected_here);
     print_rules_json(tally, out);
     print_identities_json(report, which, out);
     print_timeline_json(tally, out);

@@ -50,8 +50,23 @@ static void print_log(const struct report *report, FILE *out)
     }
 }
 
-static void print_sums(const struct tally *tally, FILE *out)
+/* Where the log tells what the service said: whether it is said again. */
+static void print_agreement(const struct replay_agreement *agreement, FILE *out)
 {
+    uint64_t others = agreement->rejected_then + agreement->rejected_here;
+
+    if (agreement->told == 0)
+        return;
+    fprintf(out, "as logged %" PRIu64 " of %" PRIu64 " verdicts", agreement->told - others, agreement->told);
+    if (others > 0)
+        fprintf(out, "; rejected only then %" PRIu64 ", only here %" PRIu64, agreement->rejected_then,
+                agreement->rejected_here);
+    fputc('\n', out);
+}
+
+static void print_sums(const struct replay *replay, FILE *out)
+{
+    const struct tally *tally = &replay->tally;
     uint64_t all = tally->allowed + tally->refused;
     char share[REPORT_SHARE_SIZE];
 
@@ -62,6 +77,7 @@ static void print_sums(const struct tally *tally, FILE *out)
                 report_share(tally->would, all, share));
     if (tally->unmatched > 0)
         fprintf(out, "unmatched %" PRIu64 ", %s\n", tally->unmatched, report_share(tally->unmatched, all, share));
+    print_agreement(&replay->agreement, out);
 }
 
 static void print_place(struct slice policy, struct slice rule, FILE *out)
@@ -165,7 +181,7 @@ void report_text_print(const struct report *report, FILE *out)
         fputs(", version ", out);
         emit_plain(report->replays[i].bundle->version_text, out);
         fputc('\n', out);
-        print_sums(&report->replays[i].tally, out);
+        print_sums(&report->replays[i], out);
         print_rules(&report->replays[i].tally, out);
         print_identities(report, i, out);
     }

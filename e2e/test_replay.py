@@ -6,11 +6,15 @@ The log has times in milliseconds. So the buckets of this test either give nothi
 token is about to become whole."""
 
 import collections
+import datetime
 import json
+import os
 import random
 import time
 
+import faults
 import harness
+import jose
 
 REQUESTS = harness.full_or_short(20_000, 1_500)
 PAUSE = 2.5  # seconds in which the buckets of REFILLED keys fill, to the middle between two tokens
@@ -111,6 +115,230 @@ class TestReplay(harness.TestCase):
             is_shadow = event["action"] == "would_reject"
             live[place] = (rejected + (not is_shadow), would + is_shadow, first, event["time"])
         return live, reasons
+
+
+# ---- days of everything -------------------------------------------------------------------------------------------------
+
+ROUNDS = harness.full_or_short(1000, 200)  # between two rounds hours may pass
+JUMP = 500  # seconds; whole multiples of it pass, so that a bucket of one token in 1,000 s is never asked on the edge of one
+NEVER_SETTLED = 100.0  # seconds: longer than flights last, shorter than a jump
+WORDS = "word " * 400
+# Where limits refuse together, the one with the longest wait is told; waits are spread by a number that each arena draws.
+OF_SEVERAL = {"tpm_exceeded", "tpd_exceeded", "budget_exhausted", "concurrency_exceeded", "rate_limit_exceeded", "loop_detected",
+              "circuit_breaker_open"}
+TOKENS = jose.Secret("replay")
+
+
+def llm_rule(name, keys, **config):
+    return {"name": name, "limit_keys": keys, "algorithm": "token_bucket_llm", "on_missing": "reject",
+            "algorithm_config": {"default_max_completion": 500, **config}}
+
+
+def quota(name, budget, period, **more):
+    return {"name": name, "limit_keys": ["header:x-key"], "algorithm": "cost_based", "on_missing": "share",
+            "algorithm_config": {"budget": budget, "period": period, "cost_key": "header:x-cost", "default_cost": 1,
+                                 "staged_actions": STAGES, **more}}
+
+
+def begin():
+    """The next six in the morning: every run begins there."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return now.replace(hour=6, minute=0, second=0) + datetime.timedelta(days=1 if now.hour >= 6 else 0)
+
+
+def everything():
+    """A bundle with one of each that refuses, which all see the same traffic."""
+    in_two_hours = begin() + datetime.timedelta(hours=2)
+    money = {"name": "money", "limit_keys": ["header:x-org"], "algorithm": "cost_based", "on_missing": "reject",
+             "algorithm_config": {"budget": 0.08, "period": "1d", "cost_key": "usage", "staged_actions": STAGES}}
+    flights = {"name": "flights", "limit_keys": ["header:x-org"], "algorithm": "concurrency",
+               "algorithm_config": {"max_in_flight": 2, "ttl_seconds": 60}}
+    return {
+        "bundle_version": 1,
+        "price_table": {"small": {"input": 1, "output": 2}, "large": {"input": 10, "output": 20}},
+        "policies": [
+            {"id": "chat", "spec": {"selector": {"pathPrefix": "/v1/chat"}, "rules": [
+                llm_rule("tokens", ["header:x-org"], tokens_per_minute=60, burst_tokens=4000, tokens_per_day=9000,
+                         max_prompt_tokens=300, max_completion_tokens=2500, max_tokens_per_request=2550), money, flights]}},
+            {"id": "agents", "spec": {"selector": {"pathPrefix": "/v1/agents"}, "rules": [
+                llm_rule("agent", ["jwt:sub"], tokens_per_minute=100000)],
+                "loop_detection": {"enabled": True, "window_seconds": 60, "threshold_identical_requests": 3},
+                "circuit_breaker": {"enabled": True, "spend_rate_threshold_per_minute": 3000, "action": "reject",
+                                    "auto_reset_after_minutes": 15}}},
+            {"id": "quotas", "spec": {"selector": {"pathPrefix": "/api"}, "rules": [
+                harness.token_bucket("rate", 0.001, 3, ["header:x-key"], on_missing="share"),
+                quota("hour", 9, "1h"), quota("day", 30, "1d"), quota("night", 25, "1d", timezone="America/New_York")]}},
+            {"id": "trial", "spec": {"selector": {"pathPrefix": "/api"}, "mode": "shadow", "rules": [
+                harness.token_bucket("address", 0.001, 4, ["ip:address"])]}},
+        ],
+        "kill_switches": [
+            {"scope_key": "header:x-key", "scope_value": "stolen"},
+            {"scope_key": "header:x-key", "scope_value": "paused", "expires_at": in_two_hours.strftime("%Y-%m-%dT%H:%M:%SZ")}],
+        "defaults": {"unmatched": "reject"},
+    }
+
+
+class Client:
+    """Asks an edge one thing after the other, and writes down what a log of it has to say beside what the service logs."""
+
+    def __init__(self, edge, clocks, dice):
+        self.edge, self.clocks, self.dice = edge, clocks, dice
+        self.asked = []  # members of a JSON line, in the order of the decisions
+        self.open = []  # (number in asked, reservation) that may be settled
+        self.statuses = collections.Counter()
+
+    def now_ms(self):
+        return int((time.time() + self.clocks.get("wall_shift_s")) * 1000)
+
+    def sleep(self, seconds):
+        for name in ("wall_shift_s", "boot_shift_s"):
+            self.clocks.set(name, self.clocks.get(name) + seconds)
+
+    def send(self, uri, fields, body=b""):
+        fields = [("X-Original-Method", "POST"), ("X-Original-URI", uri),
+                  ("X-Forwarded-For", "10.0.0.%d" % self.dice.randint(1, 4)), *fields]
+        answer = harness.request(self.edge.address, "POST", "/v1/decision", fields, body)
+        self.statuses[answer.status] += 1
+        self.asked.append({"uri": uri, "body": body.decode()})
+        reservation = answer.header("X-Fairvisor-Reservation")
+        if reservation:
+            self.open.append((len(self.asked) - 1, reservation))
+            self.asked[-1]["duration_seconds"] = NEVER_SETTLED
+        return answer.status
+
+    def body(self):
+        request = {"model": self.dice.choice(["small", "small", "large", "unknown"]),
+                   "messages": [{"role": "user", "content": WORDS[:self.dice.choice([20, 400, 2000])]}]}
+        if self.dice.random() < 0.7:
+            request["max_tokens"] = self.dice.choice([10, 300, 2500, 2501])
+        return json.dumps(request).encode()
+
+    def chat(self):
+        fields = [("X-Org", self.dice.choice(["acme", "globex"]))] if self.dice.random() < 0.95 else []
+        for _ in range(self.dice.choice([1, 1, 4])):
+            self.send("/v1/chat/completions", fields, self.body())
+
+    def agent(self):
+        who = self.dice.choice(["ann", "bob"])
+        fields = [("Authorization", "Bearer " + TOKENS.token({"sub": who}))] if self.dice.random() < 0.95 else []
+        if self.dice.random() < 0.2:
+            fields.append(("X-Stainless-Retry-Count", "1"))
+        body = json.dumps({"max_tokens": self.dice.choice([10, 1500])}).encode()
+        for _ in range(self.dice.choice([1, 1, 4])):
+            self.send("/v1/agents/" + self.dice.choice(["a", "b?x=1&y=2", "b?y=2&x=1"]), fields, body)
+            if fields and fields[-1][0] == "X-Stainless-Retry-Count":
+                self.asked[-1]["headers"] = dict(fields[-1:])
+
+    def api(self):
+        fields = [("X-Key", self.dice.choice(["k1", "k1", "k2", "stolen", "paused"]))] if self.dice.random() < 0.9 else []
+        if self.dice.random() < 0.3:
+            fields.append(("X-Cost", "2.5"))
+        for _ in range(self.dice.choice([1, 1, 5])):
+            self.send("/api/orders", fields)
+            if fields and fields[-1][0] == "X-Cost":
+                self.asked[-1]["headers"] = dict(fields[-1:])
+
+    def nobody(self):
+        self.send("/elsewhere", [])
+
+    def settle(self):
+        """Never in the millisecond of the decision before: by their times they must stand in this order."""
+        if not self.open:
+            return
+        number, reservation = self.open.pop(-self.dice.randint(1, min(3, len(self.open))))
+        usage = {"prompt_tokens": self.dice.choice([5, 300]), "completion_tokens": self.dice.choice([0, 7, 3000])}
+        if self.dice.random() < 0.5:
+            usage["model"] = self.dice.choice(["small", "large"])
+        after = self.now_ms()
+        harness.wait_until(lambda: self.now_ms() > after, "the next millisecond")
+        self.asked[number].update(usage, ended_ms=self.now_ms())
+        answer = harness.request(self.edge.address, "POST", "/v1/settle",
+                                 body=json.dumps({"reservation": reservation, **usage}).encode())
+        if answer.status not in (200, 204):
+            for name in usage:  # too late: nothing was settled
+                del self.asked[number][name]
+            del self.asked[number]["ended_ms"]
+        self.statuses["settled", answer.status] += 1
+
+    def live(self):
+        """An hour or a moment of everything."""
+        for _ in range(self.dice.randint(1, 8)):
+            self.dice.choice([self.chat, self.chat, self.agent, self.agent, self.api, self.api, self.settle, self.settle,
+                              self.nobody])()
+        if self.dice.random() < 0.6:
+            self.sleep(JUMP * self.dice.choice([1, 1, 2, 7, 20]))
+
+
+def milliseconds(text):
+    moment = datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=datetime.timezone.utc)
+    return round(moment.timestamp() * 1000)
+
+
+if not harness.ASAN:  # two libraries that come before libc do not go together
+    class TestDays(harness.TestCase):
+        """Days of tokens, money, requests in flight, loops, breakers, quotas over midnights and kill switches that end: what the
+        service says, on clocks that hours are added to, is what the replay says."""
+
+        def start(self):
+            edge = self.new_edge(everything(), workers=2, settings={
+                "decision_log": "all", "log_format": "json", "redact": "none", "decision_log_rate": 1000000})
+            clocks = self.own(faults.Faults(edge))
+            edge.start()
+            client = Client(edge, clocks, random.Random(20))
+            client.sleep(int(begin().timestamp() - time.time()))
+            return edge, client
+
+        def lines(self, edge, client):
+            """The service's decision log, each line with what the client knows beside."""
+            def told():
+                events = [json.loads(line) for line in edge.log().splitlines() if line.startswith("{") and line.endswith("}")]
+                return [event for event in events if event.get("action") in ("allow", "reject", "would_reject")]
+            judged = lambda events: sum(event["action"] != "would_reject" for event in events)
+            harness.wait_until(lambda: judged(told()) >= len(client.asked), "every decision in the log")
+            number, lines = 0, []
+            for event in told():
+                if event["action"] != "would_reject":
+                    more = dict(client.asked[number])
+                    number += 1
+                    ended_ms = more.pop("ended_ms", None)
+                    if ended_ms:
+                        more["duration_seconds"] = (ended_ms - milliseconds(event["time"])) / 1000
+                    event.update(more)
+                lines.append(event)
+            return lines
+
+        def test_every_verdict_again(self):
+            edge, client = self.start()
+            for _ in range(ROUNDS):
+                client.live()
+            lines = self.lines(edge, client)
+            looser = everything()
+            looser["policies"][0]["spec"]["rules"][0]["algorithm_config"]["tokens_per_day"] = 10_000_000
+            paths = [os.path.join(edge.directory, name) for name in ("requests.json", "looser.json")]
+            for path, text in zip(paths, ("\n".join(map(json.dumps, lines)), json.dumps(looser))):
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(text)
+            done = edge.cli("test", "-c", edge.config_file, "--json", "--requests", paths[0], "--compare", paths[1])
+            self.assertEqual(done.returncode, 0, done.stderr)
+            answer = json.loads(done.stdout)
+            result = answer["result"]
+            self.assertEqual(result["as_logged"], {"verdicts": len(client.asked), "rejected_only_then": 0,
+                                                   "rejected_only_here": 0})
+            reasons = collections.Counter(line["reason"] for line in lines if line.get("reason"))
+            told = collections.Counter()
+            for rule in result["rules"]:
+                told.update(rule["reasons"])
+            self.assertEqual(sum(told.values()), sum(reasons.values()))
+            for reason in sorted(set(told) - OF_SEVERAL):
+                self.assertEqual(told[reason], reasons[reason], reason)
+            self.assertTrue({"tpm_exceeded", "tpd_exceeded"} & set(told), told)
+            wanted = {"prompt_tokens_exceeded", "max_tokens_per_request_exceeded",
+                      "completion_tokens_exceeded", "budget_exhausted", "model_unpriced", "concurrency_exceeded", "loop_detected",
+                      "circuit_breaker_open", "identity_missing", "kill_switch_active", "rate_limit_exceeded",
+                      "no_policy_matched"}
+            self.assertLessEqual(wanted, set(told))
+            self.assertGreater(client.statuses["settled", 200], 20)
+            self.assertGreater(answer["other"]["as_logged"]["rejected_only_then"], 0, "another policy says the same")
 
 
 if __name__ == "__main__":
