@@ -10,6 +10,7 @@ import datetime
 import json
 import os
 import random
+import subprocess
 import time
 
 import faults
@@ -115,6 +116,64 @@ class TestReplay(harness.TestCase):
             is_shadow = event["action"] == "would_reject"
             live[place] = (rejected + (not is_shadow), would + is_shadow, first, event["time"])
         return live, reasons
+
+
+# ---- many lines ---------------------------------------------------------------------------------------------------------
+
+LINES = harness.full_or_short(1_000_000, 50_000)
+LINES_A_MINUTE = 1_000_000  # of the processor's time: five percent of it are used
+BUDGET = 40
+
+
+class TestManyLines(harness.TestCase):
+    """A log of a million lines is judged by four rules within a minute of one core's time, in each way of writing it; a quota
+    for each client tells whether every line counted."""
+
+    def bundle(self, edge_folder):
+        rules = [
+            {"name": "quota", "limit_keys": ["ip:address"], "algorithm": "cost_based",
+             "algorithm_config": {"budget": BUDGET, "period": "1d", "staged_actions": STAGES}},
+            harness.token_bucket("path", 1_000_000, 1_000_000, ["path", "ip:address"]),
+            harness.token_bucket("agent", 1_000_000, 1_000_000, ["header:user-agent"]),
+            harness.token_bucket("all", 1_000_000, 1_000_000, [])]
+        path = os.path.join(edge_folder, "policy.json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"bundle_version": 1, "policies": [{"id": "p", "spec": {"selector": {"pathPrefix": "/"}, "rules": rules}}]}, file)
+        return path
+
+    def judge(self, form, *options):
+        dice, asked = random.Random(7), collections.Counter()
+        folder = self.temporary_folder()
+        log = os.path.join(folder, "access.log")
+        with open(log, "w", encoding="ascii") as file:
+            for number in range(LINES):
+                client = "10.1.%d.%d" % (dice.randrange(100), dice.randrange(10))
+                asked[client] += 1
+                file.write(form(client, number))
+        done = subprocess.run(
+            ["prlimit", "--cpu=%d" % -(-LINES * 60 // LINES_A_MINUTE), harness.program("fairvisor"), "test", "-c", "/dev/null",
+             self.bundle(folder), "--json", "--requests", log, *options], env=harness.clean_environment(),
+            capture_output=True, text=True, timeout=1200)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        answer = json.loads(done.stdout)
+        self.assertEqual((answer["log"]["lines"], answer["log"]["requests"]), (LINES, LINES))
+        self.assertEqual(answer["result"]["allowed"], sum(min(count, BUDGET) for count in asked.values()))
+
+    def stamp(self, number, form):
+        return time.strftime(form, time.gmtime(1_790_000_000 + number // 50))
+
+    def test_combined(self):
+        self.judge(lambda client, number: f'{client} - - [{self.stamp(number, "%d/%b/%Y:%H:%M:%S +0000")}] "GET /orders/{number % 999}?'
+                   f'page=2 HTTP/1.1" 200 512 "-" "Mozilla/5.0 (X11; Linux x86_64) Firefox/{number % 9}"\n')
+
+    def test_a_format(self):
+        self.judge(lambda client, number: f'{client} {1_790_000_000 + number // 50}.{number % 1000:03d} 0.012 "GET /orders/{number % 999} '
+                   f'HTTP/1.1" "curl/{number % 9}"\n',
+                   "--log-format", '$remote_addr $msec $request_time "$request" "$http_user_agent"')
+
+    def test_json(self):
+        self.judge(lambda client, number: f'{{"time":"{self.stamp(number, "%Y-%m-%dT%H:%M:%S.250Z")}","method":"GET","path":"/orders/'
+                   f'{number % 999}","client":"{client}","headers":{{"User-Agent":"curl/{number % 9}"}}}}\n')
 
 
 # ---- days of everything -------------------------------------------------------------------------------------------------
