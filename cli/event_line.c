@@ -111,7 +111,7 @@ static void read_amount(struct reader *reader, uint32_t token, struct slice name
         decimal_parse(json_raw(reader->json, token), &amount) != DECIMAL_OK)
         return;
     event->flags |= EVENT_HAS_NUMBERS;
-    if (slice_equal(name, SLICE("limit")))
+    if (slice_equal(name, SLICE("limit")) || slice_equal(name, SLICE("reserved")))
         event->limit = amount;
     else if (slice_equal(name, SLICE("remaining")))
         event->remaining = amount;
@@ -215,8 +215,8 @@ static void read_member(struct reader *reader, struct slice name, uint32_t value
         read_keys(reader, value, false);
     else if (slice_equal(name, SLICE("client")))
         read_client(reader, value);
-    else if (slice_equal(name, SLICE("limit")) || slice_equal(name, SLICE("remaining")) ||
-             slice_equal(name, SLICE("cost")))
+    else if (slice_equal(name, SLICE("limit")) || slice_equal(name, SLICE("reserved")) ||
+             slice_equal(name, SLICE("remaining")) || slice_equal(name, SLICE("cost")))
         read_amount(reader, value, name);
     else if (slice_equal(name, SLICE("wait_ms")))
         read_wait(reader, value);

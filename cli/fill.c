@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * Events of the ring -> identities of each rule -> their cells: see fill.h.
+ * Events of the ring -> identities of each rule -> the cells that they name: see fill.h.
  */
 #include "cli/fill.h"
 
@@ -10,22 +10,16 @@
 
 #include "cli/emit.h"
 #include "cli/keys_view.h"
-#include "cli/ranking.h"
+#include "policy/decide_cells.h"
 #include "shm/moment.h"
 
 #define BAR_WIDTH 20
 
-static bool is_same_rule(const struct event *a, const struct event *b)
-{
-    return slice_equal(event_get(a, EVENT_TEXT_POLICY), event_get(b, EVENT_TEXT_POLICY)) &&
-           slice_equal(event_get(a, EVENT_TEXT_RULE), event_get(b, EVENT_TEXT_RULE));
-}
-
 struct look {
     const struct arena *arena;
-    struct decider *decider; /* NULL: the loaded bundle is not known */
     struct moment now;
     int percent;
+    int64_t limit, remaining; /* of the fullest */
 };
 
 static void on_limit(void *context, const struct decide_cells_limit *limit)
@@ -36,46 +30,59 @@ static void on_limit(void *context, const struct decide_cells_limit *limit)
 
     keys_view_read(look->arena, limit, look->now, &view);
     percent = keys_view_fill(&view);
-    if (percent > look->percent)
-        look->percent = percent;
+    if (percent <= look->percent)
+        return;
+    look->percent = percent;
+    look->limit = limit->limit.capacity;
+    look->remaining = keys_view_is_open(&view) ? 0 : view.cell.remaining;
 }
 
-/* What the cells say now; what the last event said where they cannot be found. */
-static int fill_of(struct look *look, const struct ranking_row *row)
+static void look_at_identities(struct ranking *identities, struct decider *decider, const struct arena *arena, struct moment now)
 {
-    struct decide_cells_pair pairs[KEYS_VIEW_PAIRS];
-    struct decide_cells_identity identity = {.pairs = pairs,
-                                             .policy = event_get(&row->last, EVENT_TEXT_POLICY),
-                                             .rule = event_get(&row->last, EVENT_TEXT_RULE)};
+    for (size_t i = 0; i < RANKING_ROWS; i++) {
+        struct ranking_row *row = &identities->rows[i];
+        struct look look = {.arena = arena, .now = now, .percent = -1};
 
-    look->percent = -1;
-    if (look->decider && keys_view_name(&row->last, pairs, &identity.count))
-        decide_cells_list(look->decider, &identity, look->now, on_limit, look);
-    return look->percent >= 0 ? look->percent : ranking_fill(row);
+        if (!row->key)
+            continue;
+        decide_cells_of_event(decider, &row->last, now, on_limit, &look);
+        row->limit = look.limit;
+        row->remaining = look.remaining;
+    }
 }
 
-static int fullest(struct look *look, const struct ranking *identities, const struct ranking_row *rule)
+/* Of each rule the fullest identity. */
+static void sum_up(const struct ranking *identities, struct ranking *rules)
 {
-    int most = -1;
-
+    for (size_t i = 0; i < RANKING_ROWS; i++)
+        rules->rows[i].limit = 0;
     for (size_t i = 0; i < RANKING_ROWS; i++) {
         const struct ranking_row *row = &identities->rows[i];
-        int percent = row->key && is_same_rule(&row->last, &rule->last) ? fill_of(look, row) : -1;
+        struct ranking_row *rule = row->key && row->limit > 0 ? ranking_find(rules, &row->last) : NULL;
 
-        if (percent > most)
-            most = percent;
+        if (!rule || ranking_fill(rule) >= ranking_fill(row))
+            continue;
+        rule->limit = row->limit;
+        rule->remaining = row->remaining;
     }
-    return most >= 0 ? most : ranking_fill(rule);
 }
 
-static void add(struct fill *fill, struct look *look, const struct ranking *identities, const struct ranking_row *row)
+void fill_refresh(struct ranking *identities, struct ranking *rules, struct decider *decider, const struct arena *arena)
+{
+    if (!decider)
+        return;
+    look_at_identities(identities, decider, arena, moment_now());
+    sum_up(identities, rules);
+}
+
+static void add(struct fill *fill, const struct ranking_row *row)
 {
     struct slice policy = event_get(&row->last, EVENT_TEXT_POLICY), rule = event_get(&row->last, EVENT_TEXT_RULE);
     struct fill_rule *to = &fill->rules[fill->count];
 
     if (rule.size == 0 || ranking_fill(row) < 0)
         return;
-    *to = (struct fill_rule){.percent = fullest(look, identities, row), .rejects = row->total[RANKING_REJECTS]};
+    *to = (struct fill_rule){.percent = ranking_fill(row), .rejects = row->total[RANKING_REJECTS]};
     snprintf(to->policy, sizeof(to->policy), "%.*s", (int)policy.size, policy.data);
     snprintf(to->rule, sizeof(to->rule), "%.*s", (int)rule.size, rule.data);
     fill->count++;
@@ -90,9 +97,8 @@ static int compare(const void *left, const void *right)
     return (a->rejects < b->rejects) - (a->rejects > b->rejects);
 }
 
-bool fill_read(const struct arena *arena, const struct bundle *bundle, struct fill *fill)
+bool fill_read(const struct arena *arena, struct decider *decider, struct fill *fill)
 {
-    struct look look = {.arena = arena, .now = moment_now()};
     struct ranking *identities = malloc(sizeof(*identities)), *rules = malloc(sizeof(*rules));
     const struct ranking_row *rows[FILL_RULES];
     bool has_memory = identities && rules;
@@ -100,14 +106,13 @@ bool fill_read(const struct arena *arena, const struct bundle *bundle, struct fi
 
     fill->count = 0;
     if (has_memory) {
-        look.decider = bundle ? decide_new(bundle, arena, NULL, 0) : NULL;
         ranking_init(identities, false, arena_hash_key(arena));
         ranking_init(rules, true, arena_hash_key(arena));
         ranking_read(identities, rules, arena);
+        fill_refresh(identities, rules, decider, arena);
         count = ranking_sort(rules, RANKING_BY_FILL, moment_now().wall_ns, rows, FILL_RULES);
         for (size_t i = 0; i < count; i++)
-            add(fill, &look, identities, rows[i]);
-        decide_free(look.decider);
+            add(fill, rows[i]);
         qsort(fill->rules, fill->count, sizeof(fill->rules[0]), compare);
     }
     free(identities);

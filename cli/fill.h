@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * How full limits are: of each rule the identity that has least left. Who there is, the events in the ring tell; how much is
- * left, the cells: where an identity is hidden by the setting redact, its last event.
+ * How full limits are at this moment: of each rule the identity that has least left. Who there is, the events in the ring tell, and
+ * which cells count him, whether or not the setting redact hides his name; how much is left, the cells.
  */
 #ifndef FAIRVISOR_CLI_FILL_H
 #define FAIRVISOR_CLI_FILL_H
@@ -9,7 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "policy/bundle.h"
+#include "cli/ranking.h"
+#include "policy/decide.h"
 #include "shm/arena.h"
 
 #define FILL_RULES 16 /* that are told about, the fullest */
@@ -25,9 +26,13 @@ struct fill {
     uint32_t count;
 };
 
-/* Reads the ring of ARENA once, and the cells of the identities that it names; BUNDLE is the loaded one, or NULL. false when
- * memory is out. */
-bool fill_read(const struct arena *arena, const struct bundle *bundle, struct fill *fill);
+/* Sets limit and remaining of the rows of IDENTITIES, and of those of the same RULES, to what the cells in ARENA say; limit 0
+ * where the bundle of DECIDER has no such limit any more. Without a decider (NULL) they stay as the last events told them. */
+void fill_refresh(struct ranking *identities, struct ranking *rules, struct decider *decider, const struct arena *arena);
+
+/* Reads the ring of ARENA once, and the cells that its events name; DECIDER is of the loaded bundle, or NULL. false when memory is
+ * out. */
+bool fill_read(const struct arena *arena, struct decider *decider, struct fill *fill);
 
 /* Lines for people; members of a JSON list for programs. */
 void fill_print(const struct fill *fill);

@@ -10,9 +10,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "shm/counters.h"
 #include "shm/setting.h"
 
 #define DEFAULT_CONFIG SYSCONFDIR "/fairvisor/fairvisor.conf"
+#define WORKER_NAME    "fairvisor-worke" /* as far as the kernel keeps it */
 
 static bool read_file(struct settings *settings, const char *config, struct failure *failure)
 {
@@ -66,10 +68,48 @@ static bool has_master(const struct instance *instance)
     return is_held;
 }
 
+/* The number of a process that ended may be another program's by now. */
+static bool is_worker(pid_t pid)
+{
+    char path[sizeof("/proc//comm") + 3 * sizeof(pid)], name[sizeof(WORKER_NAME)] = "";
+    bool is_there = pid > 1 && (kill(pid, 0) == 0 || errno == EPERM);
+    int fd;
+
+    if (!is_there)
+        return false;
+    snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno != ENOENT;
+    is_there = read(fd, name, sizeof(name) - 1) > 0 && strcmp(name, WORKER_NAME) == 0;
+    close(fd);
+    return is_there;
+}
+
+static uint32_t count_orphans(const struct arena *arena)
+{
+    uint32_t count = 0;
+
+    for (int i = 0; i < ARENA_WORKER_SLOTS; i++)
+        count += is_worker(atomic_load_explicit(&arena->slots[i].pid, memory_order_relaxed));
+    return count;
+}
+
+static void look(struct instance *instance)
+{
+    instance->is_running = instance->has_arena && has_master(instance);
+    instance->orphans = instance->has_arena && !instance->is_running ? count_orphans(&instance->arena) : 0;
+}
+
+bool instance_is_serving(const struct instance *instance)
+{
+    return instance->is_running || instance->orphans > 0;
+}
+
 bool instance_look_for_master(struct instance *instance)
 {
     instance->has_arena = arena_read_status(&instance->arena, &instance->status) || instance->has_arena;
-    instance->is_running = instance->has_arena && has_master(instance);
+    look(instance);
     return instance->is_running;
 }
 
@@ -81,9 +121,8 @@ void instance_open(struct instance *instance)
         return;
     close(fd);
     instance->has_arena = arena_read_status(&instance->arena, &instance->status);
-    if (instance->has_arena)
-        instance->is_running = has_master(instance);
-    else
+    look(instance);
+    if (!instance->has_arena)
         failure_set(
             &instance->failure, EXIT_CODE_OS,
             "the shared memory of instance %s holds no whole status: its master died while writing one; restart it",

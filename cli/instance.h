@@ -18,6 +18,7 @@ struct instance {
     struct arena_status status;
     bool has_arena;         /* arena and status hold something */
     bool is_running;        /* a master lives */
+    uint32_t orphans;       /* workers that serve on without one, until they have drained */
     struct failure failure; /* why there is no arena: EXIT_CODE_NO_INPUT when there is none */
 };
 
@@ -30,6 +31,9 @@ void instance_open(struct instance *instance);
 
 /* Looks anew, at an arena that is open: whether a master lives. */
 bool instance_look_for_master(struct instance *instance);
+
+/* Whether requests are answered: by workers of a master, or by those that a dead one left. */
+bool instance_is_serving(const struct instance *instance);
 
 /* Where the master keeps a copy of the loaded bundle. false when the name would be too long. */
 bool instance_bundle_path(const struct instance *instance, char path[SETTINGS_PATH_SIZE]);

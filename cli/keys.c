@@ -186,6 +186,14 @@ static bool check_keys(const struct decider *decider, const struct decide_cells_
                        (int)identity->pairs[unknown].key.size, identity->pairs[unknown].key.data);
 }
 
+static bool has_hash(const struct decide_cells_identity *identity)
+{
+    for (size_t i = 0; i < identity->count; i++)
+        if (decide_cells_is_hash(identity->pairs[i].value))
+            return true;
+    return false;
+}
+
 static bool get(const struct choice *choice, const struct instance *instance, struct decider *decider,
                 const struct decide_cells_identity *identity, struct failure *failure)
 {
@@ -196,8 +204,13 @@ static bool get(const struct choice *choice, const struct instance *instance, st
     decide_cells_list(decider, identity, view.now, on_limit, &view);
     if (choice->is_json)
         puts("]}");
-    return view.count > 0 ||
-           failure_set(failure, EXIT_CODE_REFUSED,
+    if (view.count > 0)
+        return true;
+    if (has_hash(identity))
+        return failure_set(failure, EXIT_CODE_REFUSED,
+                           "no event that is still in memory tells an identity with this hash; fairvisor keys list shows "
+                           "those that are told");
+    return failure_set(failure, EXIT_CODE_REFUSED,
                        "no limit is about this identity; all keys of a rule's limit_keys are needed to find its limit");
 }
 

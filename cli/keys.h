@@ -15,7 +15,9 @@
     "  grant              give back a part of what was spent, at most all of it\n"                                     \
     "  KEY=VALUE          a key of limit_keys and the value it has, such as header:x-api-key=1234; all the keys of\n"  \
     "                     a rule are needed to find its limit. None: the limits that all requests share.\n"            \
-    "                     KEY=- reads the value, when it is a secret, from standard input\n"                            \
+    "                     KEY=- reads the value, when it is a secret, from standard input; KEY=#..., the hash that\n"    \
+    "                     list and events tell in the place of a hidden value, stands for it while such an event is\n"  \
+    "                     in memory\n"                                                                                   \
     "  --policy ID        only limits of this policy\n"                                                                \
     "  --rule NAME        only limits of this rule\n"                                                                  \
     "  --amount NUMBER    grant: how much, in the unit of the rule: requests, tokens, money\n"                         \
@@ -28,8 +30,8 @@
     "                     list: instance, limits with fill_percent and identity, cells_used, named, hidden; the\n" \
     "                     others: changed, and for grant amount\n"                                                     \
     "\n"                                                                                                               \
-    "Counters are kept by a keyed hash of the identity. list knows the names that the last events tell, and not those\n" \
-    "that the setting redact hides there; get finds any.\n"                                                            \
+    "Counters are kept by a keyed hash of the identity. list knows the names that the last events tell, with hashes in\n" \
+    "the place of values that the setting redact hides there; get finds any.\n"                                        \
     "\n"                                                                                                               \
     "Exit code: 0 done; 1 no limit is about this identity; 64 wrong usage; 69 not running; 71 the system failed;\n"    \
     "77 permission; 78 bad settings.\n"

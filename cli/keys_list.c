@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * Events of the ring -> identities -> their cells: see keys_list.h.
+ * Events of the ring -> identities -> the cells that they name: see keys_list.h.
  */
 #include "cli/keys_list.h"
 
@@ -23,7 +23,7 @@ struct naming {
     const struct ranking_row *row;
     struct named *list;
     size_t count, room;
-    uint64_t hidden; /* identities with a value that redact hides, or that was cut */
+    uint64_t hidden; /* identities in the list with a value that redact hides */
     bool is_out_of_memory;
 };
 
@@ -53,21 +53,27 @@ static bool is_asked_for(struct slice wanted, struct slice name)
     return wanted.size == 0 || slice_equal(wanted, name);
 }
 
+static bool is_hidden(const struct event *event)
+{
+    struct slice key, value;
+    size_t at = 0;
+
+    while ((event->flags & EVENT_IS_HASHED) && at < event->rule_keys && event_next_key(event, &at, &key, &value))
+        if (decide_cells_is_hash(value))
+            return true;
+    return false;
+}
+
 static void add(struct naming *naming, struct decider *decider, const struct decide_cells_identity *asked)
 {
     const struct event *event = &naming->row->last;
-    struct decide_cells_pair pairs[KEYS_VIEW_PAIRS];
-    struct decide_cells_identity identity = {.pairs = pairs,
-                                             .policy = event_get(event, EVENT_TEXT_POLICY),
-                                             .rule = event_get(event, EVENT_TEXT_RULE)};
+    size_t before = naming->count;
 
-    if (identity.policy.size == 0 || identity.rule.size == 0 || !is_asked_for(asked->policy, identity.policy) ||
-        !is_asked_for(asked->rule, identity.rule))
+    if (!is_asked_for(asked->policy, event_get(event, EVENT_TEXT_POLICY)) ||
+        !is_asked_for(asked->rule, event_get(event, EVENT_TEXT_RULE)))
         return;
-    if (keys_view_name(event, pairs, &identity.count))
-        decide_cells_list(decider, &identity, naming->now, on_limit, naming);
-    else
-        naming->hidden++;
+    decide_cells_of_event(decider, event, naming->now, on_limit, naming);
+    naming->hidden += naming->count > before && is_hidden(event);
 }
 
 static int compare(const void *left, const void *right)
@@ -91,7 +97,7 @@ static void print_row(const struct named *named)
     printf("%3d %%  ", keys_view_fill(&named->view));
     emit_plain(limit->policy->id, stdout);
     putchar('/');
-    emit_plain(limit->rule->name, stdout);
+    emit_plain(limit->rule ? limit->rule->name : SLICE("circuit breaker"), stdout);
     printf(", %s%s ", limit->role, limit->is_shadow ? ", shadow" : "");
     while (at < named->row->last.rule_keys && event_next_key(&named->row->last, &at, &key, &value)) {
         putchar(' ');
@@ -137,11 +143,17 @@ static void print_json(const struct naming *naming, uint64_t cells_used)
 
 static void print_text(const struct naming *naming, uint64_t cells_used)
 {
+    char text[EMIT_COUNT_SIZE];
+
     for (size_t i = 0; i < naming->count; i++)
         print_row(&naming->list[i]);
     printf("cells in use: %" PRIu64 ", of them listed: %zu. A cell knows its identity by a hash only: the names are those of the\n"
-           "events that are still in memory. The setting redact hides the name of so many identities among them: %" PRIu64 "\n",
-           cells_used, naming->count, naming->hidden);
+           "events that are still in memory.\n",
+           cells_used, naming->count);
+    if (naming->hidden > 0)
+        printf("%s told by a hash, #..., because the setting redact hides such values: get, reset and grant take the\n"
+               "hash in the place of the value. Events from after `redact = none` and a reload show values.\n",
+               emit_count((int64_t)naming->hidden, "identity is", "identities are", text));
 }
 
 bool keys_list_print(const struct instance *instance, struct decider *decider,

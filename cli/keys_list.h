@@ -11,8 +11,8 @@
 #include "policy/decide_cells.h"
 
 /* Prints those of the policy and the rule that IDENTITY names (empty: all), the fullest first, and how many cells are in
- * use beside them. A cell holds the keyed hash of an identity: the names come from the events that are still in the ring, and
- * not one of them when the setting redact hides it there. false when memory is out. */
+ * use beside them. A cell holds the keyed hash of an identity: the names come from the events that are still in the ring, with
+ * hashes in the place of values that the setting redact hides there. false when memory is out. */
 bool keys_list_print(const struct instance *instance, struct decider *decider,
                      const struct decide_cells_identity *identity, bool is_json, struct failure *failure);
 

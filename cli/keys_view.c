@@ -36,23 +36,6 @@ int keys_view_fill(const struct keys_view *view)
     return percent < 0 ? 0 : percent > 999 ? 999 : (int)percent;
 }
 
-static bool is_hash(const struct event *event, struct slice value)
-{
-    return (event->flags & EVENT_IS_HASHED) && value.size == 17 && value.data[0] == '#';
-}
-
-bool keys_view_name(const struct event *event, struct decide_cells_pair *pairs, size_t *count)
-{
-    size_t at = 0;
-
-    *count = 0;
-    while (at < event->rule_keys && *count < KEYS_VIEW_PAIRS &&
-           event_next_key(event, &at, &pairs[*count].key, &pairs[*count].value))
-        if (is_hash(event, pairs[(*count)++].value))
-            return false;
-    return (event->flags & EVENT_IS_CUT) == 0;
-}
-
 void keys_view_print_amount(const char *label, int64_t millionths)
 {
     char text[DECIMAL_TEXT_SIZE];

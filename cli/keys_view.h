@@ -10,7 +10,6 @@
 
 #include "policy/decide_cells.h"
 #include "shm/arena.h"
-#include "shm/event.h"
 
 struct keys_view {
     struct decide_cells_limit limit;
@@ -26,12 +25,6 @@ bool keys_view_is_open(const struct keys_view *view); /* a circuit breaker that 
 
 /* How much is used, in percent: 0 to 999. */
 int keys_view_fill(const struct keys_view *view);
-
-#define KEYS_VIEW_PAIRS 64 /* keys that an event has room for, and more */
-
-/* Fills PAIRS, room for KEYS_VIEW_PAIRS, with the keys of the rule that EVENT is about; they live as long as it. false: not all of
- * them are told as they are: one is hidden by the setting redact, or was cut. */
-bool keys_view_name(const struct event *event, struct decide_cells_pair *pairs, size_t *count);
 
 void keys_view_print_amount(const char *label, int64_t millionths);
 

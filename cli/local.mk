@@ -4,6 +4,7 @@ bin_PROGRAMS += fairvisor
 fairvisor_SOURCES = \
 	cli/main.c \
 	cli/access_log.c cli/access_log.h \
+	cli/bundle_copy.c cli/bundle_copy.h \
 	cli/command.c cli/command.h \
 	cli/connect.c cli/connect.h \
 	cli/contrast.c cli/contrast.h \
@@ -36,7 +37,7 @@ fairvisor_SOURCES = \
 	cli/report_notes.c cli/report_notes.h \
 	cli/schema.c cli/schema.h \
 	cli/sieve.c cli/sieve.h \
-	cli/status.c cli/status.h \
+	cli/status.c cli/status.h cli/status_report.c cli/status_report.h \
 	cli/tally.c cli/tally.h \
 	cli/tally_identity.c cli/tally_identity.h \
 	cli/test.c cli/test.h \
@@ -64,7 +65,7 @@ EXTRA_DIST += cli/fairvisor.1 master/fairvisord.8 shm/fairvisor.conf.5 policy/fa
 
 # fairvisor top.
 fairvisor_SOURCES += cli/ranking.c cli/ranking.h cli/screen.c cli/screen.h cli/top.c cli/top.h \
-	cli/fill.c cli/fill.h
+	cli/fill.c cli/fill.h cli/top_view.c cli/top_view.h cli/top_screen.c cli/top_once.c
 
 # The JSON Schema of bundles, made by the program that checks them.
 nodist_pkgdata_DATA = policy.schema.json

@@ -11,7 +11,8 @@
     "Shows events of the running instance as they happen: requests that were refused, that shadow rules would have\n" \
     "refused, that were warned, a sample of those that were allowed, and what operators changed. With FILE, or -\n"   \
     "for standard input, those of a decision log instead, whose other lines are passed over.\n\n"                     \
-    "  --action LIST    only these: allow, reject, would_reject, audit; charge is shown only when it is asked for\n"  \
+    "  --action LIST    only these: allow, reject, would_reject, audit; charge and settle are shown only when they are\n" \
+    "                   asked for\n"                                                                                  \
     "  --reason REASON  only refusals for this reason; may be repeated\n"                                             \
     "  --policy ID      only of this policy; may be repeated\n"                                                       \
     "  --key NAME[=VALUE]  only of requests with this key, such as ip:address=10.0.0.1; may be repeated\n"            \

@@ -11,6 +11,7 @@
 #include "shm/siphash.h"
 
 #define PROBES      16 /* places that one key may be in */
+#define TOLERANCE_NS (NANOSECONDS_PER_SECOND / 100) /* that two clocks may differ in an event's age */
 #define THOUSANDTHS (1000 * INT64_C(1000000000) / RANKING_WINDOW_NS) /* of a second, for one in a window */
 
 static const char *const order_names[RANKING_ORDERS] = {"reject", "cost", "fill", "allow"};
@@ -105,15 +106,112 @@ static void count(struct ranking_row *row, enum ranking_count which, int64_t amo
         row->now[which] = sum;
 }
 
+static struct ranking_row *find_key(struct ranking *ranking, uint64_t key)
+{
+    for (uint32_t i = 0; i < PROBES; i++) {
+        struct ranking_row *row = &ranking->rows[(key + i) % RANKING_ROWS];
+
+        if (row->key == key)
+            return row;
+    }
+    return NULL;
+}
+
+struct ranking_row *ranking_find(struct ranking *ranking, const struct event *event)
+{
+    return find_key(ranking, key_of(ranking, event));
+}
+
+/* ---- settlements: they tell a cell, and no name ------------------------------------------------------------------- */
+
+static struct ranking_place *find_place(struct ranking *ranking, uint64_t cell, bool takes_any)
+{
+    for (uint32_t i = 0; i < PROBES; i++) {
+        struct ranking_place *place = &ranking->places[(cell + i) % RANKING_PLACES];
+
+        if (place->cell == cell || (takes_any && place->cell == 0))
+            return place;
+    }
+    return takes_any ? &ranking->places[cell % RANKING_PLACES] : NULL;
+}
+
+static void note_cells(struct ranking *ranking, const struct ranking_row *row)
+{
+    const uint64_t *cell;
+    int role = -1;
+
+    while (!ranking->by_rule && (cell = event_next_cell(&row->last, &role)) != NULL)
+        *find_place(ranking, cell[0], true) = (struct ranking_place){cell[0], row->key};
+}
+
+static struct ranking_row *settled_row(struct ranking *ranking, const struct event *event)
+{
+    struct ranking_place *place;
+    const uint64_t *cell;
+    int role = -1;
+
+    if (ranking->by_rule)
+        return ranking_find(ranking, event);
+    cell = event_next_cell(event, &role);
+    place = cell ? find_place(ranking, cell[0], false) : NULL;
+    return place ? find_key(ranking, place->key) : NULL;
+}
+
+static void change(int64_t *sum, int64_t difference)
+{
+    if (__builtin_add_overflow(*sum, difference, sum) || *sum < 0)
+        *sum = difference < 0 ? 0 : INT64_MAX;
+}
+
+/* Of a request that is counted: one from before the row began is not. */
+static void settle(struct ranking *ranking, const struct event *event)
+{
+    struct ranking_row *row = settled_row(ranking, event);
+    int64_t begun_ns, window, difference;
+
+    if (!row || __builtin_sub_overflow(event->wall_ns, event->age_ns, &begun_ns) ||
+        (__int128)begun_ns + TOLERANCE_NS < row->since_ns ||
+        __builtin_sub_overflow(event->cost, event->reserved, &difference) ||
+        __builtin_mul_overflow(difference, (int64_t)event->weight, &difference))
+        return;
+    window = window_of(begun_ns);
+    change(&row->total[RANKING_COST], difference);
+    if (window == row->window)
+        change(&row->now[RANKING_COST], difference);
+    else if (window == row->window - 1)
+        change(&row->before[RANKING_COST], difference);
+}
+
+/* ---- events ------------------------------------------------------------------------------------------------------- */
+
+/* A refusal before any limit was looked at tells no cells. */
+static void keep_last(struct ranking_row *row, const struct event *event)
+{
+    uint8_t roles = row->last.cell_roles;
+    uint64_t cells[EVENT_CELLS][2];
+
+    if (row->since_ns == 0)
+        row->since_ns = event->wall_ns;
+    memcpy(cells, row->last.cells, sizeof(cells));
+    row->last = *event;
+    if (event->cell_roles == 0) {
+        row->last.cell_roles = roles;
+        memcpy(row->last.cells, cells, sizeof(cells));
+    }
+}
+
 void ranking_add(struct ranking *ranking, const struct event *event)
 {
     struct ranking_row *row;
 
-    if (event->action == EVENT_AUDIT)
+    if (event->action == EVENT_SETTLE)
+        settle(ranking, event);
+    if (event->action == EVENT_AUDIT || event->action == EVENT_SETTLE)
         return;
     row = place_of(ranking, key_of(ranking, event));
     turn(row, window_of(event->wall_ns));
-    row->last = *event;
+    keep_last(row, event);
+    note_cells(ranking, row);
     if (event->flags & EVENT_HAS_NUMBERS) {
         row->limit = event->limit;
         row->remaining = event->remaining;
@@ -130,13 +228,12 @@ void ranking_add(struct ranking *ranking, const struct event *event)
 
 void ranking_read(struct ranking *identities, struct ranking *rules, const struct arena *arena)
 {
-    int64_t now_ns = moment_now().boot_ns;
     uint64_t end = events_count(arena);
     struct events_reader reader;
     static struct event event;
 
     events_begin_oldest(&reader, arena);
-    while (reader.position < end && events_read(&reader, &event, now_ns)) {
+    while (events_read_kept(&reader, end, &event)) {
         ranking_add(identities, &event);
         if (rules)
             ranking_add(rules, &event);

@@ -32,7 +32,8 @@ bool sieve_add_actions(struct sieve *sieve, const char *word, struct failure *fa
 
         if (action == EVENT_ACTIONS)
             return failure_set(failure, EXIT_CODE_USAGE,
-                               "--action %s: '%.*s' is none; the actions are allow, reject, would_reject, charge and audit",
+                               "--action %s: '%.*s' is none; the actions are allow, reject, would_reject, charge, settle "
+                               "and audit",
                                word, (int)size, rest);
         sieve->actions |= 1U << action;
         if (rest[size] == '\0')
@@ -90,7 +91,7 @@ static bool has_key(const struct sieve_list *wishes, const struct event *event)
 
 bool sieve_passes(const struct sieve *sieve, const struct event *event)
 {
-    unsigned actions = sieve->actions ? sieve->actions : ~(1U << EVENT_CHARGE);
+    unsigned actions = sieve->actions ? sieve->actions : ~(1U << EVENT_CHARGE | 1U << EVENT_SETTLE);
 
     return event->wall_ns >= sieve->since_ns && event->action < EVENT_ACTIONS && (actions >> event->action & 1) &&
            has_item(&sieve->reasons, event_get(event, EVENT_TEXT_REASON)) &&

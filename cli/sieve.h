@@ -22,7 +22,7 @@ struct sieve_list {
 
 /* Borrows the words it is made of. */
 struct sieve {
-    unsigned actions; /* bits 1 << enum event_action; 0: all but charges */
+    unsigned actions; /* bits 1 << enum event_action; 0: all but charges and settlements */
     struct sieve_list reasons, policies;
     struct sieve_list keys; /* "header:x-api-key=VALUE", or a name alone: any value */
     int64_t since_ns;       /* wall clock */

@@ -17,7 +17,7 @@
     "reloads,\n"                                                                                                       \
     "                   reload_failures, last_reload_failed, last_reload_at, kill_switches_by_hand,\n"                 \
     "                   snapshot_failures, last_snapshot_failed, last_snapshot_at; limits lists the fullest\n"           \
-    "                   rules, as events last told them: policy, rule, fill_percent, rejects; without shared\n"          \
+    "                   rules at this moment: policy, rule, fill_percent, rejects; without shared\n"                     \
     "                   memory only the first three,\n"                                                                  \
     "                   and running as false when that means a stopped instance\n"                                     \
     "\n"                                                                                                               \

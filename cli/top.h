@@ -9,7 +9,8 @@
 
 #define TOP_DETAILS                                                                                                   \
     "Shows who is refused most and who spends most, by identity or by rule, as it happens. It begins with what is\n" \
-    "still in the ring of events; allowed requests are sampled, so their figures are right on average.\n\n"          \
+    "still in the ring of events; allowed requests are sampled, so their figures are right on average. The cost is\n" \
+    "what was charged in the end: what was reserved until a request is settled. The fill is that of this moment.\n\n" \
     "  --sort ORDER     reject (default), cost, fill or allow\n"                                                      \
     "  --by WHAT        identity (default) or rule\n"                                                                 \
     "  --interval TIME  between frames, from 100ms to 1m (default 1s)\n"                                             \

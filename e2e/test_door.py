@@ -45,13 +45,17 @@ def policy(rules, **spec):
     return bundle
 
 
+def chat(max_tokens):
+    return json.dumps({"messages": [{"role": "user", "content": "x"}], "max_tokens": max_tokens}).encode()
+
+
 def header_key(value):
     return {"X-Key": value}
 
 
 class TestKeys(harness.TestCase):
     def test_list(self):
-        """Who is known by name is listed by what his cell says now; who is hidden is counted."""
+        """Everybody whose events are in memory is listed by what his cell says now; who is hidden, by a hash."""
         edge = self.start_edge(policy([harness.token_bucket("r", NEGLIGIBLE, 4, ("header:x-user",)),
                                        harness.token_bucket("hidden", NEGLIGIBLE, 4, ("header:x-api-key",)),
                                        harness.token_bucket("all", NEGLIGIBLE, 100, ())]))
@@ -62,14 +66,63 @@ class TestKeys(harness.TestCase):
         told = json.loads(self.keys(edge, "list", "--json").stdout)
         # A millionth comes back in each second.
         self.assertEqual(sorted((row["rule"], round(row["spent"]), [pair["value"] for pair in row["identity"]])
-                                for row in told["limits"]), [("all", 4, []), ("r", 1, ["bob"]), ("r", 3, ["alice"])])
-        self.assertIn(told["limits"][0]["fill_percent"], (74, 75))
-        self.assertEqual((told["cells_used"], told["named"], told["hidden"]), (4, 3, 1))
+                                for row in told["limits"] if row["rule"] != "hidden"),
+                         [("all", 4, []), ("r", 1, ["bob"]), ("r", 3, ["alice"])])
+        hidden, = [row for row in told["limits"] if row["rule"] == "hidden"]
+        self.assertEqual((round(hidden["spent"]), told["limits"][0]["rule"], told["limits"][0]["fill_percent"] in (99, 100)),
+                         (4, "hidden", True))
+        self.assertRegex(hidden["identity"][0]["value"], "^#[0-9a-f]{16}$")
+        self.assertEqual((told["cells_used"], told["named"], told["hidden"]), (4, 4, 1))
         self.keys(edge, "reset", "--rule", "r", "--reason", "x", "header:x-user=alice")
         lines = self.keys(edge, "list", "--rule", "r").stdout.splitlines()
         self.assertRegex(lines[0], r"^ 2[45] %  demo-rate-limit/r, rate  header:x-user=bob: 3(\.0\d*)? of 4 left in ")
         self.assertEqual(len(lines), 3)
-        self.assertNotIn("secret", self.keys(edge, "list").stdout)
+        text = self.keys(edge, "list").stdout
+        self.assertNotIn("secret", text)
+        self.assertIn("1 identity is told by a hash, #..., because the setting redact hides such values", text)
+
+    def spent(self, edge, *pairs):
+        return sorted((row["rule"], row["limit"], round(row["spent"])) for row in self.limits(edge, *pairs))
+
+    def test_by_hash(self):
+        """The hash that stands for a value finds all limits of the rules that events tell of, and nobody else's."""
+        llm = {"name": "llm", "limit_keys": ["header:x-api-key"], "algorithm": "token_bucket_llm",
+               "algorithm_config": {"tokens_per_minute": 1, "burst_tokens": 1_000_000, "tokens_per_day": 1_000_000}}
+        edge = self.start_edge(policy([harness.token_bucket("r", NEGLIGIBLE, 4, ("header:x-api-key", "header:x-user")), llm]))
+        for key, user in (("one", "alice"), ("one", "bob"), ("two", "alice")):
+            for _ in range(2):
+                edge.decide(headers=[("X-Api-Key", key), ("X-User", user)], body=chat(95))
+        rows = json.loads(self.keys(edge, "list", "--json").stdout)["limits"]
+        self.assertEqual(sorted(row["limit"] for row in rows), ["day"] * 2 + ["minute"] * 2 + ["rate"] * 3)
+        hashes = {round(row["spent"]): row["identity"][0]["value"] for row in rows if row["limit"] == "day"}
+        (more, first), (less, second) = sorted(hashes.items(), reverse=True)
+        first, second = f"header:x-api-key={first}", f"header:x-api-key={second}"
+        self.assertEqual(more, 2 * less)
+        self.assertEqual(self.spent(edge, first), [("llm", "day", more), ("llm", "minute", more)])
+        self.assertEqual(self.spent(edge, second, "header:x-user=alice"),
+                         [("llm", "day", less), ("llm", "minute", less), ("r", "rate", 2)])
+        done = self.keys(edge, "reset", "--reason", "by hash", first, "header:x-user=alice")
+        self.assertEqual(done.stdout, "limits reset: 3\n")
+        self.assertEqual(self.spent(edge, "header:x-api-key=one", "header:x-user=alice"),
+                         [("llm", "day", 0), ("llm", "minute", 0), ("r", "rate", 0)])
+        self.assertEqual(self.spent(edge, "header:x-api-key=one", "header:x-user=bob")[-1], ("r", "rate", 2))
+        self.assertEqual(self.spent(edge, second), [("llm", "day", less), ("llm", "minute", less)])
+        done = self.keys(edge, "grant", "--reason", "half", "--amount", "1", "--rule", "r", second, "header:x-user=alice")
+        self.assertEqual(done.stdout, "given back: 1, limits changed: 1\n")
+        edge.wait_log(rf"audit: reset {first} header:x-user=alice by user .*, because: by hash")
+        done = self.keys(edge, "get", "header:x-api-key=#0123456789abcdef", code=1)
+        self.assertIn("no event that is still in memory tells an identity with this hash", done.stderr)
+
+    def test_an_open_breaker_by_hash(self):
+        edge = self.start_edge(policy([harness.token_bucket("r", 100, 100, ("header:x-api-key",))],
+                                      circuit_breaker={"enabled": True, "spend_rate_threshold_per_minute": 2,
+                                                       "action": "reject", "auto_reset_after_minutes": 0}))
+        self.assertEqual([edge.decide(headers=[("X-Api-Key", "one")]).status for _ in range(4)][-1], 429)
+        row, = [row for row in json.loads(self.keys(edge, "list", "--json").stdout)["limits"] if row["limit"] == "breaker"]
+        self.assertEqual((row["rule"], row["open"], row["fill_percent"]), (None, True, 100))
+        self.assertIn("/circuit breaker, breaker  header:x-api-key=#", self.keys(edge, "list").stdout)
+        self.keys(edge, "reset", "--reason", "x", f"header:x-api-key={row['identity'][0]['value']}")
+        self.assertEqual(edge.decide(headers=[("X-Api-Key", "one")]).status, 200)
 
     def test_values_by_standard_input(self):
         edge = self.start_edge(policy([harness.token_bucket("r", NEGLIGIBLE, 4, ("header:x-api-key",))]))

@@ -159,6 +159,53 @@ class TestTop(harness.TestCase):
             self.assertEqual(done.returncode, code, done)
             self.assertIn("is not running", done.stdout if words[0] == "status" else done.stderr)
 
+    def rows(self, edge, *words):
+        return json.loads(edge.cli("top", "-c", edge.config_file, "--once", "--json", "--sort", "cost", *words).stdout)["rows"]
+
+    def test_what_was_settled(self):
+        """The cost is what a request used, once it is known; a rule with two limits counts it once; the bar is that of now."""
+        edge = self.start_edge({"bundle_version": 1, "policies": [{"id": "llm", "spec": {"selector": {"pathPrefix": "/"}, "rules": [
+            {"name": name, "limit_keys": [key], "algorithm": "token_bucket_llm",
+             "algorithm_config": {"tokens_per_minute": 1, "burst_tokens": 10_000, "tokens_per_day": 10_000}}
+            for name, key in (("by-key", "header:x-api-key"), ("by-team", "header:x-team"))]}}]})
+        body = json.dumps({"messages": [], "max_tokens": 3000}).encode()
+        reserved = [edge.decide(headers=[("X-Api-Key", "secret"), ("X-Team", "red")], body=body) for _ in range(3)]
+        for words in ((), ("--by", "rule")):
+            for row in self.rows(edge, *words):
+                self.assertEqual((row["allows"], row["cost"] // 9000, row["fill_percent"] // 10), (3, 1, 9), row)
+        ids = [answer.header("X-Fairvisor-Reservation") for answer in reserved]
+        for name, tokens in zip(ids, (40, 60)):
+            answer = harness.request(edge.address, "POST", "/v1/settle", body=json.dumps(
+                {"reservation": name, "prompt_tokens": 10, "completion_tokens": tokens - 10}).encode())
+            self.assertEqual(answer.status, 200, answer)
+        for words in ((), ("--by", "rule")):
+            rows = self.rows(edge, *words)
+            self.assertEqual(len(rows), 2)
+            for row in rows:
+                self.assertEqual((row["allows"], row["cost"] // 1000, row["fill_percent"] // 10), (3, 3, 3), row)
+                self.assertIn(row["cost"] % 1000 - 100, range(10), row)
+        self.assertEqual({tuple(row["keys"]) for row in self.rows(edge)}, {("header:x-api-key",), ("header:x-team",)})
+        told = [json.loads(line) for line in edge.cli("logs", "-c", edge.config_file, "--no-follow", "--action", "settle",
+                                                      "--format", "json").stdout.splitlines()]
+        self.assertEqual(sorted((event["rule"], event["cost"], event["reserved"] // 3000) for event in told),
+                         [("by-key", 40, 1), ("by-key", 60, 1), ("by-team", 40, 1), ("by-team", 60, 1)])
+        # What is not settled stays charged; an operator's reset is seen at once, though no event says so.
+        self.assertEqual(edge.cli("keys", "reset", "-c", edge.config_file, "--reason", "x", "header:x-team=red").returncode, 0)
+        self.assertEqual({row["rule"]: row["fill_percent"] // 10 for row in self.rows(edge, "--by", "rule")},
+                         {"by-key": 3, "by-team": 0})
+        once = edge.cli("top", "-c", edge.config_file, "--once").stdout
+        self.assertRegex(once, r"(?m)^\[\.{10}\] +0 .* llm/by-team header:x-team=red$")
+        self.assertRegex(once, r"(?m)^\[###\.{7}\] +3\d .* llm/by-key header:x-api-key=#[0-9a-f]{16}$")
+
+    def test_the_bar_sinks(self):
+        """A bucket that fills again is shown to do so, though nothing happens."""
+        edge = self.start_edge({"bundle_version": 1, "policies": [{"id": "p", "spec": {"selector": {"pathPrefix": "/"}, "rules": [
+            harness.token_bucket("r", 10, 10, ("header:x-api-key",))]}}]})
+        for _ in range(10):
+            edge.decide(headers=[("X-Api-Key", "secret")])
+        harness.wait_until(lambda: self.rows(edge)[0]["fill_percent"] == 0, "a full bucket")
+        self.assertEqual(self.rows(edge)[0]["remaining"], 10)
+
     def test_keys_and_sizes(self):
         edge, terminal = self.start()
         terminal.type(self.top(edge))

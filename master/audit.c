@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "policy/decide.h"
+#include "policy/decide_cells.h"
 #include "shm/log.h"
 #include "shm/moment.h"
 
@@ -30,11 +31,16 @@ struct audit_bundle audit_bundle_of(const struct generation *serving)
     return bundle;
 }
 
+/* A hash in the place of a value is told as it is: it hides what redact would, and can be found in other events. */
 static struct slice value_of(const struct audit *audit, const struct door_pair *pair,
                              char room[DECIDE_EVENTS_HASH_SIZE])
 {
-    return decide_events_redact(audit->writer.arena, audit->serving->settings.redact, slice_of(pair->key),
-                                slice_of(pair->value), room);
+    struct slice value = slice_of(pair->value);
+
+    if (decide_cells_is_hash(value))
+        return value;
+    return decide_events_redact(audit->writer.arena, audit->serving->settings.redact, slice_of(pair->key), value,
+                                room);
 }
 
 /* ---- the line in the log ------------------------------------------------------------------------------------------- */

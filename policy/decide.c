@@ -343,6 +343,8 @@ void decide_trace(struct decider *decider, const struct facts *facts, const stru
     begin(&decision, facts, claims, verdict);
     run(&decision, facts, verdict);
     finish(&decision, verdict);
+    if (verdict->is_allowed)
+        decide_events_sample(&decision);
     if (verdict->is_allowed && decision.charge_count > 0)
         decide_reserve_write(&decision, verdict);
     decide_counts_verdict(&decision, verdict);

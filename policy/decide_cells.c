@@ -4,7 +4,12 @@
  */
 #include "policy/decide_cells.h"
 
+#include <string.h>
+
 #include "policy/decide_private.h"
+
+#define HASH_SIZE (DECIDE_EVENTS_HASH_SIZE - 3) /* "#" and 16 digits */
+#define TOLD_MOST 256                           /* cells that one listing by hashes tells at most */
 
 struct listing {
     struct decision decision;
@@ -156,6 +161,145 @@ static void list_policy(struct listing *listing, const struct policy *policy, bo
         list_breaker(listing, policy, is_shadow);
 }
 
+/* ---- cells that an event names ---------------------------------------------------------------------------------------- */
+
+bool decide_cells_is_hash(struct slice value)
+{
+    if (value.size != HASH_SIZE || value.data[0] != '#')
+        return false;
+    for (size_t i = 1; i < value.size; i++)
+        if (!memchr("0123456789abcdef", value.data[i], 16))
+            return false;
+    return true;
+}
+
+static const struct policy *find_policy(const struct bundle *bundle, struct slice id)
+{
+    for (uint32_t i = 0; i < bundle->policy_count; i++)
+        if (slice_equal(bundle->policies[i].id, id))
+            return &bundle->policies[i];
+    return NULL;
+}
+
+/* Index of the rule in POLICY, or how many there are. */
+static uint32_t find_rule(const struct policy *policy, struct slice name)
+{
+    uint32_t index = 0;
+
+    while (index < decide_rules_count(policy) && !slice_equal(decide_rules_at(policy, index)->name, name))
+        index++;
+    return index;
+}
+
+/* The limit of ROLE that POLICY has in its rule RULE or, without one, its breaker. false: the bundle has none such any more. */
+static bool limit_of(struct decider *decider, const struct policy *policy, struct slice rule, enum charge_role role,
+                     struct moment now, struct decide_cells_limit *limit)
+{
+    uint32_t index = find_rule(policy, rule);
+
+    *limit = (struct decide_cells_limit){
+        .policy = policy, .role = decide_limits_roles[role].name, .is_shadow = policy->is_shadow};
+    if (rule.size == 0 && role == CHARGE_BREAKER) {
+        limit->limit = decide_guards_breaker_limit(policy);
+        limit->window_ns = CELL_PER_MINUTE;
+        return policy->breaker.is_enabled;
+    }
+    if (index == decide_rules_count(policy))
+        return false;
+    limit->rule = decide_rules_at(policy, index);
+    return decide_limits_of(decider, decider->policies[policy - decider->bundle->policies].first_rule + index,
+                            limit->rule, role, now, &limit->limit, &limit->window_ns);
+}
+
+size_t decide_cells_of_event(struct decider *decider, const struct event *event, struct moment now,
+                             decide_cells_observer *observer, void *context)
+{
+    const struct policy *policy = find_policy(decider->bundle, event_get(event, EVENT_TEXT_POLICY));
+    struct slice rule = event_get(event, EVENT_TEXT_RULE);
+    struct decide_cells_limit limit;
+    const uint64_t *key;
+    size_t count = 0;
+    int role = -1;
+
+    while (policy && (key = event_next_cell(event, &role)) != NULL) {
+        if (!limit_of(decider, policy, rule, (enum charge_role)role, now, &limit))
+            continue;
+        limit.key[0] = key[0];
+        limit.key[1] = key[1];
+        observer(context, &limit);
+        count++;
+    }
+    return count;
+}
+
+/* ---- identities that are told by hashes ------------------------------------------------------------------------------- */
+
+struct hashed_listing {
+    decide_cells_observer *observer;
+    void *context;
+    uint64_t told[TOLD_MOST];
+    size_t count;
+};
+
+static void tell_once(void *context, const struct decide_cells_limit *limit)
+{
+    struct hashed_listing *listing = context;
+
+    for (size_t i = 0; i < listing->count; i++)
+        if (listing->told[i] == limit->key[0])
+            return;
+    if (listing->count == TOLD_MOST)
+        return;
+    listing->told[listing->count++] = limit->key[0];
+    listing->observer(listing->context, limit);
+}
+
+static bool has_hash(const struct decide_cells_identity *identity)
+{
+    for (size_t i = 0; i < identity->count; i++)
+        if (decide_cells_is_hash(identity->pairs[i].value))
+            return true;
+    return false;
+}
+
+/* Whether all keys of the event's rule, and one at least, have the values of IDENTITY. */
+static bool is_named(const struct event *event, const struct decide_cells_identity *identity)
+{
+    struct slice name, value;
+    size_t at = 0;
+
+    while (at < event->rule_keys && event_next_key(event, &at, &name, &value)) {
+        const struct decide_cells_pair *pair = find_pair(identity, name);
+
+        if (!pair || !slice_equal(pair->value, value))
+            return false;
+    }
+    return at > 0;
+}
+
+static bool is_asked_for(struct slice wanted, struct slice name)
+{
+    return wanted.size == 0 || slice_equal(wanted, name);
+}
+
+static size_t list_hashed(struct decider *decider, const struct decide_cells_identity *identity, struct moment now,
+                          decide_cells_observer *observer, void *context)
+{
+    struct hashed_listing listing = {.observer = observer, .context = context};
+    uint64_t end = events_count(decider->arena);
+    struct events_reader reader;
+    struct event event;
+
+    events_begin_oldest(&reader, decider->arena);
+    while (events_read_kept(&reader, end, &event))
+        if (is_asked_for(identity->policy, event_get(&event, EVENT_TEXT_POLICY)) &&
+            is_asked_for(identity->rule, event_get(&event, EVENT_TEXT_RULE)) && is_named(&event, identity))
+            decide_cells_of_event(decider, &event, now, tell_once, &listing);
+    return listing.count;
+}
+
+/* ---- both ------------------------------------------------------------------------------------------------------------ */
+
 size_t decide_cells_list(struct decider *decider, const struct decide_cells_identity *identity, struct moment now,
                          decide_cells_observer *observer, void *context)
 {
@@ -167,6 +311,8 @@ size_t decide_cells_list(struct decider *decider, const struct decide_cells_iden
                               .context = context};
     bool shadows_all = decide_override_holds(&bundle->global_shadow, now);
 
+    if (decider->arena && has_hash(identity))
+        return list_hashed(decider, identity, now, observer, context);
     answer_by_pairs(decider, identity, &facts);
     for (uint32_t i = 0; i < bundle->policy_count; i++)
         if (identity->policy.size == 0 || slice_equal(identity->policy, bundle->policies[i].id))

@@ -12,6 +12,7 @@
 
 #include "policy/decide.h"
 #include "shm/cell.h"
+#include "shm/event.h"
 
 /* A key in its canonical spelling and the value it has. */
 struct decide_cells_pair {
@@ -42,8 +43,16 @@ size_t decide_cells_find_unknown(const struct decider *decider, const struct dec
 
 /* Tells OBSERVER each limit all of whose keys the pairs have, and each breaker that is about them; returns how many. A
  * rule whose match contradicts a pair is left out. Loop detection is not among them: its cells are about requests.
- * Ends the request that DECIDER may be at. */
+ * With a value that is a hash, as events tell it in the place of one that is hidden, the pairs mean whoever the events in the
+ * arena tell by it, and nobody when none does: see decide_cells_is_hash. Ends the request that DECIDER may be at. */
 size_t decide_cells_list(struct decider *decider, const struct decide_cells_identity *identity, struct moment now,
                          decide_cells_observer *observer, void *context);
+
+/* Whether VALUE has the form of a hash that stands in events: "#" and 16 hexadecimal digits. */
+bool decide_cells_is_hash(struct slice value);
+
+/* The same for the limits that the cells of EVENT count, as the bundle has them: whose name it hides, too. */
+size_t decide_cells_of_event(struct decider *decider, const struct event *event, struct moment now,
+                             decide_cells_observer *observer, void *context);
 
 #endif

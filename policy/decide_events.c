@@ -217,6 +217,20 @@ static void add_kill_switch(struct decision *decision, const struct kill_switch 
     event_add(&decision->decider->events.event, EVENT_TEXT_NOTE, kill->reason);
 }
 
+/* Where the rule, or the breaker of a policy, counts the identity that the event is about. */
+static void add_cells(struct decision *decision, const struct policy *policy, const struct rule *rule, uint32_t group)
+{
+    const struct decider *decider = decision->decider;
+
+    for (uint32_t i = 0; i < decision->charge_count; i++) {
+        const struct charge_source *source = &decider->sources[i];
+        bool is_meant = rule ? decide_limits_roles[source->role].is_limit : source->role == CHARGE_BREAKER;
+
+        if (is_meant && source->rule == rule && source->policy == policy && decider->charges[i].group == group)
+            event_add_cell(&decision->decider->events.event, source->role, decider->charges[i].key);
+    }
+}
+
 static void record_verdict(struct decision *decision, const struct verdict *verdict, uint32_t weight)
 {
     const struct charge *charge = shown_charge(decision, verdict);
@@ -230,26 +244,72 @@ static void record_verdict(struct decision *decision, const struct verdict *verd
         set_numbers(event, charge, verdict->limit.remaining);
     if (verdict->kill_switch)
         add_kill_switch(decision, verdict->kill_switch);
+    if (verdict->policy)
+        add_cells(decision, verdict->policy, verdict->rule, 0);
     end(decision, verdict->policy, verdict->rule);
 }
 
-/* The other limits that a sampled request was charged to, so that spending can be added up by each. */
-static void record_charges(struct decision *decision, const struct verdict *verdict, uint32_t weight)
+static int64_t left_of(const struct charge *charge)
 {
-    const struct charge *shown = shown_charge(decision, verdict);
+    return charge->view.remaining - (charge->has_no_room ? 0 : charge->cost);
+}
+
+static void record_charge(struct decision *decision, uint32_t index, uint32_t weight)
+{
+    const struct charge *charge = &decision->decider->charges[index];
+    const struct charge_source *source = &decision->decider->sources[index];
     struct event *event = &decision->decider->events.event;
 
-    for (uint32_t i = 0; i < decision->charge_count; i++) {
-        const struct charge *charge = &decision->decider->charges[i];
-        const struct charge_source *source = &decision->decider->sources[i];
+    begin(decision, EVENT_CHARGE, REASON_NONE);
+    event->weight = weight;
+    set_numbers(event, charge, left_of(charge));
+    add_cells(decision, source->policy, source->rule, 0);
+    end(decision, source->policy, source->rule);
+}
 
-        if (charge == shown || charge->group != 0 || !decide_limits_roles[source->role].is_limit)
-            continue;
-        begin(decision, EVENT_CHARGE, REASON_NONE);
-        event->weight = weight;
-        set_numbers(event, charge, charge->view.remaining - (charge->has_no_room ? 0 : charge->cost));
-        end(decision, source->policy, source->rule);
+static bool is_tighter(const struct charge *a, const struct charge *b)
+{
+    return (__int128)left_of(a) * b->limit.capacity < (__int128)left_of(b) * a->limit.capacity;
+}
+
+/* The other rules that a sampled request was charged to, once each whatever limits they have, so that spending can be added up by
+ * each. */
+static void record_charges(struct decision *decision, const struct verdict *verdict, uint32_t weight)
+{
+    const struct charge *charges = decision->decider->charges;
+    const struct charge_source *sources = decision->decider->sources;
+    uint32_t tightest, next;
+
+    for (uint32_t i = 0; i < decision->charge_count; i = next) {
+        bool is_shown = verdict->has_limit && sources[i].rule == verdict->rule && sources[i].policy == verdict->policy;
+
+        tightest = i;
+        for (next = i + 1; next < decision->charge_count && sources[next].rule == sources[i].rule; next++)
+            if (is_tighter(&charges[next], &charges[tightest]))
+                tightest = next;
+        if (charges[i].group == 0 && sources[i].rule && !is_shown)
+            record_charge(decision, tightest, weight);
     }
+}
+
+void decide_events_settled(struct decision *decision, const struct reservation *reservation,
+                           const struct reservation_entry *entry, const struct charge_source *source, int64_t cost)
+{
+    struct decide_events *events = &decision->decider->events;
+    struct event *event = &events->event;
+
+    if (!events->is_open)
+        return;
+    begin(decision, EVENT_SETTLE, REASON_NONE);
+    event->weight = reservation->weight;
+    event->flags |= EVENT_HAS_NUMBERS;
+    event->reserved = entry->cost;
+    event->cost = cost;
+    event->age_ns = decision->now.boot_ns - reservation->begun_ns;
+    event_add(event, EVENT_TEXT_POLICY, source->policy->id);
+    event_add(event, EVENT_TEXT_RULE, source->rule->name);
+    event_add_cell(event, source->role, entry->key);
+    decide_counts_one(decision, events_write(&events->writer, event) ? COUNTER_events_written : COUNTER_events_dropped);
 }
 
 /* ---- which -------------------------------------------------------------------------------------------------------- */
@@ -272,24 +332,25 @@ static uint32_t sample(struct decide_events *events, struct moment now)
     return ((events->chance >> 32) * weight) >> 32 == 0 ? weight : 0;
 }
 
-void decide_events_verdict(struct decision *decision, const struct verdict *verdict)
+void decide_events_sample(struct decision *decision)
 {
     struct decide_events *events = &decision->decider->events;
-    uint32_t weight;
+
+    decision->weight = events->is_open ? sample(events, decision->now) : 0;
+}
+
+void decide_events_verdict(struct decision *decision, const struct verdict *verdict)
+{
+    const struct decide_events *events = &decision->decider->events;
 
     if (!events->is_open)
         return;
-    if (!verdict->is_allowed) {
+    if (!verdict->is_allowed || events->recording.records_all || verdict->warnings)
         record_verdict(decision, verdict, 1);
-        return;
-    }
-    weight = sample(events, decision->now);
-    if (events->recording.records_all || verdict->warnings)
-        record_verdict(decision, verdict, 1);
-    else if (weight)
-        record_verdict(decision, verdict, weight);
-    if (weight)
-        record_charges(decision, verdict, weight);
+    else if (decision->weight)
+        record_verdict(decision, verdict, decision->weight);
+    if (decision->weight)
+        record_charges(decision, verdict, decision->weight);
 }
 
 void decide_events_would_reject(struct decision *decision, const struct charge_source *source, enum reason reason,
@@ -302,5 +363,7 @@ void decide_events_would_reject(struct decision *decision, const struct charge_s
     begin(decision, EVENT_WOULD_REJECT, reason);
     if (charge && decide_limits_roles[source->role].is_limit)
         set_numbers(&events->event, charge, charge->view.remaining);
+    if (charge)
+        add_cells(decision, source->policy, source->rule, charge->group);
     end(decision, source->policy, source->rule);
 }

@@ -144,7 +144,7 @@ static void add_loop(struct decision *decision, const struct policy *policy, con
 
 /* ---- circuit breaker ------------------------------------------------------------------------------------------------ */
 
-static struct cell_limit breaker_limit(const struct policy *policy)
+struct cell_limit decide_guards_breaker_limit(const struct policy *policy)
 {
     return (struct cell_limit){
         .kind = CELL_BREAKER, .capacity = policy->breaker.threshold, .length_ns = policy->breaker.open_ns};
@@ -155,7 +155,7 @@ void decide_guards_breaker(struct decision *decision, const struct policy *polic
 {
     const struct prepared_policy *prepared = prepared_of(decision, policy);
 
-    *limit = breaker_limit(policy);
+    *limit = decide_guards_breaker_limit(policy);
     if (policy->breaker.is_per_identity)
         *hash = hash_identity(decision, policy, is_shadow);
     else
@@ -165,7 +165,7 @@ void decide_guards_breaker(struct decision *decision, const struct policy *polic
 static void add_breaker(struct decision *decision, const struct policy *policy, const struct siphash *hash, uint32_t group,
                         int64_t spent)
 {
-    struct cell_limit limit = breaker_limit(policy);
+    struct cell_limit limit = decide_guards_breaker_limit(policy);
 
     add_guard(decision, policy, group, CHARGE_BREAKER, hash, &limit, spent);
     decision->decider->sources[decision->charge_count - 1].window_ns = MINUTE_NS;
@@ -188,7 +188,7 @@ void decide_guards_add(struct decision *decision, const struct policy *policy, b
 
 bool decide_guards_is_open(const struct decider *decider, const struct policy *policy, struct moment now)
 {
-    struct charge charge = {.limit = breaker_limit(policy)};
+    struct charge charge = {.limit = decide_guards_breaker_limit(policy)};
     struct admission admission;
 
     if (!decider->arena || !policy->breaker.is_enabled)

@@ -133,6 +133,7 @@ struct decision {
     const struct price *price; /* of the model asked for, when a budget counts usage; NULL = none */
     bool has_price;
     struct verdict_metering metering;
+    uint32_t weight;    /* allowed: its events stand for so many requests; 0 = it is none of the sample */
     int64_t clamp_most; /* looking for how long a completion may be: the shortest that a rule allows; 0 = none was asked */
     uint64_t body_digest[2]; /* likewise */
     bool has_body_digest;
@@ -237,6 +238,8 @@ bool decide_money_used(const struct decider *decider, const struct usage *usage,
 void decide_guards_add(struct decision *decision, const struct policy *policy, bool is_shadow, uint32_t group,
                        int64_t spent);
 
+struct cell_limit decide_guards_breaker_limit(const struct policy *policy);
+
 /* Hash and limit of POLICY's breaker for who the request is from. */
 void decide_guards_breaker(struct decision *decision, const struct policy *policy, bool is_shadow, struct siphash *hash,
                            struct cell_limit *limit);
@@ -273,12 +276,19 @@ void decide_counts_would_reject(struct decision *decision, const struct charge_s
 
 void decide_events_close(struct decider *decider);
 
+/* Whether an allowed request is one of the sample: DECISION->weight. */
+void decide_events_sample(struct decision *decision);
+
 /* Records a verdict, or passes it over. */
 void decide_events_verdict(struct decision *decision, const struct verdict *verdict);
 
 /* Records what a shadow rule would have refused. CHARGE is the one that does not fit, or NULL. */
 void decide_events_would_reject(struct decision *decision, const struct charge_source *source, enum reason reason,
                                 const struct charge *charge);
+
+/* Records that what RESERVATION told of ENTRY, the first of the rule in SOURCE, became COST; when its request was recorded. */
+void decide_events_settled(struct decision *decision, const struct reservation *reservation,
+                           const struct reservation_entry *entry, const struct charge_source *source, int64_t cost);
 
 /* ---- decide_notes.c ----------------------------------------------------------------------------------------------- */
 

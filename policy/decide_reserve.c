@@ -66,6 +66,7 @@ void decide_reserve_write(const struct decision *decision, struct verdict *verdi
     reservation.expires_s = decision->now.wall_ns / NANOSECONDS_PER_SECOND + RESERVATION_LIFE_S;
     reservation.begun_ns = decision->now.boot_ns;
     reservation.nonce = ++decider->nonce;
+    reservation.weight = decision->weight;
     reservation.has_price = decision->price != NULL;
     if (decision->price)
         reservation.price = *decision->price;
@@ -248,6 +249,20 @@ static void count_usage(const struct decision *decision, const struct reservatio
     }
 }
 
+/* Tells what the first entry of its rule became: all limits of a rule count the same. */
+static void tell_change(struct decision *decision, const struct reservation *reservation, uint32_t index, int64_t cost)
+{
+    const struct reservation_entry *entry = &reservation->entries[index];
+    uint32_t rule_index = find_rule(decision->decider, entry->mark);
+    struct charge_source source = {.role = (enum charge_role)entry->role};
+
+    if (reservation->weight == 0 || rule_index == BUNDLE_NO_INDEX || entry->role == CHARGE_FLIGHT || cost == entry->cost ||
+        (index > 0 && reservation->entries[index - 1].mark == entry->mark))
+        return;
+    locate_rule(decision->decider, rule_index, &source);
+    decide_events_settled(decision, reservation, entry, &source, cost);
+}
+
 static bool is_too_late(const struct decision *decision, const struct reservation *reservation)
 {
     return decision->now.wall_ns / NANOSECONDS_PER_SECOND >= reservation->expires_s ||
@@ -271,8 +286,11 @@ static enum decide_settlement settle(struct decision *decision, struct slice tex
         return DECIDE_SETTLEMENT_EXPIRED;
     outcome = outcome_of(decision->decider, &reservation, usage, model);
     result = apply(decision, &reservation, &outcome, digest);
-    if (result == DECIDE_SETTLED)
-        count_usage(decision, &reservation, usage);
+    if (result != DECIDE_SETTLED)
+        return result;
+    count_usage(decision, &reservation, usage);
+    for (uint32_t i = 0; i < reservation.count; i++)
+        tell_change(decision, &reservation, i, owed(&reservation.entries[i], &outcome));
     return result;
 }
 
@@ -352,6 +370,8 @@ bool decide_reserve_grow(struct decider *decider, char *text, size_t size, const
     decide_counts_admission(&decision, &admission);
     if (!admission.is_admitted)
         return false;
+    for (uint32_t i = 0; i < count; i++)
+        tell_change(&decision, &reservation, entries[i], reservation.entries[entries[i]].cost + charges[i].cost);
     for (uint32_t i = 0; i < count; i++)
         reservation.entries[entries[i]].cost += charges[i].cost;
     return reservation_print(&reservation, key, text, size) == size;

@@ -11,11 +11,13 @@
 #include "shm/siphash.h"
 
 #define VERSION     2
+#define WITH_WEIGHT 3 /* the version with a weight */
+#define WEIGHT_SIZE 4
 #define HEAD_SIZE   51
 #define NAME_SIZE   25 /* of its first bytes, which stay as they are when it grows */
 #define ENTRY_SIZE  43
 #define TAG_SIZE    16
-#define BINARY_SIZE (HEAD_SIZE + RESERVATION_MAX_ENTRIES * ENTRY_SIZE + TAG_SIZE)
+#define BINARY_SIZE (HEAD_SIZE + RESERVATION_MAX_ENTRIES * ENTRY_SIZE + WEIGHT_SIZE + TAG_SIZE)
 #define TEXT_SIZE   BASE64URL_TEXT_SIZE(BINARY_SIZE)
 
 /* ---- numbers ---------------------------------------------------------------------------------------------------- */
@@ -54,7 +56,7 @@ size_t reservation_print(const struct reservation *reservation, const uint64_t k
     unsigned char bytes[BINARY_SIZE], *at = bytes;
     uint64_t tag[2];
 
-    *at++ = VERSION;
+    *at++ = reservation->weight > 0 ? WITH_WEIGHT : VERSION;
     at = put(put(put(at, (uint64_t)reservation->expires_s), (uint64_t)reservation->begun_ns), reservation->nonce);
     *at++ = reservation->has_price;
     at = put(put(put(at, (uint64_t)reservation->price.input), (uint64_t)reservation->price.cached_input),
@@ -69,6 +71,8 @@ size_t reservation_print(const struct reservation *reservation, const uint64_t k
         *at++ = (unsigned char)entry->layout;
         *at++ = (unsigned char)(entry->layout >> 8);
     }
+    for (int i = 0; i < WEIGHT_SIZE && reservation->weight > 0; i++)
+        *at++ = (unsigned char)(reservation->weight >> (8 * i));
     sign(bytes, (size_t)(at - bytes), key, tag);
     at = put(put(at, tag[0]), tag[1]);
     if (BASE64URL_TEXT_SIZE(at - bytes) > size)
@@ -97,18 +101,25 @@ static void read_entry(const unsigned char *at, struct reservation_entry *entry)
     entry->layout = (uint16_t)(at[0] | at[1] << 8);
 }
 
+static uint32_t read_weight(const unsigned char *at)
+{
+    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+}
+
 bool reservation_parse(struct slice text, const uint64_t key[2], struct reservation *reservation, uint64_t digest[2])
 {
     unsigned char bytes[BASE64URL_BYTES_SIZE(TEXT_SIZE)], tag_bytes[TAG_SIZE];
     uint64_t expires, begun, tag[2];
-    size_t size;
+    size_t size, end;
 
     if (text.size > TEXT_SIZE || !base64url_decode(text, bytes, &size))
         return false;
-    if (size < HEAD_SIZE + TAG_SIZE || bytes[0] != VERSION || bytes[HEAD_SIZE - 1] > RESERVATION_MAX_ENTRIES)
+    if (size < HEAD_SIZE + TAG_SIZE || (bytes[0] != VERSION && bytes[0] != WITH_WEIGHT) ||
+        bytes[HEAD_SIZE - 1] > RESERVATION_MAX_ENTRIES)
         return false;
     reservation->count = bytes[HEAD_SIZE - 1];
-    if (size != HEAD_SIZE + reservation->count * (size_t)ENTRY_SIZE + TAG_SIZE)
+    end = HEAD_SIZE + reservation->count * (size_t)ENTRY_SIZE;
+    if (size != end + (bytes[0] == WITH_WEIGHT ? WEIGHT_SIZE : 0) + TAG_SIZE)
         return false;
     sign(bytes, size - TAG_SIZE, key, tag);
     put(put(tag_bytes, tag[0]), tag[1]);
@@ -116,6 +127,7 @@ bool reservation_parse(struct slice text, const uint64_t key[2], struct reservat
         return false;
     sign(bytes, NAME_SIZE, key, digest);
     read_price(get(get(get(bytes + 1, &expires), &begun), &reservation->nonce), reservation);
+    reservation->weight = bytes[0] == WITH_WEIGHT ? read_weight(bytes + end) : 0;
     reservation->expires_s = (int64_t)expires;
     reservation->begun_ns = (int64_t)begun;
     for (uint32_t i = 0; i < reservation->count; i++)

@@ -3,9 +3,12 @@
  * What was reserved, as a text that the gateway carries until the request is over: every limit that was charged in advance, signed
  * with a key that only this arena has. Nothing is stored for it; that it is settled once is noted when it is settled.
  *
- *   version 1 byte | expires 8 | begun 8 | nonce 8 | price 1 + 24 | count 1 | count entries | SipHash-128 of all before it, 16
+ *   version 1 byte | expires 8 | begun 8 | nonce 8 | price 1 + 24 | count 1 | count entries | weight 4 |
+ *   SipHash-128 of all before it, 16
  *   -> base64url
  *   entry: rule mark 8 | role 1 | key 16 | cost 8 | extra 8 | layout 2        (little endian)
+ *
+ * Without a weight (0) the version is 2 and the four bytes are not there.
  */
 #ifndef FAIRVISOR_POLICY_RESERVATION_H
 #define FAIRVISOR_POLICY_RESERVATION_H
@@ -35,6 +38,7 @@ struct reservation {
     uint64_t nonce;
     bool has_price; /* of the model that was asked for: */
     struct price price;
+    uint32_t weight; /* of the events that told the request; 0: none did */
     uint32_t count;
     struct reservation_entry entries[RESERVATION_MAX_ENTRIES];
 };

@@ -84,6 +84,21 @@ void event_set_numbers(struct event *event, int64_t limit, int64_t remaining, in
     event->wait_ns = wait_ns;
 }
 
+static unsigned cells_before(const struct event *event, int role)
+{
+    return (unsigned)__builtin_popcount(event->cell_roles & ((1U << role) - 1));
+}
+
+void event_add_cell(struct event *event, unsigned role, const uint64_t key[2])
+{
+    unsigned index = cells_before(event, (int)role);
+
+    if (index == EVENT_CELLS || event->cell_roles >> role != 0)
+        return;
+    event->cell_roles = (uint8_t)(event->cell_roles | 1U << role);
+    memcpy(event->cells[index], key, sizeof(event->cells[index]));
+}
+
 struct slice event_get(const struct event *event, enum event_text which)
 {
     size_t at = event->at[which], size = event->size[which];
@@ -121,6 +136,17 @@ bool event_next_key(const struct event *event, size_t *at, struct slice *name, s
         return false;
     ++*at;
     return true;
+}
+
+const uint64_t *event_next_cell(const struct event *event, int *role)
+{
+    unsigned left = *role < 7 ? (unsigned)event->cell_roles >> (*role + 1) : 0, index;
+
+    if (left == 0)
+        return NULL;
+    *role += 1 + __builtin_ctz(left);
+    index = cells_before(event, *role);
+    return index < EVENT_CELLS ? event->cells[index] : NULL;
 }
 
 const char *event_action_name(unsigned action)

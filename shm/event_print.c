@@ -171,6 +171,11 @@ static void json_numbers(struct line *line, const struct event *event)
 {
     if (event->action == EVENT_AUDIT || !(event->flags & EVENT_HAS_NUMBERS))
         return;
+    if (event->action == EVENT_SETTLE) {
+        put_number(line, ",\"reserved\":", event->reserved);
+        put_number(line, ",\"cost\":", event->cost);
+        return;
+    }
     put_number(line, ",\"limit\":", event->limit);
     put_number(line, ",\"remaining\":", event->remaining);
     put_number(line, ",\"cost\":", event->cost);
@@ -268,7 +273,10 @@ static void plain_keys(struct line *line, const struct event *event)
 
 static void plain_numbers(struct line *line, const struct event *event)
 {
-    if (event->action != EVENT_AUDIT && event->flags & EVENT_HAS_NUMBERS) {
+    if ((event->flags & EVENT_HAS_NUMBERS) && event->action == EVENT_SETTLE) {
+        put_number(line, " cost ", event->cost);
+        put_number(line, " in place of ", event->reserved);
+    } else if (event->action != EVENT_AUDIT && (event->flags & EVENT_HAS_NUMBERS)) {
         put_number(line, " ", event->remaining);
         put_number(line, "/", event->limit);
         put_number(line, " cost ", event->cost);

@@ -164,3 +164,18 @@ bool events_read(struct events_reader *reader, struct event *event, int64_t now_
         pass_over(reader, 1);
     }
 }
+
+bool events_read_kept(struct events_reader *reader, uint64_t end, struct event *event)
+{
+    uint64_t room = reader->arena->event_count;
+
+    if (end > reader->position && end - reader->position > room)
+        reader->position = end - room;
+    while (reader->position < end) {
+        uint64_t serial = reader->position++;
+
+        if (copy(record_of(reader->arena, serial), serial, event))
+            return true;
+    }
+    return false;
+}

@@ -86,6 +86,10 @@ void events_begin_at(struct events_reader *reader, const struct arena *arena, ui
  * grows by what was passed over before this event. */
 bool events_read(struct events_reader *reader, struct event *event, int64_t now_ns);
 
+/* The next one of those that are there: copies the next event before the serial number END (events_count) that can be read at
+ * once, passing over all others. false: there is none. */
+bool events_read_kept(struct events_reader *reader, uint64_t end, struct event *event);
+
 /* Events written so far; those the ring has room for. */
 uint64_t events_count(const struct arena *arena);
 uint32_t events_room(const struct arena *arena);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "policy/decide.h"
+#include "policy/digest.h"
 #include "policy/load.h"
 #include "shm/arena.h"
 
@@ -36,6 +37,7 @@ static char instance[48];
 static struct arena arena;
 static struct arena_status status;
 static int lock_fd;
+static char hash[DIGEST_TEXT_SIZE]; /* of the bundle */
 static char output[16384];
 
 static void write_bundle(void)
@@ -77,8 +79,9 @@ static void make_instance(void)
                                    .generation = 2,
                                    .loaded_at_ns = moment_now().wall_ns,
                                    .policy_version = "12",
-                                   .policy_hash = "abc",
                                    .reloads = 5};
+    ck_assert(digest_hex(slice_of(bundle_text), hash));
+    memcpy(status.policy_hash, hash, sizeof(hash));
     arena_publish(&arena, &status);
     write_bundle();
     hold_lock();
@@ -120,6 +123,14 @@ static void expect(const char *part)
     ck_assert_msg(strstr(output, part) != NULL, "'%s' is not in:\n%s", part, output);
 }
 
+static void expect_between(const char *before, const char *middle, const char *behind)
+{
+    char part[256];
+
+    snprintf(part, sizeof(part), "%s%s%s", before, middle, behind);
+    expect(part);
+}
+
 /* Charges COUNT requests of the key "k", as a worker does. */
 static void charge(int count)
 {
@@ -148,7 +159,7 @@ START_TEST(status_is_ok)
     expect(" decisions=12c rejects=2c\n");
     expect("\n  running      yes, process ");
     expect("\n  policy       version 12, generation 2, loaded 20");
-    expect("\n  hash         abc\n");
+    expect_between("\n  hash         ", hash, "\n");
     expect("\n  decisions    12, of them rejects: 2\n");
     expect("(1 in use)\n");
     expect("\n  reloads      5 done, 0 failed; the last one did not fail, last success never\n");
@@ -165,7 +176,7 @@ START_TEST(status_is_json)
     expect_exit(0, "status -c /dev/null --json");
     ck_assert_int_eq(strncmp(output, "{\"state\":\"OK\",\"message\":\"", 24), 0);
     expect(",\"running\":true,\"pid\":");
-    expect(",\"policy_version\":\"12\",\"policy_hash\":\"abc\",\"generation\":2,");
+    expect_between(",\"policy_version\":\"12\",\"policy_hash\":\"", hash, "\",\"generation\":2,");
     expect(",\"workers\":4,\"worker_restarts\":0,\"connections\":0,\"decisions\":12,\"rejects\":2,");
     expect(
         ",\"cells_used\":1,\"reloads\":5,\"reload_failures\":0,\"last_reload_failed\":false,\"last_reload_at\":null,");
@@ -208,6 +219,12 @@ START_TEST(status_does_not_count_without_the_policy)
     ck_assert_int_eq(unlink(path), 0);
     expect_exit(0, "status -c /dev/null");
     expect("\n  decisions    unknown, because the copy of the loaded policy cannot be read\n");
+    expect_exit(0, "status -c /dev/null --json");
+    expect(",\"decisions\":null,\"rejects\":null,");
+    /* Another policy's copy is none of this one. */
+    write_bundle();
+    status.policy_hash[0] ^= 1;
+    arena_publish(&arena, &status);
     expect_exit(0, "status -c /dev/null --json");
     expect(",\"decisions\":null,\"rejects\":null,");
 }

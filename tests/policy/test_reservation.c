@@ -34,7 +34,7 @@ static uint64_t roll(uint64_t *state)
 static void make(struct reservation *reservation, uint32_t count)
 {
     *reservation =
-        (struct reservation){.expires_s = 1800000000, .begun_ns = -5, .nonce = UINT64_MAX - count, .count = count};
+        (struct reservation){.expires_s = 1800000000, .begun_ns = -5, .nonce = UINT64_MAX - count, .weight = count * 0x01020304, .count = count};
     for (uint32_t i = 0; i < count; i++)
         reservation->entries[i] = (struct reservation_entry){.mark = UINT64_C(1) << 63 | i,
                                                              .role = (uint8_t)(i * 7),
@@ -59,6 +59,7 @@ START_TEST(a_text_says_what_was_written)
     ck_assert_int_eq(read.begun_ns, written.begun_ns);
     ck_assert_uint_eq(read.nonce, written.nonce);
     ck_assert_uint_eq(read.count, written.count);
+    ck_assert_uint_eq(read.weight, written.weight);
     for (uint32_t i = 0; i < read.count; i++) {
         const struct reservation_entry *a = &written.entries[i], *b = &read.entries[i];
 

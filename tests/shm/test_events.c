@@ -176,17 +176,41 @@ START_TEST(any_bytes_can_be_read)
             atomic_store(&arena->events[serial & (arena->event_count - 1)].state, (serial + 1) << 12);
         for (int64_t now = 1; now < 200 * OVERDUE_NS; now += OVERDUE_NS)
             if (events_read(&reader, &event, now)) {
+                const uint64_t *cell;
                 size_t at = 0;
+                int role = -1;
 
                 for (int which = 0; which < EVENT_TEXTS; which++) {
                     struct slice text = event_get(&event, (enum event_text)which);
 
                     ck_assert(!text.data || (text.data >= event.room && text.data + text.size <= event.room + EVENT_ROOM));
                 }
+                while ((cell = event_next_cell(&event, &role)) != NULL)
+                    ck_assert(cell >= event.cells[0] && cell < event.cells[EVENT_CELLS] && role < 8);
                 while (event_next_key(&event, &at, &name, &value))
                     ck_assert(name.data >= event.room && value.data + value.size <= event.room + EVENT_ROOM);
             }
     }
+}
+END_TEST
+
+START_TEST(what_is_there_is_read_at_once)
+{
+    struct events_writer writer = writer_of(1);
+    struct events_reader reader;
+    uint64_t seen = 0, end;
+
+    for (uint64_t number = 0; number < arena->event_count + 100; number++)
+        write_one(&writer, (int64_t)number);
+    atomic_store(&arena->events[5].state, 1); /* one is busy for ever */
+    end = events_count(arena);
+    events_begin_at(&reader, arena, 0);
+    while (events_read_kept(&reader, end, &event))
+        seen++;
+    ck_assert_uint_eq(seen, arena->event_count - 1);
+    ck_assert(!events_read_kept(&reader, end, &event));
+    events_begin_at(&reader, arena, 0); /* a number that nobody can have counted to */
+    ck_assert(!events_read_kept(&reader, UINT64_MAX, &event));
 }
 END_TEST
 
@@ -288,6 +312,7 @@ int main(void)
     tcase_add_test(tests, nobody_writes_into_a_busy_record);
     tcase_add_test(tests, an_overtaken_writer_drops);
     tcase_add_test(tests, any_bytes_can_be_read);
+    tcase_add_test(tests, what_is_there_is_read_at_once);
     tcase_add_test(tests, killed_writers_leave_no_torn_event);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);

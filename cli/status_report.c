@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * The words and the JSON of `fairvisor status`: see status_report.h.
+ */
+#include "cli/status_report.h"
+
+#include <inttypes.h>
+
+#include "cli/emit.h"
+#include "policy/iso8601.h"
+
+#define BAR_WIDTH         20
+#define MAX_KILL_SWITCHES 10 /* that are listed */
+
+static const struct {
+    const char *name;
+    enum emit_colour colour;
+} states[] = {{"OK", EMIT_GOOD}, {"WARNING", EMIT_WARN}, {"CRITICAL", EMIT_BAD}, {"UNKNOWN", EMIT_WARN}};
+
+static void print_bar(const struct arena_usage *usage)
+{
+    uint64_t cells = usage->cells ? usage->cells : 1;
+    uint64_t filled = usage->cells_used * BAR_WIDTH / cells;
+
+    fputs("  cells        [", stdout);
+    for (uint64_t i = 0; i < BAR_WIDTH; i++)
+        putchar(i < filled ? '#' : '.');
+    printf("] %" PRIu64 " %% of %" PRIu64 " (%" PRIu64 " in use)\n", usage->cells_used * 100 / cells, usage->cells,
+           usage->cells_used);
+}
+
+/* What is in force beside the limits: text from the bundle, of whoever wrote it. */
+static void print_in_force(const char *label, struct slice what, struct slice reason, int64_t expires_at)
+{
+    char time[ISO8601_TEXT_SIZE];
+
+    printf("  %-12s ", label);
+    emit_plain(what, stdout);
+    if (expires_at != BUNDLE_NEVER) {
+        iso8601_print(expires_at, time);
+        printf(" until %s", time);
+    }
+    if (reason.size > 0) {
+        fputs(", because: ", stdout);
+        emit_plain(reason, stdout);
+    }
+    putchar('\n');
+}
+
+static void print_overrides(const struct status_report *report)
+{
+    const struct bundle *bundle = report->copy.bundle;
+    int64_t now = report->now.wall_ns / NANOSECONDS_PER_SECOND;
+    uint32_t shown = 0, held = 0;
+
+    if (bundle->global_shadow.is_enabled && now < bundle->global_shadow.expires_at)
+        print_in_force("override", SLICE("global_shadow"), bundle->global_shadow.reason,
+                       bundle->global_shadow.expires_at);
+    if (bundle->kill_switch_override.is_enabled && now < bundle->kill_switch_override.expires_at)
+        print_in_force("override", SLICE("kill_switch_override"), bundle->kill_switch_override.reason,
+                       bundle->kill_switch_override.expires_at);
+    for (uint32_t i = 0; i < bundle->kill_switch_count; i++) {
+        const struct kill_switch *kill = &bundle->kill_switches[i];
+
+        if (now >= kill->expires_at)
+            continue;
+        held++;
+        if (shown == MAX_KILL_SWITCHES)
+            continue;
+        shown++;
+        print_in_force("kill switch", bundle->descriptors[kill->descriptor].text, kill->reason, kill->expires_at);
+    }
+    if (held > shown)
+        printf("  kill switch  and %u more\n", held - shown);
+}
+
+static void print_kills(const struct status_report *report)
+{
+    int64_t now = report->now.wall_ns / NANOSECONDS_PER_SECOND;
+
+    for (uint32_t i = 0; i < report->kills.count; i++) {
+        const struct kills_row *row = &report->kills.rows[i];
+
+        if (now < row->expires_at)
+            print_in_force("kill by hand", slice_of(row->key), slice_of(row->reason), row->expires_at);
+    }
+}
+
+static void print_body(const struct status_report *report)
+{
+    const struct arena_status *status = &report->instance.status;
+    char time[EMIT_TIME_SIZE], span[EMIT_SPAN_SIZE];
+
+    if (report->instance.is_running)
+        printf("  running      yes, process %" PRId64 ", for %s\n", status->master_pid,
+               emit_span(report->now.wall_ns - status->started_at_ns, span));
+    else
+        printf("  running      no; the last one was process %" PRId64 "\n", status->master_pid);
+    fputs("  policy       version ", stdout);
+    emit_plain(slice_of(status->policy_version), stdout);
+    printf(", generation %u, loaded %s\n  hash         ", status->generation, emit_time(status->loaded_at_ns, time));
+    emit_plain(slice_of(status->policy_hash), stdout);
+    putchar('\n');
+    if (report->file_differs) {
+        fputs("  file         ", stdout);
+        emit_plain(slice_of(report->instance.settings.config_file), stdout);
+        puts(" is not what is served; `fairvisord -s reload` loads it");
+    }
+    printf("  workers      %u, replaced after a crash: %" PRIu64 "\n", status->worker_count, status->worker_restarts);
+    printf("  connections  %" PRId64 "\n", report->connections);
+    if (report->copy.bundle)
+        printf("  decisions    %" PRIu64 ", of them rejects: %" PRIu64 "\n", report->decisions, report->rejects);
+    else
+        fputs("  decisions    unknown, because the copy of the loaded policy cannot be read\n", stdout);
+    print_bar(&report->usage);
+    fill_print(&report->fill);
+    printf("  reloads      %" PRIu64 " done, %" PRIu64 " failed; the last one %s, last success %s\n", status->reloads,
+           status->reload_failures, status->last_reload_failed ? "failed" : "did not fail",
+           emit_time(status->last_reload_ns, time));
+    printf("  snapshot     %" PRIu64 " failed; the last one %s, last success %s\n", status->snapshot_failures,
+           status->last_snapshot_failed ? "failed" : "did not fail", emit_time(status->last_snapshot_ns, time));
+    if (report->copy.bundle)
+        print_overrides(report);
+    print_kills(report);
+}
+
+void status_report_print(const struct status_report *report)
+{
+    fputs("FAIRVISOR ", stdout);
+    emit_coloured(states[report->state].colour, states[report->state].name, stdout);
+    fputs(" - ", stdout);
+    emit_plain(slice_of(report->message), stdout);
+    if (report->instance.has_arena) {
+        printf(" | connections=%" PRId64 " cells_used=%" PRIu64 ";;;0;%" PRIu64 " worker_restarts=%" PRIu64 "c",
+               report->connections, report->usage.cells_used, report->usage.cells,
+               report->instance.status.worker_restarts);
+        if (report->copy.bundle)
+            printf(" decisions=%" PRIu64 "c rejects=%" PRIu64 "c", report->decisions, report->rejects);
+    }
+    putchar('\n');
+    if (report->instance.has_arena)
+        print_body(report);
+}
+
+static void print_member(const char *name, const char *text)
+{
+    printf(",\"%s\":", name);
+    if (text)
+        emit_json_string(slice_of(text), stdout);
+    else
+        fputs("null", stdout);
+}
+
+static void print_time_member(const char *name, int64_t wall_ns)
+{
+    char text[EMIT_TIME_SIZE];
+
+    print_member(name, wall_ns ? emit_time(wall_ns, text) : NULL);
+}
+
+static void print_json_body(const struct status_report *report)
+{
+    const struct arena_status *status = &report->instance.status;
+    bool is_running = report->instance.is_running;
+
+    printf(",\"running\":%s,\"pid\":%" PRId64, is_running ? "true" : "false", is_running ? status->master_pid : 0);
+    print_time_member("started_at", status->started_at_ns);
+    printf(",\"uptime_seconds\":%" PRId64,
+           is_running ? (report->now.wall_ns - status->started_at_ns) / NANOSECONDS_PER_SECOND : 0);
+    print_member("policy_version", status->policy_version);
+    print_member("policy_hash", status->policy_hash);
+    printf(",\"generation\":%u", status->generation);
+    print_time_member("loaded_at", status->loaded_at_ns);
+    printf(",\"workers\":%u,\"worker_restarts\":%" PRIu64 ",\"connections\":%" PRId64, status->worker_count,
+           status->worker_restarts, report->connections);
+    if (report->copy.bundle)
+        printf(",\"decisions\":%" PRIu64 ",\"rejects\":%" PRIu64, report->decisions, report->rejects);
+    else
+        fputs(",\"decisions\":null,\"rejects\":null", stdout);
+    fputs(",\"limits\":", stdout);
+    fill_print_json(&report->fill);
+    printf(",\"cells\":%" PRIu64 ",\"cells_used\":%" PRIu64 ",\"reloads\":%" PRIu64 ",\"reload_failures\":%" PRIu64
+           ",\"last_reload_failed\":%s",
+           report->usage.cells, report->usage.cells_used, status->reloads, status->reload_failures,
+           status->last_reload_failed ? "true" : "false");
+    print_time_member("last_reload_at", status->last_reload_ns);
+    printf(",\"kill_switches_by_hand\":%u", report->kills.count);
+    printf(",\"snapshot_failures\":%" PRIu64 ",\"last_snapshot_failed\":%s", status->snapshot_failures,
+           status->last_snapshot_failed ? "true" : "false");
+    print_time_member("last_snapshot_at", status->last_snapshot_ns);
+}
+
+void status_report_print_json(const struct status_report *report)
+{
+    printf("{\"state\":\"%s\",\"message\":", states[report->state].name);
+    emit_json_string(slice_of(report->message), stdout);
+    print_member("instance", report->instance.settings.instance);
+    if (report->instance.has_arena)
+        print_json_body(report);
+    else if (report->state == STATUS_CRITICAL)
+        fputs(",\"running\":false", stdout);
+    puts("}");
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * What `fairvisor status` tells of an instance: gathered by status.c, printed by status_report.c.
+ */
+#ifndef FAIRVISOR_CLI_STATUS_REPORT_H
+#define FAIRVISOR_CLI_STATUS_REPORT_H
+
+#include "cli/bundle_copy.h"
+#include "cli/fill.h"
+#include "cli/instance.h"
+#include "shm/kills.h"
+
+#define STATUS_MESSAGE_SIZE 1280
+
+/* As monitoring plugins have it. */
+enum status_state { STATUS_OK, STATUS_WARNING, STATUS_CRITICAL, STATUS_UNKNOWN };
+
+struct status_report {
+    struct instance instance;
+    struct arena_usage usage;
+    struct fill fill; /* of limits */
+    struct moment now;
+    int64_t connections;
+    struct bundle_copy copy;     /* without a bundle when it cannot be read */
+    uint64_t decisions, rejects; /* known with the bundle */
+    struct kills_table kills;    /* set by hand */
+    bool file_differs;           /* config_file is not what is served */
+    enum status_state state;
+    char message[STATUS_MESSAGE_SIZE];
+};
+
+/* On standard output, for people or for programs. */
+void status_report_print(const struct status_report *report);
+void status_report_print_json(const struct status_report *report);
+
+#endif
