@@ -22,9 +22,9 @@ def in_turns(servers, rounds, one_of):
     return result
 
 
-def spread(rounds, name, figure):
-    """Median, smallest and largest ratio of a figure to the base's of the same round."""
-    ratios = [one[name][figure] / next(iter(one.values()))[figure] for one in rounds]
+def spread(rounds, name, figure, base=None):
+    """Median, smallest and largest ratio of a figure to that of BASE, the first one, in the same round."""
+    ratios = [one[name][figure] / one[base or next(iter(one))][figure] for one in rounds]
     return {"ratio": statistics.median(ratios), "ratio_low": min(ratios), "ratio_high": max(ratios)}
 
 
@@ -74,6 +74,10 @@ def cpu_time(servers, scenario, arguments):
     for name, row in table.items():
         print(f"{name:22} {row['cpu_us']:14.2f} {row['per_second']:11.0f} {row['busy']:6.1%}   "
               f"{row['ratio']:.2f}  ({row['ratio_low']:.2f} to {row['ratio_high']:.2f})")
+    ours = [name for name in table if name.startswith("fairvisor")]
+    for other in ours[1:]:
+        print("{0} / {1}: {ratio:.3f} ({ratio_low:.3f} to {ratio_high:.3f})".format(
+            ours[0], other, **spread(result["rounds"], ours[0], "cpu_us", other)))
     idle = [name for name, row in table.items() if row["busy"] < 0.97]
     if idle and not scenario.events:
         print(f"below 97 % busy, so their requests/s are those of the client: {', '.join(idle)}")

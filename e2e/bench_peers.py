@@ -29,6 +29,13 @@ def of_scenario(scenario, only=None):
     return [make for make in makers if not only or make in BASES or any(part in make.name for part in only)]
 
 
+def add_other(prefix):
+    """Another installation of fairvisord takes part wherever the first one does."""
+    for makers in (ANYBODY, RATE, PROXIES, METERING):
+        makers += [type(f"Other{make.__name__}", (make,), {"name": f"fairvisor of {prefix}", "prefix": prefix})
+                   for make in makers if issubclass(make, bench_servers.FairvisorServer)]
+
+
 def missing():
     """What is not installed, as a sentence, or None."""
     path = os.environ["PATH"] + ":/usr/sbin"

@@ -163,10 +163,11 @@ class HaproxyServer(OwnProcess):
 
 class FairvisorServer:
     name = "fairvisor"
+    prefix = None  # $FAIRVISOR_PREFIX
 
     def __init__(self, scenario, small):
         self.proves = tuple(scenario.limits)
-        self.edge = harness.Edge(scenario.policy(small), workers=scenario.workers)
+        self.edge = harness.Edge(scenario.policy(small), workers=scenario.workers, prefix=self.prefix)
         self.edge.write_settings(max_connections=most_connections(scenario), **self.settings())
         for name, text in getattr(scenario, "settings", {}).items():
             path = os.path.join(self.edge.directory, name)
