@@ -32,20 +32,42 @@ static bool set_ipv6(struct address *address, const unsigned char *bytes)
     return false;
 }
 
+/* What inet_pton takes: four numbers up to 255, none with a leading zero. Most clients are named by one, each request anew. */
+static bool parse_ipv4(struct slice text, unsigned char bytes[4])
+{
+    const char *at = text.data, *end = text.data + text.size;
+
+    for (int i = 0; i < 4; i++) {
+        const char *begin;
+        unsigned number = 0;
+
+        if (i > 0 && (at == end || *at++ != '.'))
+            return false;
+        for (begin = at; at < end && *at >= '0' && *at <= '9' && at - begin < 3; at++)
+            number = number * 10 + (unsigned)(*at - '0');
+        if (at == begin || number > 255 || (*begin == '0' && at - begin > 1))
+            return false;
+        bytes[i] = (unsigned char)number;
+    }
+    return at == end;
+}
+
 static bool parse(struct slice text, struct address *address, bool *was_mapped)
 {
     char terminated[ADDRESS_TEXT_SIZE];
     unsigned char bytes[16];
 
     *was_mapped = false;
-    if (text.size == 0 || text.size >= sizeof(terminated) || memchr(text.data, '\0', text.size))
+    if (text.size == 0 || text.size >= sizeof(terminated))
         return false;
-    memcpy(terminated, text.data, text.size);
-    terminated[text.size] = '\0';
-    if (inet_pton(AF_INET, terminated, bytes) == 1) {
+    if (parse_ipv4(text, bytes)) {
         set_ipv4(address, bytes);
         return true;
     }
+    if (memchr(text.data, '\0', text.size))
+        return false;
+    memcpy(terminated, text.data, text.size);
+    terminated[text.size] = '\0';
     if (inet_pton(AF_INET6, terminated, bytes) != 1)
         return false;
     *was_mapped = set_ipv6(address, bytes);

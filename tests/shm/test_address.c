@@ -72,6 +72,38 @@ START_TEST(agrees_with_the_library)
 }
 END_TEST
 
+/* What looks like an address of four numbers is one exactly when inet_pton(3) says so. */
+START_TEST(takes_four_numbers_as_the_library_does)
+{
+    static const char digits[] = "0001122255569.";
+    unsigned seed = 4711, taken = 0;
+
+    for (int i = 0; i < 20000; i++) {
+        char text[16] = "";
+        size_t size = 0;
+        unsigned char bytes[4];
+        struct address address;
+        bool is_one;
+
+        for (int part = 0; part < 4; part++) {
+            unsigned length = (unsigned)rand_r(&seed) % 16 ? 1 + (unsigned)rand_r(&seed) % 3 : 0;
+
+            for (; length > 0; length--)
+                text[size++] = digits[(unsigned)rand_r(&seed) % (i % 8 ? sizeof(digits) - 2 : sizeof(digits) - 1)];
+            if (part < 3)
+                text[size++] = '.';
+        }
+        text[size] = '\0';
+        is_one = inet_pton(AF_INET, text, bytes) == 1;
+        ck_assert_msg(address_parse(slice_of(text), &address) == is_one, "%s", text);
+        if (is_one)
+            ck_assert_mem_eq(address.bytes, bytes, 4);
+        taken += is_one;
+    }
+    ck_assert_uint_gt(taken, 1000);
+}
+END_TEST
+
 static const char *const bad[] = {
     "",
     " ",
@@ -297,6 +329,7 @@ int main(void)
 
     tcase_add_loop_test(tests, prints_what_it_parses, 0, LENGTH(good));
     tcase_add_test(tests, agrees_with_the_library);
+    tcase_add_test(tests, takes_four_numbers_as_the_library_does);
     tcase_add_loop_test(tests, refuses_what_is_no_address, 0, LENGTH(bad));
     tcase_add_test(tests, refuses_a_nul_inside);
     tcase_add_loop_test(tests, reads_forwarded_elements, 0, LENGTH(forwarded));
