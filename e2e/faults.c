@@ -194,6 +194,17 @@ ssize_t writev(int fd, const struct iovec *parts, int count)
     return transfer_fails("writev", fd, __builtin_return_address(0)) ? fail_with(ENOSPC) : NEXT(writev)(fd, parts, count);
 }
 
+ssize_t send(int fd, const void *data, size_t size, int flags)
+{
+    return transfer_fails("send", fd, __builtin_return_address(0)) ? fail_with(ECONNRESET) : NEXT(send)(fd, data, size, flags);
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    return transfer_fails("sendmsg", fd, __builtin_return_address(0)) ? fail_with(ECONNRESET)
+                                                                      : NEXT(sendmsg)(fd, message, flags);
+}
+
 int fsync(int fd)
 {
     int64_t delay_ms = plan ? atomic_load(&plan->fsync_delay_ms) : 0;

@@ -15,7 +15,8 @@ import harness
 
 BURST = 2
 SECONDS = 60
-FUNCTIONS = ("malloc", "calloc", "realloc", "mmap", "accept4", "read", "write", "writev", "fsync", "openat")
+FUNCTIONS = ("malloc", "calloc", "realloc", "mmap", "accept4", "read", "write", "writev", "send", "sendmsg", "fsync",
+             "openat")
 PROGRAMS = ("fairvisord", "fairvisor-worker")
 SHORT_RUNS = 14
 CRASHES = re.compile(r"signal (4|6|7|8|11) \(|fairvisor: bug at |with signal|ended with status (6|11|134|139)\b")

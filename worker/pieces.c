@@ -4,7 +4,12 @@
  */
 #include "worker/pieces.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
+
+_Static_assert(sizeof(uv_buf_t) == sizeof(struct iovec) && offsetof(uv_buf_t, len) == offsetof(struct iovec, iov_len),
+               "libuv says that they are the same");
 
 size_t pieces_gather(const struct slice *pieces, size_t count, uv_buf_t *out, size_t *total)
 {
@@ -21,11 +26,24 @@ size_t pieces_gather(const struct slice *pieces, size_t count, uv_buf_t *out, si
     return used;
 }
 
+/* What uv_try_write does, by the call that is made for sockets: write(2) takes a longer way to them. */
 int pieces_offer(uv_stream_t *stream, const uv_buf_t *pieces, size_t count)
 {
-    int taken = uv_try_write(stream, pieces, (unsigned)count);
+    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)pieces, .msg_iovlen = count};
+    uv_os_fd_t fd;
+    ssize_t taken;
+    int error = uv_fileno((const uv_handle_t *)stream, &fd);
 
-    return taken == UV_EAGAIN ? 0 : taken;
+    if (error != 0)
+        return error;
+    if (uv_stream_get_write_queue_size(stream) > 0)
+        return 0;
+    do {
+        taken = count == 1 ? send(fd, pieces->base, pieces->len, MSG_NOSIGNAL) : sendmsg(fd, &message, MSG_NOSIGNAL);
+    } while (taken < 0 && errno == EINTR);
+    if (taken < 0)
+        return errno == EAGAIN ? 0 : -errno;
+    return (int)taken;
 }
 
 size_t pieces_copy_rest(const uv_buf_t *pieces, size_t count, size_t taken, char *out)
