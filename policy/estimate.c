@@ -14,6 +14,7 @@
 #define DEPTH_MAX        64
 #define MILLION          1000000
 #define NAME_MAX_SIZE    ESTIMATE_MODEL_MAX /* no known name is longer */
+#define NAMES_OF_A_SIZE  5
 #define KELVIN           0x212a /* letters that readers in Go take for k and s */
 #define LONG_S           0x17f
 #define TOKENS_PER_MEDIA 1000 /* an image, a file, a piece of sound: their data says nothing about tokens */
@@ -34,50 +35,37 @@ enum meaning {
     MEANS_BACKGROUND,
 };
 
-/* Shorter names first. Of two rows with one name the first that is not too deep counts. */
-static const struct known_name {
-    struct slice name;
+struct known_name {
+    const char *name;
     enum meaning meaning;
     int deepest; /* nesting of the object that may hold it */
-} names[] = {
-    {SLICE("n"), MEANS_CHOICES, 1},
-    {SLICE("text"), MEANS_TEXT, DEPTH_MAX},
-    {SLICE("type"), MEANS_PART, DEPTH_MAX},
-    {SLICE("data"), MEANS_DATA, DEPTH_MAX},
-    {SLICE("args"), MEANS_SCHEMA, DEPTH_MAX},
-    {SLICE("input"), MEANS_TOKENS, 1},
-    {SLICE("input"), MEANS_SCHEMA, DEPTH_MAX},
-    {SLICE("model"), MEANS_MODEL, 1},
-    {SLICE("tools"), MEANS_SCHEMA, 1},
-    {SLICE("system"), MEANS_TEXT, DEPTH_MAX},
-    {SLICE("output"), MEANS_TEXT, DEPTH_MAX},
-    {SLICE("prompt"), MEANS_PROMPTS, 1},
-    {SLICE("prompt"), MEANS_TOKENS, DEPTH_MAX},
-    {SLICE("schema"), MEANS_SCHEMA, DEPTH_MAX},
-    {SLICE("content"), MEANS_TEXT, DEPTH_MAX},
-    {SLICE("best_of"), MEANS_CHOICES, 1},
-    {SLICE("refusal"), MEANS_TEXT, DEPTH_MAX},
-    {SLICE("thinking"), MEANS_TEXT, DEPTH_MAX},
-    {SLICE("response"), MEANS_SCHEMA, DEPTH_MAX},
-    {SLICE("fileData"), MEANS_MEDIA, DEPTH_MAX},
-    {SLICE("arguments"), MEANS_TEXT, DEPTH_MAX},
-    {SLICE("functions"), MEANS_SCHEMA, 1},
-    {SLICE("background"), MEANS_BACKGROUND, 1},
-    {SLICE("max_tokens"), MEANS_MOST, 1},
-    {SLICE("inlineData"), MEANS_MEDIA, DEPTH_MAX},
-    {SLICE("description"), MEANS_TEXT, DEPTH_MAX},
-    {SLICE("inline_data"), MEANS_MEDIA, DEPTH_MAX},
-    {SLICE("instructions"), MEANS_TEXT, DEPTH_MAX},
-    {SLICE("candidateCount"), MEANS_CHOICES, 2},
-    {SLICE("responseSchema"), MEANS_SCHEMA, 2},
-    {SLICE("maxOutputTokens"), MEANS_MOST, 2},
-    {SLICE("candidate_count"), MEANS_CHOICES, 2},
-    {SLICE("response_schema"), MEANS_SCHEMA, 2},
-    {SLICE("max_output_tokens"), MEANS_MOST, 2},
-    {SLICE("responseJsonSchema"), MEANS_SCHEMA, 2},
-    {SLICE("max_completion_tokens"), MEANS_MOST, 1},
 };
-#define KNOWN_NAMES (sizeof(names) / sizeof(names[0]))
+
+/* By the size of the name; a row ends with its last name. Of two with one name the first that is not too deep counts. */
+static const struct known_name names[][NAMES_OF_A_SIZE + 1] = {
+    [1] = {{"n", MEANS_CHOICES, 1}},
+    [4] = {{"text", MEANS_TEXT, DEPTH_MAX}, {"type", MEANS_PART, DEPTH_MAX}, {"data", MEANS_DATA, DEPTH_MAX},
+           {"args", MEANS_SCHEMA, DEPTH_MAX}},
+    [5] = {{"input", MEANS_TOKENS, 1}, {"input", MEANS_SCHEMA, DEPTH_MAX}, {"model", MEANS_MODEL, 1},
+           {"tools", MEANS_SCHEMA, 1}},
+    [6] = {{"system", MEANS_TEXT, DEPTH_MAX}, {"output", MEANS_TEXT, DEPTH_MAX}, {"prompt", MEANS_PROMPTS, 1},
+           {"prompt", MEANS_TOKENS, DEPTH_MAX}, {"schema", MEANS_SCHEMA, DEPTH_MAX}},
+    [7] = {{"content", MEANS_TEXT, DEPTH_MAX}, {"best_of", MEANS_CHOICES, 1}, {"refusal", MEANS_TEXT, DEPTH_MAX}},
+    [8] = {{"thinking", MEANS_TEXT, DEPTH_MAX}, {"response", MEANS_SCHEMA, DEPTH_MAX},
+           {"fileData", MEANS_MEDIA, DEPTH_MAX}},
+    [9] = {{"arguments", MEANS_TEXT, DEPTH_MAX}, {"functions", MEANS_SCHEMA, 1}},
+    [10] = {{"background", MEANS_BACKGROUND, 1}, {"max_tokens", MEANS_MOST, 1},
+            {"inlineData", MEANS_MEDIA, DEPTH_MAX}},
+    [11] = {{"description", MEANS_TEXT, DEPTH_MAX}, {"inline_data", MEANS_MEDIA, DEPTH_MAX}},
+    [12] = {{"instructions", MEANS_TEXT, DEPTH_MAX}},
+    [14] = {{"candidateCount", MEANS_CHOICES, 2}, {"responseSchema", MEANS_SCHEMA, 2}},
+    [15] = {{"maxOutputTokens", MEANS_MOST, 2}, {"candidate_count", MEANS_CHOICES, 2},
+            {"response_schema", MEANS_SCHEMA, 2}},
+    [17] = {{"max_output_tokens", MEANS_MOST, 2}},
+    [18] = {{"responseJsonSchema", MEANS_SCHEMA, 2}},
+    [21] = {{"max_completion_tokens", MEANS_MOST, 1}},
+};
+#define NAME_SIZES (sizeof(names) / sizeof(names[0]))
 
 static const struct slice media[] = {
     SLICE("image_url"), SLICE("input_image"), SLICE("image"),       SLICE("document"),
@@ -161,36 +149,26 @@ static struct slice unescape(struct slice name, bool folds, char out[NAME_MAX_SI
     return (struct slice){out, used};
 }
 
-/* Index of the first known name that has not fewer than SIZE bytes. */
-static size_t first_of_size(size_t size)
+/* The names that are as long as NAME. */
+static const struct known_name *names_like(struct slice name)
 {
-    size_t from = 0, to = KNOWN_NAMES;
-
-    while (from < to) {
-        size_t middle = (from + to) / 2;
-
-        if (names[middle].name.size < size)
-            from = middle + 1;
-        else
-            to = middle;
-    }
-    return from;
+    return names[name.size < NAME_SIZES ? name.size : 0];
 }
 
 static const struct known_name *find_name(struct slice name, int depth)
 {
-    for (size_t i = first_of_size(name.size); i < KNOWN_NAMES && names[i].name.size == name.size; i++)
-        if (names[i].name.data[0] == name.data[0] && depth <= names[i].deepest && slice_equal(names[i].name, name))
-            return &names[i];
+    for (const struct known_name *known = names_like(name); known->name; known++)
+        if (known->name[0] == name.data[0] && depth <= known->deepest && memcmp(known->name, name.data, name.size) == 0)
+            return known;
     return NULL;
 }
 
 /* Likewise, of a name in small letters. */
 static const struct known_name *find_folded(struct slice name, int depth)
 {
-    for (size_t i = first_of_size(name.size); i < KNOWN_NAMES && names[i].name.size == name.size; i++)
-        if (depth <= names[i].deepest && slice_equal_nocase(names[i].name, name))
-            return &names[i];
+    for (const struct known_name *known = names_like(name); known->name; known++)
+        if (depth <= known->deepest && slice_equal_nocase((struct slice){known->name, name.size}, name))
+            return known;
     return NULL;
 }
 
@@ -411,9 +389,20 @@ static void next_member(struct scan *scan)
     scan->at++;
 }
 
+/* Colons are passed over like white space: what follows a name is its value. */
+static inline void skip_separators(struct scan *scan)
+{
+    static const bool separates[256] = {[':'] = true, [' '] = true, ['\t'] = true, ['\r'] = true, ['\n'] = true};
+    const char *at = scan->at;
+
+    while (at < scan->end && separates[(unsigned char)*at])
+        at++;
+    scan->at = at;
+}
+
 static void walk(struct scan *scan)
 {
-    while (scan->at < scan->end) {
+    for (skip_separators(scan); scan->at < scan->end; skip_separators(scan)) {
         switch (*scan->at) {
         case '"':
             take_quoted(scan);
@@ -428,13 +417,6 @@ static void walk(struct scan *scan)
             break;
         case ',':
             next_member(scan);
-            break;
-        case ':':
-        case ' ':
-        case '\t':
-        case '\r':
-        case '\n':
-            scan->at++;
             break;
         default:
             take_scalar(scan);

@@ -14,23 +14,23 @@
 
 #include <emmintrin.h>
 
-static inline uint32_t find_in_half(const char *at)
+static inline uint32_t find_in_half(const char *at, char byte)
 {
-    return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128((const void *)at), _mm_set1_epi8('"')));
+    return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128((const void *)at), _mm_set1_epi8(byte)));
 }
 
-/* Bit I is set when AT[I] is a quote. */
-static inline uint32_t find_quotes(const char *at)
+/* Bit I is set when AT[I] is BYTE. */
+static inline uint32_t find_bytes(const char *at, char byte)
 {
-    return find_in_half(at) | find_in_half(at + 16) << 16;
+    return find_in_half(at, byte) | find_in_half(at + 16, byte) << 16;
 }
 
 #else
 
 #define EACH_BYTE(byte) (UINT64_C(0x0101010101010101) * (byte))
 
-/* The high bit of each byte that is a quote, brought together in eight bits. */
-static inline uint32_t find_in_word(const char *at)
+/* The high bit of each byte that is BYTE, brought together in eight bits. */
+static inline uint32_t find_in_word(const char *at, char byte)
 {
     uint64_t word, others;
 
@@ -38,37 +38,53 @@ static inline uint32_t find_in_word(const char *at)
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
     word = __builtin_bswap64(word);
 #endif
-    word ^= EACH_BYTE('"');
+    word ^= EACH_BYTE((unsigned char)byte);
     others = ((word & EACH_BYTE(0x7f)) + EACH_BYTE(0x7f)) | word | EACH_BYTE(0x7f);
     return (uint32_t)((~others >> 7) * UINT64_C(0x0102040810204080) >> 56);
 }
 
-/* Bit I is set when AT[I] is a quote. */
-static inline uint32_t find_quotes(const char *at)
+/* Bit I is set when AT[I] is BYTE. */
+static inline uint32_t find_bytes(const char *at, char byte)
 {
-    return find_in_word(at) | find_in_word(at + 8) << 8 | find_in_word(at + 16) << 16 | find_in_word(at + 24) << 24;
+    return find_in_word(at, byte) | find_in_word(at + 8, byte) << 8 | find_in_word(at + 16, byte) << 16 |
+           find_in_word(at + 24, byte) << 24;
 }
 
 #endif
 
-/* Whether an odd number of backslashes stands before QUOTE in the string that starts at BEGIN. */
-static inline bool is_escaped(const char *begin, const char *quote)
+/* Whether an odd number of backslashes stands before AT in the string that starts at BEGIN. */
+static inline bool is_escaped(const char *begin, const char *at)
 {
-    const char *at = quote;
+    const char *back = at;
 
-    while (at > begin && at[-1] == '\\')
-        at--;
-    return (quote - at) % 2 != 0;
+    while (back > begin && back[-1] == '\\')
+        back--;
+    return (at - back) % 2 != 0;
+}
+
+/* Bit I is set when byte I of a block is escaped; IS_FIRST: the first one is. That is every second byte of a run of backslashes
+ * and, behind a run of odd length, the next. The subtraction takes a run that begins at an even place out of the odd bits, with a
+ * carry to its end, and turns one that begins at an odd place around: either way those bits of it change that escape. */
+static inline uint32_t find_escaped(uint32_t backslashes, uint32_t is_first)
+{
+    const uint32_t odd = UINT32_C(0xaaaaaaaa);
+    uint32_t runs = backslashes & ~is_first;
+
+    return (((runs << 1 | odd) - runs) ^ odd) ^ (backslashes | is_first);
 }
 
 const char *quote_find_end(const char *at, const char *end)
 {
     const char *begin = at;
 
-    for (; end - at >= BLOCK_SIZE; at += BLOCK_SIZE)
-        for (uint32_t quotes = find_quotes(at); quotes; quotes &= quotes - 1)
-            if (!is_escaped(begin, at + __builtin_ctz(quotes)))
-                return at + __builtin_ctz(quotes);
+    for (; end - at >= BLOCK_SIZE; at += BLOCK_SIZE) {
+        uint32_t quotes = find_bytes(at, '"');
+
+        if (quotes)
+            quotes &= ~find_escaped(find_bytes(at, '\\'), is_escaped(begin, at));
+        if (quotes)
+            return at + __builtin_ctz(quotes);
+    }
     while (at < end && (*at != '"' || is_escaped(begin, at)))
         at++;
     return at;
