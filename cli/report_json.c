@@ -114,7 +114,7 @@ static void print_timeline_json(const struct tally *tally, FILE *out)
     for (size_t i = 0; i < TALLY_SLOTS; i++) {
         fprintf(out, "%s{\"allowed\":%" PRIu64 ",\"rejected\":%" PRIu64 ",\"would_reject\":%" PRIu64, i > 0 ? "," : "",
                 tally->slots_allowed[i], tally->slots_refused[i], tally->slots_would[i]);
-        print_time("from", tally->from_ns + (int64_t)((__int128)tally->span_ns * (int64_t)i / TALLY_SLOTS), out);
+        print_time("from", tally_slot_ns(tally, i), out);
         fputc('}', out);
     }
     fputc(']', out);

@@ -297,6 +297,11 @@ void tally_verdict(struct tally *tally, const struct verdict *verdict)
     tally->slots_would[slot] += verdict->would_reject;
 }
 
+int64_t tally_slot_ns(const struct tally *tally, size_t slot)
+{
+    return tally->from_ns + (int64_t)((__int128)tally->span_ns * (int64_t)slot / TALLY_SLOTS);
+}
+
 /* ---- afterwards -------------------------------------------------------------------------------------------------- */
 
 void tally_finish(struct tally *tally)

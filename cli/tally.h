@@ -78,6 +78,9 @@ void tally_begin(struct tally *tally, struct decider *decider, const struct fact
 void tally_observe(void *context, const struct decide_note *note);
 void tally_verdict(struct tally *tally, const struct verdict *verdict);
 
+/* When SLOT of TALLY_SLOTS begins. */
+int64_t tally_slot_ns(const struct tally *tally, size_t slot);
+
 /* Ends the spells that last to the end. */
 void tally_finish(struct tally *tally);
 

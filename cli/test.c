@@ -233,6 +233,8 @@ static int read_words(const struct command *command, int count, char **words, st
     while ((letter = getopt_long(count, words, ":c:h", options, NULL)) != -1) {
         if (letter == 'c')
             choice->config = optarg;
+        else if (letter == 'r' && strcmp(choice->log, "-") != 0)
+            return command_refuse(command, "--requests names one log; several: cat %s %s | fairvisor test BUNDLE", choice->log, optarg);
         else if (letter == 'r')
             choice->log = optarg;
         else if (letter == 'l')

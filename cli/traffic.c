@@ -44,6 +44,22 @@ static size_t longest_line(struct slice rest)
     return longest < MAX_LINE ? longest : MAX_LINE;
 }
 
+/* Whether INPUT is no text but what a compressor made of one. */
+static bool refuse_compressed(struct slice input, const char *path, struct failure *failure)
+{
+    static const struct {
+        struct slice magic;
+        const char *tool;
+    } rows[] = {{{"\x1f\x8b", 2}, "zcat"}, {{"\x28\xb5\x2f\xfd", 4}, "zstdcat"}, {{"\xfd" "7zXZ", 5}, "xzcat"}, {{"BZh", 3}, "bzcat"}};
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (slice_has_prefix(input, rows[i].magic))
+            return failure_set(failure, EXIT_CODE_BAD_BUNDLE,
+                               "%s is compressed: unpack it on the way, as in `%s %s | fairvisor test BUNDLE`", input_name(path),
+                               rows[i].tool, strcmp(path, "-") == 0 ? "FILE" : path);
+    return true;
+}
+
 static bool choose_format(struct traffic *traffic, const char *format, struct failure *failure)
 {
     struct slice rest = input_slice(&traffic->input), first = {NULL, 0};
@@ -167,7 +183,8 @@ bool traffic_open(struct traffic *traffic, const char *path, const char *format,
                   void *context, struct failure *failure)
 {
     memset(traffic, 0, sizeof(*traffic));
-    if (!input_read_log(path, &traffic->input, failure) || !choose_format(traffic, format, failure))
+    if (!input_read_log(path, &traffic->input, failure) ||
+        !refuse_compressed(input_slice(&traffic->input), path, failure) || !choose_format(traffic, format, failure))
         return false;
     if (!record_init(&traffic->record, longest_line(input_slice(&traffic->input))) ||
         !index_lines(traffic, progress, context))
