@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/emit.h"
 #include "cli/input.h"
 #include "cli/status_report.h"
 #include "policy/digest.h"
@@ -80,6 +81,7 @@ static void judge(struct status_report *report)
 {
     const struct arena_status *status = &report->instance.status;
     const char *name = report->instance.settings.instance;
+    char since[EMIT_TIME_SIZE];
 
     report->state = STATUS_WARNING;
     if (!report->instance.is_running) {
@@ -92,6 +94,10 @@ static void judge(struct status_report *report)
     } else if (status->last_snapshot_failed) {
         snprintf(report->message, sizeof(report->message),
                  "the last snapshot of instance %s failed; a reboot would lose its counters. The log tells why", name);
+    } else if (status->upstream_failing_since_ns != 0) {
+        snprintf(report->message, sizeof(report->message),
+                 "the upstream of instance %s fails since %s. The log and fairvisor_upstream_failures_total tell more", name,
+                 emit_time(status->upstream_failing_since_ns, since));
     } else if (is_crowded(&report->usage)) {
         snprintf(report->message, sizeof(report->message),
                  "instance %s uses more than %d %% of its cells; raise shared_dict_size", name, CROWDED_PERCENT);

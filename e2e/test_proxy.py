@@ -233,6 +233,26 @@ class TestFailures(ProxyCase):
                 self.check(client.answer(), 502, "refused")
         self.assertEqual(self.failures(edge), {"refused": 2})
 
+    def test_it_is_told_once(self):
+        """However many workers and requests notice it: one line when it begins, one when it is over; and status."""
+        is_broken = True
+        well = upstream.answering(OK)
+        _, edge = self.scripted(lambda peer: None if is_broken else well(peer), worker_processes=2)
+        for _ in range(8):
+            self.assertEqual(edge.get("/").status, 502)
+        edge.wait_log("the upstream http://127.0.0.1:[0-9]+ fails: [1-8] of the last [1-8] requests had no complete answer")
+        status = harness.wait_until(lambda: (done := edge.cli("status", "-c", edge.config_file)).returncode == 1 and done,
+                                    "the status to tell of it")
+        self.assertRegex(status.stdout, "WARNING.*the upstream of instance .* fails since 20")
+        for _ in range(4):
+            self.assertEqual(edge.get("/").status, 502)
+        is_broken = False
+        self.assertEqual(edge.get("/").status, 200)
+        harness.wait_until(lambda: edge.get("/").status == 200 and "answers again" in edge.log(), "the line that it is over")
+        harness.wait_until(lambda: edge.cli("status", "-c", edge.config_file).returncode == 0, "the status to be well")
+        self.assertEqual([edge.log().count(text) for text in ("the upstream http", "had no complete answer",
+                                                              ": 12 requests failed in")], [2, 1, 1])
+
     def test_a_name_that_is_not_found(self):
         edge = self.proxy("http://no-such-host.invalid")
         self.check(edge.get("/"), 502, "unresolved")

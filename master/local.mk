@@ -15,7 +15,7 @@ fairvisord_SOURCES = \
 	master/deploy.c master/deploy.h \
 	master/finish.c master/finish.h \
 	master/folders.c master/folders.h \
-	master/fullness.c master/fullness.h \
+	master/backend_watch.c master/backend_watch.h master/fullness.c master/fullness.h \
 	master/generation.c master/generation.h \
 	master/history.c master/history.h \
 	master/landing.c master/landing.h \

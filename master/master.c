@@ -59,7 +59,9 @@ void master_publish(struct master *master)
     status->last_snapshot_failed = master->snapshots.has_failed;
     status->snapshot_failures = master->snapshots.failures;
     status->worker_restarts = master->crew.restarts;
+    status->upstream_failing_since_ns = master->backend_watch.failing_since_ns;
     arena_publish(&master->arena, status);
+    master->backend_watch.has_changed = false;
     master->snapshots.has_changed = false;
     master->crew.has_changed = false;
 }
@@ -202,7 +204,7 @@ void master_run(struct master *master)
         grant_wishes(master);
         if (master->stop == MASTER_STOP_NONE && !has_work(master))
             loop_turn(&master->loop, LOOP_NEVER);
-        if (master->snapshots.has_changed || master->crew.has_changed)
+        if (master->snapshots.has_changed || master->crew.has_changed || master->backend_watch.has_changed)
             master_publish(master);
     }
 }

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "master/admin.h"
+#include "master/backend_watch.h"
 #include "master/bundle_watch.h"
 #include "master/crew.h"
 #include "master/decisions.h"
@@ -61,6 +62,7 @@ struct master {
     struct crew crew;
     struct snapshots snapshots;
     struct fullness fullness;
+    struct backend_watch backend_watch;
     struct decisions decisions;
     struct switches switches;
     struct admin admin;

@@ -182,6 +182,7 @@ static bool open_arena(struct master *master, const struct settings *settings, c
     master->arena_is_new = origin != RESTORE_ADOPTED;
     snapshots_init(&master->snapshots, &master->loop, &master->arena, settings);
     fullness_init(&master->fullness, &master->loop, &master->arena);
+    backend_watch_init(&master->backend_watch, &master->loop, &master->arena, &master->serving.settings);
     decisions_init(&master->decisions, &master->loop, &master->arena, master->arena_fd, &master->privileges);
     continue_status(master, origin);
     switches_init(&master->switches, &master->loop, &master->arena, &master->serving.settings);

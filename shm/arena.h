@@ -105,6 +105,7 @@ struct arena_status {
     uint64_t worker_restarts;
     uint64_t reloads;
     uint64_t reload_failures;
+    int64_t upstream_failing_since_ns; /* wall clock; 0 = it answers, or nobody asked */
 };
 
 /* Publishes a whole new status (sequence lock: readers see all of it or none of it). */

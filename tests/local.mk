@@ -26,10 +26,13 @@ tests_shm_test_utf8_LDADD = libshm.a $(CHECK_LIBS)
 
 # master: each test links only the files it is about.
 master_tests = \
-	tests/master/test_fullness tests/master/test_letter tests/master/test_listeners tests/master/test_logsink \
+	tests/master/test_backend_watch tests/master/test_fullness tests/master/test_letter tests/master/test_listeners tests/master/test_logsink \
 	tests/master/test_options tests/master/test_pidfile tests/master/test_respawn tests/master/test_vet
 check_PROGRAMS += $(master_tests)
 TESTS += $(master_tests)
+tests_master_test_backend_watch_SOURCES = tests/master/test_backend_watch.c master/backend_watch.c master/loop.c
+tests_master_test_backend_watch_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_master_test_backend_watch_LDADD = libshm.a $(CHECK_LIBS)
 tests_master_test_fullness_SOURCES = tests/master/test_fullness.c master/fullness.c master/loop.c
 tests_master_test_fullness_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_master_test_fullness_LDADD = libshm.a $(CHECK_LIBS)
