@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+import urllib.parse
 
 import harness
 import upstream
@@ -127,6 +128,14 @@ class TestProxy(ProxyCase):
                      "/.;/v1"):
             self.assertEqual(edge.get(path).status, 400, path)
         self.assertEqual(server.requests, [])
+
+    def test_a_path_is_decoded_once(self):
+        """What goes on is read by the upstream as it was judged: decoding makes no new escape."""
+        server, edge = self.scripted(upstream.answering(OK), policy=harness.one_rule(0.000001, 1, [], prefix="/v1/chat"))
+        self.assertEqual([edge.get("/v1/ch%61t").status for _ in range(2)], [200, 429])
+        for path in ("/v1/ch%%36%31t", "/v1/ch%6%31t", "/v1/ch%%36%%31t"):
+            self.assertEqual(edge.get(path).status, 200, path)
+            self.assertNotEqual(urllib.parse.unquote(server.requests[-1].target), "/v1/chat", path)
 
     def test_bodies_in_both_framings(self):
         server, edge = self.scripted(upstream.answering(lambda request: upstream.counted(request.body)))

@@ -5,6 +5,8 @@
  */
 #include "policy/path.h"
 
+#include <stdint.h>
+
 /* End of TARGET without its fragment. */
 static size_t cut_fragment(struct slice target)
 {
@@ -81,11 +83,18 @@ static bool is_plain(struct slice path)
     return path.size > 0 && path.data[0] == '/';
 }
 
-/* Decodes what may be decoded; escapes that stay get upper-case digits, a stray percent sign stays as it is. */
+/* Would what comes next in OUT be read as the digits of the percent sign at STRAY? */
+static bool continues_stray(const char *out, size_t used, size_t stray)
+{
+    return used == stray + 1 || (used == stray + 2 && hex_digit(out[used - 1]) >= 0);
+}
+
+/* Decodes what may be decoded; escapes that stay get upper-case digits, a stray percent sign stays as it is. Nothing is decoded
+ * behind one that would make an escape of it: "%%36%31" must not become "%61", which is "a" to whoever decodes it again. */
 static size_t decode(struct slice path, char *out)
 {
     static const char digits[] = "0123456789ABCDEF";
-    size_t used = 0;
+    size_t used = 0, stray = SIZE_MAX - 2;
 
     if (path.size == 0 || path.data[0] != '/')
         out[used++] = '/';
@@ -94,11 +103,13 @@ static size_t decode(struct slice path, char *out)
         int low = high >= 0 ? hex_digit(path.data[i + 2]) : -1;
 
         if (low < 0) {
+            if (path.data[i] == '%')
+                stray = used;
             out[used++] = path.data[i];
             continue;
         }
         i += 2;
-        if (is_unreserved((unsigned char)(high * 16 + low))) {
+        if (is_unreserved((unsigned char)(high * 16 + low)) && !continues_stray(out, used, stray)) {
             out[used++] = (char)(high * 16 + low);
         } else {
             out[used++] = '%';
