@@ -29,7 +29,8 @@ class Worker:
     def __init__(self, build, folder, scenario):
         port = harness.free_port()
         self.address, self.folder = ("127.0.0.1", port), folder
-        settings = {"listen": f"127.0.0.1:{port}", "instance": folder.instance, "shared_dict_size": "16m"}
+        settings = {"listen": f"127.0.0.1:{port}", "instance": folder.instance, "shared_dict_size": "16m",
+                    "worker_sandbox": "off"}  # callgrind writes a file
         for name, text in getattr(scenario, "settings", {}).items():
             settings[name] = folder.write(name, text)
         wrapper = folder.write("worker", f"""#!/bin/sh

@@ -38,6 +38,16 @@ class Privileges(harness.TestCase):
                 self.assertEqual(int(facts[name], 16), 0, name)
             self.assertEqual(facts["NoNewPrivs"], "1")
 
+    @unittest.skipIf(harness.ASAN, "a sanitized worker needs a process of its own for its leak check")
+    def test_system_calls(self):
+        for pid in self.pids:
+            self.assertEqual((status_of(pid)["Seccomp"], status_of(pid)["Seccomp_filters"]), ("2", "1"))
+        self.edge.write_settings(worker_sandbox="off")
+        self.edge.reload()
+        harness.wait_until(lambda: len(self.edge.workers()) == 2 and not set(self.pids) & set(self.edge.workers()),
+                           "the others to be gone")
+        self.assertEqual({status_of(pid)["Seccomp"] for pid in self.edge.workers()}, {"0"})
+
     @unittest.skipIf(harness.ASAN, "a sanitized worker stays dumpable for its leak check")
     def test_memory_is_private(self):
         """A process that is not dumpable has its /proc files owned by root."""

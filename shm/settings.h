@@ -78,6 +78,7 @@ struct settings {
     uint64_t snapshot_interval_ms;    /* 0 = off */
     char user[SETTINGS_NAME_SIZE];    /* empty: stay who we are */
     char group[SETTINGS_NAME_SIZE];
+    bool worker_sandbox;
     struct network trusted[SETTINGS_MAX_TRUSTED];
     uint32_t trusted_count;
     bool trusted_unix; /* "unix" is in trusted_proxies */

@@ -108,7 +108,7 @@ tests_cli_test_instance_LDADD = libpolicy.a libshm.a $(CHECK_LIBS) $(CRYPTO_LIBS
 EXTRA_DIST += tests/cli/golden tests/cli/replay tests/cli/bundles tests/cli/cases tests/cli/decisions.txt tests/cli/lists tests/cli/logs tests/cli/tokens
 
 # Worker: units, then a real worker under its launcher.
-worker_units = tests/worker/test_response tests/worker/test_forward tests/worker/test_head tests/worker/test_run tests/worker/test_chunk tests/worker/test_answer tests/worker/test_extract \
+worker_units = tests/worker/test_syscalls tests/worker/test_response tests/worker/test_forward tests/worker/test_head tests/worker/test_run tests/worker/test_chunk tests/worker/test_answer tests/worker/test_extract \
 	tests/worker/test_timeouts tests/worker/test_settle tests/worker/test_hold
 check_PROGRAMS += $(worker_units) tests/worker/launch
 TESTS += $(worker_units) tests/worker/http-cases tests/worker/serving tests/worker/limits
@@ -118,6 +118,8 @@ EXTRA_DIST += tests/worker/http-cases tests/worker/serving tests/worker/limits t
 tests_worker_launch_LDADD = libshm.a
 tests_worker_test_response_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_worker_test_response_LDADD = libworker.a $(CHECK_LIBS)
+tests_worker_test_syscalls_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_worker_test_syscalls_LDADD = libworker.a libshm.a $(CHECK_LIBS)
 tests_worker_test_forward_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(UV_CFLAGS)
 tests_worker_test_forward_LDADD = libworker.a libpolicy.a libshm.a $(UV_LIBS) $(CRYPTO_LIBS) $(JWT_LIBS) $(CHECK_LIBS)
 tests_worker_test_head_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)

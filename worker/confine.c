@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "shm/log.h"
+#include "worker/syscalls.h"
 
 #define DESCRIPTORS_BESIDE_CONNECTIONS 64
 
@@ -54,6 +55,17 @@ static void raise_descriptor_limit(const struct settings *settings)
                  (unsigned long long)limit.rlim_cur);
 }
 
+/* Sanitizers look for leaks from a process of their own, and gcov writes files. */
+static void restrict_syscalls(const struct settings *settings)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(FAIRVISOR_COVERAGE)
+    (void)settings;
+#else
+    if (settings->worker_sandbox && !syscalls_restrict(settings->mode == SETTINGS_MODE_REVERSE_PROXY))
+        log_errno(LOG_LEVEL_WARNING, "worker_sandbox: this kernel restricts no system calls, the worker runs without");
+#endif
+}
+
 bool confine_process(const struct settings *settings, struct failure *failure)
 {
     raise_descriptor_limit(settings);
@@ -62,7 +74,10 @@ bool confine_process(const struct settings *settings, struct failure *failure)
         return failure_set_errno(failure, EXIT_CODE_OS, "cannot set no_new_privs");
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
         return failure_set_errno(failure, EXIT_CODE_OS, "cannot make the process undumpable");
-    return drop_capabilities(failure);
+    if (!drop_capabilities(failure))
+        return false;
+    restrict_syscalls(settings);
+    return true;
 }
 
 void confine_leave(void)

@@ -11,7 +11,7 @@
 /* Closes every descriptor from FIRST_FOREIGN on: what the contract with the master does not name is not ours. */
 bool confine_descriptors(int first_foreign, struct failure *failure);
 
-/* No new privileges, no capabilities, not dumpable. Raises the limit of open descriptors to what is allowed, and warns
+/* No new privileges, no capabilities, not dumpable, no system calls but those of serving (syscalls.h). Raises the limit of open descriptors to what is allowed, and warns
  * when it is too low for the connections of SETTINGS. */
 bool confine_process(const struct settings *settings, struct failure *failure);
 

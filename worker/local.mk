@@ -5,6 +5,7 @@ noinst_LIBRARIES += libworker.a
 libworker_a_SOURCES = \
 	worker/worker.c worker/worker.h \
 	worker/confine.c worker/confine.h \
+	worker/syscalls.c worker/syscalls.h \
 	worker/listener.c worker/listener.h \
 	worker/timeouts.c worker/timeouts.h \
 	worker/conn.c worker/conn.h worker/conn_private.h worker/conn_read.c worker/conn_step.c worker/conn_write.c \
