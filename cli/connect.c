@@ -21,6 +21,7 @@
 #include "cli/order.h"
 #include "policy/digest.h"
 #include "policy/load.h"
+#include "shm/counted.h"
 #include "shm/kept.h"
 #include "shm/quantity.h"
 
@@ -143,13 +144,13 @@ static uint32_t find_served(const struct scene *scene, const uint32_t *numbers, 
 
 static void print_kept(const struct kept *kept, bool is_served)
 {
-    char time[EMIT_TIME_SIZE];
+    char time[EMIT_TIME_SIZE], count[COUNTED_SIZE];
 
     printf("%8u  %s  %.12s  ", kept->number, emit_time(kept->kept_at_ns, time), kept->digest);
     if (kept->bundle) {
         fputs("version ", stdout);
         emit_plain(kept->bundle->version_text, stdout);
-        printf(", %u %s", kept->bundle->policy_count, kept->bundle->policy_count == 1 ? "policy" : "policies");
+        printf(", %s", counted(kept->bundle->policy_count, "policy", "policies", count));
     } else {
         fputs("is no bundle that this version takes", stdout);
     }

@@ -10,6 +10,7 @@
 #include "cli/emit.h"
 #include "cli/input.h"
 #include "policy/load.h"
+#include "shm/counted.h"
 #include "shm/moment.h"
 
 #define EXIT_DIFFERENT 1
@@ -65,8 +66,10 @@ void diff_print(const struct difference_list *list, FILE *out)
 
 void diff_print_sum(const struct difference_list *list, FILE *out)
 {
-    fprintf(out, "%zu difference%s: %zu stricter, %zu looser, %zu other", list->count, list->count == 1 ? "" : "s",
-            list->by_effect[DIFFERENCE_STRICTER], list->by_effect[DIFFERENCE_LOOSER],
+    char text[COUNTED_SIZE];
+
+    fprintf(out, "%s: %zu stricter, %zu looser, %zu other",
+            counted((int64_t)list->count, "difference", "differences", text), list->by_effect[DIFFERENCE_STRICTER], list->by_effect[DIFFERENCE_LOOSER],
             list->by_effect[DIFFERENCE_OTHER]);
 }
 

@@ -60,12 +60,6 @@ void emit_coloured(enum emit_colour colour, const char *word, FILE *out)
         fprintf(out, "%s%s\033[0m", codes[colour], word);
 }
 
-const char *emit_count(int64_t count, const char *one, const char *many, char text[EMIT_COUNT_SIZE])
-{
-    snprintf(text, EMIT_COUNT_SIZE, "%" PRId64 " %s", count, count == 1 ? one : many);
-    return text;
-}
-
 const char *emit_time(int64_t wall_ns, char text[EMIT_TIME_SIZE])
 {
     if (wall_ns == 0)

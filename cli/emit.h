@@ -22,10 +22,6 @@ enum emit_colour { EMIT_GOOD, EMIT_BAD, EMIT_WARN };
 /* Prints WORD in a colour when OUT is a terminal, NO_COLOR is not set and TERM is not "dumb"; plainly otherwise. */
 void emit_coloured(enum emit_colour colour, const char *word, FILE *out);
 
-/* "1 policy", "2 policies": COUNT of what is called ONE or MANY. */
-#define EMIT_COUNT_SIZE 64
-const char *emit_count(int64_t count, const char *one, const char *many, char text[EMIT_COUNT_SIZE]);
-
 /* "2026-11-23T18:54:33Z", or "never" for 0. */
 #define EMIT_TIME_SIZE 24
 const char *emit_time(int64_t wall_ns, char text[EMIT_TIME_SIZE]);

@@ -11,11 +11,13 @@
 #include "cli/emit.h"
 #include "cli/input.h"
 #include "cli/instance.h"
+#include "cli/loaded.h"
 #include "cli/lookup.h"
 #include "cli/narrate.h"
 #include "cli/question.h"
 #include "policy/decide.h"
 #include "policy/load.h"
+#include "shm/counted.h"
 
 #define SCRATCH_SIZE (64u << 10)
 
@@ -57,10 +59,9 @@ static bool choose_path(struct basis *basis, const struct choice *choice, struct
 
 static bool load(struct basis *basis, struct moment now, struct failure *failure)
 {
-    /* The loaded bundle may have expired since, and is in force all the same. */
-    int64_t at_ns = basis->is_loaded ? basis->instance.status.loaded_at_ns : now.wall_ns;
-
-    return input_load_at(basis->path, at_ns / NANOSECONDS_PER_SECOND, &basis->bundle, failure);
+    if (basis->is_loaded)
+        return loaded_read(&basis->instance, basis->path, &basis->bundle, failure);
+    return input_load_at(basis->path, now.wall_ns / NANOSECONDS_PER_SECOND, &basis->bundle, failure);
 }
 
 static bool prepare(struct basis *basis, const struct choice *choice, struct moment now, struct failure *failure)
@@ -68,7 +69,7 @@ static bool prepare(struct basis *basis, const struct choice *choice, struct mom
     if (!instance_configure(&basis->instance, choice->config, choice->name, failure))
         return false;
     instance_open(&basis->instance);
-    basis->arena = basis->instance.is_running ? &basis->instance.arena : NULL;
+    basis->arena = instance_is_serving(&basis->instance) ? &basis->instance.arena : NULL;
     return choose_path(basis, choice, failure) && load(basis, now, failure);
 }
 
@@ -83,8 +84,12 @@ static void print_labelled(const char *label, struct slice text)
 static void print_counters(const struct basis *basis)
 {
     const char *name = basis->instance.settings.instance;
+    char text[COUNTED_SIZE];
 
-    if (basis->arena)
+    if (basis->instance.orphans > 0)
+        printf("counters  live, of instance %s, whose master is dead; %s on until drained\n", name,
+               counted(basis->instance.orphans, "worker serves", "workers serve", text));
+    else if (basis->arena)
         printf("counters  live, of instance %s\n", name);
     else if (basis->instance.has_arena || basis->instance.failure.code == EXIT_CODE_NO_INPUT)
         printf("counters  fresh, because instance %s is not running\n", name);

@@ -14,7 +14,6 @@
 #include "shm/setting.h"
 
 #define DEFAULT_CONFIG SYSCONFDIR "/fairvisor/fairvisor.conf"
-#define WORKER_NAME    "fairvisor-worke" /* as far as the kernel keeps it */
 
 static bool read_file(struct settings *settings, const char *config, struct failure *failure)
 {
@@ -68,37 +67,37 @@ static bool has_master(const struct instance *instance)
     return is_held;
 }
 
-/* The number of a process that ended may be another program's by now. */
-static bool is_worker(pid_t pid)
+/* Whether PID was started as "fairvisor-worker <instance>/<slot>": the number of a process that ended is used again. */
+static bool is_worker(pid_t pid, const char *name, int slot)
 {
-    char path[sizeof("/proc//comm") + 3 * sizeof(pid)], name[sizeof(WORKER_NAME)] = "";
-    bool is_there = pid > 1 && (kill(pid, 0) == 0 || errno == EPERM);
-    int fd;
+    char path[32], command[2 * SETTINGS_NAME_SIZE] = "", wanted[2 * SETTINGS_NAME_SIZE];
+    int fd, length;
+    ssize_t got;
 
-    if (!is_there)
-        return false;
-    snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
+    snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+    fd = pid > 1 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     if (fd < 0)
-        return errno != ENOENT;
-    is_there = read(fd, name, sizeof(name) - 1) > 0 && strcmp(name, WORKER_NAME) == 0;
+        return false;
+    got = read(fd, command, sizeof(command));
     close(fd);
-    return is_there;
+    length = snprintf(wanted, sizeof(wanted), "fairvisor-worker%c%s/%d", '\0', name, slot);
+    return got == length + 1 && memcmp(command, wanted, (size_t)length + 1) == 0;
 }
 
-static uint32_t count_orphans(const struct arena *arena)
+static uint32_t count_orphans(const struct instance *instance)
 {
     uint32_t count = 0;
 
-    for (int i = 0; i < ARENA_WORKER_SLOTS; i++)
-        count += is_worker(atomic_load_explicit(&arena->slots[i].pid, memory_order_relaxed));
+    for (int slot = 0; slot < ARENA_WORKER_SLOTS; slot++)
+        count += is_worker(atomic_load_explicit(&instance->arena.slots[slot].pid, memory_order_relaxed),
+                           instance->settings.instance, slot);
     return count;
 }
 
 static void look(struct instance *instance)
 {
     instance->is_running = instance->has_arena && has_master(instance);
-    instance->orphans = instance->has_arena && !instance->is_running ? count_orphans(&instance->arena) : 0;
+    instance->orphans = instance->has_arena && !instance->is_running ? count_orphans(instance) : 0;
 }
 
 bool instance_is_serving(const struct instance *instance)

@@ -11,6 +11,7 @@
 #include "cli/emit.h"
 #include "cli/keys_view.h"
 #include "cli/ranking.h"
+#include "shm/counted.h"
 
 struct named {
     const struct ranking_row *row; /* whose event names the identity */
@@ -143,7 +144,7 @@ static void print_json(const struct naming *naming, uint64_t cells_used)
 
 static void print_text(const struct naming *naming, uint64_t cells_used)
 {
-    char text[EMIT_COUNT_SIZE];
+    char text[COUNTED_SIZE];
 
     for (size_t i = 0; i < naming->count; i++)
         print_row(&naming->list[i]);
@@ -153,7 +154,7 @@ static void print_text(const struct naming *naming, uint64_t cells_used)
     if (naming->hidden > 0)
         printf("%s told by a hash, #..., because the setting redact hides such values: get, reset and grant take the\n"
                "hash in the place of the value. Events from after `redact = none` and a reload show values.\n",
-               emit_count((int64_t)naming->hidden, "identity is", "identities are", text));
+               counted((int64_t)naming->hidden, "identity is", "identities are", text));
 }
 
 bool keys_list_print(const struct instance *instance, struct decider *decider,

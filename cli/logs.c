@@ -16,6 +16,7 @@
 #include "cli/instance.h"
 #include "cli/sieve.h"
 #include "cli/watch.h"
+#include "shm/counted.h"
 #include "shm/event_print.h"
 #include "shm/moment.h"
 #include "shm/quantity.h"
@@ -62,9 +63,13 @@ static void print(const struct choice *choice, const struct event *event)
 
 static void print_lost(const struct choice *choice, uint64_t lost)
 {
-    printf(choice->is_json ? "{\"action\":\"lost\",\"count\":%" PRIu64 "}\n"
-                           : "-- %" PRIu64 " events were written over before they could be read\n",
-           lost);
+    char text[COUNTED_SIZE];
+
+    if (choice->is_json)
+        printf("{\"action\":\"lost\",\"count\":%" PRIu64 "}\n", lost);
+    else
+        printf("-- %s written over before they could be read\n",
+               counted((int64_t)lost, "event was", "events were", text));
 }
 
 /* ---- a file ------------------------------------------------------------------------------------------------------- */
@@ -98,6 +103,7 @@ static FILE *open_file(const char *path, struct failure *failure)
 
 static int read_file(const struct choice *choice)
 {
+    char text[COUNTED_SIZE];
     struct failure failure = {.code = EXIT_CODE_OK};
     FILE *file = open_file(choice->file, &failure);
     uint64_t strange = 0;
@@ -115,7 +121,8 @@ static int read_file(const struct choice *choice)
     if (file != stdin)
         fclose(file);
     if (strange > 0)
-        fprintf(stderr, "fairvisor: %" PRIu64 " lines were passed over because they are no decisions\n", strange);
+        fprintf(stderr, "fairvisor: passed over because they are no decisions: %s\n",
+                counted((int64_t)strange, "line", "lines", text));
     return failure.code == EXIT_CODE_OK ? EXIT_CODE_OK : command_fail(&failure);
 }
 

@@ -14,6 +14,7 @@
 #include "cli/status_report.h"
 #include "policy/digest.h"
 #include "policy/verdict.h"
+#include "shm/counted.h"
 #include "shm/counters.h"
 #include "shm/families.h"
 #include "shm/series.h"
@@ -81,10 +82,16 @@ static void judge(struct status_report *report)
 {
     const struct arena_status *status = &report->instance.status;
     const char *name = report->instance.settings.instance;
-    char since[EMIT_TIME_SIZE];
+    char since[EMIT_TIME_SIZE], text[COUNTED_SIZE], connections[COUNTED_SIZE];
 
     report->state = STATUS_WARNING;
-    if (!report->instance.is_running) {
+    if (report->instance.orphans > 0) {
+        report->state = STATUS_CRITICAL;
+        snprintf(report->message, sizeof(report->message),
+                 "the master of instance %s is dead; %s on until drained, and nobody replaces them, reloads or takes orders. "
+                 "Start it with fairvisord, which takes over the counters",
+                 name, counted(report->instance.orphans, "worker serves", "workers serve", text));
+    } else if (!report->instance.is_running) {
         report->state = STATUS_CRITICAL;
         snprintf(report->message, sizeof(report->message),
                  "instance %s is not running; its counters are kept in shared memory. Start it with fairvisord", name);
@@ -104,8 +111,9 @@ static void judge(struct status_report *report)
     } else {
         report->state = STATUS_OK;
         snprintf(report->message, sizeof(report->message),
-                 "instance %s, policy version %s, %u workers, %" PRId64 " connections", name, status->policy_version,
-                 status->worker_count, report->connections);
+                 "instance %s, policy version %s, %s, %s", name, status->policy_version,
+                 counted(status->worker_count, "worker", "workers", text),
+                 counted(report->connections, "connection", "connections", connections));
     }
 }
 

@@ -86,16 +86,50 @@ static void print_kills(const struct status_report *report)
     }
 }
 
-static void print_body(const struct status_report *report)
+static void print_processes(const struct status_report *report)
 {
     const struct arena_status *status = &report->instance.status;
-    char time[EMIT_TIME_SIZE], span[EMIT_SPAN_SIZE];
+    char span[EMIT_SPAN_SIZE];
 
     if (report->instance.is_running)
         printf("  running      yes, process %" PRId64 ", for %s\n", status->master_pid,
                emit_span(report->now.wall_ns - status->started_at_ns, span));
     else
-        printf("  running      no; the last one was process %" PRId64 "\n", status->master_pid);
+        printf("  running      no; the last master was process %" PRId64 "\n", status->master_pid);
+    if (report->instance.is_running)
+        printf("  workers      %u, replaced after a crash: %" PRIu64 "\n", status->worker_count, status->worker_restarts);
+    else if (report->instance.orphans > 0)
+        printf("  workers      %u of the dead master, until drained\n", report->instance.orphans);
+    else
+        puts("  workers      none");
+    printf("  connections  %" PRId64 "\n", report->connections);
+}
+
+/* What is done again and again: how it went. */
+static void print_history(const char *label, const char *sums, bool last_failed, int64_t last_success_ns)
+{
+    char time[EMIT_TIME_SIZE];
+
+    printf("  %-12s %s, last success %s%s\n", label, sums, emit_time(last_success_ns, time),
+           last_failed ? "; the last one failed" : "");
+}
+
+static void print_histories(const struct arena_status *status)
+{
+    char sums[64];
+
+    snprintf(sums, sizeof(sums), "%" PRIu64 " done, %" PRIu64 " failed", status->reloads, status->reload_failures);
+    print_history("reloads", sums, status->last_reload_failed, status->last_reload_ns);
+    snprintf(sums, sizeof(sums), "%" PRIu64 " failed", status->snapshot_failures);
+    print_history("snapshots", sums, status->last_snapshot_failed, status->last_snapshot_ns);
+}
+
+static void print_body(const struct status_report *report)
+{
+    const struct arena_status *status = &report->instance.status;
+    char time[EMIT_TIME_SIZE];
+
+    print_processes(report);
     fputs("  policy       version ", stdout);
     emit_plain(slice_of(status->policy_version), stdout);
     printf(", generation %u, loaded %s\n  hash         ", status->generation, emit_time(status->loaded_at_ns, time));
@@ -106,19 +140,13 @@ static void print_body(const struct status_report *report)
         emit_plain(slice_of(report->instance.settings.config_file), stdout);
         puts(" is not what is served; `fairvisord -s reload` loads it");
     }
-    printf("  workers      %u, replaced after a crash: %" PRIu64 "\n", status->worker_count, status->worker_restarts);
-    printf("  connections  %" PRId64 "\n", report->connections);
     if (report->copy.bundle)
         printf("  decisions    %" PRIu64 ", of them rejects: %" PRIu64 "\n", report->decisions, report->rejects);
     else
         fputs("  decisions    unknown, because the copy of the loaded policy cannot be read\n", stdout);
     print_bar(&report->usage);
     fill_print(&report->fill);
-    printf("  reloads      %" PRIu64 " done, %" PRIu64 " failed; the last one %s, last success %s\n", status->reloads,
-           status->reload_failures, status->last_reload_failed ? "failed" : "did not fail",
-           emit_time(status->last_reload_ns, time));
-    printf("  snapshot     %" PRIu64 " failed; the last one %s, last success %s\n", status->snapshot_failures,
-           status->last_snapshot_failed ? "failed" : "did not fail", emit_time(status->last_snapshot_ns, time));
+    print_histories(status);
     if (report->copy.bundle)
         print_overrides(report);
     print_kills(report);
@@ -171,8 +199,8 @@ static void print_json_body(const struct status_report *report)
     print_member("policy_hash", status->policy_hash);
     printf(",\"generation\":%u", status->generation);
     print_time_member("loaded_at", status->loaded_at_ns);
-    printf(",\"workers\":%u,\"worker_restarts\":%" PRIu64 ",\"connections\":%" PRId64, status->worker_count,
-           status->worker_restarts, report->connections);
+    printf(",\"workers\":%u,\"worker_restarts\":%" PRIu64 ",\"connections\":%" PRId64,
+           is_running ? status->worker_count : report->instance.orphans, status->worker_restarts, report->connections);
     if (report->copy.bundle)
         printf(",\"decisions\":%" PRIu64 ",\"rejects\":%" PRIu64, report->decisions, report->rejects);
     else

@@ -7,6 +7,7 @@
 
 #include "cli/emit.h"
 #include "cli/top_view.h"
+#include "shm/counted.h"
 #include "shm/event_print.h"
 #include "shm/moment.h"
 
@@ -105,7 +106,10 @@ static void print_text_row(const struct top_view *view, const struct ranking_row
 
 void top_once_print(const struct top_view *view, size_t count)
 {
-    printf("%" PRIu64 " events, %" PRIu64 " lost\n%-*s %4s %8s %8s %8s %8s  %s\n", view->events, view->lost, TOP_BAR_WIDTH + 2,
+    char text[COUNTED_SIZE];
+
+    printf("%s, %" PRIu64 " lost\n%-*s %4s %8s %8s %8s %8s  %s\n",
+           counted((int64_t)view->events, "event", "events", text), view->lost, TOP_BAR_WIDTH + 2,
            "fill", "%", "rejects", "would", "allows", "cost", view->by_rule ? "policy/rule" : "policy/rule identity");
     for (size_t i = 0; i < count; i++)
         print_text_row(view, view->rows[i]);

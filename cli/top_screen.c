@@ -6,6 +6,7 @@
 
 #include "cli/emit.h"
 #include "cli/top_view.h"
+#include "shm/counted.h"
 #include "shm/counters.h"
 #include "shm/moment.h"
 
@@ -14,31 +15,31 @@
 
 static void draw_state(struct screen *screen, const struct instance *instance)
 {
-    char span[EMIT_SPAN_SIZE], text[EMIT_COUNT_SIZE];
+    char span[EMIT_SPAN_SIZE], text[COUNTED_SIZE];
     struct arena_status status;
 
     screen_print(screen, "fairvisor top - instance %s", instance->settings.instance);
     if (instance->orphans > 0)
         screen_print(screen, " IS NOT RUNNING: ITS MASTER IS DEAD, %s on until drained",
-                     emit_count(instance->orphans, "worker serves", "workers serve", text));
+                     counted(instance->orphans, "worker serves", "workers serve", text));
     else if (!instance->is_running)
         screen_print(screen, " IS NOT RUNNING");
     else if (arena_read_status(&instance->arena, &status))
         screen_print(screen, ", policy %s, up %s, %s", status.policy_version,
                      emit_span(moment_now().wall_ns - status.started_at_ns, span),
-                     emit_count(status.worker_count, "worker", "workers", text));
+                     counted(status.worker_count, "worker", "workers", text));
     screen_print(screen, ", %s",
-                 emit_count(counters_sum(&instance->arena, COUNTER_connections), "connection", "connections", text));
+                 counted(counters_sum(&instance->arena, COUNTER_connections), "connection", "connections", text));
 }
 
 static void draw_head(struct screen *screen, const struct top_view *view)
 {
-    char text[EMIT_COUNT_SIZE];
+    char text[COUNTED_SIZE];
 
     screen_style(screen, "\033[1m");
     draw_state(screen, &view->instance);
     screen_end_line(screen);
-    screen_print(screen, "%s, %" PRIu64 " lost, of the %s by %s%s%s", emit_count((int64_t)view->events, "event", "events", text),
+    screen_print(screen, "%s, %" PRIu64 " lost, of the %s by %s%s%s", counted((int64_t)view->events, "event", "events", text),
                  view->lost, view->by_rule ? "rules" : "identities", ranking_order_name(view->order),
                  view->is_paused ? ", PAUSED" : "",
                  view->copy.decider ? "" : ", fill as last told: the loaded policy cannot be read");

@@ -14,6 +14,7 @@
 #include "cli/lookup.h"
 #include "cli/schema.h"
 #include "policy/load.h"
+#include "shm/counted.h"
 #include "shm/moment.h"
 
 #define EXIT_INVALID 1
@@ -31,33 +32,28 @@ struct result {
     const struct complaint_list *complaints;
 };
 
-static const char *plural(size_t count, const char *one, const char *more)
-{
-    return count == 1 ? one : more;
-}
-
 static void print_text(const struct request *request, const struct result *result, struct slice text)
 {
     const struct complaint_list *complaints = result->complaints;
     const char *name = input_name(request->path);
+    char policies[COUNTED_SIZE], rules[COUNTED_SIZE], warnings[COUNTED_SIZE], errors[COUNTED_SIZE];
 
     for (size_t i = 0; i < complaints->count; i++) {
         complaint_print(&complaints->items[i], name, stdout);
         excerpt_print(text, complaints->items[i].line, complaints->items[i].column, stdout);
     }
     if (complaints->errors + complaints->warnings > complaints->count)
-        printf("%zu further complaints are not shown.\n",
-               complaints->errors + complaints->warnings - complaints->count);
+        printf("%s not shown.\n", counted((int64_t)(complaints->errors + complaints->warnings - complaints->count),
+                                          "further complaint is", "further complaints are", errors));
     printf("%s: ", name);
     emit_coloured(result->is_valid ? EMIT_GOOD : EMIT_BAD, result->is_valid ? "valid" : "invalid", stdout);
+    counted(result->policies, "policy", "policies", policies);
+    counted(result->rules, "rule", "rules", rules);
+    counted((int64_t)complaints->warnings, "warning", "warnings", warnings);
     if (complaints->errors == 0)
-        printf(": %u %s, %u %s, %zu %s%s\n", result->policies, plural(result->policies, "policy", "policies"),
-               result->rules, plural(result->rules, "rule", "rules"), complaints->warnings,
-               plural(complaints->warnings, "warning", "warnings"),
-               result->is_valid ? "" : ", and --strict takes none");
+        printf(": %s, %s, %s%s\n", policies, rules, warnings, result->is_valid ? "" : ", and --strict takes none");
     else
-        printf(": %zu %s, %zu %s\n", complaints->errors, plural(complaints->errors, "error", "errors"),
-               complaints->warnings, plural(complaints->warnings, "warning", "warnings"));
+        printf(": %s, %s\n", counted((int64_t)complaints->errors, "error", "errors", errors), warnings);
 }
 
 static void print_json(const struct request *request, const struct result *result)

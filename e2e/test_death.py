@@ -2,6 +2,7 @@
 """Workers killed at random moments under load: never one request over the limit, every one replaced, no lock left
 behind."""
 
+import json
 import os
 import random
 import signal
@@ -98,6 +99,52 @@ class TestDeath(harness.TestCase):
             harness.kill(pid)
         harness.wait_until(lambda: len(set(edge.workers()) - set(old)) == 2, "two new workers")
         self.assertEqual([edge.decide("GET", "/", "10.0.0.1").status for _ in range(3)], [200, 200, 429])
+
+    def test_what_is_told_of_a_dead_master(self):
+        """A worker that serves on without a master is no running service, and no stopped one: its counters are those of now."""
+        edge = self.start_edge(harness.one_rule(0.001, 3), workers=1, settings={"drain_timeout": "60s"})
+
+        def tell(*words, code=0):
+            done = edge.cli(words[0], "-c", edge.config_file, *words[1:])
+            self.assertEqual(done.returncode, code, done)
+            return done.stdout
+
+        with harness.Connection(edge.address, 30) as connection:
+            connection.send(harness.format_request("GET", "/v1/decision/x", [("X-Forwarded-For", "10.0.0.1")]))
+            self.assertEqual(connection.answer("GET").status, 200)
+            worker, = edge.workers()
+            edge.process.kill()
+            edge.process.wait()
+            status = tell("status", code=2)
+            self.assertRegex(status, rf"^FAIRVISOR CRITICAL - the master of instance {edge.name} is dead; 1 worker serves on ")
+            self.assertRegex(status, r"(?m)^  running      no; the last master was process \d+$")
+            self.assertRegex(status, r"(?m)^  workers      1 of the dead master, until drained$")
+            document = json.loads(tell("status", "--json", code=2))
+            self.assertEqual((document["running"], document["pid"], document["workers"]), (False, 0, 1))
+            explained = json.loads(tell("explain", "--json", "--client", "10.0.0.1", "GET", "/x"))
+            self.assertEqual(explained["counters"], "live")
+            self.assertEqual([int(step["remaining"]) for step in explained["steps"] if step["step"] == "limit"], [2])
+            self.assertIn(f"live, of instance {edge.name}, whose master is dead; 1 worker serves on until drained",
+                          tell("explain", "--client", "10.0.0.1", "GET", "/x"))
+            self.assertIn("spent", tell("keys", "get", "ip:address=10.0.0.1"))
+            self.assertEqual(edge.cli("keys", "reset", "-c", edge.config_file, "--reason", "x", "ip:address=10.0.0.1").returncode, 69)
+        harness.kill(worker)
+        harness.wait_until(lambda: not harness.processes_with_arena(edge.name), "the orphaned worker to be gone")
+        status = tell("status", code=2)
+        self.assertIn(f"instance {edge.name} is not running", status)
+        self.assertRegex(status, r"(?m)^  workers      none$")
+
+    def test_another_runtime_folder(self):
+        """A running instance whose settings are not given: the folder is named, and what to give."""
+        edge = self.start_edge(harness.one_rule())
+        path = os.path.join(edge.directory, "other.conf")
+        with open(path, "w", encoding="ascii") as file:
+            file.write("runtime_dir = /nonexistent\n")
+        for words in (("keys", "list"), ("explain", "GET", "/x"), ("kill", "--list")):
+            done = edge.cli(words[0], "-c", path, "--instance", edge.name, *words[1:])
+            self.assertEqual((done.returncode, done.stdout), (78, ""), done)
+            self.assertIn(f"instance {edge.name} runs, but the copy of its policy is not in /nonexistent: give the settings it was "
+                          "started with by -c FILE", done.stderr)
 
     def test_workers_leave_when_the_master_is_killed(self):
         edge = self.start_edge(harness.one_rule(), workers=3, settings={"drain_timeout": "1s"})

@@ -172,7 +172,7 @@ class Starts(harness.TestCase):
         edge = self.new_edge(harness.one_rule())
         result = edge.run("-t")
         self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertRegex(result.stdout, r"are valid: version 1, 1 policies, 1 rules")
+        self.assertRegex(result.stdout, r"are valid: version 1, 1 policy, 1 rule")
         self.assertFalse(os.path.exists(f"/dev/shm/fairvisor-{edge.name}"))
 
     def test_check_says_that_claims_are_unverified(self):
@@ -208,8 +208,8 @@ class Starts(harness.TestCase):
         edge = self.start_edge(harness.one_rule(keys=["jwt:sub"]), workers=2, unix=True)
         edge.wait_log(rf"listening on 127\.0\.0\.1:{edge.port}")
         edge.wait_log(rf"listening on unix:{re.escape(edge.unix_path)}")
-        edge.wait_log(r"bundle .*: version 1, 1 policies, 1 rules, .* sha256 [0-9a-f]{64}")
-        edge.wait_log(r"is ready: 2 workers, 1 policies, version 1, generation 1")
+        edge.wait_log(r"bundle .*: version 1, 1 policy, 1 rule, .* sha256 [0-9a-f]{64}")
+        edge.wait_log(r"is ready: 2 workers, 1 policy, version 1, generation 1")
         edge.wait_log(r"counters start at zero")
         edge.wait_log(r"without verifying")
 
@@ -273,7 +273,7 @@ class Starts(harness.TestCase):
                 edge.start()
             finally:
                 del os.environ["NOTIFY_SOCKET"]
-            self.assertRegex(manager.recv(4096).decode(), r"^READY=1\nSTATUS=2 workers, 1 policies")
+            self.assertRegex(manager.recv(4096).decode(), r"^READY=1\nSTATUS=2 workers, 1 policy")
             edge.reload()
             self.assertRegex(manager.recv(4096).decode(), r"^RELOADING=1\nMONOTONIC_USEC=\d+\n")
             self.assertRegex(manager.recv(4096).decode(), r"^READY=1\n")

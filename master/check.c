@@ -11,6 +11,7 @@
 #include "master/privileges.h"
 #include "master/source.h"
 #include "master/vet.h"
+#include "shm/counted.h"
 
 static void ignore_signal(void *context, int signal, const struct ucred *from)
 {
@@ -65,14 +66,16 @@ bool check_bundle(const struct settings *settings, struct failure *failure)
 
 bool check_settings(const struct settings *settings, bool prints, struct failure *failure)
 {
+    char policies[COUNTED_SIZE], rules[COUNTED_SIZE];
     struct vet_report report = {.is_valid = 0};
 
     if (!vet(settings, &report, failure) || !logsink_check(settings, failure))
         return false;
     if (prints)
         settings_print(settings, stdout);
-    printf("%sthe settings and the bundle %s are valid: version %s, %u policies, %u rules\n", prints ? "# " : "",
-           settings->config_file, report.version_text, report.policy_count, report.rule_count);
+    printf("%sthe settings and the bundle %s are valid: version %s, %s, %s\n", prints ? "# " : "", settings->config_file,
+           report.version_text, counted(report.policy_count, "policy", "policies", policies),
+           counted(report.rule_count, "rule", "rules", rules));
     if (fflush(stdout) != 0)
         return failure_set_errno(failure, EXIT_CODE_OS, "the result could not be printed");
     return true;

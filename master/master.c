@@ -11,6 +11,7 @@
 #include "master/folders.h"
 #include "master/history.h"
 #include "master/reload.h"
+#include "shm/counted.h"
 #include "shm/log.h"
 
 void master_on_signal(void *context, int signal, const struct ucred *from)
@@ -69,9 +70,12 @@ void master_publish(struct master *master)
 void master_print_state(const struct master *master, char *text, size_t size)
 {
     const struct generation *serving = &master->serving;
+    char workers[COUNTED_SIZE], policies[COUNTED_SIZE];
 
-    snprintf(text, size, "%u workers, %u policies, version %s, generation %u", serving->settings.worker_processes,
-             serving->report.policy_count, serving->report.version_text, serving->number);
+    snprintf(text, size, "%s, %s, version %s, generation %u",
+             counted(serving->settings.worker_processes, "worker", "workers", workers),
+             counted(serving->report.policy_count, "policy", "policies", policies), serving->report.version_text,
+             serving->number);
 }
 
 static void say_warnings(const struct generation *generation)
@@ -92,10 +96,12 @@ static void say_warnings(const struct generation *generation)
 void master_say_bundle(const struct generation *generation, bool were_said)
 {
     const struct vet_report *report = &generation->report;
+    char policies[COUNTED_SIZE], rules[COUNTED_SIZE], switches[COUNTED_SIZE];
 
-    log_line(LOG_LEVEL_NOTICE, "bundle %s: version %s, %u policies, %u rules, %u kill switches, sha256 %s",
-             generation->settings.config_file, report->version_text, report->policy_count, report->rule_count,
-             report->kill_switch_count, generation->source.digest);
+    log_line(LOG_LEVEL_NOTICE, "bundle %s: version %s, %s, %s, %s, sha256 %s", generation->settings.config_file,
+             report->version_text, counted(report->policy_count, "policy", "policies", policies),
+             counted(report->rule_count, "rule", "rules", rules),
+             counted(report->kill_switch_count, "kill switch", "kill switches", switches), generation->source.digest);
     if (!were_said)
         say_warnings(generation);
 }

@@ -40,7 +40,7 @@ libshm_a_SOURCES += \
 	shm/families.c shm/families.h shm/families.def \
 	shm/series.c shm/series.h \
 	shm/snapshot.c shm/snapshot.h \
-	shm/correction.c shm/correction.h \
+	shm/correction.c shm/correction.h shm/counted.c shm/counted.h \
 	shm/flights.c shm/flights.h \
 	shm/kills.c shm/kills.h
 

@@ -162,11 +162,11 @@ START_TEST(status_is_ok)
     expect_between("\n  hash         ", hash, "\n");
     expect("\n  decisions    12, of them rejects: 2\n");
     expect("(1 in use)\n");
-    expect("\n  reloads      5 done, 0 failed; the last one did not fail, last success never\n");
+    expect("\n  reloads      5 done, 0 failed, last success never\n");
     expect("\n  override     kill_switch_override until 2999-01-01T00:00:00Z, because: drill\n");
     expect("\n  kill switch  header:x-key until 2999-01-01T00:00:00Z, because: key leaked\n");
     ck_assert_ptr_null(strstr(output, "global_shadow"));
-    expect("\n  snapshot     0 failed; the last one did not fail, last success never\n");
+    expect("\n  snapshots    0 failed, last success never\n");
 }
 END_TEST
 
@@ -190,7 +190,7 @@ START_TEST(status_warns)
     arena_publish(&arena, &status);
     expect_exit(1, "status -c /dev/null");
     ck_assert_int_eq(strncmp(output, "FAIRVISOR WARNING - the last snapshot of instance ", 50), 0);
-    expect("the last one failed, last success never\n");
+    expect("0 failed, last success never; the last one failed\n");
     status.last_reload_failed = 1;
     arena_publish(&arena, &status);
     expect_exit(1, "status -c /dev/null");
@@ -206,7 +206,8 @@ START_TEST(status_sees_a_dead_master)
     expect_exit(2, "status -c /dev/null");
     ck_assert_int_eq(strncmp(output, "FAIRVISOR CRITICAL - instance test-cli-", 39), 0);
     expect(" is not running; its counters are kept in shared memory.");
-    expect("\n  running      no; the last one was process ");
+    expect("\n  running      no; the last master was process ");
+    expect("\n  workers      none\n");
     lock_fd = -1;
 }
 END_TEST
