@@ -214,20 +214,6 @@ static bool parse_local(struct access_log *log, struct slice text, int64_t *ns)
     return true;
 }
 
-/* "GET /path?query HTTP/1.1" */
-static bool take_request(struct record *record, struct slice text)
-{
-    const char *first = text.size > 0 ? memchr(text.data, ' ', text.size) : NULL;
-    const char *last = text.size > 0 ? memrchr(text.data, ' ', text.size) : NULL;
-
-    if (!first || last == first || !slice_has_prefix((struct slice){last + 1, (size_t)(text.data + text.size - last - 1)}, SLICE("HTTP/")))
-        return record_refuse(record, "the request is not METHOD TARGET HTTP/VERSION: '%.*s'",
-                             (int)(text.size < 50 ? text.size : 50), text.data);
-    record->method = (struct slice){text.data, (size_t)(first - text.data)};
-    record->target = (struct slice){first + 1, (size_t)(last - first - 1)};
-    return true;
-}
-
 static bool refuse_time(struct record *record, struct slice text)
 {
     return record_refuse(record, "the time '%.*s' cannot be read", (int)(text.size < 40 ? text.size : 40), text.data);
@@ -266,7 +252,7 @@ static bool take(struct access_log *log, const struct access_log_part *part, str
                                  (int)(value.size < 40 ? value.size : 40), value.data);
         return true;
     case ACCESS_LOG_REQUEST:
-        return take_request(record, value);
+        return record_set_request(record, value);
     case ACCESS_LOG_METHOD:
         record->method = value;
         return true;

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/emit.h"
 #include "cli/init_templates.h"
 #include "shm/near.h"
 #include "shm/write_whole.h"
@@ -59,7 +60,7 @@ static const struct template templates[] = {
 
 struct choice {
     const char *name, *path;
-    bool is_forced, is_list;
+    bool is_forced, is_list, is_json;
 };
 
 static const struct template *find(const char *name)
@@ -81,6 +82,26 @@ static int refuse_name(const struct command *command, const char *name)
         return command_refuse(command, "there is no template '%s'; did you mean '%.*s'?", name, (int)near.best.size,
                               near.best.data);
     return command_refuse(command, "there is no template '%s'; they are api, llm, webhook and agents", name);
+}
+
+static void print_json_member(const char *name, const char *text)
+{
+    printf("\"%s\":", name);
+    emit_json_string(slice_of(text), stdout);
+}
+
+static int print_list_json(void)
+{
+    fputs("{\"templates\":[", stdout);
+    for (size_t i = 0; i < TEMPLATE_COUNT; i++) {
+        fputs(i > 0 ? ",{" : "{", stdout);
+        print_json_member("template", templates[i].name);
+        putchar(',');
+        print_json_member("purpose", templates[i].purpose);
+        putchar('}');
+    }
+    puts("]}");
+    return EXIT_CODE_OK;
 }
 
 static int print_list(void)
@@ -115,6 +136,19 @@ static bool write_file(const struct choice *choice, const char *text, struct fai
     return refuse_file(choice->path, failure);
 }
 
+static void tell_json(const struct choice *choice, const struct template *template)
+{
+    putchar('{');
+    print_json_member("file", choice->path);
+    putchar(',');
+    print_json_member("template", template->name);
+    putchar(',');
+    print_json_member("purpose", template->purpose);
+    putchar(',');
+    print_json_member("advice", template->advice);
+    puts("}");
+}
+
 static int write_template(const struct choice *choice, const struct template *template)
 {
     struct failure failure;
@@ -125,6 +159,10 @@ static int write_template(const struct choice *choice, const struct template *te
     }
     if (!write_file(choice, template->text, &failure))
         return command_fail(&failure);
+    if (choice->is_json) {
+        tell_json(choice, template);
+        return EXIT_CODE_OK;
+    }
     fprintf(stderr,
             "%s: %s.\n\nWhat to look at before it is loaded:\n%s\nThen: fairvisor validate --strict %s\n"
             "To see whom it would have refused: fairvisor test %s --requests access.log\n"
@@ -139,7 +177,9 @@ static int init(const struct command *command, const struct choice *choice)
     const struct template *template;
 
     if (choice->is_list)
-        return print_list();
+        return choice->is_json ? print_list_json() : print_list();
+    if (choice->is_json && strcmp(choice->path, "-") == 0)
+        return command_refuse(command, "the template is JSON itself; --json tells of a file that is written");
     if (!choice->name)
         return command_refuse(command, "--template is missing; --list tells which there are");
     template = find(choice->name);
@@ -151,6 +191,7 @@ int init_run(const struct command *command, int count, char **words)
     static const struct option options[] = {{"template", required_argument, NULL, 't'},
                                             {"force", no_argument, NULL, 'f'},
                                             {"list", no_argument, NULL, 'l'},
+                                            {"json", no_argument, NULL, 'j'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
     struct choice choice = {.path = DEFAULT_FILE};
@@ -167,6 +208,8 @@ int init_run(const struct command *command, int count, char **words)
             choice.is_forced = true;
         } else if (letter == 'l') {
             choice.is_list = true;
+        } else if (letter == 'j') {
+            choice.is_json = true;
         } else {
             return command_refuse_option(command, letter, words);
         }

@@ -12,6 +12,8 @@
     "  FILE             where to write it (default policy.json); - writes to standard output\n"                     \
     "  --force          overwrite FILE when it is there\n"                                                          \
     "  --list           print the templates and what they are for, and write nothing\n"                             \
+    "  --json           one object: file, template, purpose, advice; --list: templates, a list of {template,\n"      \
+    "                   purpose}\n"                                                                                 \
     "\n"                                                                                                            \
     "Every template is taken by `fairvisor validate --strict` as it is. What to change in it is told on standard\n" \
     "error, for JSON has no comments.\n"                                                                            \

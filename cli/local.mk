@@ -17,6 +17,8 @@ fairvisor_SOURCES = \
 	cli/input.c cli/input.h \
 	cli/instance.c cli/instance.h \
 	cli/json_log.c cli/json_log.h \
+	cli/json_keys.c cli/json_reading.h \
+	cli/json_value.c cli/json_value.h \
 	cli/jwt.c cli/jwt.h \
 	cli/keys.c cli/keys.h \
 	cli/keys_list.c cli/keys_list.h \

@@ -266,7 +266,7 @@ static int read_words(const struct command *command, int count, char **words, st
         {"action", .take = take_actions},       {"reason", .take = take_reason},
         {"policy", .take = take_policy},        {"key", .take = take_key},
         {"since", .take = take_since},          {"format", .take = take_format},
-        {"lines", .take = take_lines},          {"no-follow", .flag = &choice->ends}};
+        {"lines", .take = take_lines},          {"no-follow", .flag = &choice->ends},   {"json", .flag = &choice->is_json}};
     int code = command_read_options(command, count, words, options, sizeof(options) / sizeof(options[0]), choice);
 
     if (code != COMMAND_GOES_ON)

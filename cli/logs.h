@@ -20,6 +20,7 @@
     "  --lines N        begin with the last N events that are still in memory (default 10, with --since all)\n"       \
     "  --no-follow      print what is there and end\n"                                                                \
     "  --format json    a JSON object in each line, as in the decision log: see fairvisor(1), DECISION LOG\n"         \
+    "  --json           the same as --format json\n"                                                                  \
     "  -c FILE, --instance NAME  which instance\n"                                                                    \
     "\n"                                                                                                              \
     "A value that begins with # is hidden by the setting redact: the same value has the same hash, as long as the\n"  \
@@ -30,7 +31,7 @@
 
 #define LOGS_EXAMPLES                                                     \
     "  fairvisor logs --action reject --key ip:address=10.0.0.1\n"        \
-    "  fairvisor logs --since 5m --no-follow --format json | jq .reason\n" \
+    "  fairvisor logs --since 5m --no-follow --json | jq .reason\n" \
     "  fairvisor logs --reason budget_exhausted /var/log/fairvisor.log\n"
 
 int logs_run(const struct command *command, int count, char **words);

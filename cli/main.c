@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,16 +28,16 @@ static int run_version(const struct command *command, int count, char **words);
 static int run_help(const struct command *command, int count, char **words);
 
 static const struct command command_table[] = {
-    {"init", init_run, "Write a policy to begin with.", "init --template=NAME [--force] [FILE|-]\n"
-     "       fairvisor init --list", INIT_DETAILS, INIT_EXAMPLES},
+    {"init", init_run, "Write a policy to begin with.", "init --template=NAME [--force] [--json] [FILE|-]\n"
+     "       fairvisor init --list [--json]", INIT_DETAILS, INIT_EXAMPLES},
     {"validate", validate_run, "Check a policy bundle and say what is wrong with it, and where.",
-     "validate [--strict] [-c FILE] [--format text|json] FILE|-\n       fairvisor validate --schema", VALIDATE_DETAILS, VALIDATE_EXAMPLES},
+     "validate [--strict] [-c FILE] [--format text|json] [--json] FILE|-\n       fairvisor validate --schema", VALIDATE_DETAILS, VALIDATE_EXAMPLES},
     {"status", status_run, "Tell whether an instance runs and how it is.",
      "status [-c FILE] [--instance NAME] [--json]", STATUS_DETAILS, STATUS_EXAMPLES},
     {"logs", logs_run, "Show refused, warned and sampled requests as they happen, or of a log.",
      "logs [-c FILE] [--instance NAME] [--action LIST] [--reason REASON]...\n"
      "                      [--policy ID]... [--key NAME[=VALUE]]... [--since TIME] [--lines N]\n"
-     "                      [--no-follow] [--format text|json] [FILE|-]",
+     "                      [--no-follow] [--format text|json] [--json] [FILE|-]",
      LOGS_DETAILS, LOGS_EXAMPLES},
     {"top", top_run, "Show who is refused most and who spends most, as it happens.",
      "top [-c FILE] [--instance NAME] [--sort reject|cost|fill|allow] [--by identity|rule]\n"
@@ -48,7 +49,7 @@ static const struct command command_table[] = {
      EXPLAIN_DETAILS, EXPLAIN_EXAMPLES},
     {"test", test_run, "Replay recorded requests and tell who would have been limited.",
      "test [BUNDLE] [--requests FILE] [--log-format FORMAT] [--dry-run]\n"
-     "                      [--compare OTHER] [--format table|json|html] [--identities N] [-c FILE]",
+     "                      [--compare OTHER] [--format table|json|html] [--json] [--identities N] [-c FILE]",
      TEST_DETAILS, TEST_EXAMPLES},
     {"diff", diff_run, "Tell what a new policy bundle demands otherwise than an old one.", "diff [--json] BEFORE AFTER",
      DIFF_DETAILS, DIFF_EXAMPLES},
@@ -70,7 +71,7 @@ static const struct command command_table[] = {
      "       fairvisor connect --rollback [--to NUMBER] [--yes] [--reason TEXT] [-c FILE] [--instance NAME]\n"
      "       fairvisor connect --list [-c FILE] [--instance NAME] [--json]",
      CONNECT_DETAILS, CONNECT_EXAMPLES},
-    {"version", run_version, "Print the version.", "version", "", "  fairvisor version\n"},
+    {"version", run_version, "Print the version.", "version [--json]", "  --json  one object: version\n", "  fairvisor version\n  fairvisor version --json\n"},
     {"help", run_help, "Print this overview, or what one command does.", "help [COMMAND]", "",
      "  fairvisor help\n  fairvisor help validate\n"},
     {NULL, NULL, NULL, NULL, NULL, NULL},
@@ -112,12 +113,15 @@ static int refuse_name(const char *name)
 
 static int run_version(const struct command *command, int count, char **words)
 {
-    if (count > 1 && strcmp(words[1], "--help") != 0)
-        return command_refuse(command, "'%s' is one argument too many", words[1]);
-    if (count > 1)
-        command_print_help(command, stdout);
-    else
-        puts("fairvisor " PACKAGE_VERSION);
+    bool is_json = false;
+    const struct command_option options[] = {{"json", .flag = &is_json}};
+    int code = command_read_options(command, count, words, options, 1, NULL);
+
+    if (code != COMMAND_GOES_ON)
+        return code;
+    if (optind < count)
+        return command_refuse(command, "'%s' is one argument too many", words[optind]);
+    puts(is_json ? "{\"version\":\"" PACKAGE_VERSION "\"}" : "fairvisor " PACKAGE_VERSION);
     return EXIT_CODE_OK;
 }
 

@@ -88,6 +88,19 @@ bool record_set_client(struct record *record, struct slice text)
                          text.data);
 }
 
+bool record_set_request(struct record *record, struct slice text)
+{
+    const char *first = text.size > 0 ? memchr(text.data, ' ', text.size) : NULL;
+    const char *last = text.size > 0 ? memrchr(text.data, ' ', text.size) : NULL;
+
+    if (!first || last == first || !slice_has_prefix((struct slice){last + 1, (size_t)(text.data + text.size - last - 1)}, SLICE("HTTP/")))
+        return record_refuse(record, "the request is not METHOD TARGET HTTP/VERSION: '%.*s'",
+                             (int)(text.size < 50 ? text.size : 50), text.data);
+    record->method = (struct slice){text.data, (size_t)(first - text.data)};
+    record->target = (struct slice){first + 1, (size_t)(last - first - 1)};
+    return true;
+}
+
 char *record_take(struct record *record, size_t count)
 {
     char *taken = record->scratch + record->scratch_used;

@@ -58,6 +58,9 @@ bool record_add_field(struct record *record, struct slice name, struct slice val
 bool record_has_field(const struct record *record, struct slice name);
 bool record_set_client(struct record *record, struct slice text);
 
+/* "GET /path?query HTTP/1.1" */
+bool record_set_request(struct record *record, struct slice text);
+
 /* COUNT bytes that live until record_begin; NULL when the scratch is used up. */
 char *record_take(struct record *record, size_t count);
 

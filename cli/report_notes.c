@@ -58,7 +58,9 @@ static void note_log(struct report *report)
         add(report, "the log has times in whole seconds; the requests of one second were spread evenly over it");
     if (traffic->out_of_order > 0)
         add(report, "lines earlier than one before them: %zu; all were put in order", traffic->out_of_order);
-    if (traffic->timeless > 0)
+    if (traffic->timeless == traffic->count)
+        add(report, "no line has a time: all requests came at once");
+    else if (traffic->timeless > 0)
         add(report, "lines without a time: %zu; each took that of the line before", traffic->timeless);
     if (traffic->sampled > 0)
         add(report, "the log is a sample: %zu further requests are missing, so that more would be refused than here",

@@ -165,6 +165,17 @@ static int compare_lines(const void *left, const void *right)
     return (a->offset > b->offset) - (a->offset < b->offset);
 }
 
+/* Lines in front of the first one with a time came with it. */
+static void backdate(struct traffic *traffic)
+{
+    size_t first = 0;
+
+    while (first < traffic->count && traffic->lines[first].time_ns == 0)
+        first++;
+    for (size_t i = 0; i < first && first < traffic->count; i++)
+        traffic->lines[i].time_ns = traffic->lines[first].time_ns;
+}
+
 /* Requests of one second that nothing more is known of came evenly, as far as anybody can tell. */
 static void spread(struct traffic *traffic)
 {
@@ -189,6 +200,7 @@ bool traffic_open(struct traffic *traffic, const char *path, const char *format,
     if (!record_init(&traffic->record, longest_line(input_slice(&traffic->input))) ||
         !index_lines(traffic, progress, context))
         return failure_set(failure, EXIT_CODE_OS, "there is no memory for the lines of %s", input_name(path));
+    backdate(traffic);
     if (traffic->out_of_order > 0)
         qsort(traffic->lines, traffic->count, sizeof(*traffic->lines), compare_lines);
     spread(traffic);

@@ -1,0 +1,1 @@
+fairvisor test -c /dev/null bundles/lacking.json --requests logs/nginx.json

@@ -1,0 +1,1 @@
+fairvisor version --json && fairvisor version --xml
