@@ -22,25 +22,64 @@ static bool is_settled(const struct charge_source *source)
            (source->role != CHARGE_BUDGET || source->rule->config.cost_budget.cost.source == COST_SOURCE_USAGE);
 }
 
-static void add_entry(const struct decision *decision, uint32_t index, struct reservation *reservation)
+static bool was_charged(const struct charge *charge)
+{
+    return !charge->is_held_back && !charge->has_no_room;
+}
+
+static bool is_entry(const struct decision *decision, uint32_t index)
+{
+    return is_settled(&decision->decider->sources[index]) && was_charged(&decision->decider->charges[index]);
+}
+
+/* Makes ENTRY that of the breaker at INDEX, which counts the largest cost of its policy's charges: the entries of these stand
+ * before it, of the others the largest stays spent. false when none has an entry. */
+static bool describe_breaker(const struct decision *decision, uint32_t index, struct reservation_entry *entry)
+{
+    const struct decider *decider = decision->decider;
+    const struct charge_source *sources = decider->sources;
+    const struct policy *policy = sources[index].policy;
+
+    entry->mark = decider->rules[decider->policies[policy - decider->bundle->policies].first_rule].mark;
+    entry->extra = 0;
+    entry->layout = 0;
+    for (uint32_t i = index; i-- > 0 && sources[i].policy == policy;) {
+        if (is_entry(decision, i))
+            entry->layout++;
+        else if (sources[i].rule && sources[i].role != CHARGE_FLIGHT && decider->charges[i].cost > entry->extra)
+            entry->extra = decider->charges[i].cost;
+    }
+    return entry->layout > 0;
+}
+
+/* false when nothing of this charge is corrected later. */
+static bool describe(const struct decision *decision, uint32_t index, struct reservation_entry *entry)
 {
     const struct charge *charge = &decision->decider->charges[index];
     const struct charge_source *source = &decision->decider->sources[index];
 
-    if (!is_settled(source) || charge->is_held_back || charge->has_no_room)
+    entry->role = (uint8_t)source->role;
+    entry->key[0] = charge->key[0];
+    entry->key[1] = charge->key[1];
+    entry->cost = charge->cost;
+    if (source->role == CHARGE_BREAKER)
+        return was_charged(charge) && describe_breaker(decision, index, entry);
+    entry->mark = decision->decider->rules[source->rule_index].mark;
+    entry->extra = extra_of(charge, decision->now);
+    entry->layout = charge->view.layout;
+    return is_entry(decision, index);
+}
+
+static void add_entry(const struct decision *decision, uint32_t index, struct reservation *reservation)
+{
+    struct reservation_entry entry;
+
+    if (!describe(decision, index, &entry))
         return;
-    if (reservation->count == RESERVATION_MAX_ENTRIES) {
+    if (reservation->count < RESERVATION_MAX_ENTRIES)
+        reservation->entries[reservation->count++] = entry;
+    else
         decide_counts_one(decision, COUNTER_reservations_cut);
-        return;
-    }
-    reservation->entries[reservation->count++] = (struct reservation_entry){
-        .mark = decision->decider->rules[source->rule_index].mark,
-        .role = (uint8_t)source->role,
-        .key = {charge->key[0], charge->key[1]},
-        .cost = charge->cost,
-        .extra = extra_of(charge, decision->now),
-        .layout = charge->view.layout,
-    };
 }
 
 static bool is_any_settled(const struct decision *decision)
@@ -145,9 +184,31 @@ static int64_t owed(const struct reservation_entry *entry, const struct outcome 
     }
 }
 
+/* What the breaker behind ENTRY should have counted: the largest cost of its policy, as when it was reserved. */
+static int64_t owed_to_breaker(const struct reservation *reservation, const struct reservation_entry *entry,
+                               const struct outcome *outcome)
+{
+    int64_t largest = entry->extra;
+
+    for (uint32_t i = 1; i <= entry->layout && entry - i >= reservation->entries; i++)
+        if (owed(entry - i, outcome) > largest)
+            largest = owed(entry - i, outcome);
+    return largest;
+}
+
+static bool limit_of(struct decision *decision, uint32_t index, struct charge_source *source, struct cell_limit *limit)
+{
+    if (source->role == CHARGE_BREAKER) {
+        *limit = decide_guards_breaker_limit(source->policy);
+        return source->policy->breaker.is_enabled;
+    }
+    return decide_limits_of(decision->decider, index, source->rule, source->role, decision->now, limit,
+                            &source->window_ns);
+}
+
 /* Turns an entry into the charge that corrects it. false when there is nothing to correct. */
-static bool correct(struct decision *decision, const struct reservation_entry *entry, const struct outcome *outcome,
-                    struct charge *charge)
+static bool correct(struct decision *decision, const struct reservation *reservation,
+                    const struct reservation_entry *entry, const struct outcome *outcome, struct charge *charge)
 {
     struct charge_source source = {.role = (enum charge_role)entry->role};
     uint32_t index = find_rule(decision->decider, entry->mark);
@@ -156,15 +217,15 @@ static bool correct(struct decision *decision, const struct reservation_entry *e
         return false;
     locate_rule(decision->decider, index, &source);
     *charge = (struct charge){.key = {entry->key[0], entry->key[1]}, .never_refuses = true};
-    if (!decide_limits_of(decision->decider, index, source.rule, source.role, decision->now, &charge->limit,
-                          &source.window_ns))
+    if (!limit_of(decision, index, &source, &charge->limit))
         return false;
     charge->cost = owed(entry, outcome) - entry->cost;
     charge->layout = entry->layout;
+    charge->begun_ns = reservation->begun_ns;
     if (charge->limit.kind == CELL_WINDOW)
         charge->window_end_s = entry->extra;
-    else
-        charge->begun_ns = entry->extra;
+    else if (charge->limit.kind == CELL_BREAKER && outcome)
+        charge->cost = owed_to_breaker(reservation, entry, outcome) - entry->cost;
     return charge->cost != 0;
 }
 
@@ -191,12 +252,12 @@ static enum decide_settlement apply(struct decision *decision, const struct rese
     struct admission admission;
 
     for (uint32_t i = 0; i < reservation->count; i++)
-        if (correct(decision, &reservation->entries[i], outcome, &correction) && correction.cost > 0)
+        if (correct(decision, reservation, &reservation->entries[i], outcome, &correction) && correction.cost > 0)
             charges[count++] = correction;
     mark = count;
     charges[count++] = mark_of(digest);
     for (uint32_t i = 0; i < reservation->count; i++)
-        if (correct(decision, &reservation->entries[i], outcome, &correction) && correction.cost < 0)
+        if (correct(decision, reservation, &reservation->entries[i], outcome, &correction) && correction.cost < 0)
             charges[count++] = correction;
     admission_take(decision->decider->arena, charges, order, count, decision->now, &admission);
     decide_counts_admission(decision, &admission);
@@ -242,7 +303,7 @@ static void count_usage(const struct decision *decision, const struct reservatio
         const struct reservation_entry *entry = &reservation->entries[i];
         const struct policy *policy = policy_of(decision->decider, entry);
 
-        if (!policy || entry->role == CHARGE_FLIGHT || is_told(decision->decider, reservation, i, policy))
+        if (!policy || entry->role == CHARGE_FLIGHT || entry->role == CHARGE_BREAKER || is_told(decision->decider, reservation, i, policy))
             continue;
         decide_counts_usage(decision, policy, usage,
                             entry->role == CHARGE_BUDGET ? -1 : entry->cost / BUNDLE_MILLIONTHS);
@@ -256,7 +317,8 @@ static void tell_change(struct decision *decision, const struct reservation *res
     uint32_t rule_index = find_rule(decision->decider, entry->mark);
     struct charge_source source = {.role = (enum charge_role)entry->role};
 
-    if (reservation->weight == 0 || rule_index == BUNDLE_NO_INDEX || entry->role == CHARGE_FLIGHT || cost == entry->cost ||
+    if (reservation->weight == 0 || rule_index == BUNDLE_NO_INDEX || entry->role == CHARGE_FLIGHT ||
+        entry->role == CHARGE_BREAKER || cost == entry->cost ||
         (index > 0 && reservation->entries[index - 1].mark == entry->mark))
         return;
     locate_rule(decision->decider, rule_index, &source);
@@ -342,7 +404,9 @@ static uint32_t find_growth(struct decision *decision, const struct reservation 
     uint32_t count = 0;
 
     for (uint32_t i = 0; i < reservation->count; i++) {
-        if (!correct(decision, &reservation->entries[i], outcome, &charges[count]) || charges[count].cost < 0)
+        if (reservation->entries[i].role == CHARGE_BREAKER)
+            continue;
+        if (!correct(decision, reservation, &reservation->entries[i], outcome, &charges[count]) || charges[count].cost < 0)
             continue;
         charges[count].never_refuses = false;
         entries[count++] = i;
@@ -388,7 +452,8 @@ uint32_t decide_reserve_flights(struct decider *decider, struct slice text, stru
     if (!reservation_parse(text, arena_hash_key(decider->arena), &reservation, digest))
         return 0;
     for (uint32_t i = 0; i < reservation.count; i++) {
-        if (reservation.entries[i].role != CHARGE_FLIGHT || !correct(&decision, &reservation.entries[i], NULL, &charge))
+        if (reservation.entries[i].role != CHARGE_FLIGHT ||
+            !correct(&decision, &reservation, &reservation.entries[i], NULL, &charge))
             continue;
         flights[count++] = (struct flight){.key = {charge.key[0], charge.key[1]},
                                            .begun_ns = charge.begun_ns,

@@ -24,12 +24,12 @@
 #define RESERVATION_LIFE_S      900 /* contract: within 15 minutes */
 
 struct reservation_entry {
-    uint64_t mark;   /* of the rule */
+    uint64_t mark;   /* of the rule; BREAKER: of its policy's first rule */
     uint8_t role;    /* enum charge_role */
     uint64_t key[2]; /* of the cell */
     int64_t cost;    /* millionths reserved */
-    int64_t extra;   /* WINDOW: its end in seconds; FLIGHT: boot time the request began */
-    uint16_t layout; /* FLIGHT: of its lanes */
+    int64_t extra;   /* WINDOW: its end in seconds; FLIGHT: boot time the request began; BREAKER: millionths that stay spent */
+    uint16_t layout; /* FLIGHT: of its lanes; BREAKER: so many entries before it are of its policy */
 };
 
 struct reservation {

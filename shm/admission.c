@@ -67,6 +67,7 @@ static void judge(struct charge *charge, const struct cell *cell, struct moment 
         charge->refreshed = *cell;
     cell_refresh(&charge->refreshed, &charge->limit, now);
     cell_judge(&charge->refreshed, &charge->limit, charge->cost, now, &charge->view);
+    charge->view.trips = charge->view.trips && !charge->never_refuses;
     charge->refuses = !charge->view.fits && !charge->never_refuses;
 }
 
@@ -168,6 +169,8 @@ static void apply(const struct arena *arena, struct charge *charge, struct momen
         cell_trip(cell, &charge->limit, now);
     else if (charge->limit.kind == CELL_FLIGHT && charge->cost < 0)
         cell_land(cell, &charge->limit, charge->begun_ns, charge->layout);
+    else if (charge->limit.kind == CELL_BREAKER && charge->cost < 0)
+        cell_give_back(cell, -charge->cost, charge->begun_ns);
     else
         cell_debit(cell, &charge->limit, charge->cost, now);
     stripe_change_end(stripe);

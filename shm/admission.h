@@ -18,12 +18,12 @@ struct charge {
     uint64_t key[2];
     struct cell_limit limit;
     int64_t cost;           /* millionths; negative: gives back */
-    int64_t begun_ns;       /* FLIGHT with a negative cost: boot time at which the request that ends now began */
+    int64_t begun_ns;       /* FLIGHT or BREAKER with a negative cost: boot time at which the request that ends now began */
     uint16_t layout;        /* likewise: of the lanes it was noted in */
     int64_t window_end_s;   /* WINDOW with a negative cost: end of the window that was charged; a later one gives nothing back */
     uint32_t group;         /* 0: enforced; n: shadow policy n, whose charges stand together in the array */
     uint32_t excuse;        /* 1 + index of a charge that, when it fits, is made in the place of this one; 0: none */
-    bool never_refuses;     /* counted whether it fits or not: a settlement, a warning */
+    bool never_refuses;     /* counted whether it fits or not: a settlement, a warning; opens no breaker */
     bool admits_when_full;  /* no cell to be had: pass uncounted instead of refusing */
 
     struct cell_view view;  /* before the charge */

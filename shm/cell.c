@@ -50,6 +50,11 @@ void cell_trip(struct cell *cell, const struct cell_limit *limit, struct moment 
     cell_breaker_trip(cell, limit, now);
 }
 
+void cell_give_back(struct cell *cell, int64_t amount, int64_t begun_ns)
+{
+    cell_breaker_give_back(cell, amount, begun_ns);
+}
+
 bool cell_land(struct cell *cell, const struct cell_limit *limit, int64_t begun_ns, uint16_t layout)
 {
     return cell_flight_land(cell, limit, begun_ns, layout);

@@ -85,6 +85,10 @@ void cell_debit(struct cell *cell, const struct cell_limit *limit, int64_t cost,
 /* Opens the breaker of a refreshed cell whose view trips. */
 void cell_trip(struct cell *cell, const struct cell_limit *limit, struct moment now);
 
+/* Gives back AMOUNT (> 0) of what a refreshed BREAKER cell spent in the minute that lies at BEGUN_NS (boot time), never more than was
+ * spent there. A minute that no sliding minute covers any more stays as it is. */
+void cell_give_back(struct cell *cell, int64_t amount, int64_t begun_ns);
+
 /* Takes one request that began at BEGUN_NS (boot time) and was noted in lanes of LAYOUT out of a refreshed FLIGHT cell. false when
  * its time to live had already done so, or has been changed since: then it comes back by time alone. */
 bool cell_land(struct cell *cell, const struct cell_limit *limit, int64_t begun_ns, uint16_t layout);

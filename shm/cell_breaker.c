@@ -2,7 +2,7 @@
  *
  * The circuit breaker: spending of the last minute, as this minute's and the share of the last one's that a sliding minute still
  * covers. The request that would bring it over the threshold opens the breaker and is refused, and so is everything until it
- * closes: after its time, or by hand.
+ * closes: after its time, or by hand. What a settlement adds counts in its own minute; what it gives back, in that of the request.
  */
 #include "shm/cell_kinds.h"
 
@@ -65,8 +65,18 @@ void cell_breaker_debit(struct cell *cell, const struct cell_limit *limit, int64
 {
     (void)limit;
     (void)now;
+    if (cell->of.breaker.opened_ns)
+        return;
     cell_spend(cell, cost);
     cell->expires_ns = cell->stamp_ns + 2 * MINUTE;
+}
+
+void cell_breaker_give_back(struct cell *cell, int64_t amount, int64_t begun_ns)
+{
+    int64_t *minute = begun_ns >= cell->stamp_ns ? &cell->spent : &cell->of.breaker.previous;
+
+    if (begun_ns >= cell->stamp_ns - MINUTE)
+        *minute = *minute > amount ? *minute - amount : 0;
 }
 
 void cell_breaker_trip(struct cell *cell, const struct cell_limit *limit, struct moment now)

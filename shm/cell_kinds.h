@@ -25,6 +25,7 @@ cell_debit_kind cell_bucket_debit, cell_window_debit, cell_count_debit, cell_fli
 cell_is_sane_kind cell_bucket_is_sane, cell_window_is_sane, cell_count_is_sane, cell_flight_is_sane,
     cell_breaker_is_sane;
 
+void cell_breaker_give_back(struct cell *cell, int64_t amount, int64_t begun_ns);
 void cell_breaker_trip(struct cell *cell, const struct cell_limit *limit, struct moment now);
 bool cell_flight_land(struct cell *cell, const struct cell_limit *limit, int64_t begun_ns, uint16_t layout);
 

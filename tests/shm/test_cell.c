@@ -194,6 +194,22 @@ START_TEST(a_free_cell_has_no_time)
 }
 END_TEST
 
+/* Else a cell that nobody may reuse for an hour would be given away after two minutes. */
+START_TEST(spending_leaves_an_open_breaker_as_it_is)
+{
+    struct cell_limit limit = {.kind = CELL_BREAKER, .capacity = 10, .length_ns = 60 * CELL_PER_MINUTE};
+    struct cell cell;
+    struct moment later = at(3 * CELL_PER_MINUTE);
+
+    cell_init(&cell, key, &limit, at(0));
+    cell_trip(&cell, &limit, at(0));
+    cell_refresh(&cell, &limit, later);
+    cell_debit(&cell, &limit, 5, later);
+    ck_assert(!cell_is_reusable(&cell, later));
+    ck_assert_int_eq(cell.expires_ns, limit.length_ns);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cell");
@@ -210,6 +226,7 @@ int main(void)
     tcase_add_test(tests, larger_than_the_limit_never_fits);
     tcase_add_test(tests, what_cannot_be_is_known);
     tcase_add_test(tests, a_free_cell_has_no_time);
+    tcase_add_test(tests, spending_leaves_an_open_breaker_as_it_is);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);

@@ -16,7 +16,10 @@
 struct entry {
     char key[sizeof(((struct model_demand *)NULL)->key)];
     char policy[8];
-    struct world_rule rule; /* as it was: name, algorithm and keys find it again */
+    struct world_rule rule; /* as it was: name, algorithm and keys find it again; of a breaker: the first of its policy */
+    bool is_breaker;
+    int64_t kept;    /* breaker: what no settlement changes */
+    int costs, from; /* breaker: it counts the largest of so many entries from there on */
     bool is_day;
     int64_t cost, end_s, begun_ns, layout_ns;
 };
@@ -148,8 +151,8 @@ static void gather(struct model_verdict *verdict, const struct model_demand *dem
 /* ---- charging ------------------------------------------------------------------------------------------------------
  */
 
-static void reserve(struct reservation *reservation, const struct model_demand *demand, const struct model_slot *slot,
-                    const struct world_step *step)
+static struct entry *reserve(struct reservation *reservation, const struct model_demand *demand,
+                             const struct world_rule *rule, const struct model_slot *slot, const struct world_step *step)
 {
     struct entry *entry;
 
@@ -158,8 +161,8 @@ static void reserve(struct reservation *reservation, const struct model_demand *
     entry = &reservation->entries[reservation->entry_count++];
     snprintf(entry->key, sizeof(entry->key), "%s", demand->key);
     snprintf(entry->policy, sizeof(entry->policy), "%s", demand->policy);
-    entry->rule = *demand->of_rule;
-    entry->is_day = demand->of_rule->algorithm == WORLD_TOKENS && demand->limit.kind == MODEL_WINDOW;
+    entry->rule = *rule;
+    entry->is_day = rule->algorithm == WORLD_TOKENS && demand->limit.kind == MODEL_WINDOW;
     entry->cost = demand->cost;
     entry->end_s = slot->end_s;
     entry->begun_ns = step->boot_ns;
@@ -167,6 +170,30 @@ static void reserve(struct reservation *reservation, const struct model_demand *
     reservation->is_made = true;
     reservation->boot_ns = step->boot_ns;
     reservation->wall_ns = step->wall_ns;
+    return entry;
+}
+
+/* A breaker that counted what is settled later is set right with it: its charge is the last of its policy. */
+static void reserve_breaker(struct reservation *reservation, const struct model_verdict *verdict,
+                            const struct model_demand *demand, const struct model_slot *slot, const struct world_step *step)
+{
+    const struct world_policy *policy = demand->of_policy;
+    int64_t kept = 0;
+    int costs = 0;
+    struct entry *entry;
+
+    for (const struct model_demand *other = &verdict->demands[demand->first]; other < demand; other++)
+        if (other->is_settled)
+            costs++;
+        else if (other->rule && other->of_rule->algorithm != WORLD_FLIGHT && other->cost > kept)
+            kept = other->cost;
+    if (costs == 0)
+        return;
+    entry = reserve(reservation, demand, &policy->rules[policy->rule_count ? 0 : WORLD_RULES], slot, step);
+    entry->is_breaker = true;
+    entry->kept = kept;
+    entry->costs = costs;
+    entry->from = reservation->entry_count - 1 - costs;
 }
 
 static void charge(struct model *model, const struct world_step *step, struct model_verdict *verdict, bool is_admitted)
@@ -191,7 +218,9 @@ static void charge(struct model *model, const struct world_step *step, struct mo
             model_slot_young(slot, step->boot_ns) > demand->limit.capacity / WORLD_ONE)
             verdict->overfills = true;
         if (demand->is_settled)
-            reserve(reservation, demand, slot, step);
+            reserve(reservation, demand, demand->of_rule, slot, step);
+        else if (demand->limit.kind == MODEL_BREAKER)
+            reserve_breaker(reservation, verdict, demand, slot, step);
     }
     verdict->has_reservation = reservation->entry_count > 0;
     reservation->has_price = verdict->price != NULL;
@@ -296,6 +325,43 @@ static int64_t owed(const struct world_bundle *bundle, const struct world_step *
     return price ? model_money_cost(price, step->prompt, step->cached, step->completion) : entry->cost;
 }
 
+/* The breaker of ENTRY, found by its policy's first rule. */
+static bool find_breaker(const struct world_bundle *bundle, const struct entry *entry, struct model_limit *limit)
+{
+    for (int i = 0; i < bundle->policy_count; i++) {
+        const struct world_policy *policy = &bundle->policies[i];
+
+        if (strcmp(policy->id, entry->policy) != 0 || !policy->has_breaker || !find_rule(bundle, entry))
+            continue;
+        *limit = (struct model_limit){.kind = MODEL_BREAKER,
+                                      .capacity = policy->breaker_threshold,
+                                      .length_ns = policy->breaker_minutes * 60 * WORLD_SECOND};
+        return true;
+    }
+    return false;
+}
+
+static void correct_breaker(struct model *model, const struct world_bundle *bundle, const struct world_step *step,
+                            const struct reservation *reservation, const struct entry *entry)
+{
+    int64_t cost = entry->kept;
+    struct model_limit limit;
+    struct model_slot *slot;
+
+    for (int i = entry->from; i < entry->from + entry->costs; i++)
+        if (reservation->entries[i].rule.algorithm != WORLD_FLIGHT &&
+            owed(bundle, step, reservation, &reservation->entries[i]) > cost)
+            cost = owed(bundle, step, reservation, &reservation->entries[i]);
+    cost -= entry->cost;
+    if (cost == 0 || !find_breaker(bundle, entry, &limit))
+        return;
+    slot = touch(model, entry->key, &limit, step);
+    if (cost > 0)
+        model_slot_charge(slot, &limit, cost, step->boot_ns);
+    else
+        model_slot_unspend(slot, -cost, entry->begun_ns);
+}
+
 static void correct(struct model *model, const struct world_bundle *bundle, const struct world_step *step,
                     const struct reservation *reservation, const struct entry *entry)
 {
@@ -304,6 +370,10 @@ static void correct(struct model *model, const struct world_bundle *bundle, cons
     int64_t cost = owed(bundle, step, reservation, entry) - entry->cost;
     struct model_limit limit;
 
+    if (entry->is_breaker) {
+        correct_breaker(model, bundle, step, reservation, entry);
+        return;
+    }
     if (!rule || !model_demand_limit(rule, entry->is_day, step->wall_ns, &limit))
         return;
     if (limit.kind == MODEL_FLIGHT) {

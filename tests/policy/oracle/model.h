@@ -56,6 +56,7 @@ struct model_demand {
     bool is_shown, is_settled;
     bool never_refuses, is_loop, is_excuse, is_idle;
     int excuse; /* 1 + its index; 0 = none */
+    int first;  /* breaker: the demands of its policy begin there */
     const struct world_policy *of_policy;
     const struct world_rule *of_rule;
     /* the answer */
@@ -117,6 +118,9 @@ void model_slot_charge(struct model_slot *slot, const struct model_limit *limit,
 /* Takes out a request that began at BEGUN_NS, unless the time to live was changed since LAYOUT_NS: then time alone
  * does. */
 void model_slot_land(struct model_slot *slot, int64_t begun_ns, int64_t layout_ns);
+
+/* Gives back AMOUNT of what a breaker counted at BEGUN_NS. */
+void model_slot_unspend(struct model_slot *slot, int64_t amount, int64_t begun_ns);
 
 /* How many requests are in flight that no limit may have forgotten yet. */
 int model_slot_young(const struct model_slot *slot, int64_t boot_ns);

@@ -340,6 +340,7 @@ static void demand_breaker(struct model_verdict *verdict, const struct world_pol
     demand->limit = (struct model_limit){
         .kind = MODEL_BREAKER, .capacity = policy->breaker_threshold, .length_ns = policy->breaker_minutes * MINUTE};
     demand->cost = spent;
+    demand->first = first;
     demand->reason = "circuit_breaker_open";
 }
 

@@ -132,6 +132,14 @@ static void touch_breaker(struct model_slot *slot, const struct model_limit *lim
     }
 }
 
+void model_slot_unspend(struct model_slot *slot, int64_t amount, int64_t begun_ns)
+{
+    if (begun_ns >= slot->stamp)
+        slot->spent = (int64_t)max(0, (wide)slot->spent - amount);
+    else if (begun_ns >= slot->stamp - MINUTE)
+        slot->previous = (int64_t)max(0, (wide)slot->previous - amount);
+}
+
 static void judge_breaker(const struct model_slot *slot, struct model_demand *demand, int64_t boot_ns)
 {
     int64_t left = MINUTE - (boot_ns - slot->stamp);
@@ -234,8 +242,11 @@ void model_slot_charge(struct model_slot *slot, const struct model_limit *limit,
     case MODEL_BUCKET:
         slot->debt = max(0, slot->debt + (wide)cost * limit->per_ns);
         break;
-    case MODEL_WINDOW:
     case MODEL_BREAKER:
+        if (slot->opened)
+            break;
+        /* fall through */
+    case MODEL_WINDOW:
         slot->spent = (int64_t)max(0, (wide)slot->spent + cost);
         break;
     case MODEL_COUNT:
