@@ -6,6 +6,7 @@
 #include "cli/explain.h"
 
 #include <getopt.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "cli/emit.h"
@@ -15,6 +16,7 @@
 #include "cli/lookup.h"
 #include "cli/narrate.h"
 #include "cli/question.h"
+#include "policy/body_edit.h"
 #include "policy/decide.h"
 #include "policy/load.h"
 #include "shm/counted.h"
@@ -116,10 +118,10 @@ static void print_missing(const struct basis *basis)
     printf("note      %s, which is not set\n", sentence);
 }
 
-static void print_head(const struct basis *basis, const struct question *question, struct moment now)
+static void print_head(const struct basis *basis, const struct question *question, bool wants_body, struct moment now)
 {
     const struct facts *facts = &question->facts;
-    char client[ADDRESS_TEXT_SIZE];
+    char client[ADDRESS_TEXT_SIZE], text[COUNTED_SIZE];
 
     print_labelled("request   ", facts->method);
     print_labelled(" ", facts->path);
@@ -131,6 +133,8 @@ static void print_head(const struct basis *basis, const struct question *questio
         printf(", client %s\n", client);
     else
         fputs(", client unknown (--client gives one)\n", stdout);
+    if (question->has_body)
+        printf("body      %s\n", counted((int64_t)facts->body.size, "byte", "bytes", text));
     print_labelled("policy    ", slice_of(input_name(basis->path)));
     print_labelled(", version ", basis->bundle->version_text);
     fputs(basis->is_loaded ? ", loaded\n" : "\n", stdout);
@@ -139,6 +143,8 @@ static void print_head(const struct basis *basis, const struct question *questio
     print_override(&basis->bundle->kill_switch_override, now,
                    "kill_switch_override holds: no kill switch refuses anything");
     print_missing(basis);
+    if (wants_body && !question->has_body)
+        puts("note      a policy for this request looks into its body: --body FILE gives one; judged as one without");
     if (basis->bundle->uses_jwt && question->claims)
         fputs("claims    read from the token; its signature is not checked (`fairvisor jwt` does)\n", stdout);
     else if (basis->bundle->uses_jwt && question->has_bearer)
@@ -178,7 +184,7 @@ static void tell(struct decider *decider, const struct basis *basis, const struc
     if (is_json)
         print_head_json(basis, question);
     else
-        print_head(basis, question, now);
+        print_head(basis, question, decide_wants_body(decider, &question->facts), now);
     decide_explain(decider, &question->facts, question->claims, now, &verdict,
                    is_json ? narrate_step_json : narrate_step, &narration);
     if (is_json) {
@@ -189,12 +195,29 @@ static void tell(struct decider *decider, const struct basis *basis, const struc
         if (narration.has_steps)
             putchar('\n');
         narrate_verdict(&verdict, stdout);
+        if (verdict.metering.clamp > 0)
+            printf("  the completion is made shorter: %" PRId64 " tokens at most for each choice\n", verdict.metering.clamp);
     }
 }
 
 /* ---- the command ------------------------------------------------------------------------------------------------- */
 
-static int explain(const struct choice *choice, const struct question *question)
+/* What a worker does with a body before it asks. */
+static bool take_body(const struct basis *basis, struct question *question, struct failure *failure)
+{
+    const struct settings *settings = &basis->instance.settings;
+    struct facts *facts = &question->facts;
+
+    if (facts->body.size > settings->max_body_bytes)
+        return failure_set(failure, EXIT_CODE_USAGE,
+                           "a body of %zu bytes is refused before it is judged, with the status 413: max_body_bytes is %" PRIu64,
+                           facts->body.size, settings->max_body_bytes);
+    facts->body_can_be_clamped = basis->bundle->clamps && settings->mode == SETTINGS_MODE_REVERSE_PROXY &&
+                                 body_edit_can_clamp(facts->path, facts->body);
+    return true;
+}
+
+static int explain(const struct choice *choice, struct question *question)
 {
     static struct basis basis;
     struct moment now = moment_now();
@@ -203,7 +226,8 @@ static int explain(const struct choice *choice, const struct question *question)
 
     if (!prepare(&basis, choice, now, &failure))
         return command_fail(&failure);
-    if (!lookup_open(&basis.instance.settings, basis.bundle->references, &basis.references, &failure)) {
+    if (!take_body(&basis, question, &failure) ||
+        !lookup_open(&basis.instance.settings, basis.bundle->references, &basis.references, &failure)) {
         bundle_free(basis.bundle);
         return command_fail(&failure);
     }
@@ -229,7 +253,8 @@ static bool read_words(int count, char **words, struct choice *choice, struct qu
     static const struct option options[] = {
         {"bundle", required_argument, NULL, 'b'},   {"client", required_argument, NULL, 'a'},
         {"instance", required_argument, NULL, 'i'}, {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0}};
+        {"body", required_argument, NULL, 'd'},     {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0}};
     int letter;
 
     opterr = 0;
@@ -245,6 +270,8 @@ static bool read_words(int count, char **words, struct choice *choice, struct qu
             choice->is_json = true;
         else if (letter == 'h')
             choice->wants_help = true;
+        else if (letter == 'd' && !question_read_body(question, optarg, failure))
+            return false;
         else if (letter == 'H' && !question_add_field(question, optarg, failure))
             return false;
         else if (letter == 'a' && !question_set_client(question, optarg, failure))

@@ -10,13 +10,15 @@
 #define EXPLAIN_DETAILS                                                                                                \
     "  METHOD URI         what is asked for, as in GET /api/data?user=7 or POST https://api.example.com/v1/chat\n"     \
     "  -H 'NAME: VALUE'   a header field of the request, as from a trusted proxy; may be given several times\n"        \
+    "  --body FILE        the request's body, - for standard input: limits of tokens and of money, and loop detection,\n" \
+    "                     look into it\n"                                                                                \
     "  --client ADDRESS   the client's address; X-Forwarded-For is not looked at\n"                                    \
     "  -c FILE            the settings of the instance (default " SYSCONFDIR "/fairvisor/fairvisor.conf, then the\n"   \
     "                     environment)\n"                                                                              \
     "  --instance NAME    another instance than the settings name\n"                                                   \
     "  --bundle FILE      judge by this policy bundle\n"                                                               \
     "  --json             one object: request {method, path, query, host, client}, bundle {source, version},\n"        \
-    "                     counters (\"live\" or \"fresh\"), steps, a list of {step, policy, rule, guard, counts, key, value, "\
+    "                     counters (\"live\" or \"fresh\"), steps, a list of {step, policy, rule, guard, counts, key, value, path, count, "\
     "limit,\n"                                                                                                         \
     "                     remaining, window_seconds, reset_seconds, cost, fits, shadow}, and verdict {allowed,\n"      \
     "                     reason, status, policy, rule, retry_after_seconds, ...}\n"                                   \
@@ -30,6 +32,7 @@
 
 #define EXPLAIN_EXAMPLES                                    \
     "  fairvisor explain GET /api/data --client 10.0.0.1\n" \
+    "  fairvisor explain POST /v1/chat/completions -H 'Authorization: Bearer sk-1' --body request.json\n" \
     "  fairvisor explain --bundle policy.json POST /v1/chat -H 'X-Api-Key: 1234' --json\n"
 
 int explain_run(const struct command *command, int count, char **words);

@@ -45,7 +45,7 @@ static const struct command command_table[] = {
      TOP_DETAILS, TOP_EXAMPLES},
     {"explain", explain_run, "Tell what would happen to a request, and why, without charging it.",
      "explain [-c FILE] [--bundle FILE] [--instance NAME] [--json]\n"
-     "                         METHOD URI [-H 'NAME: VALUE']... [--client ADDRESS]",
+     "                         METHOD URI [-H 'NAME: VALUE']... [--client ADDRESS] [--body FILE]",
      EXPLAIN_DETAILS, EXPLAIN_EXAMPLES},
     {"test", test_run, "Replay recorded requests and tell who would have been limited.",
      "test [BUNDLE] [--requests FILE] [--log-format FORMAT] [--dry-run]\n"

@@ -12,12 +12,17 @@
 #include "policy/decimal.h"
 #include "shm/moment.h"
 
-/* One row for each enum decide_step. %r is the rule, %k the key, %v its value in quotes, %p the policy. */
+/* One row for each enum decide_step. %r is the rule, %k the key, %v its value in quotes, %p the policy, %o
+ * a path, %n a number. */
 static const struct {
     const char *name; /* in JSON */
     const char *text;
 } steps[] = {
     [DECIDE_KILL_SWITCH] = {"kill_switch", "kill switch: %k is %v"},
+    [DECIDE_KILL_KEY_MISSING] = {"kill_key_missing", "kill switches by %k: %n, and the request has no such key"},
+    [DECIDE_KILL_SWITCHES_PASSED] = {"kill_switches_passed", "kill switches by %k: %n, none for %v"},
+    [DECIDE_KILL_SWITCH_ELSEWHERE] = {"kill_switch_elsewhere", "kill switch by %k for %v: only on the path %o"},
+    [DECIDE_KILL_SWITCH_ENDED] = {"kill_switch_ended", "kill switch by %k for %v: it has ended"},
     [DECIDE_POLICY_MATCHED] = {"policy_matched", "policy %p matches"},
     [DECIDE_RULE_NOT_APPLICABLE] = {"rule_not_applicable",
                                     "  rule %r does not apply: its match wants another %k; the request has %v"},
@@ -97,6 +102,10 @@ static void print_step_text(const struct decide_note *note, FILE *out)
             emit_plain(name_of_limit(note), out);
         else if (*letter == 'k')
             emit_plain(note->detail, out);
+        else if (*letter == 'o')
+            emit_plain(note->route, out);
+        else if (*letter == 'n')
+            fprintf(out, "%" PRIu32, note->count);
         else
             print_value(note->value, out);
     }
@@ -188,6 +197,10 @@ void narrate_step_json(void *context, const struct decide_note *note)
         print_text_member("key", note->detail, out);
     if (note->value.size > 0)
         print_text_member("value", note->value, out);
+    if (note->route.size > 0)
+        print_text_member("path", note->route, out);
+    if (note->count > 0)
+        fprintf(out, ",\"count\":%" PRIu32, note->count);
     if (note->step == DECIDE_LIMIT) {
         print_state(note->limit, out);
         print_amount(",\"cost\":", note->cost, out);

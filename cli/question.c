@@ -51,6 +51,17 @@ bool question_set_client(struct question *question, const char *word, struct fai
     return failure_set(failure, EXIT_CODE_USAGE, "--client takes an IPv4 or IPv6 address, not '%s'", word);
 }
 
+bool question_read_body(struct question *question, const char *path, struct failure *failure)
+{
+    if (question->has_body)
+        return failure_set(failure, EXIT_CODE_USAGE, "a request has one body: --body is given twice");
+    question->has_body = true;
+    if (!input_read_log(path, &question->body, failure))
+        return false;
+    question->facts.body = input_slice(&question->body);
+    return true;
+}
+
 static bool find_field(const struct question *question, struct slice name, struct slice *value)
 {
     for (size_t i = 0; i < question->facts.field_count; i++)
@@ -111,6 +122,7 @@ bool question_finish(struct question *question, const char *method, const char *
 
 void question_free(struct question *question)
 {
+    input_free(&question->body);
     claims_free(question->claims);
     free(question->host);
     free(question->path);

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "cli/input.h"
 #include "policy/claims.h"
 #include "policy/facts.h"
 #include "shm/failure.h"
@@ -20,6 +21,8 @@ struct question {
     struct facts facts;
     struct claims *claims; /* NULL: none */
     bool has_bearer;       /* an Authorization field was given */
+    bool has_body;
+    struct input body;     /* owned */
     size_t size;           /* bytes of all values together */
     char *host, *path;     /* owned */
 };
@@ -28,6 +31,8 @@ struct question {
 void question_init(struct question *question);
 bool question_add_field(struct question *question, const char *word, struct failure *failure);
 bool question_set_client(struct question *question, const char *word, struct failure *failure);
+/* Reads the body from the file PATH, or from standard input for "-". Fails with EXIT_CODE_NO_INPUT, too. */
+bool question_read_body(struct question *question, const char *path, struct failure *failure);
 bool question_finish(struct question *question, const char *method, const char *uri, struct failure *failure);
 void question_free(struct question *question);
 

@@ -230,6 +230,10 @@ void tally_observe(void *context, const struct decide_note *note)
         hit(tally, row, text, note->reason, true);
         break;
     case DECIDE_KILL_SWITCH:
+    case DECIDE_KILL_KEY_MISSING:
+    case DECIDE_KILL_SWITCHES_PASSED:
+    case DECIDE_KILL_SWITCH_ELSEWHERE:
+    case DECIDE_KILL_SWITCH_ENDED:
     case DECIDE_POLICY_MATCHED:
     case DECIDE_RULE_SKIPPED:
     case DECIDE_RULE_SHARED:

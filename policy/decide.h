@@ -27,6 +27,10 @@ struct decider; /* all that a process needs to decide by one bundle: scratch, co
 /* What happened on the way, for `fairvisor explain`. Called for each policy and rule that was looked at. */
 enum decide_step {
     DECIDE_KILL_SWITCH, /* detail = descriptor text; value = its value */
+    DECIDE_KILL_KEY_MISSING,       /* COUNT switches are by a key that the request does not have; detail = key */
+    DECIDE_KILL_SWITCHES_PASSED,   /* COUNT switches are by this key, for other values; detail = key, value = found value */
+    DECIDE_KILL_SWITCH_ELSEWHERE,  /* one for this value, but only on ROUTE; likewise */
+    DECIDE_KILL_SWITCH_ENDED,      /* one for this value, but it has ended; likewise */
     DECIDE_POLICY_MATCHED,
     DECIDE_RULE_NOT_APPLICABLE, /* a match condition does not hold; detail = key, value = found value */
     DECIDE_KEY_FOUND,           /* detail = key, value = found value */
@@ -41,7 +45,8 @@ struct decide_note {
     enum decide_step step;
     const struct policy *policy;
     const struct rule *rule;
-    struct slice detail, value;
+    struct slice detail, value, route;
+    uint32_t count;
     bool fits;
     bool is_shadow;
     enum reason reason; /* DECIDE_WOULD_REJECT only */
@@ -135,7 +140,7 @@ bool decide_reserve_grow(struct decider *decider, char *text, size_t size, const
 /* Whether the breaker of POLICY is open at NOW; when there is one for each identity, the one that opened last. */
 bool decide_guards_is_open(const struct decider *decider, const struct policy *policy, struct moment now);
 
-/* Judges without charging or counting, telling OBSERVER each step. Works on a read-only arena, and on none (every cell
+/* Judges without charging or counting, telling OBSERVER each step, and the kill switches that do not refuse. Works on a read-only arena, and on none (every cell
  * fresh). */
 void decide_explain(struct decider *decider, const struct facts *facts, const struct claims *claims, struct moment now,
                     struct verdict *verdict, decide_observer *observer, void *context);

@@ -149,6 +149,35 @@ static uint32_t first_candidate(const struct decider *decider, uint32_t descript
     return low;
 }
 
+static bool has_ended(const struct kill_switch *kill, struct moment now)
+{
+    return now.wall_ns / NANOSECONDS_PER_SECOND >= kill->expires_at;
+}
+
+/* Who asks why nothing refuses is told of the switches by the key at FIRST of the list, each that is for VALUE and the sum of the
+ * others; VALUE without bytes: the request does not have the key. */
+static void tell_passed(const struct decision *decision, uint32_t first, struct slice value)
+{
+    const struct decider *decider = decision->decider;
+    uint32_t descriptor = decider->kill_switches[first]->descriptor, others = 0;
+
+    if (!decision->observer || decision->charges_cells)
+        return;
+    for (uint32_t i = first; i < decider->kill_switch_count && decider->kill_switches[i]->descriptor == descriptor; i++) {
+        const struct kill_switch *kill = decider->kill_switches[i];
+        bool is_ended = has_ended(kill, decision->now);
+
+        if (value.size > 0 && slice_equal(kill->value, value))
+            decide_notes_kill(decision, is_ended ? DECIDE_KILL_SWITCH_ENDED : DECIDE_KILL_SWITCH_ELSEWHERE, descriptor, value,
+                              kill->route, 1);
+        else
+            others += !is_ended;
+    }
+    if (others > 0)
+        decide_notes_kill(decision, value.size > 0 ? DECIDE_KILL_SWITCHES_PASSED : DECIDE_KILL_KEY_MISSING, descriptor,
+                          value, (struct slice){NULL, 0}, others);
+}
+
 const struct kill_switch *decide_kills_find(struct decision *decision)
 {
     struct decider *decider = decision->decider;
@@ -156,7 +185,7 @@ const struct kill_switch *decide_kills_find(struct decision *decision)
 
     for (uint32_t i = 0; i < count;) {
         uint32_t descriptor = decider->kill_switches[i]->descriptor;
-        struct slice value;
+        struct slice value = {NULL, 0};
 
         if (descriptor_value(&decider->descriptors, descriptor, &value)) {
             for (uint32_t j = first_candidate(decider, descriptor, value); j < count; j++) {
@@ -170,6 +199,7 @@ const struct kill_switch *decide_kills_find(struct decision *decision)
                 }
             }
         }
+        tell_passed(decision, i, value);
         while (i < count && decider->kill_switches[i]->descriptor == descriptor)
             i++;
     }

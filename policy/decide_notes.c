@@ -24,6 +24,18 @@ void decide_notes_key(const struct decision *decision, enum decide_step step, co
             .detail = descriptor_cache_at(&decision->decider->descriptors, descriptor)->text});
 }
 
+void decide_notes_kill(const struct decision *decision, enum decide_step step, uint32_t descriptor, struct slice value,
+                       struct slice route, uint32_t count)
+{
+    if (decision->observer)
+        decision->observer(decision->context, &(struct decide_note){
+            .step = step,
+            .value = value,
+            .route = route,
+            .count = count,
+            .detail = descriptor_cache_at(&decision->decider->descriptors, descriptor)->text});
+}
+
 void decide_notes_refused(const struct decision *decision, const struct charge_source *source, enum reason reason)
 {
     if (decision->observer)

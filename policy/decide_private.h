@@ -297,6 +297,8 @@ void decide_notes_step(const struct decision *decision, enum decide_step step, c
                  const struct rule *rule, bool is_shadow);
 void decide_notes_key(const struct decision *decision, enum decide_step step, const struct policy *policy,
                      const struct rule *rule, uint32_t descriptor, struct slice value);
+void decide_notes_kill(const struct decision *decision, enum decide_step step, uint32_t descriptor, struct slice value,
+                       struct slice route, uint32_t count);
 void decide_notes_refused(const struct decision *decision, const struct charge_source *source, enum reason reason);
 void decide_notes_limit(const struct decision *decision, const struct charge *charge, const struct charge_source *source,
                        const struct limit_state *state);
