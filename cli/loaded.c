@@ -14,9 +14,8 @@ static bool check_running(const struct instance *instance, struct failure *failu
         return true;
     if (instance->has_arena || instance->failure.code == EXIT_CODE_NO_INPUT)
         return failure_set(failure, EXIT_CODE_NOT_RUNNING, "instance %s is not running", name);
-    return failure_set(failure, instance->failure.code, "%s%s", instance->failure.sentence,
-                       instance->failure.code == EXIT_CODE_PERMISSION ? "; run this as root or as the workers' user"
-                                                                      : "");
+    *failure = instance->failure;
+    return false;
 }
 
 bool loaded_read(const struct instance *instance, const char *path, struct bundle **bundle, struct failure *failure)

@@ -140,8 +140,7 @@ static void gather(struct status_report *report)
                  instance->settings.instance);
     } else {
         report->state = STATUS_UNKNOWN;
-        snprintf(report->message, sizeof(report->message), "%s%s", instance->failure.sentence,
-                 instance->failure.code == EXIT_CODE_PERMISSION ? "; run this as root or as the workers' user" : "");
+        snprintf(report->message, sizeof(report->message), "%s", instance->failure.sentence);
     }
 }
 

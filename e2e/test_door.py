@@ -398,6 +398,33 @@ class TestDoor(harness.TestCase):
         self.check_serves(edge)
         harness.wait_until(lambda: len(os.listdir(f"/proc/{edge.pid}/fd")) <= before, "descriptors to be closed")
 
+    def test_every_command_with_a_dead_master(self):
+        """One clear sentence and the documented code; what only looks at memory still shows it."""
+        edge = self.start_edge(policy([harness.token_bucket("all", NEGLIGIBLE, 5, [])]))
+        self.assertEqual(edge.decide().status, 200)
+        edge.kill_everything()
+        name = edge.name
+        for words, code, sentence in (
+                (["status"], 2, f"instance {name} is not running"),
+                (["keys", "reset", "ip:address=10.0.0.1", "--reason", "x"], 69, f"instance {name} is not running"),
+                (["kill", "ip:address", "10.0.0.1"], 69, f"instance {name} is not running"),
+                (["kill", "--remove", "ip:address", "10.0.0.1"], 69, f"instance {name} is not running"),
+                (["connect", "--push", edge.policy_file, "--yes"], 69, f"instance {name} is not running"),
+                (["connect", "--rollback", "--yes"], 69, f"instance {name} is not running"),
+                (["connect", "--list"], 69, f"instance {name} is not running"),
+                (["kill", "--list"], 69, f"instance {name} is not running"), (["logs", "--no-follow"], 0, None), (["top", "--once"], 0, None),
+                (["keys", "list"], 69, f"instance {name} is not running"), (["explain", "GET", "/"], 0, None)):
+            done = edge.cli(*words, "-c", edge.config_file)
+            said = done.stdout if words == ["status"] else done.stderr
+            self.assertEqual(done.returncode, code, (words, done))
+            if sentence:
+                self.assertIn(sentence, said.splitlines()[0], words)
+                self.assertEqual(len(done.stderr.splitlines()), words != ["status"], done)
+        for order in ("stop", "quit", "reload", "reopen"):
+            done = edge.run("-s", order)
+            self.assertEqual((done.returncode, len(done.stderr.splitlines())), (69, 1), done)
+            self.assertIn("not running", done.stderr)
+
     def test_gone_before_the_answer(self):
         """Who does not wait for the answer is served all the same, and nobody minds."""
         edge = self.start_edge(policy([harness.token_bucket("all", NEGLIGIBLE, 5, [])]))

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 
 import harness
@@ -131,6 +132,50 @@ class TestLogs(EventsTest):
         event = self.logs(directory, "--no-follow")[-1]
         self.assertEqual((event["action"], event["reason"], event["status"], event["path"], event["client"]),
                          ("reject", "jwt_invalid", 401, "/x", "10.0.0.9"))
+
+
+# In a mount namespace of its own: a /dev in which /dev/log is the socket $1, then the rest of the words.
+OWN_DEV = """set -e
+dev=$1.dev; socket=$1; shift
+mkdir -p $dev; mount -t tmpfs -o mode=755 dev $dev; mkdir $dev/shm; : > $dev/log
+mount --bind $socket $dev/log; mount --rbind /dev/shm $dev/shm
+for name in null zero full random urandom; do : > $dev/$name; mount --bind /dev/$name $dev/$name; done
+mount --rbind $dev /dev; exec "$@" """
+
+
+class SyslogEdge(harness.Edge):
+    """Its /dev/log is a socket of the test: syslog(3) asks for that path and for no other."""
+
+    def command(self, *arguments):
+        rights = [] if harness.IS_ROOT else ["--map-current-user", "--keep-caps"]
+        return ["unshare", "--mount", *rights, "sh", "-c", OWN_DEV, "sh", os.path.join(self.directory, "syslog"),
+                *super().command(*arguments)]
+
+
+class TestSyslog(EventsTest):
+    def test_lines_with_their_priorities(self):
+        """The log of the service and the log of decisions, as a syslog daemon gets them."""
+        edge = self.own(SyslogEdge(KEYED, settings={"log": "syslog", "decision_log": "reject"}))
+        path = os.path.join(edge.directory, "syslog")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
+            daemon.bind(path)
+            os.chmod(path, 0o666)
+            daemon.settimeout(harness.START_SECONDS)
+            edge.start()
+            self.spend(edge)
+            got = []
+            while sum('"action":' in text for _, _, text in got) < 5:
+                match = re.match(r"<(\d+)>\w{3} [ \d]\d \d\d:\d\d:\d\d fairvisord\[(\d+)\]: (.*)", daemon.recv(65536).decode(), re.S)
+                self.assertIsNotNone(match, got)
+                got.append((int(match[1]), int(match[2]), match[3].rstrip("\0")))
+            reader, = self.readers(edge)
+        decisions = [(priority, pid, json.loads(text)) for priority, pid, text in got if '"action":' in text]
+        self.assertEqual(sorted(event["action"] for _, _, event in decisions), ["reject"] * 2 + ["would_reject"] * 3)
+        self.assertEqual({(priority, pid) for priority, pid, _ in decisions}, {(3 * 8 + 6, reader)}, "daemon.info")
+        lines = {text: priority for priority, pid, text in got if pid == edge.pid}
+        self.assertEqual({priority for text, priority in lines.items() if "is ready: " in text}, {3 * 8 + 5}, "daemon.notice")
+        self.assertEqual({priority for text, priority in lines.items() if "with them as many budgets" in text}, {3 * 8 + 4})
+        self.assertEqual(edge.metric("fairvisor_decision_log_lines_total"), 5)
 
 
 class TestDecisionLog(EventsTest):

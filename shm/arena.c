@@ -252,9 +252,13 @@ int arena_open(const char *instance, bool writable, struct arena *arena, struct 
     arena_name(instance, name, sizeof(name));
     fd = shm_open(name, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK, 0);
     if (fd < 0) {
-        enum exit_code code = errno == ENOENT ? EXIT_CODE_NO_INPUT : errno == EACCES ? EXIT_CODE_PERMISSION : EXIT_CODE_OS;
-
-        failure_set_errno(failure, code, "cannot open the shared memory %s of instance '%s'", name, instance);
+        if (errno == EACCES)
+            failure_set(failure, EXIT_CODE_PERMISSION,
+                        "you may not open the shared memory %s of instance '%s': run this as root or as the workers' user",
+                        name, instance);
+        else
+            failure_set_errno(failure, errno == ENOENT ? EXIT_CODE_NO_INPUT : EXIT_CODE_OS,
+                              "cannot open the shared memory %s of instance '%s'", name, instance);
         return -1;
     }
     if (map_checked(fd, writable, arena, failure))

@@ -105,7 +105,7 @@ START_TEST(an_opening_that_fails_is_told)
         const char *function, *sentence;
         int number, code;
     } cases[] = {
-        {"shm_open", "cannot open the shared memory", EACCES, EXIT_CODE_PERMISSION},
+        {"shm_open", "you may not open the shared memory", EACCES, EXIT_CODE_PERMISSION},
         {"shm_open", "cannot open the shared memory", EMFILE, EXIT_CODE_OS},
         {"fstat", "cannot look at the shared memory", EIO, EXIT_CODE_OS},
         {"mmap", "cannot map", ENOMEM, EXIT_CODE_OS},
