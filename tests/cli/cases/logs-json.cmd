@@ -1,0 +1,1 @@
+fairvisor logs --json --reason tpm_exceeded decisions.txt
