@@ -15,7 +15,8 @@ NUMBERS = {name: 64 + 8 * index for index, name in enumerate(
 
 
 class Faults:
-    """Makes the FAILS-th call of FUNCTION in PROGRAM fail, once; 0 only counts. Clocks and delays can be set at any time."""
+    """Makes the FAILS-th call of FUNCTION in PROGRAM fail, once; 0 only counts. Clocks and delays can be set at any time. Without
+    an EDGE it is the caller who hands on the variables."""
 
     def __init__(self, edge, program="", function="", fails=0):
         self.file = tempfile.NamedTemporaryFile(prefix="fairvisor-e2e-plan-")
@@ -23,8 +24,9 @@ class Faults:
         self.file.flush()
         os.chmod(self.file.name, 0o666)  # workers are somebody else
         self.plan = mmap.mmap(self.file.fileno(), LAYOUT.size)
-        more = {"FAULTS_PLAN": self.file.name, "LD_PRELOAD": LIBRARY}
-        edge.environment = lambda: harness.clean_environment(more)
+        self.variables = {"FAULTS_PLAN": self.file.name, "LD_PRELOAD": LIBRARY}
+        if edge:
+            edge.environment = lambda: harness.clean_environment(self.variables)
 
     def get(self, name):
         return struct.unpack_from("=q", self.plan, NUMBERS[name])[0]

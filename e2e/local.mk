@@ -35,4 +35,4 @@ e2e/fairvisor-faults.so: e2e/faults.c
 	$(AM_V_CCLD)$(MKDIR_P) e2e && $(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fPIC -shared -o $@ \
 		$(srcdir)/e2e/faults.c
 CLEANFILES += e2e/fairvisor-faults.so
-EXTRA_DIST += e2e/faults.c e2e/faults.py e2e/test_faults.py e2e/test_chaos.py
+EXTRA_DIST += e2e/faults.c e2e/faults.py e2e/test_faults.py e2e/test_money.py e2e/test_chaos.py

@@ -9,6 +9,7 @@ import random
 import re
 import signal
 import subprocess
+import unittest
 
 import faults
 import harness
@@ -124,3 +125,68 @@ if not harness.ASAN:  # its allocator is not to be stood in front of
                     self.run_one(program, function, dice.choice((1, 2, 3, dice.randint(4, 40), dice.randint(4, 400))))
                     runs += 1
             print(f"        seed {seed}, {runs} runs")
+
+    # What fairvisor(1) is asked: files that it reads, and an instance that serves.
+    COMMANDS = {
+        "validate": ["validate", "{policy}"],
+        "diff": ["diff", "{policy}", "{policy}", "--json"],
+        "replay": ["test", "{policy}", "--requests", "{log}", "--json"],
+        "init": ["init", "--template=llm", "-"],
+        "status": ["status", "-c", "{config}"],
+        "explain": ["explain", "-c", "{config}", "GET", "/api", "--client", "10.0.0.1"],
+        "kill": ["kill", "-c", "{config}", "header:x-key", "v", "--reason", "test", "--for", "1h"],
+        "reset": ["keys", "reset", "-c", "{config}", "--reason", "test", "ip:address=10.0.0.1"],
+        "push": ["connect", "-c", "{config}", "--push", "{policy}", "--yes"],
+    }
+    COMMAND_FUNCTIONS = ("malloc", "calloc", "realloc", "mmap", "read", "write", "sendmsg", "openat")
+    SHORT_COMMANDS = 12
+    CODES = {0, 1, 64, 65, 66, 69, 71, 73, 77, 78}
+    CODES_OF_STATUS = {0, 1, 2, 3}  # those of a monitoring plugin
+
+    class TestCommandFaults(harness.TestCase):
+        """Each command ends by itself, with a code that is documented and, where it is not 0, a sentence; the service goes on."""
+
+        def setUp(self):
+            super().setUp()
+            self.edge = self.start_edge(harness.one_rule(), workers=1, settings={"shared_dict_size": "8m"})
+            log = os.path.join(self.temporary_folder(), "access.log")
+            with open(log, "w", encoding="ascii") as file:
+                file.write('10.0.0.1 - - [30/Nov/2026:12:00:00 +0000] "GET /api HTTP/1.1" 200 1 "-" "-"\n' * 20)
+            self.names = {"policy": self.edge.policy_file, "config": self.edge.config_file, "log": log}
+
+        def run_one(self, name, function, fails):
+            plan = self.own(faults.Faults(None, "fairvisor", function, fails))
+            done = subprocess.run([harness.program("fairvisor"), *(word.format(**self.names) for word in COMMANDS[name])],
+                                  env=harness.clean_environment(plan.variables), capture_output=True, text=True, timeout=SECONDS,
+                                  stdin=subprocess.DEVNULL)
+            with self.subTest(command=name, function=function, fails=fails):
+                self.assertIn(done.returncode, CODES_OF_STATUS if name == "status" else CODES, done)
+                if done.returncode != 0:
+                    self.assertRegex(done.stdout + done.stderr, r"(?m)^\S.*\w", done)
+                if fails == 0:
+                    self.assertEqual(done.returncode, 0, done)
+                if plan.get("fired") and function == "write":
+                    self.assertNotEqual(done.returncode, 0, f"output is lost: {done}")
+            counted = plan.get("counted")
+            plan.remove()
+            self.owned.remove(plan)
+            return counted
+
+        def test_the_nth_call_fails(self):
+            seed = int.from_bytes(os.urandom(4), "big")
+            dice = random.Random(seed)
+            cases = [(name, function) for name in COMMANDS for function in COMMAND_FUNCTIONS]
+            runs = 0
+            for name, function in cases if harness.FULL else dice.sample(cases, SHORT_COMMANDS):
+                most = self.run_one(name, function, 0)
+                numbers = range(1, most + 1) if harness.FULL else dice.sample(range(1, most + 1), min(most, 3))
+                for number in numbers:
+                    self.run_one(name, function, number)
+                    runs += 1
+            print(f"        seed {seed}, {runs} runs")
+            self.edge.reload()
+            self.assertEqual(self.edge.stop(), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
