@@ -53,14 +53,15 @@ static void sign(const unsigned char *bytes, size_t size, const uint64_t key[2],
 
 size_t reservation_print(const struct reservation *reservation, const uint64_t key[2], char *out, size_t size)
 {
+    static const struct price none;
+    const struct price *price = reservation->has_price ? &reservation->price : &none;
     unsigned char bytes[BINARY_SIZE], *at = bytes;
     uint64_t tag[2];
 
     *at++ = reservation->weight > 0 ? WITH_WEIGHT : VERSION;
     at = put(put(put(at, (uint64_t)reservation->expires_s), (uint64_t)reservation->begun_ns), reservation->nonce);
     *at++ = reservation->has_price;
-    at = put(put(put(at, (uint64_t)reservation->price.input), (uint64_t)reservation->price.cached_input),
-             (uint64_t)reservation->price.output);
+    at = put(put(put(at, (uint64_t)price->input), (uint64_t)price->cached_input), (uint64_t)price->output);
     *at++ = (unsigned char)reservation->count;
     for (uint32_t i = 0; i < reservation->count; i++) {
         const struct reservation_entry *entry = &reservation->entries[i];

@@ -44,6 +44,25 @@ static void make(struct reservation *reservation, uint32_t count)
                                                              .layout = (uint16_t)(0x80ff + i)};
 }
 
+/* The client reads the text: where there is no price, what memory held there is not its business. */
+START_TEST(a_text_has_no_price_when_there_is_none)
+{
+    struct reservation written, read;
+    char text[VERDICT_RESERVATION_SIZE];
+    uint64_t digest[2];
+    size_t size;
+
+    make(&written, 1);
+    written.price = (struct price){4711, 4712, 4713};
+    size = reservation_print(&written, key, text, sizeof(text));
+    ck_assert(reservation_parse((struct slice){text, size}, key, &read, digest));
+    ck_assert(!read.has_price);
+    ck_assert_int_eq(read.price.input, 0);
+    ck_assert_int_eq(read.price.cached_input, 0);
+    ck_assert_int_eq(read.price.output, 0);
+}
+END_TEST
+
 START_TEST(a_text_says_what_was_written)
 {
     struct reservation written, read;
@@ -574,6 +593,7 @@ int main(void)
 
     tcase_set_timeout(tests, 120);
     tcase_add_loop_test(tests, a_text_says_what_was_written, 0, RESERVATION_MAX_ENTRIES + 1);
+    tcase_add_test(tests, a_text_has_no_price_when_there_is_none);
     tcase_add_loop_test(tests, any_other_text_is_refused, 0, 3);
     tcase_add_test(tests, random_bytes_are_refused);
     tcase_add_test(tests, no_room_is_no_text);
