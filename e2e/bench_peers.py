@@ -32,7 +32,7 @@ def of_scenario(scenario, only=None):
 def add_other(prefix):
     """Another installation of fairvisord takes part wherever the first one does."""
     for makers in (ANYBODY, RATE, PROXIES, METERING):
-        makers += [type(f"Other{make.__name__}", (make,), {"name": f"fairvisor of {prefix}", "prefix": prefix})
+        makers += [type(f"Other{make.__name__}", (make,), {"name": "fairvisor beside", "prefix": prefix})
                    for make in makers if issubclass(make, bench_servers.FairvisorServer)]
 
 

@@ -25,6 +25,7 @@ libpolicy_a_SOURCES = \
 	policy/print.c policy/print.h \
 	policy/region.c policy/region.h
 libpolicy_a_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS) $(JWT_CFLAGS) $(MAXMINDDB_CFLAGS)
+libpolicy_a_CFLAGS = $(AM_CFLAGS) $(LTO_CFLAGS)
 
 # What keys such as ip:country and ua:bot are looked up in.
 libpolicy_a_SOURCES += \

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 
 noinst_LIBRARIES += libshm.a
+libshm_a_CFLAGS = $(AM_CFLAGS) $(LTO_CFLAGS)
 libshm_a_SOURCES = shm/slice.h shm/must.h shm/handoff.h
 if COVERAGE
 libshm_a_SOURCES += tests/coverage_exit.c

@@ -45,10 +45,13 @@ libworker_a_SOURCES = \
 	worker/reply.c worker/reply.h \
 	worker/outbox.c worker/outbox.h
 libworker_a_CPPFLAGS = $(AM_CPPFLAGS) $(UV_CFLAGS) $(SSL_CFLAGS)
+libworker_a_CFLAGS = $(AM_CFLAGS) $(LTO_CFLAGS)
 
 pkglibexec_PROGRAMS += fairvisor-worker
 fairvisor_worker_SOURCES = worker/main.c
 fairvisor_worker_CPPFLAGS = $(AM_CPPFLAGS) $(UV_CFLAGS) $(SSL_CFLAGS)
+fairvisor_worker_CFLAGS = $(AM_CFLAGS) $(LTO_CFLAGS)
+fairvisor_worker_LDFLAGS = $(HARDENING_LDFLAGS) $(LTO_CFLAGS)
 fairvisor_worker_LDADD = libworker.a libpolicy.a libshm.a $(UV_LIBS) $(HTTP_PARSER_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS) \
 	$(JWT_LIBS)
 
