@@ -23,10 +23,20 @@ FILES = {"nginx's Lua module": f"{bench_lua.FOLDER}/ngx_http_lua_module.so",
          "Lua's client of Redis": "/usr/share/lua/5.1/nginx/redis.lua"}
 
 
+def is_part(part, make):
+    return part.lower() in make.name.lower()
+
+
+def unknown(only):
+    """The first of ONLY that is part of nobody's name, or None."""
+    makers = ANYBODY + RATE + PROXIES + METERING
+    return next((part for part in only or () if not any(is_part(part, make) for make in makers)), None)
+
+
 def of_scenario(scenario, only=None):
     """Who can enforce the scenario's policy, the base first; ONLY are parts of names."""
     makers = OF_SCENARIO.get(scenario.name, ANYBODY)
-    return [make for make in makers if not only or make in BASES or any(part in make.name for part in only)]
+    return [make for make in makers if not only or make in BASES or any(is_part(part, make) for part in only)]
 
 
 def add_other(prefix):

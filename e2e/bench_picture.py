@@ -6,8 +6,7 @@ base's 1. Each scenario has a scale of its own, for some are many times dearer t
 from xml.sax.saxutils import escape
 
 LEFT, WIDTH, RIGHT, ROW = 190, 460, 250, 24
-COLOURS = {"fairvisor": "#1f8a5b"}
-OTHERS = "#9aa7b4"
+OURS, OTHERS = "#1f8a5b", "#9aa7b4"
 
 
 def text(x, y, words, **style):
@@ -15,19 +14,22 @@ def text(x, y, words, **style):
     return f'<text x="{x:.1f}" y="{y:.1f}"{more}>{escape(words)}</text>'
 
 
-def bar(y, name, row, scale, figure):
+def bar(y, name, row, scale, figure, colour):
     low, middle, high = (LEFT + row[part] * scale for part in ("ratio_low", "ratio", "ratio_high"))
     whisker = f'<path d="M{low:.1f} {y + 8}H{high:.1f}M{low:.1f} {y + 4}v8M{high:.1f} {y + 4}v8" stroke="#333" fill="none"/>'
     return (text(LEFT - 8, y + 13, name, text_anchor="end")
-            + f'<rect x="{LEFT}" y="{y}" width="{middle - LEFT:.1f}" height="16" fill="{COLOURS.get(name, OTHERS)}"/>{whisker}'
+            + f'<rect x="{LEFT}" y="{y}" width="{middle - LEFT:.1f}" height="16" fill="{colour}"/>{whisker}'
             + text(high + 8, y + 13, f'{row["ratio"]:.2f}  ({figure})'))
 
 
 def panel(top, title, rows):
-    """ROWS are (name, row with a ratio and its spread, its figure in words); gives the drawing and where it ends."""
+    """ROWS are (name, row with a ratio and its spread, its figure in words); gives the drawing and where it ends. Where names are
+    numbers, all rows are ours.
+    """
     scale = WIDTH / max([row["ratio_high"] for _, row, _ in rows] + [1])
     parts = [text(10, top + 16, title, font_weight="bold")]
-    parts += [bar(top + 28 + i * ROW, name, row, scale, figure) for i, (name, row, figure) in enumerate(rows)]
+    parts += [bar(top + 28 + i * ROW, name, row, scale, figure, OURS if name.startswith("fairvisor") or name[0].isdigit() else OTHERS)
+              for i, (name, row, figure) in enumerate(rows)]
     bottom = top + 28 + len(rows) * ROW
     parts.append(f'<path d="M{LEFT + scale:.1f} {top + 24}V{bottom - 4}" stroke="#c0392b" stroke-dasharray="4 3"/>')
     return "".join(parts), bottom + 12
@@ -42,7 +44,7 @@ def panels_of(document):
     for name, result in document.get("latency", {}).items():
         table = result["medians"]
         for percentile in next(iter(table.values())):
-            yield (f"{name}: latency {percentile}, of {next(iter(table))}",
+            yield (f"{name}: latency {percentile.replace('p999', 'p99.9')}, of {next(iter(table))}",
                    [(server, row[percentile], f'{row[percentile]["us"]:.0f} us') for server, row in table.items()])
     for what, points in document.get("growth", {}).items():
         yield (f"CPU time of a decision over {what}, of nginx return 204 with as many",
