@@ -184,6 +184,25 @@ static bool is_due(const struct charge *charge, bool is_admitted)
     return charge->view.trips || (is_admitted && !charge->is_held_back);
 }
 
+/* True when a bucket that refuses is said to be whole before what it refuses would fit: a reload made its limit slower after
+ * it was last charged. It must outlive the wait; else it would be given away, or left out of a snapshot, while it counts. */
+static bool expires_early(const struct charge *charge, struct moment now)
+{
+    return charge->view.wait_ns > 0 && charge->view.wait_ns < INT64_MAX && charge->limit.kind == CELL_BUCKET &&
+           !charge->is_fresh && charge->refreshed.expires_ns - now.boot_ns < charge->view.wait_ns;
+}
+
+/* Moves the expiry of a charge's cell to what the limit says, and spends nothing. */
+static void prolong(const struct arena *arena, const struct charge *charge, struct moment now)
+{
+    struct stripe *stripe = arena_stripe(arena, charge->stripe);
+    struct cell *cell = stripe_change_begin(stripe, charge->cell, charge->key);
+
+    *cell = charge->refreshed;
+    cell_debit(cell, &charge->limit, 0, now);
+    stripe_change_end(stripe);
+}
+
 /* Places every charge and empties the result fields. */
 static void prepare(const struct arena *arena, struct charge *charges, uint32_t *order, size_t count,
                     struct admission *admission)
@@ -221,6 +240,8 @@ void admission_take(const struct arena *arena, struct charge *charges, uint32_t 
     for (size_t i = 0; i < count; i++)
         if (is_due(&charges[i], admission->is_admitted))
             apply(arena, &charges[i], now, admission);
+        else if (expires_early(&charges[i], now))
+            prolong(arena, &charges[i], now);
     unlock_all(arena, charges, order, count);
 }
 

@@ -159,6 +159,30 @@ START_TEST(an_expired_cell_is_given_to_another)
 }
 END_TEST
 
+/* A reload makes a limit slower: what a cell counts then outlives the time at which the old limit would have been whole. */
+START_TEST(a_refusal_under_a_slower_limit_keeps_the_cell)
+{
+    struct charge fast = charge_of(1, ONE, 0), slow = charge_of(1, ONE, 0);
+    struct moment later = {.boot_ns = now.boot_ns + CELL_PER_SECOND / 2,
+                           .wall_ns = now.wall_ns + CELL_PER_SECOND / 2};
+    struct admission admission;
+    struct arena_usage usage;
+    uint32_t order[1];
+
+    fast.limit.rate = ONE;
+    ck_assert(take(&fast, 1, &admission));
+    admission_take(&fixture.arena, &slow, order, 1, later, &admission);
+    ck_assert(!admission.is_admitted);
+    later.boot_ns += CELL_PER_SECOND;
+    later.wall_ns += CELL_PER_SECOND;
+    arena_measure(&fixture.arena, later, &usage);
+    ck_assert_uint_eq(usage.cells_used, 1);
+    admission_take(&fixture.arena, &slow, order, 1, later, &admission);
+    ck_assert(!admission.is_admitted);
+    ck_assert_int_eq(slow.view.remaining, NEVER);
+}
+END_TEST
+
 START_TEST(many_keys_of_one_stripe_in_one_admission)
 {
     struct charge charges[64];
@@ -343,6 +367,7 @@ int main(void)
     tcase_add_test(tests, a_shadow_group_never_refuses_and_stands_alone);
     tcase_add_test(tests, a_full_stripe_refuses_or_passes_as_told_and_loses_nothing);
     tcase_add_test(tests, an_expired_cell_is_given_to_another);
+    tcase_add_test(tests, a_refusal_under_a_slower_limit_keeps_the_cell);
     tcase_add_test(tests, many_keys_of_one_stripe_in_one_admission);
     tcase_add_test(tests, processes_together_admit_exactly_the_capacity);
     tcase_add_test(tests, killed_processes_never_let_one_too_many_through);
