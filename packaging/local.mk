@@ -32,7 +32,7 @@ EXTRA_DIST += packaging/system/fairvisor.service packaging/system/fairvisor.init
 	packaging/debian/fairvisor.examples packaging/debian/fairvisor.dirs packaging/debian/fairvisor.postinst \
 	packaging/debian/fairvisor.postrm packaging/debian/fairvisor.lintian-overrides packaging/debian/watch packaging/debian/tests/control packaging/debian/tests/decides
 
-EXTRA_DIST += packaging/build-rpm packaging/fairvisor.spec packaging/rpmlint.toml packaging/docker/Dockerfile packaging/check-helm packaging/check-manifests \
+EXTRA_DIST += packaging/build-rpm packaging/fairvisor.spec packaging/rpmlint.toml packaging/docker/Dockerfile packaging/docker/Dockerfile.dockerignore packaging/check-helm packaging/check-manifests \
 	packaging/helm/Chart.yaml packaging/helm/values.yaml packaging/helm/values.schema.json \
 	packaging/helm/templates/_helpers.tpl packaging/helm/templates/configmap.yaml \
 	packaging/helm/templates/deployment.yaml packaging/helm/templates/service.yaml \
