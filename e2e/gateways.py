@@ -35,8 +35,9 @@ class Gateway:
     silent = (503,)  # what clients get while fairvisord is dead, failing closed
     largest_body = 3 << 20
     tells_remaining = True  # allowed answers carry RateLimit-Remaining
-    knows_loopback = True  # tells clients of 127.0.0.0/8 apart
+    settings = {}  # of fairvisord
     environment = {}
+    start_seconds = 60
 
     def __init__(self, edge, backend, opens):
         self.edge, self.backend, self.opens = edge, backend, opens
@@ -61,11 +62,17 @@ class Gateway:
         return found
 
     def start(self):
+        return self.begin().wait()
+
+    def begin(self):
         command = self.command()
         with open(self.path("log"), "wb") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env=harness.clean_environment(self.environment), cwd=self.directory)
-        harness.wait_until(lambda: harness.is_listening(self.process, self.address), f"{self.name} to listen", 60)
+        return self
+
+    def wait(self):
+        harness.wait_until(lambda: harness.is_listening(self.process, self.address), f"{self.name} to listen", self.start_seconds)
         if self.process.poll() is not None:
             raise RuntimeError(f"{self.name} exited with {self.process.returncode}:\n{self.log()}")
         return self
@@ -180,7 +187,8 @@ class Varnish(Gateway):
 
 
 class Envoy(Gateway):
-    knows_loopback = False
+    # What it tells of a client stands behind what that claims, so that clients of 127.0.0.0/8 must not pass for proxies.
+    settings = {"trusted_proxies": "127.0.0.1, ::1"}
 
     @staticmethod
     def path_of_binary():
@@ -203,4 +211,67 @@ class Envoy(Gateway):
                 "--disable-hot-restart", "-l", "warning"]
 
 
-ALL = (Haproxy, Envoy, Caddy, Apache, Varnish)
+KONG_MAIN = """
+load_module {modules}/ndk_http_module.so;
+load_module {modules}/ngx_http_lua_module.so;
+daemon off;
+worker_processes 1;
+pid {directory}/pid;
+error_log {directory}/error.log;
+{user}
+events {{ worker_connections 256; }}
+http {{
+    access_log off;
+    client_body_temp_path {directory}/body;
+    proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+    client_max_body_size 0;
+    lua_socket_log_errors off;
+    init_by_lua_file {kong};
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            access_by_lua_file {directory}/access.lua;
+            proxy_set_header Host $http_host;
+            proxy_pass http://127.0.0.1:{backend};
+        }}
+    }}
+}}
+"""
+
+
+class KongLua(Gateway):
+    """The Lua of kong.yml, in nginx and kong.lua instead of Kong, which is not at hand."""
+
+    modules = "/usr/lib/nginx/modules"
+
+    @staticmethod
+    def shipped_lua():
+        """What stands behind `access: - |`, without the indentation of YAML."""
+        text = shipped("kong/kong.yml").partition("          access:\n            - |\n")[2]
+        lines = text.splitlines()
+        if not lines or any(line and not line.startswith(" " * 14) for line in lines):
+            raise ValueError("kong.yml does not end with the Lua of its plugin")
+        return "\n".join(line[14:] for line in lines) + "\n"
+
+    def command(self):
+        lua = replace(self.shipped_lua(), ("127.0.0.1:8080", f"127.0.0.1:{self.edge.port}"))
+        if self.opens:
+            lua = replace(lua, ("FAIL_OPEN = false", "FAIL_OPEN = true"))
+        self.write("access.lua", lua)
+        text = KONG_MAIN.format(modules=self.modules, directory=self.directory, port=self.port, backend=self.backend.port,
+                                kong=os.path.join(harness.HERE, "kong.lua"),
+                                user="user nobody nogroup;" if harness.IS_ROOT else "")
+        return [self.binary("nginx", "libnginx-mod-http-lua"), "-p", self.directory, "-c", self.write("nginx.conf", text)]
+
+    def log(self):
+        text = super().log()
+        if os.path.exists(self.path("error.log")):
+            with open(self.path("error.log"), encoding="utf-8", errors="replace") as file:
+                text += file.read()
+        return text
+
+
+ALL = (Haproxy, Envoy, Caddy, Apache, Varnish, KongLua)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MPL-2.0
-"""fairvisord behind real HAProxy, Envoy, Caddy, Apache and Varnish with the shipped files: one table of what must hold, run
-for each gateway once failing closed and once failing open.
+"""fairvisord behind real HAProxy, Envoy, Caddy, Apache and Varnish with the shipped files, and the Lua for Kong in an nginx: one table
+of what must hold, run for each gateway once failing closed and once failing open.
 
 Guards above all against the bypass: with fail-open configured, a limited request must still be refused.
 """
@@ -53,7 +53,7 @@ class Rows:
         exits = os.path.join(self.temporary_folder(), "exits")
         with open(exits, "w", encoding="ascii") as file:
             file.write("198.51.100.0/24\n")
-        self.edge = self.start_edge(bundle(), workers=1, settings={"tor_exit_list": exits})
+        self.edge = self.start_edge(bundle(), workers=1, settings={"tor_exit_list": exits, **self.gateway.settings})
         self.ask = self.own(self.gateway(self.edge, self.backend, self.opens)).start().get
 
     def test_rows(self):
@@ -68,6 +68,10 @@ class Rows:
         self.backend.requests.clear()
 
     def assert_refused(self, answer, policy="by-key"):
+        self.assert_verdict(answer, policy)
+        self.assertEqual(self.backend.requests, [])
+
+    def assert_verdict(self, answer, policy):
         self.assertEqual(answer.status, 429, answer)
         self.assertGreaterEqual(int(answer.header("Retry-After")), 1)
         self.assertRegex(answer.header("RateLimit"), rf'^"{policy}";r=0;t=\d+$')
@@ -78,7 +82,6 @@ class Rows:
         self.assertEqual(answer.json()["violated-policies"], [policy])
         for name in ("Retry-After", "RateLimit", "X-Fairvisor-Reason", "Content-Type"):
             self.assertEqual(len(answer.headers(name)), 1, answer)
-        self.assertEqual(self.backend.requests, [])
 
     def row_allowed_passes(self):
         for left in range(BURST - 1, -1, -1):
@@ -93,9 +96,7 @@ class Rows:
             self.assertEqual(self.ask("/free").status, 200)
 
     def row_clients_are_told_apart(self):
-        """Two addresses, two buckets. Envoy calls all clients of the loopback interface by its own address."""
-        if not self.gateway.knows_loopback:
-            return
+        """Two addresses, two buckets, whatever they claim."""
         for source, status in (("127.0.1.1", 200), ("127.0.1.2", 200), ("127.0.1.1", 429)):
             for _ in range(BURST if status == 200 else 1):
                 with harness.Connection(self.ask.__self__.address, source=source) as connection:

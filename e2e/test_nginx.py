@@ -107,6 +107,13 @@ class Recipe:
                 self.assert_refused(self.ask("/api/data", fields))
         self.assertEqual(self.ask("/_fairvisor/decision").status, 429 if self.accel else 404)
 
+    def test_clients_are_told_apart(self):
+        for source, status in (("127.0.1.1", 200), ("127.0.1.2", 200), ("127.0.1.1", 429)):
+            for _ in range(BURST if status == 200 else 1):
+                with harness.Connection(self.nginx.address, source=source) as connection:
+                    connection.send(harness.format_request("GET", "/apart", {"X-Forwarded-For": "203.0.113.9"}))
+                    self.assertEqual(connection.answer().status, status, source)
+
     def test_client_cannot_tell_where_it_is_from(self):
         """fairvisord believes nginx about the client; nginx must not pass on what the client says."""
         exits = os.path.join(self.temporary_folder(), "exits")
