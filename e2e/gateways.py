@@ -72,7 +72,8 @@ class Gateway:
         return self
 
     def wait(self):
-        harness.wait_until(lambda: harness.is_listening(self.process, self.address), f"{self.name} to listen", self.start_seconds)
+        harness.wait_until(lambda: harness.is_listening(self.process, self.address), f"{self.name} to listen",
+                           self.start_seconds)
         if self.process.poll() is not None:
             raise RuntimeError(f"{self.name} exited with {self.process.returncode}:\n{self.log()}")
         return self
@@ -274,4 +275,55 @@ class KongLua(Gateway):
         return text
 
 
+class Litellm(Gateway):
+    """The backend is a model's interface. LiteLLM imports for tens of seconds where the machine is busy."""
+
+    start_seconds = 600
+    key = "sk-master"
+
+    @property
+    def environment(self):
+        # Without a look at the network for prices and news.
+        return {"HOME": self.directory, "FORWARDED_ALLOW_IPS": "", "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+                "LITELLM_LOCAL_BLOG_POSTS": "True", "LITELLM_MASTER_KEY": self.key, "OPENAI_API_KEY": "sk-none",
+                "NO_PROXY": "*", "PYTHONDONTWRITEBYTECODE": "1"}
+
+    @staticmethod
+    def folder_of_programs():
+        return os.path.join(harness.SOURCE, "build", "wheels", "litellm", "bin")
+
+    def binary(self, name, package):
+        path = os.path.join(self.folder_of_programs(), name)
+        if not os.access(path, os.X_OK):
+            raise FileNotFoundError(f"{path} is not there: packaging/install-wheels litellm")
+        return path
+
+    def command(self):
+        text = shipped("litellm/fairvisor_callback.py")
+        text = replace(text, ('"http://127.0.0.1:8080"', f'"{self.edge_address()}"'))
+        if self.opens:
+            text = replace(text, ("FAIL_OPEN = False", "FAIL_OPEN = True"))
+        self.write("fairvisor_callback.py", text)
+        url = f"http://127.0.0.1:{self.backend.port}"
+        model = "      model: openai/gpt-4o\n"
+        text = replace(shipped("litellm/config.yaml"), (model, model + f"      api_base: {url}/v1\n"),
+                       ("\nlitellm_settings:", CLAUDE.format(url=url) + "\nlitellm_settings:"))
+        # A model that fails on purpose must not be left alone for a while.
+        text += "router_settings:\n  disable_cooldowns: true\n  num_retries: 0\n"
+        return [self.binary("litellm", ""), "--config", self.write("config.yaml", text), "--host", "127.0.0.1",
+                "--port", str(self.port)]
+
+    def edge_address(self):
+        """One way for each of the two."""
+        return f"http://127.0.0.1:{self.edge.port}" if self.opens else f"unix:{self.edge.unix_path}"
+
+
+CLAUDE = """  - model_name: claude
+    litellm_params:
+      model: anthropic/claude-sonnet-4-20250514
+      api_base: {url}
+      api_key: sk-none
+"""
+
+# Which test_gateways.py runs. LiteLLM's application is a model, so that it has rows of its own: test_litellm.py.
 ALL = (Haproxy, Envoy, Caddy, Apache, Varnish, KongLua)

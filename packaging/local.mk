@@ -15,7 +15,8 @@ EXTRA_DIST += $(nginx_recipes) packaging/gateways/README.md \
 	packaging/gateways/haproxy/haproxy.cfg packaging/gateways/haproxy/fairvisor.lua packaging/gateways/envoy/envoy.yaml \
 	packaging/gateways/caddy/Caddyfile packaging/gateways/apache/fairvisor.conf packaging/gateways/apache/fairvisor.lua \
 	packaging/gateways/varnish/fairvisor.vcl packaging/gateways/traefik/fairvisor.yaml packaging/gateways/kong/kong.yml \
-	packaging/gateways/apisix/apisix.yaml
+	packaging/gateways/apisix/apisix.yaml packaging/gateways/litellm/config.yaml \
+	packaging/gateways/litellm/fairvisor_callback.py packaging/gateways/litellm/policy.json
 
 # The default of bot_list.
 dist_pkgdata_DATA = packaging/data/bots.txt
