@@ -119,6 +119,7 @@ static void fill_report(const struct source *source, const struct settings *sett
     memcpy(report->version_text, bundle->version_text.data, length);
     if (report->references.code == EXIT_CODE_OK)
         check_needs(bundle, source_name(source, settings->config_file), copies, &report->references);
+    bundle_free(bundle);
 }
 
 static void run_child(const struct source *source, const struct settings *settings, const struct copies *copies,

@@ -53,6 +53,7 @@ static void sign(const unsigned char *bytes, size_t size, const uint64_t key[2],
 
 size_t reservation_print(const struct reservation *reservation, const uint64_t key[2], char *out, size_t size)
 {
+    /* Clients see these bytes: nothing else of our memory may be among them. */
     static const struct price none;
     const struct price *price = reservation->has_price ? &reservation->price : &none;
     unsigned char bytes[BINARY_SIZE], *at = bytes;

@@ -88,6 +88,27 @@ START_TEST(a_text_says_what_was_written)
 }
 END_TEST
 
+/* Whoever is given the text can read it: where there is no price, what lay in its place in memory is not told. */
+START_TEST(a_price_that_is_none_says_nothing)
+{
+    struct reservation none, garbage, read;
+    char text[2][VERDICT_RESERVATION_SIZE];
+    uint64_t digest[2];
+    size_t size;
+
+    make(&none, 1);
+    garbage = none;
+    memset(&garbage.price, 0x55, sizeof(garbage.price));
+    size = reservation_print(&none, key, text[0], sizeof(text[0]));
+    ck_assert_uint_eq(reservation_print(&garbage, key, text[1], sizeof(text[1])), size);
+    ck_assert_mem_eq(text[0], text[1], size);
+    garbage.has_price = true;
+    size = reservation_print(&garbage, key, text[1], sizeof(text[1]));
+    ck_assert(reservation_parse((struct slice){text[1], size}, key, &read, digest));
+    ck_assert_int_eq(read.price.output, garbage.price.output);
+}
+END_TEST
+
 START_TEST(any_other_text_is_refused)
 {
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_=+/ \n";
@@ -592,6 +613,7 @@ int main(void)
     int failed;
 
     tcase_set_timeout(tests, 120);
+    tcase_add_test(tests, a_price_that_is_none_says_nothing);
     tcase_add_loop_test(tests, a_text_says_what_was_written, 0, RESERVATION_MAX_ENTRIES + 1);
     tcase_add_test(tests, a_text_has_no_price_when_there_is_none);
     tcase_add_loop_test(tests, any_other_text_is_refused, 0, 3);
