@@ -28,16 +28,19 @@ import threading
 import time
 import unittest
 
+import valgrind
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.dirname(HERE)
 PREFIX = os.environ.get("FAIRVISOR_PREFIX", "")
 LOAD = os.environ.get("FAIRVISOR_LOAD", os.path.join(PREFIX, "fairvisor-load"))
 FULL = os.environ.get("E2E_FULL") == "1"
 ASAN = os.environ.get("E2E_ASAN") == "1"
+VALGRIND = os.environ.get("E2E_VALGRIND") == "1"  # every instance runs under it
 IS_ROOT = os.geteuid() == 0
 RUN_NAME = f"e2e-{os.getpid()}"
-START_SECONDS = 30
-STOP_SECONDS = 40  # the graceful cap of fairvisord is 35 s
+START_SECONDS = 30 if not VALGRIND else valgrind.SECONDS
+STOP_SECONDS = 40 if not VALGRIND else valgrind.SECONDS  # the graceful cap of fairvisord is 35 s
 
 SANITIZER_LINES = re.compile(r"ERROR: (Address|Leak|UndefinedBehavior)Sanitizer|runtime error: |fairvisor: bug at ")
 
@@ -360,8 +363,9 @@ class Edge:
 
     number = 0
 
-    def __init__(self, policy, workers=2, settings=None, unix=False, prefix=None):
+    def __init__(self, policy, workers=2, settings=None, unix=False, prefix=None, under_valgrind=VALGRIND):
         Edge.number += 1
+        self.valgrind = valgrind.Valgrind(LOAD) if under_valgrind else None
         self.name = f"{RUN_NAME}-{Edge.number}"
         self.prefix = prefix or PREFIX
         self.directory = tempfile.mkdtemp(prefix="fairvisor-e2e-")
@@ -387,11 +391,11 @@ class Edge:
         if unix:
             self.settings["socket_mode"] = "0666"
         if IS_ROOT:
-            self.settings.update({"user": "nobody", "group": "nogroup"})
+            self.settings.update({"user": "nobody", "group": "nogroup"} if not under_valgrind else {"user": "root", "group": "root"})
         self.settings.update(settings or {})
         for folder in ("run", "state"):
             os.mkdir(os.path.join(self.directory, folder))
-        self.process = None
+        self.process = self.last_signal = None
         self.write_policy(policy)
         self.write_settings()
 
@@ -427,7 +431,7 @@ class Edge:
         return [binary, "-c", self.config_file, "-p", self.pid_file, *arguments]
 
     def environment(self):
-        return clean_environment()
+        return clean_environment(self.valgrind.environment() if self.valgrind else {})
 
     def run(self, *arguments, timeout=START_SECONDS):
         """Runs fairvisord to its end (-t, -T, -s ..., a start that must fail)."""
@@ -441,14 +445,16 @@ class Edge:
 
     def spawn(self):
         log = open(self.log_file, "ab")
-        self.process = subprocess.Popen(self.command(), env=self.environment(), stdin=subprocess.DEVNULL, stdout=log,
+        command = (self.valgrind.command() if self.valgrind else []) + self.command()
+        self.process = subprocess.Popen(command, env=self.environment(), stdin=subprocess.DEVNULL, stdout=log,
                                         stderr=log, start_new_session=True)
         log.close()
 
     def start(self):
         """Starts in the foreground of the harness and waits until /readyz says 200."""
         self.spawn()
-        wait_until(self.is_ready_or_dead, f"fairvisord {self.name} to become ready")
+        wait_until(self.is_ready_or_dead, f"fairvisord {self.name} to become ready",
+                   valgrind.SECONDS if self.valgrind else START_SECONDS)
         if self.process.poll() is not None:
             raise RuntimeError(f"fairvisord exited with {self.process.returncode} at start:\n{self.log()}")
         return self
@@ -468,7 +474,7 @@ class Edge:
     def ready(self):
         """The /readyz document, {} while nobody listens."""
         try:
-            return request(self.address, target="/readyz", timeout=5).json()
+            return request(self.address, target="/readyz", timeout=5 if not self.valgrind else valgrind.SECONDS).json()
         except (OSError, Incomplete, ValueError):
             return {}
 
@@ -503,6 +509,7 @@ class Edge:
         if self.process is None:
             return None
         if self.process.poll() is None:
+            self.last_signal = number
             self.process.send_signal(number)
         try:
             code = self.process.wait(STOP_SECONDS)
@@ -539,6 +546,8 @@ class Edge:
                 kill(pid)
         for path in glob.glob(f"/dev/shm/fairvisor-{self.name}") + glob.glob(f"/dev/shm/fairvisor-{self.name}.*"):
             os.unlink(path)
+        if self.valgrind and self.process is not None:
+            trouble += self.valgrind.complaints(self.process.pid, self.last_signal == signal.SIGQUIT)
         if SANITIZER_LINES.search(self.log()):
             trouble.append(f"a sanitizer or an assertion spoke in the log of {self.name}")
         return trouble

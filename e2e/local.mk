@@ -29,11 +29,15 @@ EXTRA_DIST += e2e/test_top.py
 EXTRA_DIST += e2e/test_replay.py
 EXTRA_DIST += e2e/test_hour.py
 EXTRA_DIST += e2e/test_slow.py
+EXTRA_DIST += e2e/test_leaks.py e2e/valgrind.py e2e/unlimited.c
 
 # Preloaded into the programs by test_faults and test_chaos; without the sanitizers, which have allocators of their own.
-noinst_DATA = e2e/fairvisor-faults.so
+noinst_DATA = e2e/fairvisor-faults.so e2e/fairvisor-unlimited.so
 e2e/fairvisor-faults.so: e2e/faults.c
 	$(AM_V_CCLD)$(MKDIR_P) e2e && $(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fPIC -shared -o $@ \
 		$(srcdir)/e2e/faults.c
-CLEANFILES += e2e/fairvisor-faults.so
+e2e/fairvisor-unlimited.so: e2e/unlimited.c
+	$(AM_V_CCLD)$(MKDIR_P) e2e && $(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -O1 -g -fPIC -shared -o $@ \
+		$(srcdir)/e2e/unlimited.c
+CLEANFILES += e2e/fairvisor-faults.so e2e/fairvisor-unlimited.so
 EXTRA_DIST += e2e/faults.c e2e/faults.py e2e/test_faults.py e2e/test_money.py e2e/test_chaos.py

@@ -40,7 +40,7 @@ class Attack:
         self.output = tempfile.TemporaryFile()
         url = f"http://127.0.0.1:{edge.port}{target}"
         # It goes on for as long as it has connections, and adds one now and then to see whether it is answered.
-        self.process = subprocess.Popen(["slowhttptest", *arguments, "-c", str(SLOW), "-r", "1000", "-l", str(SECONDS), "-p", "30",
+        self.process = subprocess.Popen(["slowhttptest", *arguments, "-c", str(SLOW), "-r", "1000", "-l", str(2 * SECONDS), "-p", "30",
                                          "-u", url], stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output)
 
     def log(self):
