@@ -155,6 +155,35 @@ class TestTokens(harness.TestCase):
         self.assertIn(self.left(edge, "a")[0], (980, 981))
 
 
+class TestBodies(harness.TestCase):
+    def test_more_than_there_is_room_for(self):
+        """All bodies that are gathered have a bound together: who is beyond it is told to come again, and can once others are done."""
+        edge = self.start_edge(bundle("token_bucket_llm", {"tokens_per_minute": 1_000_000_000}), workers=1, settings={
+            "max_body_bytes": "16m", "body_timeout": "60s"})
+        size, piece, waiting = 16 << 20, b" " * (1 << 20), []
+        head = harness.format_request("POST", "/v1/decision/", {"X-Key": "k", "Content-Length": str(size)})
+        for _ in range(24):
+            client = harness.Connection(edge.address, 60)
+            self.addCleanup(client.close)
+            waiting.append(client)
+            self.send_quietly(client, head + piece * (size // len(piece) - 1))
+        answers = []
+        for client in waiting:
+            self.send_quietly(client, piece)
+            answers.append(client.answer())
+        told = {(answer.status, answer.header("Retry-After"), answer.header("Connection")) for answer in answers}
+        self.assertEqual(told, {(200, None, None), (503, "1", "close")})
+        self.assertGreaterEqual(sum(answer.status == 200 for answer in answers), 256 // 16 // 2)  # room doubles as it grows
+        self.assertEqual(harness.request(edge.address, "POST", "/v1/decision/", {"X-Key": "k"}, chat(1)).status, 200)
+
+    @staticmethod
+    def send_quietly(client, data):
+        try:
+            client.send(data)
+        except ConnectionError:
+            pass  # it was answered before all was sent
+
+
 class TestBudgets(harness.TestCase):
     def test_stages(self):
         """A budget of 100 over 4 workers: 49 answers without a warning, 30 with one, 21 that are held back too."""

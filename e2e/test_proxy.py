@@ -26,9 +26,9 @@ NGINX = """
 
 
 class ProxyCase(harness.TestCase):
-    def proxy(self, backend, policy=None, **settings):
+    def proxy(self, backend, policy=None, unix=False, **settings):
         settings = {"mode": "reverse_proxy", "backend_url": backend, "idle_timeout": "20s", **settings}
-        return self.start_edge(policy or harness.one_rule(1000000, 1000000, []), workers=1, settings=settings)
+        return self.start_edge(policy or harness.one_rule(1000000, 1000000, []), workers=1, unix=unix, settings=settings)
 
     def scripted(self, serve, policy=None, **settings):
         """A scripted upstream and a proxy in front of it."""
@@ -217,6 +217,31 @@ class TestProxy(ProxyCase):
         self.assertIn(b"fairvisor_connections", edge.get("/metrics").body)
         self.assertEqual(edge.decide("GET", "/").header("x-fairvisor-status"), "200")
         self.assertEqual((edge.get("/livez", public).body, edge.get("/readyz", public).json()["ready"]), (b"ok\n", True))
+
+    def test_operators_endpoints_of_others(self):
+        """A peer that is not trusted is nobody, whatever it says of itself; one of a unix socket has no address to be trusted by."""
+        server, edge = self.scripted(upstream.answering(OK), trusted_proxies="10.9.9.9, 203.0.113.9", unix=True)
+        for address, fields in ((edge.address, {}), (edge.address, {"X-Forwarded-For": "203.0.113.9"}), (edge.unix_path, {})):
+            before = len(server.requests)
+            self.assertEqual(harness.request(address, target="/metrics", headers=fields).body, b"ok", fields)
+            self.assertEqual(len(server.requests), before + 1)
+        edge.write_settings(trusted_proxies="unix, 203.0.113.9")
+        edge.reload()
+        for fields, is_trusted in (({}, True), ({"X-Forwarded-For": "203.0.113.9"}, True), ({"X-Forwarded-For": "203.0.113.8"}, False)):
+            said = harness.request(edge.unix_path, target="/metrics", headers=fields).body
+            self.assertEqual(b"fairvisor_connections" in said, is_trusted, fields)
+        self.assertEqual(harness.request(edge.address, target="/metrics").body, b"ok")
+
+    def test_bodies_that_come_early(self):
+        """A body that has begun to come is not asked for; one of a path that goes nowhere is not read."""
+        _, edge = self.scripted(upstream.answering(lambda request: upstream.counted(request.body)))
+        with harness.Connection(edge.address) as client:
+            client.send(harness.format_request("POST", headers={"Expect": "100-continue", "Content-Length": "5"}) + b"hel")
+            client.send(b"lo")
+            answer = client.answer()
+            self.assertEqual((answer.status, answer.body), (200, b"hello"))
+        for path in ("/a%2Fb", "/..;x/b", "/a%00"):
+            self.assertEqual(harness.request(edge.address, "POST", path, body=b"x" * 1000).status, 400, path)
 
     def test_operators_listener(self):
         port = harness.free_port()
