@@ -37,6 +37,7 @@ LOAD = os.environ.get("FAIRVISOR_LOAD", os.path.join(PREFIX, "fairvisor-load"))
 FULL = os.environ.get("E2E_FULL") == "1"
 ASAN = os.environ.get("E2E_ASAN") == "1"
 VALGRIND = os.environ.get("E2E_VALGRIND") == "1"  # every instance runs under it
+COVERAGE = os.environ.get("E2E_COVERAGE") == "1"
 IS_ROOT = os.geteuid() == 0
 RUN_NAME = f"e2e-{os.getpid()}"
 START_SECONDS = 30 if not VALGRIND else valgrind.SECONDS
@@ -392,6 +393,8 @@ class Edge:
             self.settings["socket_mode"] = "0666"
         if IS_ROOT:
             self.settings.update({"user": "nobody", "group": "nogroup"} if not under_valgrind else {"user": "root", "group": "root"})
+        if under_valgrind or COVERAGE:
+            self.settings["worker_sandbox"] = "off"  # the one makes code as it goes, the other writes files
         self.settings.update(settings or {})
         for folder in ("run", "state"):
             os.mkdir(os.path.join(self.directory, folder))

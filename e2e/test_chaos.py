@@ -6,6 +6,9 @@ import os
 import random
 import resource
 import signal
+import subprocess
+import time
+import unittest
 
 import faults
 import harness
@@ -20,6 +23,8 @@ PAUSES = harness.full_or_short(100, 4)
 TEARS = harness.full_or_short(100, 3)
 REQUEST = ["--path", "/v1/decision", "--header", "X-Original-Method: GET", "--header", "X-Original-URI: /api"]
 SECONDS = 60
+GATEWAYS = harness.full_or_short(20, 3)
+HOURLY, DAILY, ASKED = 20, 300, 5  # of an hour, of a day, in ten minutes
 
 
 def bundle(version=1):
@@ -27,6 +32,11 @@ def bundle(version=1):
     policy = harness.one_rule(NEGLIGIBLE, BURST, ["header:x-key"], version=version)
     policy["policies"][0]["spec"]["rules"].append(harness.token_bucket("witness", NEGLIGIBLE, 3, ["header:x-witness"]))
     return policy
+
+
+def budget(name, period, limit):
+    return {"name": name, "limit_keys": [], "algorithm": "cost_based", "algorithm_config": {
+        "budget": limit, "period": period, "cost_key": "fixed", "staged_actions": [{"threshold_percent": 100, "action": "reject"}]}}
 
 
 class Chaos(harness.TestCase):
@@ -221,6 +231,43 @@ class TestEnvironment(Chaos):
         self.assertEqual(self.witness(edge), 429)
         self.assertEqual(edge.metric("fairvisor_worker_restarts_total"), WORKERS)
 
+    def test_gateway_dies_and_comes_back(self):
+        """A gateway that is killed under load takes its connections with it and nothing else: what was charged stays, no more passes."""
+        edge = self.start_spent()
+        http = GATEWAY.format(port=harness.free_port(), edge=edge.port)
+        port = int(http.split("listen 127.0.0.1:")[1].split(";")[0])
+        for number in range(GATEWAYS):
+            gateway = self.start_nginx(http, port)
+            load = self.load(gateway.address, "--path", "/api", "--header", "X-Key: one", "--expect", "200,403", "--connections", 24,
+                             "--duration-ms", SECONDS * 1000)
+            before = edge.metric("fairvisor_http_requests_total")
+            harness.wait_until(lambda: edge.metric("fairvisor_http_requests_total") > before + 200, "decisions under way")
+            pids = gateway.pids()
+            for pid in pids:
+                harness.kill(pid)
+            harness.wait_until(lambda: not any(harness.is_alive(pid) for pid in pids), "the gateway to be dead")
+            gateway.process.wait()
+            load.finish()
+            harness.wait_until(lambda: edge.metric("fairvisor_connections") == 1, "its connections to be gone")
+            self.assertEqual(self.witness(edge), 429)
+        rest = self.load(edge.address, *REQUEST, "--header", "X-Key: one", "--expect", "200,429", "--connections", 16, "--requests",
+                         BURST + 1000).result()
+        self.assertEqual(rest["failed"], 0, rest)
+        allowed = sum(value for name, value in edge.metrics().items()
+                      if name.startswith("fairvisor_decisions_total") and 'action="allow"' in name)
+        self.assertEqual(allowed, BURST + 3)
+
+    @unittest.skipUnless(harness.IS_ROOT, "only root can mount a small disk: run the tests as root")
+    def test_no_shared_memory(self):
+        """A /dev/shm that is full is a sentence at the start, and no obstacle once there is room."""
+        edge = self.new_edge(bundle(), workers=WORKERS)
+        start = "mount -t tmpfs -o size=4m tmpfs /dev/shm && exec \"$@\""
+        done = subprocess.run(["unshare", "--mount", "sh", "-c", start, "sh", *edge.command()], env=edge.environment(), timeout=SECONDS,
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, 71, done)
+        self.assertIn("cannot reserve 16 MiB of shared memory; free space in /dev/shm", done.stderr)
+        self.assertEqual(edge.start().decide("GET", "/api").status, 200)
+
     def test_upstream_dies_and_comes_back(self):
         """What an upstream has not answered is not served from nowhere, and its loss frees what was reserved in flight."""
         policy = harness.one_rule(policy="p")
@@ -237,6 +284,28 @@ class TestEnvironment(Chaos):
         edge.write_settings(backend_url=server.url)
         edge.reload()
         self.assertEqual([edge.get("/").status for _ in range(6)], [200] * 6)
+
+
+GATEWAY = """
+    upstream edge {{ server 127.0.0.1:{edge}; keepalive 8; }}
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{ auth_request /decision; return 200; }}
+        location /api {{ auth_request /decision; try_files /none @ok; }}
+        location @ok {{ return 200; }}
+        location = /decision {{
+            internal;
+            proxy_pass http://edge/v1/decision;
+            proxy_http_version 1.1;
+            proxy_pass_request_body off;
+            proxy_set_header Connection "";
+            proxy_set_header Content-Length "";
+            proxy_set_header X-Original-Method $request_method;
+            proxy_set_header X-Original-URI $request_uri;
+            proxy_set_header X-Fairvisor-Reject-Status 403;
+        }}
+    }}
+"""
 
 
 def answer_and_close(peer):
@@ -273,6 +342,60 @@ if not harness.ASAN:  # an allocator of its own is not to be stood in front of
             edge, plan = self.start_faulty()
             plan.set("boot_shift_s", 3_500_000)  # three and a half tokens at one in a million seconds
             self.assertEqual([self.witness(edge) for _ in range(4)], [200, 200, 200, 429])
+
+        def test_a_day(self):
+            """A day and two hours pass in steps of ten minutes, while workers and masters die, reload, stop and start: each hour
+            lets its budget through to the request, until the day's is spent, and the next day begins anew."""
+            policy = harness.one_rule(policy="p")
+            policy["policies"][0]["spec"]["rules"] = [budget("hour", "1h", HOURLY), budget("day", "1d", DAILY)]
+            edge = self.new_edge(policy, workers=2, settings={"snapshot_interval": "100ms", "drain_timeout": "1s"})
+            plan = self.own(faults.Faults(edge))
+            now = time.time()
+            midnight = int((now // 86400 + 1) * 86400 + 30 - now)
+            shift = midnight
+            plan.set("wall_shift_s", shift)
+            edge.start()
+            allowed = []
+            for hour in range(26):
+                allowed.append(0)
+                for step in range(6):
+                    shift = midnight + hour * 3600 + step * 600
+                    plan.set("wall_shift_s", shift)
+                    plan.set("boot_shift_s", shift - midnight)
+                    allowed[-1] += sum(self.ask(edge) == 200 for _ in range(ASKED))
+                self.happen(edge, hour)
+            self.assertLess(time.time() - now, 500, "the steps were no longer within their hours")
+            self.assertEqual(allowed, [HOURLY] * (DAILY // HOURLY) + [0] * (24 - DAILY // HOURLY) + [HOURLY] * 2)
+
+        def ask(self, edge):
+            """The status of one request that is answered, whoever is gone meanwhile."""
+            def answer():
+                try:
+                    return edge.decide("GET", "/api", timeout=SECONDS / 10).status
+                except (OSError, harness.Incomplete):
+                    return 0
+            return harness.wait_until(answer, "an answer", SECONDS)
+
+        def happen(self, edge, hour):
+            def worker_dies():
+                victim = edge.workers()[0]
+                harness.kill(victim)
+                harness.wait_until(lambda: not harness.is_alive(victim), "the worker to be dead", SECONDS)
+
+            def master_dies():
+                edge.process.kill()
+                edge.process.wait()
+                edge.start()
+
+            def all_die():
+                edge.kill_everything()
+                edge.start()
+
+            def stops_and_starts():
+                self.assertEqual(edge.stop(), 0)
+                edge.start()
+            (worker_dies, edge.reload, master_dies, all_die, stops_and_starts)[hour % 5]()
+            harness.wait_until(lambda: len(edge.workers()) == 2 and edge.ready().get("ready"), "all to serve", SECONDS)
 
         def test_slow_disk(self):
             edge, plan = self.start_faulty()

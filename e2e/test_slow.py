@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """slowhttptest with a thousand connections: whoever sends a head or a body, or takes an answer, too slowly is gone at its timeout,
 from the kernel too, and everybody else is served meanwhile. What the others wait is printed, not judged: with --full at the
-default timeouts (--full e2e/run test_slow on a machine that does nothing else gives the figure of a release)."""
+default timeouts, where a machine that does nothing else gives the figure of a release."""
 
 import re
 import resource
@@ -12,6 +12,7 @@ import tempfile
 import harness
 
 SLOW = 1000
+RATE = harness.full_or_short("200", "1000")  # connections in a second
 TIMEOUTS = harness.full_or_short({}, {"header_timeout": "2s", "body_timeout": "2s", "idle_timeout": "2s"})
 SECONDS = harness.full_or_short(240, 60)
 TIME_WAIT, LISTEN = "06", "0A"
@@ -40,7 +41,7 @@ class Attack:
         self.output = tempfile.TemporaryFile()
         url = f"http://127.0.0.1:{edge.port}{target}"
         # It goes on for as long as it has connections, and adds one now and then to see whether it is answered.
-        self.process = subprocess.Popen(["slowhttptest", *arguments, "-c", str(SLOW), "-r", "1000", "-l", str(2 * SECONDS), "-p", "30",
+        self.process = subprocess.Popen(["slowhttptest", *arguments, "-c", str(SLOW), "-r", RATE, "-l", str(2 * SECONDS), "-p", "30",
                                          "-u", url], stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output)
 
     def log(self):

@@ -5,6 +5,9 @@ lint_scripts = tests/lint/include-arrows tests/lint/symbol-names tests/lint/hous
 TESTS += $(lint_scripts)
 EXTRA_DIST += $(lint_scripts)
 
+# What the tests of a build with --enable-coverage reach.
+EXTRA_DIST += tests/coverage-report tests/coverage-kept
+
 # shm: settings and the ground floor.
 shm_ground_tests = \
 	tests/shm/test_address tests/shm/test_log tests/shm/test_near tests/shm/test_quantity tests/shm/test_settings \

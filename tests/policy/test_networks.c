@@ -83,6 +83,8 @@ static const struct {
     {"2001:db8::1/64\n", "list:1: \"2001:db8::1/64\" is neither"},
     {"192.0.2.1 # exit\n", "list:1: \"192.0.2.1 # exit\" is neither"},
     {"192.0.2.1, 192.0.2.2\n", "list:1: \"192.0.2.1, 192.0.2.2\" is neither"},
+    {"0123456789012345678901234567890123456789012345678901234567890123456789\n",
+     "list:1: \"0123456789012345678901234567890123456789012345678901234567890123\" is neither"},
     {"192.0.2.1\n\x01\n", "list:2: byte 1 of the line is the control byte 0x01"},
     {"", "the list list holds no address"},
     {"# nothing\n", "the list list holds no address"},
