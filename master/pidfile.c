@@ -9,15 +9,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "master/folders.h"
 
 #define PIDFILE_TEXT_SIZE 32
+#define DEAD_HOLDER_TRIES 500
+#define DEAD_HOLDER_NS    10000000 /* between two of them */
 
 static pid_t read_pid(int fd)
 {
@@ -86,10 +90,32 @@ static struct flock whole_file(short type)
     return (struct flock){.l_type = type, .l_whence = SEEK_SET};
 }
 
+/* A master that is killed leaves the lock to a child that it had just made, which lets it go with all it has inherited as soon as
+ * it runs. So a lock whose holder is dead is waited for. */
+static bool lock_unless_held(int fd)
+{
+    const struct timespec pause = {.tv_nsec = DEAD_HOLDER_NS};
+    struct flock lock = whole_file(F_WRLCK);
+
+    for (int i = 0; i < DEAD_HOLDER_TRIES; i++) {
+        pid_t holder;
+
+        if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+            return true;
+        if (errno != EAGAIN && errno != EACCES)
+            return false;
+        holder = read_pid(fd);
+        if (holder == 0 || kill(holder, 0) == 0 || errno != ESRCH)
+            break;
+        nanosleep(&pause, NULL);
+    }
+    errno = EAGAIN;
+    return false;
+}
+
 int pidfile_lock(const struct settings *settings, struct failure *failure)
 {
     char name[PATH_MAX];
-    struct flock lock = whole_file(F_WRLCK);
     int fd;
 
     if (!lock_name(settings, name, sizeof(name), failure))
@@ -100,7 +126,7 @@ int pidfile_lock(const struct settings *settings, struct failure *failure)
                           "the lock file %s could not be opened", name);
         return -1;
     }
-    if (fcntl(fd, F_OFD_SETLK, &lock) == 0 && pidfile_sign_lock(fd, getpid()))
+    if (lock_unless_held(fd) && pidfile_sign_lock(fd, getpid()))
         return fd;
     if (errno == EAGAIN || errno == EACCES)
         failure_set(failure, EXIT_CODE_PIDFILE,

@@ -132,6 +132,35 @@ START_TEST(lock_passes_to_the_heir)
 }
 END_TEST
 
+/* A child that a killed master had just made: it has the lock until it runs. */
+START_TEST(lock_of_a_dead_master_is_waited_for)
+{
+    struct failure failure;
+    pid_t master, child = -1;
+    int told[2], fd, status;
+
+    ck_assert_int_eq(pipe(told), 0);
+    master = fork();
+    if (master == 0) {
+        if (pidfile_lock(&settings, &failure) < 0)
+            _exit(1);
+        child = fork();
+        if (child == 0) {
+            usleep(300000);
+            _exit(0);
+        }
+        _exit(write(told[1], &child, sizeof(child)) == (ssize_t)sizeof(child) ? 0 : 1);
+    }
+    ck_assert_int_eq(waitpid(master, &status, 0), master);
+    ck_assert_int_eq(status, 0);
+    ck_assert_int_eq(read(told[0], &child, sizeof(child)), (ssize_t)sizeof(child));
+    fd = pidfile_lock(&settings, &failure);
+    ck_assert_msg(fd >= 0, "%s", failure.sentence);
+    ck_assert_int_eq(pidfile_find_holder(&settings), getpid());
+    close(fd);
+}
+END_TEST
+
 START_TEST(foreign_descriptor_is_no_lock)
 {
     struct failure failure;
@@ -158,6 +187,7 @@ int main(void)
     tcase_add_test(tests, pidfile_in_a_missing_folder_is_an_error);
     tcase_add_test(tests, second_master_is_refused_and_told_of_the_first);
     tcase_add_test(tests, lock_passes_to_the_heir);
+    tcase_add_test(tests, lock_of_a_dead_master_is_waited_for);
     tcase_add_test(tests, foreign_descriptor_is_no_lock);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
