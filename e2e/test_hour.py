@@ -4,8 +4,8 @@ the README shows.
 
 The section's indented lines are commands (COMMAND tells how they begin; a backslash at the end goes on) and, behind each,
 what it prints to both outputs, but for empty lines. "[...]" within a shown line stands for a word or a part of one, alone on
-a line for any number of lines. Masked on both sides, and nothing else: points in time, the digests of bundles, and
-percentages in the nineties (a bucket fills while one reads). Only the port is replaced in a command; build/prefix and
+a line for any number of lines. Masked on both sides, and nothing else: points in time, the digests of bundles, and how full
+a bucket is, with its bar (it fills while one reads). Only the port is replaced in a command; build/prefix and
 packaging are links in a scratch folder."""
 
 import os
@@ -22,7 +22,7 @@ MASKS = [
     # every point in time but those of the shipped log
     (re.compile(r"\b(?!2026-11-23T09:)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"), "TIME"),
     (re.compile(r"(?<=TIME  )[0-9a-f]{12}\b"), "DIGEST"),
-    (re.compile(r"(?<=\] {3})9\d\b"), "9x"),
+    (re.compile(r"^\[[#.]+\] +\d+\b"), "BAR"),
 ]
 
 
