@@ -219,7 +219,7 @@ class TestPush(PushCase):
                         visitor.send(push)
                     answer = visitor.recv(65536)
                     self.assertEqual(struct.unpack_from("=IIII", answer)[3], code, fds)
-        self.assertIn(b"the bundle that was pushed has 2 errors; it was not loaded: 1:1: the bundle needs the field", answer)
+        self.assertIn(b'the bundle that was pushed has 1 error; it was not loaded: 1:23: "polices" is not a field of the bundle', answer)
         self.assertNotIn(edge.policy_file.encode(), answer)
         self.assertEqual((self.version(edge), self.file(edge)), (1, bundle(1)))
         self.connect(edge, "--push", self.write(edge, bundle(2)), "--yes")

@@ -189,6 +189,16 @@ static bool number(struct gate *gate)
     return count_token(gate);
 }
 
+/* At AT something else than what is expected stands. People write comments into what they keep by hand. */
+static bool refuse_at(struct gate *gate, size_t at, const char *sentence)
+{
+    const unsigned char *text = gate->text + at;
+    size_t left = gate->size - at;
+    bool is_comment = (left > 0 && text[0] == '#') || (left > 1 && text[0] == '/' && (text[1] == '/' || text[1] == '*'));
+
+    return refuse(gate, at, is_comment ? "JSON has no comments: remove this one" : sentence);
+}
+
 static bool is_word_byte(int c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
@@ -204,7 +214,7 @@ static bool word(struct gate *gate)
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         if (slice_equal((struct slice){(const char *)gate->text + start, gate->at - start}, slice_of(words[i])))
             return count_token(gate);
-    return refuse(gate, start, "a value is expected here: a string, a number, true, false, null, { or [");
+    return refuse_at(gate, start, "a value is expected here: a string, a number, true, false, null, { or [");
 }
 
 static bool value(struct gate *gate);
@@ -212,12 +222,12 @@ static bool value(struct gate *gate);
 static bool member(struct gate *gate)
 {
     if (peek(gate) != '"')
-        return refuse(gate, gate->at, "a member name in quotation marks is expected here");
+        return refuse_at(gate, gate->at, "a member name in quotation marks is expected here");
     if (!string(gate))
         return false;
     skip_space(gate);
     if (peek(gate) != ':')
-        return refuse(gate, gate->at, "a colon is expected here, between a member's name and its value");
+        return refuse_at(gate, gate->at, "a colon is expected here, between a member's name and its value");
     gate->at++;
     return value(gate);
 }
@@ -245,7 +255,7 @@ static bool container(struct gate *gate, size_t start, int closer)
         if (peek(gate) < 0)
             return refuse(gate, start, "this bracket is not closed");
         if (peek(gate) != ',')
-            return refuse(gate, gate->at,
+            return refuse_at(gate, gate->at,
                           closer == '}' ? "a comma or } is expected here" : "a comma or ] is expected here");
         gate->at++;
         skip_space(gate);
@@ -301,7 +311,7 @@ bool json_gate_check(struct slice text, const struct json_gate_limits *limits, s
         return false;
     skip_space(&gate);
     if (gate.at < gate.size)
-        return refuse(&gate, gate.at, "nothing may follow the end of the document");
+        return refuse_at(&gate, gate.at, "nothing may follow the end of the document");
     *tokens = gate.tokens;
     return true;
 }

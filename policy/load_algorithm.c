@@ -220,11 +220,11 @@ static void read_token_bucket_llm(struct load *load, const struct load_record *r
     const struct load_value *burst = get(record, FIELD_token_bucket_llm_burst_tokens);
     struct token_budget *budget = &rule->config.token_budget;
 
-    if (!minute->is_given && !day->is_given)
+    if (!minute->is_given && !day->is_given && !minute->is_misspelt && !day->is_misspelt)
         load_complain(load, record->token, "missing_field",
                       "%s needs \"tokens_per_minute\" or \"tokens_per_day\", and both are missing",
                       fields_objects[record->object].title);
-    if (burst->is_given && !minute->is_given)
+    if (burst->is_given && !minute->is_given && !minute->is_misspelt)
         load_complain(load, burst->name, "inconsistent",
                       "\"burst_tokens\" has no meaning without \"tokens_per_minute\"");
     check_order(load, burst, "burst_tokens", minute, "tokens_per_minute");

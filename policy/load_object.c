@@ -24,8 +24,9 @@ static struct slice nearest_key(enum object object, struct slice key)
     return near.best;
 }
 
-static void complain_unknown(struct load *load, enum object object, uint32_t name, struct slice key)
+static void complain_unknown(struct load *load, struct load_record *record, uint32_t name, struct slice key)
 {
+    enum object object = record->object;
     struct slice nearest = nearest_key(object, key);
     const char *title = fields_objects[object].title;
     char known[320] = "";
@@ -34,6 +35,7 @@ static void complain_unknown(struct load *load, enum object object, uint32_t nam
     if (nearest.size > 0) {
         load_complain(load, name, "unknown_field", "\"%.*s\" is not a field of %s; did you mean \"%.*s\"?", SHOWN(key),
                       title, SHOWN(nearest));
+        record->values[fields_find(object, nearest) - fields_first(object)].is_misspelt = true;
         return;
     }
     for (enum field field = fields_first(object); field < fields_first(object + 1) && used < sizeof(known); field++)
@@ -53,7 +55,7 @@ static void read_member(struct load *load, struct load_record *record, uint32_t 
         return;
     field = fields_find(record->object, key);
     if (field == FIELD_COUNT) {
-        complain_unknown(load, record->object, name, key);
+        complain_unknown(load, record, name, key);
         return;
     }
     value = &record->values[field - fields_first(record->object)];
@@ -89,6 +91,8 @@ static void finish_value(struct load *load, struct load_record *record, enum fie
     if (value->is_given)
         return;
     value->is_valid = load_value_set_standard(row, value);
+    if (value->is_misspelt)
+        return;
     if (row->need == FIELD_NEED_REQUIRED)
         load_complain(load, record->token, "missing_field", "%s needs the field \"%s\", which is missing",
                       fields_objects[record->object].title, row->key);

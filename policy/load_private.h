@@ -41,6 +41,7 @@ struct load {
 struct load_value {
     uint32_t name, token; /* where it stands; JSON_NONE when it is not given */
     bool is_given;
+    bool is_misspelt;    /* not given, and another name in its object comes close to its own: that was complained of */
     bool is_valid;       /* given and fine, or the standard value */
     int64_t number;      /* AMOUNT, INTEGER, TIME, BOOLEAN; index of the WORD, -1 when a COST_SOURCE is a key */
     struct slice text;   /* texts, in the bundle's region */

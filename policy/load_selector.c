@@ -139,7 +139,7 @@ static void read_paths(struct load *load, const struct load_record *record, stru
     const struct load_value *exact = load_object_get(record, FIELD_selector_pathExact);
     const struct load_value *prefix = load_object_get(record, FIELD_selector_pathPrefix);
 
-    if (!exact->is_given && !prefix->is_given)
+    if (!exact->is_given && !prefix->is_given && !exact->is_misspelt && !prefix->is_misspelt)
         load_complain(load, record->token, "missing_field",
                       "a selector needs \"pathExact\" or \"pathPrefix\"; \"pathPrefix\": \"/\" covers every path");
     warn_of_pattern(load, exact);

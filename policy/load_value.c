@@ -208,8 +208,29 @@ static int64_t word_index(const char *words, struct slice text)
     return -1;
 }
 
+/* Names that algorithms have elsewhere, and what does here what they do there. */
+static const char *find_elsewhere(const struct field_row *row, struct slice text)
+{
+    static const struct {
+        const char *name, *use;
+    } rows[] = {
+        {"llm_token_bucket", "use \"token_bucket_llm\""},
+        {"leaky_bucket", "use \"token_bucket\"; the smaller its \"burst\", the more even the flow"},
+        {"gcra", "use \"token_bucket\", which admits the same requests"},
+        {"sliding_window", "use \"token_bucket\" for a rate, or \"cost_based\" for a budget of a calendar period"},
+        {"fixed_window", "use \"cost_based\", whose \"period\" is a calendar window"},
+        {"quota", "use \"cost_based\""},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (strcmp(row->key, "algorithm") == 0 && slice_equal(text, slice_of(rows[i].name)))
+            return rows[i].use;
+    return NULL;
+}
+
 static void complain_word(struct load *load, const struct field_row *row, uint32_t token, struct slice text)
 {
+    const char *elsewhere = find_elsewhere(row, text);
     bool is_alone = !strchr(row->words, ' ');
     struct slice word;
     struct near near;
@@ -218,7 +239,9 @@ static void complain_word(struct load *load, const struct field_row *row, uint32
     near_init(&near, text);
     while (fields_next_word(row->words, &at, &word))
         near_offer(&near, word);
-    if (near.best.size > 0)
+    if (elsewhere)
+        load_complain(load, token, "unknown_word", "\"%s\" cannot be \"%.*s\"; %s", row->key, SHOWN(text), elsewhere);
+    else if (near.best.size > 0)
         load_complain(load, token, "unknown_word", "\"%s\" cannot be \"%.*s\"; did you mean \"%.*s\"?", row->key,
                       SHOWN(text), SHOWN(near.best));
     else
