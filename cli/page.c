@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "cli/emit.h"
+#include "shm/counted.h"
 #include "shm/utf8.h"
 
 #define CHART_WIDTH  1080
@@ -144,15 +145,15 @@ static void print_legend(const struct tally *tally, FILE *out)
 static void print_chart(const struct report *report, const struct tally *tally, FILE *out)
 {
     struct chart chart = {.width = CHART_WIDTH, .top = 18, .height = CHART_HEIGHT, .most = 1};
-    char from[EMIT_TIME_SIZE], to[EMIT_TIME_SIZE];
+    char from[EMIT_TIME_SIZE], to[EMIT_TIME_SIZE], requests[COUNTED_SIZE];
     int below = 18;
 
     for (size_t i = 0; i < TALLY_SLOTS; i++)
         if (tally->slots_allowed[i] + tally->slots_refused[i] > chart.most)
             chart.most = tally->slots_allowed[i] + tally->slots_refused[i];
     print_chart_begin(&chart, below, "requests over time", out);
-    fprintf(out, "<text x=\"0\" y=\"12\">%" PRIu64 " request%s in the fullest bar</text>\n", chart.most,
-            chart.most == 1 ? "" : "s");
+    fprintf(out, "<text x=\"0\" y=\"12\">%s in the fullest bar</text>\n",
+            counted((int64_t)chart.most, "request", "requests", requests));
     for (size_t i = 0; i < TALLY_SLOTS; i++)
         print_slot(&chart, tally, i, out);
     fprintf(out, "<text x=\"0\" y=\"%d\">%s</text><text x=\"%d\" y=\"%d\" text-anchor=\"end\">%s</text></svg>\n",
@@ -300,9 +301,10 @@ static void print_contrast(const struct report *report, FILE *out)
 static void print_notes(const struct report *report, FILE *out)
 {
     const struct traffic *traffic = report->traffic;
+    char bad[COUNTED_SIZE];
 
     if (traffic->bad > 0)
-        fprintf(out, "<p class=\"bad\">%zu line%s could not be read.</p>\n<ul>\n", traffic->bad, traffic->bad == 1 ? "" : "s");
+        fprintf(out, "<p class=\"bad\">%s could not be read.</p>\n<ul>\n", counted((int64_t)traffic->bad, "line", "lines", bad));
     for (size_t i = 0; i < traffic->bad && i < TRAFFIC_BAD_SHOWN; i++) {
         fprintf(out, "<li>line %zu: ", traffic->first_bad[i].line);
         print_text(slice_of(traffic->first_bad[i].cause), out);
@@ -322,14 +324,15 @@ static void print_log(const struct report *report, FILE *out)
 {
     const struct traffic *traffic = report->traffic;
     char from[EMIT_TIME_SIZE], to[EMIT_TIME_SIZE], span[EMIT_SPAN_SIZE];
+    char requests[COUNTED_SIZE], lines[COUNTED_SIZE];
     struct slice name = slice_of(input_name(report->log_path));
 
     fputs("<title>fairvisor test: ", out);
     print_text(name, out);
     fputs("</title>\n</head>\n<body>\n<h1>fairvisor test</h1>\n<p>", out);
     print_text(name, out);
-    fprintf(out, ": %zu requests in %zu lines, from %s to %s (%s)</p>\n", traffic->count, traffic->all_lines,
-            emit_time(report->from_ns, from), emit_time(report->to_ns, to), emit_span(report->to_ns - report->from_ns, span));
+    fprintf(out, ": %s in %s, from %s to %s (%s)</p>\n", counted((int64_t)traffic->count, "request", "requests", requests),
+            counted((int64_t)traffic->all_lines, "line", "lines", lines), emit_time(report->from_ns, from), emit_time(report->to_ns, to), emit_span(report->to_ns - report->from_ns, span));
     print_notes(report, out);
 }
 

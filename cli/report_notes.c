@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cli/access_log.h"
+#include "shm/counted.h"
 
 #define NOTE_SIZE     768
 #define MOST_OF_KEYS  12 /* notes on keys; further ones are counted */
@@ -130,21 +131,16 @@ static bool is_carried(const struct traffic *traffic, const struct tally_row *ro
                                                                     : SLICE(""));
 }
 
-static const char *plural(uint64_t count)
-{
-    return count == 1 ? "" : "s";
-}
-
 /* WHERE: of which bundle ROW is, when another one was told of before. */
 static void note_key(struct report *report, const struct tally_row *row, const struct tally_key *key, const char *where)
 {
     static const char *const outcomes[] = {[ON_MISSING_SKIP] = "it does not limit them",
                                            [ON_MISSING_REJECT] = "it refuses them",
                                            [ON_MISSING_SHARE] = "it counts them all together"};
-    char who[NOTE_SIZE / 2], variable[VARIABLE_SIZE];
+    char who[NOTE_SIZE / 2], variable[VARIABLE_SIZE], requests[COUNTED_SIZE];
 
-    snprintf(who, sizeof(who), "%" PRIu64 " request%s lacked %.*s, which %.*s / %.*s%s%s on", key->lacking,
-             plural(key->lacking), (int)key->descriptor->text.size, key->descriptor->text.data, (int)row->policy->id.size,
+    snprintf(who, sizeof(who), "%s lacked %.*s, which %.*s / %.*s%s%s on",
+             counted((int64_t)key->lacking, "request", "requests", requests), (int)key->descriptor->text.size, key->descriptor->text.data, (int)row->policy->id.size,
              row->policy->id.data, (int)row->rule->name.size, row->rule->name.data, where,
              key->is_condition ? "matches" : "keys");
     if (is_carried(report->traffic, row, key))
@@ -197,6 +193,7 @@ static void note_keys(struct report *report, size_t which, size_t *count)
 static void note_replays(struct report *report)
 {
     uint64_t unsettled = 0, untold = 0, bodiless = 0;
+    char requests[COUNTED_SIZE];
     size_t keys = 0;
 
     for (size_t i = 0; i < report->replay_count; i++) {
@@ -212,9 +209,9 @@ static void note_replays(struct report *report)
         add(report, "%zu more keys of rules were lacking; --json lists them all", keys - MOST_OF_KEYS);
     if (bodiless > 0)
         add(report,
-            "%" PRIu64 " request%s met limits that read the body, and the log has none: each counts as no prompt, the longest "
-            "completion that the policy supposes, and no model",
-            bodiless, plural(bodiless));
+            "%s met limits that read the body, and the log has none: each counts as no prompt, the longest completion that the "
+            "policy supposes, and no model",
+            counted((int64_t)bodiless, "request", "requests", requests));
     if (unsettled > 0)
         add(report, "reservations that stayed charged, because the log does not say what was used: %" PRIu64, unsettled);
     if (untold > 0)

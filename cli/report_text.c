@@ -8,25 +8,20 @@
 #include <stdlib.h>
 
 #include "cli/emit.h"
-
-static void print_plural(uint64_t count, const char *what, FILE *out)
-{
-    fprintf(out, "%" PRIu64 " %s%s", count, what, count == 1 ? "" : "s");
-}
+#include "shm/counted.h"
 
 static void print_log(const struct report *report, FILE *out)
 {
     const struct traffic *traffic = report->traffic;
     char from[EMIT_TIME_SIZE], to[EMIT_TIME_SIZE], span[EMIT_SPAN_SIZE];
+    char lines[COUNTED_SIZE], requests[COUNTED_SIZE], others[COUNTED_SIZE], bad[COUNTED_SIZE];
 
     fputs("log       ", out);
     emit_plain(slice_of(input_name(report->log_path)), out);
-    fputs(": ", out);
-    print_plural(traffic->all_lines, "line", out);
-    fputs(", ", out);
-    print_plural(traffic->count, "request", out);
+    fprintf(out, ": %s, %s", counted((int64_t)traffic->all_lines, "line", "lines", lines),
+            counted((int64_t)traffic->count, "request", "requests", requests));
     if (traffic->other > 0)
-        fprintf(out, ", %zu that tell%s of no request", traffic->other, traffic->other == 1 ? "s" : "");
+        fprintf(out, ", %s of no request", counted((int64_t)traffic->other, "that tells", "that tell", others));
     if (traffic->empty > 0)
         fprintf(out, ", %zu empty", traffic->empty);
     fprintf(out, "\ntime      %s to %s, %s\n", emit_time(report->from_ns, from), emit_time(report->to_ns, to),
@@ -34,9 +29,7 @@ static void print_log(const struct report *report, FILE *out)
     if (traffic->bad > 0) {
         fputs("          ", out);
         emit_coloured(EMIT_WARN, "could not be read:", out);
-        fputc(' ', out);
-        print_plural(traffic->bad, "line", out);
-        fputc('\n', out);
+        fprintf(out, " %s\n", counted((int64_t)traffic->bad, "line", "lines", bad));
     }
     for (size_t i = 0; i < traffic->bad && i < TRAFFIC_BAD_SHOWN; i++) {
         fprintf(out, "          line %zu: ", traffic->first_bad[i].line);
