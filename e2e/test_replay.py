@@ -118,6 +118,33 @@ class TestReplay(harness.TestCase):
         return live, reasons
 
 
+class TestTokens(harness.TestCase):
+    def test_a_token_that_does_not_verify_is_refused_again(self):
+        """Whether a token is good is not the policy's to say: what the service found stands in its log."""
+        key, other = jose.Secret("ours"), jose.Secret("ours", b"0123456789abcdef0123456789abcdef")
+        edge = self.new_edge({"bundle_version": 1, "policies": [{"id": "users", "spec": {"selector": {"pathPrefix": "/"}, "rules": [
+            harness.token_bucket("user", 0.001, 2, ["jwt:sub"], on_missing="reject")]}}]}, settings={
+                "decision_log": "all", "log_format": "json", "redact": "none"})
+        keys = os.path.join(edge.directory, "keys.json")
+        with open(keys, "w", encoding="utf-8") as file:
+            file.write(jose.key_set(key))
+        os.chmod(keys, 0o644)
+        edge.write_settings(jwt_keys_file=keys)
+        edge.start()
+        later = int(time.time()) + 3600
+        tokens = [key.token({"sub": "ann", "exp": later})] * 3 + [other.token({"sub": "ann", "exp": later})] * 4 + \
+            [key.token({"sub": "bob", "exp": 1})] * 2 + [None]
+        got = [edge.decide("GET", "/", headers=[("Authorization", "Bearer " + token)] if token else []).status for token in tokens]
+        self.assertEqual(got, [200, 200, 429] + [401] * 6 + [429])
+        harness.wait_until(lambda: edge.log().count('"action":"') >= len(tokens), "every decision in the log")
+        done = edge.cli("test", "-c", edge.config_file, "--json", "--requests", edge.log_file)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        result = json.loads(done.stdout)["result"]
+        self.assertEqual(result["as_logged"], {"verdicts": 10, "rejected_only_then": 0, "rejected_only_here": 0})
+        self.assertEqual({rule.get("rule", rule.get("guard")): rule["reasons"] for rule in result["rules"]},
+                         {"token": {"jwt_invalid": 6}, "user": {"rate_limit_exceeded": 1, "identity_missing": 1}})
+
+
 # ---- many lines ---------------------------------------------------------------------------------------------------------
 
 LINES = harness.full_or_short(1_000_000, 50_000)
