@@ -80,6 +80,7 @@ struct scan {
     bool is_object[DEPTH_MAX + 1];
     enum meaning inherited[DEPTH_MAX + 1]; /* of the values in this container, when they have no name of their own */
     enum meaning meaning;                  /* of the value that comes next */
+    bool is_folded;                        /* its name is one only to readers that do not tell capitals from small letters */
     bool wants_name;
     uint64_t text_bytes;
     int64_t tokens;
@@ -87,7 +88,7 @@ struct scan {
     int64_t prompts;       /* of a batch */
     struct slice model;    /* as it stands in the body */
     bool has_two_models;
-    bool has_bad_figure, has_bad_most, is_background;
+    bool has_bad_figure, has_bad_most, has_sure_most, is_background;
 };
 
 /* Four hexadecimal digits at AT, or -1. */
@@ -181,26 +182,30 @@ static bool is_spelt_oddly(struct slice name)
     return false;
 }
 
-/* Not inlined, or every name would pay for its room. */
-static __attribute__((noinline)) const struct known_name *find_unescaped(struct slice name, int depth)
+/* Not inlined, or every name would pay for its room. *IS_FOLDED: whoever tells capitals from small letters knows no such name. */
+static __attribute__((noinline)) const struct known_name *find_unescaped(struct slice name, int depth, bool *is_folded)
 {
     char plain[NAME_MAX_SIZE];
 
+    *is_folded = !find_name(unescape(name, false, plain), depth);
     return find_folded(unescape(name, true, plain), depth);
 }
 
-static enum meaning meaning_of(struct slice name, int depth)
+static enum meaning meaning_of(struct slice name, int depth, bool *is_folded)
 {
     const struct known_name *known = find_name(name, depth);
 
+    *is_folded = false;
     if (!known && is_spelt_oddly(name))
-        known = find_unescaped(name, depth);
+        known = find_unescaped(name, depth, is_folded);
     return known ? known->meaning : MEANS_NOTHING;
 }
 
 bool estimate_is_completion(struct slice name, bool is_root)
 {
-    return meaning_of(name, is_root ? 1 : 2) == MEANS_MOST;
+    bool is_folded;
+
+    return meaning_of(name, is_root ? 1 : 2, &is_folded) == MEANS_MOST;
 }
 
 /* Reads the string that begins with the quote at scan->at and leaves scan->at behind its end. */
@@ -252,6 +257,7 @@ static void take_figure(struct scan *scan, struct slice text, bool is_quoted)
         scan->has_bad_figure = true;
         scan->has_bad_most |= is_most;
     }
+    scan->has_sure_most |= is_most && !scan->is_folded;
     if (number == TOO_MANY)
         number = is_most ? 0 : ESTIMATE_MOST;
     if (number > *figure)
@@ -338,7 +344,7 @@ static void take_name(struct scan *scan, struct slice name)
         scan->text_bytes += name.size;
         return;
     }
-    scan->meaning = meaning_of(name, scan->depth);
+    scan->meaning = meaning_of(name, scan->depth, &scan->is_folded);
     if (scan->meaning == MEANS_MEDIA)
         scan->tokens += TOKENS_PER_MEDIA;
 }
@@ -479,7 +485,7 @@ struct estimate estimate_body(struct slice body)
     if (estimate.is_readable)
         estimate.prompt = tokens_of_text(scan.text_bytes) + scan.tokens;
     estimate.has_bad_figure = scan.has_bad_figure;
-    estimate.has_bad_completion = scan.has_bad_most;
+    estimate.has_bad_completion = scan.has_bad_most || !scan.has_sure_most;
     estimate.is_background = scan.is_background;
     estimate.completion = scan.most;
     keep_model(&scan, &estimate);

@@ -22,7 +22,8 @@ struct estimate {
     int64_t completion;   /* tokens of the largest completion asked for; 0 = the request does not say */
     int64_t choices;      /* completions asked for, at least 1: of every prompt of a batch */
     bool has_bad_figure;  /* a max_tokens or n that is no positive whole number; what it may be taken for is charged */
-    bool has_bad_completion; /* likewise: the completion may be as long as one that the request does not limit */
+    bool has_bad_completion; /* the completion may be as long as one that the request does not limit: its figure is a bad one, or has a
+                              * name that not every reader takes for one, or there is none */
     bool is_encoded;      /* UTF-16 or UTF-32: some who read JSON decode it, and nothing can be told of it here */
     bool is_background;   /* the answer is made later, and somebody asks for it with another request */
     bool has_two_models;  /* that differ */

@@ -352,6 +352,31 @@ END_TEST
 
 #define ROWS (int)(sizeof(rows) / sizeof(rows[0]))
 
+/* A small completion that the model may not see must not hide how much it may write. */
+static const struct {
+    const char *body;
+    bool may_be_any; /* as long as one that is not limited */
+} completions[] = {
+    {"{}", true},
+    {"{\"max_tokens\":1}", false},
+    {"{\"max\\u005ftokens\":1}", false},
+    {"{\"\\u006dax_tokens\":1}", false},
+    {"{\"MAX_TOKENS\":1}", true},
+    {"{\"max_to\\u212Aens\":1}", true},
+    {"{\"Max_Tokens\":1,\"max_tokens\":2}", false},
+    {"{\"max_tokens\":\"x\"}", true},
+    {"{\"generationConfig\":{\"maxOutputTokens\":1}}", false},
+    {"{\"generationConfig\":{\"MaxOutputTokens\":1}}", true},
+    {"{\"generation_config\":{\"max_output_tokens\":1}}", false},
+};
+
+START_TEST(a_completion_that_not_everybody_reads)
+{
+    ck_assert_msg(estimate_body(slice_of(completions[_i].body)).has_bad_completion == completions[_i].may_be_any, "%s",
+                  completions[_i].body);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("estimate");
@@ -361,6 +386,7 @@ int main(void)
 
     tcase_set_timeout(tests, 60);
     tcase_add_loop_test(tests, a_body, 0, ROWS);
+    tcase_add_loop_test(tests, a_completion_that_not_everybody_reads, 0, sizeof(completions) / sizeof(completions[0]));
     tcase_add_test(tests, another_encoding_is_told);
     tcase_add_loop_test(tests, depth_hides_nothing, 0, 3);
     tcase_add_test(tests, depth_that_occurs_is_followed);
