@@ -4,6 +4,8 @@
  */
 #include "policy/json_flow.h"
 
+#include "policy/quote.h"
+
 enum state { BETWEEN, IN_STRING, IN_ESCAPE, IN_UNIT, IN_SCALAR };
 
 struct reading {
@@ -115,10 +117,8 @@ static void between(const struct reading *reading, char c)
 static size_t in_string(const struct reading *reading, const char *data, size_t size)
 {
     struct json_flow *flow = reading->flow;
-    size_t plain = 0;
+    size_t plain = (size_t)(quote_find_special(data, data + size) - data);
 
-    while (plain < size && data[plain] != '"' && data[plain] != '\\')
-        plain++;
     keep(flow, data, plain);
     if (plain == size)
         return plain;

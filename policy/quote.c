@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * The search for the quote that ends a string, 32 bytes at a time. Reads nothing at or behind the end.
+ * Quotes and backslashes in the text of strings, 32 bytes at a time. Reads nothing at or behind the end.
  */
 #include "policy/quote.h"
 
@@ -86,6 +86,19 @@ const char *quote_find_end(const char *at, const char *end)
             return at + __builtin_ctz(quotes);
     }
     while (at < end && (*at != '"' || is_escaped(begin, at)))
+        at++;
+    return at;
+}
+
+const char *quote_find_special(const char *at, const char *end)
+{
+    for (; end - at >= BLOCK_SIZE; at += BLOCK_SIZE) {
+        uint32_t found = find_bytes(at, '"') | find_bytes(at, '\\');
+
+        if (found)
+            return at + __builtin_ctz(found);
+    }
+    while (at < end && *at != '"' && *at != '\\')
         at++;
     return at;
 }

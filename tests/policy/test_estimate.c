@@ -332,6 +332,13 @@ static const char *end_byte_by_byte(const char *at, const char *end)
     return at;
 }
 
+static const char *special_byte_by_byte(const char *at, const char *end)
+{
+    while (at < end && *at != '\\' && *at != '"')
+        at++;
+    return at;
+}
+
 START_TEST(strings_end_where_they_end)
 {
     static const char bytes[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\\\\\\\"\xa2\xdc\"z";
@@ -345,6 +352,7 @@ START_TEST(strings_end_where_they_end)
         for (size_t j = 0; j < size; j++)
             text[j] = bytes[roll(&state) % (roll(&state) % 8 ? rare : sizeof(bytes) - 1)];
         ck_assert_ptr_eq(quote_find_end(text, text + size), end_byte_by_byte(text, text + size));
+        ck_assert_ptr_eq(quote_find_special(text, text + size), special_byte_by_byte(text, text + size));
         free(text);
     }
 }
