@@ -203,13 +203,15 @@ static void prolong(const struct arena *arena, const struct charge *charge, stru
     stripe_change_end(stripe);
 }
 
-/* Places every charge and empties the result fields. */
+/* Places every charge, has the memory of their cells fetched all at once, and empties the result fields. */
 static void prepare(const struct arena *arena, struct charge *charges, uint32_t *order, size_t count,
                     struct admission *admission)
 {
     *admission = (struct admission){.is_admitted = true};
     for (size_t i = 0; i < count; i++) {
         charges[i].stripe = arena ? arena_stripe_of(arena, charges[i].key) : 0;
+        if (arena)
+            stripe_prefetch(arena_stripe(arena, charges[i].stripe), charges[i].key);
         charges[i].cell = STRIPE_NO_CELL;
         charges[i].has_no_room = false;
         charges[i].refuses = false;

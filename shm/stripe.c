@@ -133,6 +133,16 @@ static inline uint64_t load_tags(const struct stripe *stripe, uint32_t word)
     return tags;
 }
 
+void stripe_prefetch(const struct stripe *stripe, const uint64_t key[2])
+{
+    uint32_t home = home_of(key) * 8;
+
+    __builtin_prefetch(&stripe->mutex, 1);
+    __builtin_prefetch(&stripe->undo_cell, 1);
+    __builtin_prefetch(&stripe->tags[home]);
+    __builtin_prefetch(&stripe->cells[home], 1);
+}
+
 uint32_t stripe_find(const struct stripe *stripe, const uint64_t key[2])
 {
     uint64_t pattern = LOW_BITS * tag_of(key);

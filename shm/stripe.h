@@ -47,6 +47,9 @@ enum stripe_lock_result {
 /* Makes an empty stripe in zeroed memory. 0 or an errno. */
 int stripe_init(struct stripe *stripe);
 
+/* Has the memory that a change of KEY's cell will touch fetched, without waiting for it. */
+void stripe_prefetch(const struct stripe *stripe, const uint64_t key[2]);
+
 /* Locks and, when the last holder died, repairs; *REPAIRED grows by the cells restored or cleared. Waits at most
  * STRIPE_DEADLINE_MS for a holder that is stopped. */
 #define STRIPE_DEADLINE_MS 50
