@@ -21,6 +21,8 @@ static void run_child(const struct arena *arena, const struct privileges *privil
         setrlimit(RLIMIT_CORE, &none) != 0)
         _exit(EXIT_CODE_OS);
     flights_land(arena, slot, pid, moment_now(), &landing);
+    if (landing.landed + landing.late + landing.stuck == 0)
+        _exit(0); /* the next worker was faster, and told it */
     log_line(LOG_LEVEL_NOTICE,
              "worker %u (process %d) had %u in flight when it ended, which were given back; %u more come back after their "
              "ttl_seconds",
