@@ -77,6 +77,11 @@ class TestShapes(harness.TestCase):
         own = {"content-length", "connection", "date", "x-fairvisor-status", "cache-control", "server"}
         self.assertFalse({field.lower() for field, _ in answer.fields} - own - listed)
 
+    def test_policy_for_litellm_is_valid(self):
+        edge = self.new_edge(gateways.shipped("litellm/policy.json"))
+        result = edge.cli("validate", "--strict", edge.policy_file)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+
     def test_every_gateway_has_a_readme_entry(self):
         readme = gateways.shipped("README.md")
         for entry in os.listdir(gateways.SHIPPED):
