@@ -302,6 +302,7 @@ int main(void)
     int failed;
 
     tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_set_timeout(tests, 60);
     tcase_add_test(tests, is_private_and_fully_reserved);
     tcase_add_test(tests, opens_again_with_the_same_key);
     tcase_add_test(tests, a_second_creation_is_refused);
