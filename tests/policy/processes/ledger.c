@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DAY INT64_C(86400)
+#define DAY  INT64_C(86400)
+#define HOUR INT64_C(3600)
 
 /* ---- what one row did to one cell ----------------------------------------------------------------------------------
  */
@@ -254,10 +255,10 @@ static int64_t after(const struct ledger *ledger, const struct scene *scene, enu
                      int64_t seconds, bool is_epoch)
 {
     int64_t spent = ledger->spent[kind][identity] - scene_limits[kind].rate * seconds;
-    int64_t day = scene->now.wall_ns / NANOSECONDS_PER_SECOND / DAY;
+    int64_t window = kind == SCENE_DAY ? DAY : HOUR, from = scene->now.wall_ns / NANOSECONDS_PER_SECOND;
 
-    if (is_epoch && kind == SCENE_DAY)
-        return (scene->now.wall_ns / NANOSECONDS_PER_SECOND + seconds) / DAY == day ? spent : 0;
+    if (kind == SCENE_DAY || kind == SCENE_BUDGET)
+        return (from + seconds) / window == from / window ? spent : 0;
     return is_epoch || spent < 0 ? 0 : spent;
 }
 
