@@ -158,8 +158,8 @@ class TestLoadClient(harness.TestCase):
         self.assert_only(result, "connect_errors", 5)
 
     def test_idle_close_is_no_failure(self):
-        """An open loop has idle connections; the server may close them."""
-        result = self.run_load(always(FINE, False), "--rate", 100, "--connections", 2)
+        """An open loop has idle connections; the server may close them, well before the next request 100 ms later."""
+        result = self.run_load(always(FINE, False), "--rate", 20, "--connections", 2)
         self.assertEqual(result["failed"], 0, result)
         self.assertGreater(result["idle_closes"], 10)
 

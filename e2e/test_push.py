@@ -237,6 +237,7 @@ class TestPush(PushCase):
         done = edge.cli("connect", "-c", edge.config_file, "--push", self.write(edge, bundle(2)), "--yes", "--reason", "ticket 7",
                         stdin=subprocess.DEVNULL)
         self.assertEqual(done.returncode, 0, done.stderr)
+        harness.wait_until(lambda: edge.ready().get("generation") == 2, "the new workers alone to answer")
         second = edge.ready()["policy_hash"]
         harness.wait_until(lambda: self.audits(edge), "the push in the ring")
         event, = self.audits(edge)

@@ -56,7 +56,8 @@ class TestReload(harness.TestCase):
         for version in (1, 1, 2, 2, 1):
             edge.write_policy(harness.one_rule(1, 2, ["header:x-tenant"], version=version))
             edge.reload()
-        harness.wait_until(lambda: (edge.log().count(", sha256 "), edge.log().count("gets a new budget")) == (6, 3),
+        harness.wait_until(lambda: (edge.log().count(" kill switches, sha256 "),
+                                    edge.log().count("gets a new budget")) == (6, 3),
                            "the warning at the start and at each change")
 
     def wait_workers(self, edge, count):
