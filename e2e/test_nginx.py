@@ -124,7 +124,7 @@ class Recipe:
         self.edge.write_settings(tor_exit_list=exits)
         self.edge.write_policy(bundle)
         self.edge.reload()
-        self.assertEqual(self.edge.decide(headers={"X-Tor-Exit": "true"}).status, 429)
+        harness.wait_until(lambda: self.edge.decide(headers={"X-Tor-Exit": "true"}).status == 429, "the new workers alone to answer")
         for name in ("X-Tor-Exit", "x-tor-exit", "X_Tor_Exit"):
             self.assertEqual(self.ask("/api/data", {name: "true"}).status, 200)
         self.assertEqual(self.ask("/api/data", {"X-Country-Code": "?", "X-ASN": "?", "X-ASN-Type": "?"}).status, 200)
