@@ -153,6 +153,21 @@ class TestKeys(harness.TestCase):
     def ask(self, edge, key, count=1, **more):
         return [edge.decide("GET", "/api", headers=header_key(key), **more).status for _ in range(count)]
 
+    def test_grant_where_one_limit_is_full_again(self):
+        """A rule's minute has come back long since; what the day gets is told."""
+        rule = {"name": "tokens", "limit_keys": ["header:x-key"], "algorithm": "token_bucket_llm", "algorithm_config": {
+            "tokens_per_minute": 60_000_000, "tokens_per_day": 60_000_000, "default_max_completion": 500}}
+        edge = self.start_edge(policy([rule]), settings={"redact": "none"})
+        self.assertEqual(self.ask(edge, "alice", 2), [200, 200])
+        self.wait_for_minute(edge)
+        done = self.keys(edge, "grant", "--amount", "200", "--reason", "goodwill", "header:x-key=alice")
+        self.assertEqual(done.stdout, "given back: 200, limits changed: 1\n")
+
+    def wait_for_minute(self, edge):
+        """Waits until the minute of alice has nothing spent."""
+        harness.wait_until(lambda: [limit["spent"] for limit in self.limits(edge, "header:x-key=alice")
+                                    if limit["limit"] == "minute"] == [0], "the minute to come back")
+
     def test_reset_and_grant(self):
         """The figures are those of the engine to the millionth; only the one identity is changed."""
         edge = self.start_edge(policy([harness.token_bucket("per-key", NEGLIGIBLE, 5, ["header:X-Key"])]),

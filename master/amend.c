@@ -70,7 +70,7 @@ static void grant(void *context, const struct decide_cells_limit *limit)
         return;
     note(work, correction_grant(work->order->arena, limit->key, &limit->limit, work->order->request->amount, work->now,
                                 &given));
-    if (reply->amount < 0 || given < reply->amount)
+    if (given > reply->amount)
         reply->amount = given;
 }
 
@@ -96,7 +96,7 @@ static void amend_cells(struct work *work, struct decider *decider, const struct
                       "one with --policy and --rule");
     if (is_grant && !work->rule)
         return answer(reply, EXIT_CODE_REFUSED, "this identity has no budget that something can be given back to");
-    reply->amount = is_grant ? -1 : 0;
+    reply->amount = 0;
     count = decide_cells_list(decider, identity, work->now, is_grant ? grant : reset, work);
     if (work->stuck > 0)
         answer(reply, EXIT_CODE_OS, "a part of the shared memory is held by a process that does not go on: try again");

@@ -111,8 +111,8 @@ enum decide_settlement {
 
 /* Corrects what the reservation TEXT charged in advance: less was used, and the rest is given back (never above the limit's size);
  * more, and it is charged, below zero if need be. Requests in flight land. MODEL answered; budgets of money charge its price, and
- * when it has none (or is empty) that of the model that was asked for; when neither has one, what was reserved stays. Once:
- * see enum decide_settlement. */
+ * when it has none (or is empty) that of the model that was asked for; when neither has one, what was reserved stays. USAGE NULL:
+ * nobody knows, and everything but what is in flight stays charged as it was reserved. Once: see enum decide_settlement. */
 enum decide_settlement decide_reserve_settle(struct decider *decider, struct slice text, const struct usage *usage,
                                              struct slice model, struct moment now);
 

@@ -340,12 +340,14 @@ static enum decide_settlement settle(struct decision *decision, struct slice tex
     struct outcome outcome;
     uint64_t digest[2];
 
-    if (!usage_is_possible(usage))
+    if (usage && !usage_is_possible(usage))
         return DECIDE_SETTLEMENT_UNKNOWN;
     if (!reservation_parse(text, key, &reservation, digest))
         return DECIDE_SETTLEMENT_UNKNOWN;
     if (expires && is_too_late(decision, &reservation))
         return DECIDE_SETTLEMENT_EXPIRED;
+    if (!usage)
+        return apply(decision, &reservation, NULL, digest);
     outcome = outcome_of(decision->decider, &reservation, usage, model);
     result = apply(decision, &reservation, &outcome, digest);
     if (result != DECIDE_SETTLED)

@@ -54,7 +54,7 @@ struct json *json_parse(struct slice text, const struct json_gate_limits *limits
     struct json_gate_limits bounded = *limits;
     struct json *json;
     jsmn_parser parser;
-    size_t tokens;
+    size_t tokens = 0;
 
     if (bounded.max_bytes > INT32_MAX)
         bounded.max_bytes = INT32_MAX;

@@ -65,7 +65,7 @@ struct door_reply {
     char sentence[1024]; /* why not; PUSH: the file that the bundle was written to */
     uint32_t generation; /* PUSH: of the workers that serve it */
     uint64_t changed;    /* RESET, GRANT: limits that were changed; KILL, LIFT: kill switches that were there before */
-    int64_t amount;      /* GRANT: what was really given back, of the limit that got least; millionths */
+    int64_t amount;      /* GRANT: what was really given back, of the limit that got most; millionths */
 };
 
 /* The path of the instance's door; false when it does not fit into a socket's address. */

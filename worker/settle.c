@@ -80,11 +80,13 @@ static bool read_tokens(const struct reading *reading, uint32_t value, struct sl
 
 static bool read_prompt(const struct reading *reading, uint32_t value, struct slice member)
 {
+    reading->demand->has_usage = true;
     return read_tokens(reading, value, member, &reading->demand->usage.in_total);
 }
 
 static bool read_completion(const struct reading *reading, uint32_t value, struct slice member)
 {
+    reading->demand->has_usage = true;
     return read_tokens(reading, value, member, &reading->demand->usage.out_total);
 }
 
@@ -200,7 +202,8 @@ static void send_result(const struct reply *reply, unsigned status, const char *
 
 static void settle(const struct reply *reply, const struct settle_demand *demand)
 {
-    const struct result *result = &results[judge_settlement(reply->worker, demand->reservation, &demand->usage, demand->model)];
+    const struct usage *usage = demand->has_usage ? &demand->usage : NULL;
+    const struct result *result = &results[judge_settlement(reply->worker, demand->reservation, usage, demand->model)];
 
     send_result(reply, result->status, result->word, slice_of(result->message));
 }

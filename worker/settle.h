@@ -4,9 +4,9 @@
  *
  *   {"reservation": text, "prompt_tokens": n, "completion_tokens": n, "cached_tokens": n, "model": text}
  *
- * The reservation is X-Fairvisor-Reservation as it came. Tokens that are not told are none, which is right for the end
- * of a request that only held a place in a concurrency limit. Cached tokens are a part of the prompt's. The model is the one
- * that answered. The answer is JSON:
+ * The reservation is X-Fairvisor-Reservation as it came. When neither the prompt's nor the completion's tokens are told, nobody knows
+ * what was used: what is in flight ends, and the rest stays charged as it was reserved. One of them alone: the other is 0. Cached
+ * tokens are a part of the prompt's. The model is the one that answered. The answer is JSON:
  *
  *   200 settled          400 invalid (its message names the member)
  *   404 unknown          409 settled_before
@@ -24,6 +24,7 @@
 
 struct settle_demand {
     struct slice reservation;
+    bool has_usage; /* else nobody knows */
     struct usage usage;
     struct slice model; /* empty when it is not told */
 };

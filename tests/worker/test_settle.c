@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/decide_cells.h"
 #include "policy/load.h"
 #include "policy/reservation.h"
+#include "shm/admission.h"
 #include "tests/shm/arena_fixture.h"
 #include "worker/settle.h"
 
@@ -144,6 +146,15 @@ static struct verdict decide(const char *key)
     return verdict;
 }
 
+static void read_spent(void *context, const struct decide_cells_limit *limit)
+{
+    struct charge charge = {.key = {limit->key[0], limit->key[1]}, .limit = limit->limit};
+    struct admission admission;
+
+    admission_look(&worker.arena, &charge, 1, moment_now(), &admission);
+    *(int64_t *)context = charge.refreshed.spent;
+}
+
 /* Settles TEXT and expects a STATUS line, the member "status" and a piece of the answer. */
 static void expect(struct slice text, const char *status, const char *word, const char *piece)
 {
@@ -160,6 +171,47 @@ static void expect(struct slice text, const char *status, const char *word, cons
     ck_assert_ptr_nonnull(strstr(worker.out.data, wanted));
     ck_assert_ptr_nonnull(strstr(worker.out.data, piece));
 }
+
+static int64_t spent_by(const char *key)
+{
+    const struct decide_cells_pair pair = {SLICE("header:x-key"), slice_of(key)};
+    const struct decide_cells_identity identity = {.pairs = &pair, .count = 1};
+    int64_t spent = -1;
+
+    decide_cells_list(worker.decider, &identity, moment_now(), read_spent, &spent);
+    return spent;
+}
+
+/* Nobody knows what was used: nothing is given back. An explicit zero is known. */
+START_TEST(missing_figures_are_no_zeros)
+{
+    static const struct {
+        const char *figures;
+        int64_t spent;
+    } rows[] = {
+        {"", 100},
+        {",\"model\":\"m\"", 100},
+        {",\"cached_tokens\":3", 100},
+        {",\"prompt_tokens\":0", 0},
+        {",\"completion_tokens\":7", 7},
+    };
+    const struct reply reply = {.worker = &worker, .keeps_alive = true};
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const char key[] = {(char)('a' + i), 0};
+        struct verdict verdict = decide(key);
+        char body[4096];
+
+        snprintf(body, sizeof(body), "{\"reservation\":\"%.*s\"%s}", (int)verdict.reservation_size, verdict.reservation,
+                 rows[i].figures);
+        outbox_clear(&worker.out);
+        settle_answer(&reply, slice_of(body));
+        outbox_add(&worker.out, (struct slice){"", 1});
+        ck_assert_ptr_nonnull(strstr(worker.out.data, "{\"status\":\"settled\""));
+        ck_assert_msg(spent_by(key) == rows[i].spent * BUNDLE_MILLIONTHS, "%s: %lld", rows[i].figures, (long long)spent_by(key));
+    }
+}
+END_TEST
 
 START_TEST(answers)
 {
@@ -212,6 +264,7 @@ int main(void)
     tcase_add_checked_fixture(answering, setup, teardown);
     tcase_set_timeout(answering, 60);
     tcase_add_test(answering, answers);
+    tcase_add_test(answering, missing_figures_are_no_zeros);
     tcase_add_test(answering, answers_when_memory_is_full);
     suite_add_tcase(suite, tcase);
     suite_add_tcase(suite, answering);
