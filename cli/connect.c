@@ -50,8 +50,8 @@ static bool check(const struct choice *choice, int words, struct failure *failur
         return failure_set(failure, EXIT_CODE_USAGE, "one of --push FILE, --rollback and --list is needed");
     if (choice->number && !choice->is_rollback)
         return failure_set(failure, EXIT_CODE_USAGE, "--to belongs to --rollback");
-    if (choice->is_json && !choice->is_list)
-        return failure_set(failure, EXIT_CODE_USAGE, "--json belongs to --list");
+    if (choice->is_json && !choice->is_list && !choice->is_yes)
+        return failure_set(failure, EXIT_CODE_USAGE, "--json asks nobody: give --yes, too");
     if (choice->is_list && (choice->is_yes || choice->reason))
         return failure_set(failure, EXIT_CODE_USAGE, "--list changes nothing: it takes no --yes and no --reason");
     if (!choice->is_list && !choice->is_yes &&
@@ -287,12 +287,8 @@ static void warn_of_edit(const struct scene *scene)
     input_free(&input);
 }
 
-static bool show(const struct scene *scene, const struct bundle *bundle, struct failure *failure)
+static void show(const struct scene *scene, const struct bundle *bundle, const struct difference_list *list)
 {
-    struct difference_list *list = difference_find(scene->served, bundle);
-
-    if (!list)
-        return failure_set(failure, EXIT_CODE_OS, "there is no memory to compare the bundles in");
     fputs("version ", stdout);
     emit_plain(scene->served->version_text, stdout);
     fputs(" -> ", stdout);
@@ -304,8 +300,6 @@ static bool show(const struct scene *scene, const struct bundle *bundle, struct 
     else
         diff_print_sum(list, stdout);
     putchar('\n');
-    difference_free(list);
-    return true;
 }
 
 static bool confirm(const struct choice *choice, struct failure *failure)
@@ -322,22 +316,60 @@ static bool confirm(const struct choice *choice, struct failure *failure)
 }
 
 static bool hand_over(const struct choice *choice, const struct scene *scene, const struct input *input,
-                      const struct bundle *bundle, struct failure *failure)
+                      struct door_reply *reply, struct failure *failure)
 {
     static struct door_request request;
-    struct door_reply reply;
 
     request.verb = DOOR_PUSH;
     request.amount = scene->kept_number;
-    if (!order_set_text(request.reason, sizeof(request.reason), slice_of(choice->reason), "--reason", failure) ||
-        !order_send_bundle(&scene->instance.settings, &request, input_slice(input), &reply, failure))
-        return false;
+    return order_set_text(request.reason, sizeof(request.reason), slice_of(choice->reason), "--reason", failure) &&
+           order_send_bundle(&scene->instance.settings, &request, input_slice(input), reply, failure);
+}
+
+static void print_served(const struct bundle *bundle, const struct door_reply *reply)
+{
     fputs("served: version ", stdout);
     emit_plain(bundle->version_text, stdout);
-    printf(", generation %u, written to ", reply.generation);
-    emit_plain(slice_of(reply.sentence), stdout);
+    printf(", generation %u, written to ", reply->generation);
+    emit_plain(slice_of(reply->sentence), stdout);
     putchar('\n');
-    return true;
+}
+
+static void print_served_json(const struct scene *scene, const struct bundle *bundle, const struct difference_list *list,
+                              const struct door_reply *reply)
+{
+    fputs("{\"instance\":", stdout);
+    emit_json_string(slice_of(scene->instance.settings.instance), stdout);
+    fputs(",\"before\":", stdout);
+    emit_json_string(scene->served->version_text, stdout);
+    fputs(",\"after\":", stdout);
+    emit_json_string(bundle->version_text, stdout);
+    printf(",\"generation\":%u,\"file\":", reply->generation);
+    emit_json_string(slice_of(reply->sentence), stdout);
+    putchar(',');
+    diff_print_json(list, stdout);
+    puts("}");
+}
+
+static bool confirm_and_hand_over(const struct choice *choice, const struct scene *scene, const struct input *input,
+                                  const struct bundle *bundle, struct failure *failure)
+{
+    struct difference_list *list = difference_find(scene->served, bundle);
+    struct door_reply reply;
+    bool is_done;
+
+    if (!list)
+        return failure_set(failure, EXIT_CODE_OS, "there is no memory to compare the bundles in");
+    if (!choice->is_json)
+        show(scene, bundle, list);
+    warn_of_edit(scene);
+    is_done = confirm(choice, failure) && hand_over(choice, scene, input, &reply, failure);
+    if (is_done && choice->is_json)
+        print_served_json(scene, bundle, list, &reply);
+    else if (is_done)
+        print_served(bundle, &reply);
+    difference_free(list);
+    return is_done;
 }
 
 static bool push(const struct choice *choice, const struct scene *scene, const char *path, struct failure *failure)
@@ -345,12 +377,8 @@ static bool push(const struct choice *choice, const struct scene *scene, const c
     struct input input = {.data = NULL};
     struct bundle *bundle = NULL;
     bool is_done = input_read(path, &input, failure) && load_input(path, scene, &input, &bundle, failure) &&
-                   show(scene, bundle, failure);
+                   confirm_and_hand_over(choice, scene, &input, bundle, failure);
 
-    if (is_done) {
-        warn_of_edit(scene);
-        is_done = confirm(choice, failure) && hand_over(choice, scene, &input, bundle, failure);
-    }
     bundle_free(bundle);
     input_free(&input);
     return is_done;

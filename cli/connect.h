@@ -20,7 +20,8 @@
     "                     environment)\n"                                                                              \
     "  --instance NAME    another instance than the settings name\n"                                                   \
     "  --json             --list: one object: instance, config_file, and bundles, a list of {number, kept_at,\n"       \
-    "                     version, policies, hash, served}\n"                                                          \
+    "                     version, policies, hash, served}; else, with --yes, one object: instance, before, after\n"    \
+    "                     (versions), generation, file, and what diff --json tells of the differences\n"                \
     "\n"                                                                                                               \
     "Until the new workers are ready the old ones serve; when anything is wrong, nothing changes.\n"                   \
     "\n"                                                                                                               \

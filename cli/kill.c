@@ -34,8 +34,6 @@ static bool check(const struct choice *choice, int words, struct failure *failur
         return true;
     if (words != 2)
         return failure_set(failure, EXIT_CODE_USAGE, "KEY and VALUE are needed, and nothing else");
-    if (choice->is_json)
-        return failure_set(failure, EXIT_CODE_USAGE, "--json belongs to --list");
     if (choice->is_remove && choice->duration)
         return failure_set(failure, EXIT_CODE_USAGE, "--remove takes no --for");
     return true;
@@ -143,6 +141,36 @@ static void print_done(const struct choice *choice, const struct door_request *r
     putchar('\n');
 }
 
+static void print_text_member(const char *label, struct slice text)
+{
+    fputs(label, stdout);
+    if (text.size > 0)
+        emit_json_string(text, stdout);
+    else
+        fputs("null", stdout);
+}
+
+static void print_time_member(const char *label, int64_t seconds)
+{
+    char text[ISO8601_TEXT_SIZE] = "";
+
+    if (seconds > 0 && seconds != KILLS_NEVER)
+        iso8601_print(seconds, text);
+    print_text_member(label, slice_of(text));
+}
+
+static void print_done_json(const struct choice *choice, const struct door_request *request, const struct door_reply *reply)
+{
+    printf("{\"done\":\"%s\"", choice->is_remove ? "lifted" : reply->changed > 0 ? "changed" : "set");
+    print_text_member(",\"key\":", slice_of(request->pairs[0].key));
+    print_text_member(",\"value\":", slice_of(request->pairs[0].value));
+    print_text_member(",\"route\":", slice_of(request->route));
+    print_text_member(",\"reason\":", slice_of(request->reason));
+    if (!choice->is_remove)
+        print_time_member(",\"expires_at\":", request->expires_at);
+    puts("}");
+}
+
 static bool order(const struct choice *choice, const struct bundle *words, struct failure *failure)
 {
     static struct door_request request;
@@ -153,7 +181,10 @@ static bool order(const struct choice *choice, const struct bundle *words, struc
         !instance_configure(&instance, choice->config, choice->name, failure) ||
         !order_send(&instance.settings, &request, &reply, failure))
         return false;
-    print_done(choice, &request, &reply);
+    if (choice->is_json)
+        print_done_json(choice, &request, &reply);
+    else
+        print_done(choice, &request, &reply);
     if (!choice->is_remove)
         warn(choice, words, &instance);
     return true;
@@ -231,24 +262,6 @@ static void print_row(const struct shown *shown, int64_t now)
         fputs(", of the bundle", stdout);
     print_part(", because: ", shown->reason);
     putchar('\n');
-}
-
-static void print_text_member(const char *label, struct slice text)
-{
-    fputs(label, stdout);
-    if (text.size > 0)
-        emit_json_string(text, stdout);
-    else
-        fputs("null", stdout);
-}
-
-static void print_time_member(const char *label, int64_t seconds)
-{
-    char text[ISO8601_TEXT_SIZE] = "";
-
-    if (seconds > 0 && seconds != KILLS_NEVER)
-        iso8601_print(seconds, text);
-    print_text_member(label, slice_of(text));
 }
 
 static void print_row_json(const struct shown *shown)

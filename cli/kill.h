@@ -21,7 +21,8 @@
     "                     environment)\n"                                                                              \
     "  --instance NAME    another instance than the settings name\n"                                                   \
     "  --json             --list: one object: instance, overridden, and kill_switches, a list of {key, value, route,\n" \
-    "                     reason, made_at, expires_at, source}, with source \"hand\" or \"bundle\"\n"                  \
+    "                     reason, made_at, expires_at, source}, with source \"hand\" or \"bundle\"; else one object:\n"  \
+    "                     done (\"set\", \"changed\" or \"lifted\"), key, value, route, reason, expires_at\n"          \
     "\n"                                                                                                               \
     "What is set by hand survives reloads, restarts and reboots. Those of the bundle are changed in the bundle.\n"     \
     "\n"                                                                                                               \

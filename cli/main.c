@@ -62,13 +62,14 @@ static const struct command command_table[] = {
      "                      [--reason TEXT] [-c FILE] [--instance NAME] [--json] [KEY=VALUE]...",
      KEYS_DETAILS, KEYS_EXAMPLES},
     {"kill", kill_run, "Refuse all requests of an identity, at once.",
-     "kill KEY VALUE [--route PATH] [--for TIME] [--reason TEXT] [-c FILE] [--instance NAME]\n"
+     "kill KEY VALUE [--route PATH] [--for TIME] [--reason TEXT] [-c FILE] [--instance NAME] [--json]\n"
      "       fairvisor kill --list [-c FILE] [--instance NAME] [--json]\n"
-     "       fairvisor kill --remove KEY VALUE [--route PATH] [-c FILE] [--instance NAME]",
+     "       fairvisor kill --remove KEY VALUE [--route PATH] [-c FILE] [--instance NAME] [--json]",
      KILL_DETAILS, KILL_EXAMPLES},
     {"connect", connect_run, "Have the running instance serve another policy, and go back.",
-     "connect --push FILE|- [--yes] [--reason TEXT] [-c FILE] [--instance NAME]\n"
+     "connect --push FILE|- [--yes] [--reason TEXT] [-c FILE] [--instance NAME] [--json]\n"
      "       fairvisor connect --rollback [--to NUMBER] [--yes] [--reason TEXT] [-c FILE] [--instance NAME]\n"
+     "                         [--json]\n"
      "       fairvisor connect --list [-c FILE] [--instance NAME] [--json]",
      CONNECT_DETAILS, CONNECT_EXAMPLES},
     {"version", run_version, "Print the version.", "version [--json]", "  --json  one object: version\n", "  fairvisor version\n  fairvisor version --json\n"},

@@ -40,8 +40,8 @@ static bool refuse_connection(const struct settings *settings, const char *path,
                            "you may not give orders to instance %s (%s): run this as root, or as the user that started "
                            "it", settings->instance, path);
     if (errno == ENOENT || errno == ECONNREFUSED)
-        return failure_set(failure, EXIT_CODE_NOT_RUNNING, "instance %s is not running: nobody answers at %s; settings with another runtime_dir are "
-                           "given by -c FILE%s", settings->instance, path, hint);
+        return failure_set(failure, EXIT_CODE_NOT_RUNNING, "instance %s is not running: nobody answers at %s; start it with "
+                           "fairvisord, or give the settings with its runtime_dir by -c FILE%s", settings->instance, path, hint);
     if (errno == EAGAIN)
         return failure_set(failure, EXIT_CODE_OS, "the master of instance %s has no time: too many orders wait at %s",
                            settings->instance, path);

@@ -74,6 +74,17 @@ class TestKill(harness.TestCase):
         self.assertEqual(self.ask(edge, "mallory"), 200)
         os.kill(edge.written_pid(), signal.SIGTERM)
 
+    def test_json(self):
+        edge = self.start_edge(bundle())
+        switch = {"key": "header:x-key", "value": "mallory", "route": None, "reason": "ticket 9"}
+        set_anew = json.loads(self.kill(edge, "header:X-Key", "mallory", "--reason", "ticket 9", "--json").stdout)
+        self.assertEqual(set_anew, {"done": "set", **switch, "expires_at": None})
+        changed = json.loads(self.kill(edge, "header:x-key", "mallory", "--reason", "ticket 9", "--for", "1h", "--json").stdout)
+        self.assertRegex(changed.pop("expires_at"), r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+        self.assertEqual(changed, {"done": "changed", **switch})
+        lifted = json.loads(self.kill(edge, "--remove", "header:x-key", "mallory", "--json").stdout)
+        self.assertEqual(lifted, {"done": "lifted", **switch, "reason": None})
+
     def test_ends_by_itself(self):
         edge = self.start_edge(bundle())
         began = time.time()

@@ -27,7 +27,7 @@ class PushCase(harness.TestCase):
         before = set(edge.workers()) if edge.process.poll() is None else set()
         done = edge.cli("connect", "-c", edge.config_file, *arguments, **{"stdin": subprocess.DEVNULL, **more})
         self.assertEqual(done.returncode, code, (arguments, done.stdout, done.stderr))
-        if waits and "served: " in done.stdout:
+        if waits and ("served: " in done.stdout or '"generation":' in done.stdout):
             harness.wait_until(lambda: not before & set(edge.workers()), "workers of before to leave")
         return done
 
@@ -77,6 +77,17 @@ class TestPush(PushCase):
         self.assertIn("served: version 2", self.connect(edge, "--rollback", "--to", "2", "--yes").stdout)
         self.assertIn("served: version 1", self.connect(edge, "--rollback", "--yes").stdout)
         self.assertEqual(self.version(edge), 1)
+
+    def test_json(self):
+        edge = self.start_edge(bundle(1))
+        done = json.loads(self.connect(edge, "--push", self.write(edge, bundle(2, 4)), "--yes", "--json").stdout)
+        self.assertEqual({name: done[name] for name in ("instance", "before", "after", "generation", "file", "stricter")},
+                         {"instance": edge.name, "before": "1", "after": "2", "generation": 2, "file": edge.policy_file,
+                          "stricter": 1})
+        self.assertEqual([row["subject"] for row in done["differences"]], ["burst"])
+        back = json.loads(self.connect(edge, "--rollback", "--yes", "--json").stdout)
+        self.assertEqual((back["before"], back["after"], back["generation"], back["looser"]), ("2", "1", 3, 1))
+        self.assertEqual(self.connect(edge, "--rollback", "--json", code=64).stdout, "")
 
     def test_back_and_further_back(self):
         """Each rollback goes further back; the same bytes twice are two places, of which one is served."""

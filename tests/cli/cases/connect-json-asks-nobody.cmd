@@ -1,0 +1,1 @@
+fairvisor connect --push bundles/quick-start.json --json
