@@ -455,11 +455,14 @@ class Edge:
 
     def start(self):
         """Starts in the foreground of the harness and waits until /readyz says 200."""
+        written = len(self.log())
         self.spawn()
         wait_until(self.is_ready_or_dead, f"fairvisord {self.name} to become ready",
                    valgrind.SECONDS if self.valgrind else START_SECONDS)
         if self.process.poll() is not None:
             raise RuntimeError(f"fairvisord exited with {self.process.returncode} at start:\n{self.log()}")
+        if self.settings.get("log", "stderr") == "stderr" and self.settings.get("log_level", "info") in ("info", "debug", "notice"):
+            self.wait_log("fairvisord .* is ready: |fairvisord .* has taken over: ", after=written)
         return self
 
     def is_ready_or_dead(self):

@@ -164,7 +164,7 @@ class TestSyslog(EventsTest):
             edge.start()
             self.spend(edge)
             got = []
-            while sum('"action":' in text for _, _, text in got) < 5:
+            while sum('"action":' in text for _, _, text in got) < 5 or not any(" is ready: " in text for _, _, text in got):
                 match = re.match(r"<(\d+)>\w{3} [ \d]\d \d\d:\d\d:\d\d fairvisord\[(\d+)\]: (.*)", daemon.recv(65536).decode(), re.S)
                 self.assertIsNotNone(match, got)
                 got.append((int(match[1]), int(match[2]), match[3].rstrip("\0")))

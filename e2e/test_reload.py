@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """Reloads under load: no request fails, no count is lost, whatever changes."""
 
+import os
 import signal
 
 import harness
@@ -49,6 +50,27 @@ class TestReload(harness.TestCase):
               f"{sum(result['connections_opened'] for result in results)} connections, {allowed} allowed of {BURST}")
         self.wait_workers(edge, 4 if RELOADS % 2 == 0 else 2)
         self.assertEqual(edge.ready()["policy_version"], RELOADS + 1)
+
+    def test_who_is_told_finds_the_new_policy_alone(self):
+        """Behind a new connection, from the moment on at which the order to reload is answered."""
+        edge = self.start_edge(harness.one_rule(version=1), workers=2)
+        for version in range(2, 32):
+            edge.write_policy(harness.one_rule(version=version))
+            done = edge.run("-s", "reload")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual([edge.ready().get("policy_version") for _ in range(8)], [version] * 8)
+        self.assertNotIn("still accepts connections", edge.log())
+
+    def test_a_stopped_worker_does_not_hold_up_a_reload(self):
+        edge = self.start_edge(harness.one_rule(version=1), workers=2)
+        stopped = edge.workers()[0]
+        os.kill(stopped, signal.SIGSTOP)
+        edge.write_policy(harness.one_rule(version=2))
+        done = edge.run("-s", "reload")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        edge.wait_log("a worker of an earlier generation still accepts connections")
+        os.kill(stopped, signal.SIGCONT)
+        self.wait_workers(edge, 2)
 
     def test_warnings_are_said_once(self):
         """Each bundle's warnings stand in the log when its bytes come, not at every reload of the same ones."""

@@ -131,6 +131,8 @@ static void on_status(void *context, int fd)
             worker->state = CREW_READY;
             crew->has_been_ready = true;
             log_line(LOG_LEVEL_DEBUG, "worker %u (process %d) is ready", i, (int)worker->pid);
+        } else if (got == 1 && word == HANDOFF_DRAINS) {
+            worker->is_deaf = true;
         } else if (got <= 0) {
             close_status(crew, worker); /* its end will be reported by SIGCHLD */
         }
@@ -158,6 +160,7 @@ static bool start_worker(struct crew *crew, struct crew_worker *worker, const st
     };
 
     worker->generation = generation->number;
+    worker->is_deaf = false;
     worker->started_at_ns = now_ns();
     worker->drain_ns = (int64_t)generation->settings.drain_timeout_ms * NANOSECONDS_PER_MILLISECOND + CREW_GRACE_NS;
     worker->deadline_ns = worker->started_at_ns + CREW_READY_NS;
@@ -329,6 +332,17 @@ void crew_leave_others(struct crew *crew, uint32_t kept, int signal)
     for (uint32_t i = 0; i < ARENA_WORKER_SLOTS; i++)
         if (crew->workers[i].generation != kept)
             leave(&crew->workers[i], signal);
+}
+
+bool crew_is_heard(const struct crew *crew)
+{
+    for (uint32_t i = 0; i < ARENA_WORKER_SLOTS; i++) {
+        const struct crew_worker *worker = &crew->workers[i];
+
+        if (worker->state == CREW_LEAVING && worker->status_fd >= 0 && !worker->is_deaf)
+            return true;
+    }
+    return false;
 }
 
 uint32_t crew_count(const struct crew *crew, uint32_t generation)

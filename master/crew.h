@@ -37,6 +37,7 @@ struct crew_worker {
     int status_fd; /* -1 after its end */
     uint32_t generation;
     uint32_t place;
+    bool is_deaf;          /* it accepts no connections any more */
     int64_t drain_ns;      /* from SIGQUIT to SIGTERM */
     int64_t started_at_ns; /* boot clock, as below */
     int64_t deadline_ns;   /* WAITING: start then; STARTING: kill then; LEAVING: the next, harder signal */
@@ -79,6 +80,9 @@ void crew_leave(struct crew *crew, uint32_t generation, int signal);
 
 /* Tells every worker of any generation but KEPT. */
 void crew_leave_others(struct crew *crew, uint32_t kept, int signal);
+
+/* Whether a worker that was told to drain may still accept connections. */
+bool crew_is_heard(const struct crew *crew);
 
 /* Living workers, of one generation or (0) of all. */
 uint32_t crew_count(const struct crew *crew, uint32_t generation);

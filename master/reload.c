@@ -16,6 +16,8 @@
 #include "shm/log.h"
 #include "shm/moment.h"
 
+#define DEAF_NS (1 * NANOSECONDS_PER_SECOND) /* from SIGQUIT to HANDOFF_DRAINS, before somebody is told */
+
 /* What a reload has made so far and would have to undo. */
 struct reload {
     const struct reload_order *order;
@@ -72,6 +74,21 @@ static bool has_same_warnings(const struct generation *a, const struct generatio
            a->report.trusts_claims == b->report.trusts_claims && a->report.trusts_hosts == b->report.trusts_hosts;
 }
 
+/* Whoever is told that the reload is done finds only the new generation behind a new connection. A worker that has been stopped
+ * does not keep it from being told. */
+static void wait_until_deaf(struct master *master)
+{
+    int64_t deadline = moment_now().boot_ns + DEAF_NS;
+
+    while (crew_is_heard(&master->crew) && master->stop == MASTER_STOP_NONE) {
+        if (moment_now().boot_ns >= deadline) {
+            log_line(LOG_LEVEL_WARNING, "a worker of an earlier generation still accepts connections");
+            return;
+        }
+        loop_turn(&master->loop, deadline);
+    }
+}
+
 static void commit(struct master *master, struct reload *reload)
 {
     uint32_t old = master->serving.number;
@@ -84,6 +101,7 @@ static void commit(struct master *master, struct reload *reload)
     snapshots_schedule(&master->snapshots, &reload->settings);
     decisions_use(&master->decisions, &reload->settings);
     crew_leave_others(&master->crew, master->serving.number, SIGQUIT);
+    wait_until_deaf(master);
     master->status.last_reload_failed = 0;
     master->status.last_reload_ns = moment_now().wall_ns;
     master->status.reloads++;

@@ -5,7 +5,8 @@
  *
  *   fd 0,1  /dev/null
  *   fd 2    log pipe (lines, see log.h)
- *   fd 3    status pipe, write end: the worker writes one byte HANDOFF_READY when it accepts connections
+ *   fd 3    status pipe, write end: the worker writes one byte HANDOFF_READY when it accepts connections, and one byte
+ *           HANDOFF_DRAINS when it accepts none any more
  *   fd 4    lifeline, read end: end of file means that the master is gone: serve on for drain_timeout, or
  *           until the next master sends SIGQUIT, then drain and leave
  *   fd 5    the arena, read and write
@@ -38,6 +39,7 @@ enum handoff_fd {
 };
 
 #define HANDOFF_READY         'R'
+#define HANDOFF_DRAINS        'D'
 #define HANDOFF_MAX_LISTENERS 1024
 #define HANDOFF_MAGIC         UINT32_C(0x66766831) /* "fvh1" */
 

@@ -237,11 +237,22 @@ void worker_count_connection(struct worker *worker, int change)
 
 /* ---- draining and leaving --------------------------------------------------------------------------------------- */
 
+static bool say(char word)
+{
+    ssize_t written;
+
+    do {
+        written = write(HANDOFF_FD_STATUS, &word, 1);
+    } while (written < 0 && errno == EINTR);
+    return written == 1;
+}
+
 void worker_drain(struct worker *worker)
 {
     if (worker->is_draining)
         return;
     listener_close_all(worker);
+    (void)say(HANDOFF_DRAINS); /* a master that is gone does not wait for it */
     worker->is_draining = true;
     upstream_pool_close(worker);
     worker_start_tick(worker);
@@ -327,13 +338,7 @@ static bool watch(struct worker *worker)
 
 static bool say_ready(struct failure *failure)
 {
-    const char ready = HANDOFF_READY;
-    ssize_t written;
-
-    do {
-        written = write(HANDOFF_FD_STATUS, &ready, 1);
-    } while (written < 0 && errno == EINTR);
-    return written == 1 || failure_set_errno(failure, EXIT_CODE_OS, "cannot tell the master that this worker is ready");
+    return say(HANDOFF_READY) || failure_set_errno(failure, EXIT_CODE_OS, "cannot tell the master that this worker is ready");
 }
 
 bool worker_open(struct worker *worker, struct failure *failure)
