@@ -119,7 +119,7 @@ class TestLitellm(harness.TestCase):
         return self.edge.decide("POST", path, headers=[*fields, ("Content-Length", str(len(body)))], body=body)
 
     def give_back(self, answer):
-        document = {"reservation": answer.header("X-Fairvisor-Reservation")}
+        document = {"reservation": answer.header("X-Fairvisor-Reservation"), "prompt_tokens": 0, "completion_tokens": 0}
         settled = harness.request(self.edge.address, "POST", "/v1/settle", body=json.dumps(document).encode())
         self.assertEqual(settled.status, 200)
 
