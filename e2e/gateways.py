@@ -79,11 +79,13 @@ class Gateway:
         return self
 
     def log(self):
-        try:
-            with open(self.path("log"), encoding="utf-8", errors="replace") as file:
-                return file.read()
-        except FileNotFoundError:
-            return ""
+        """What it has said, and what those that have an error log of their own have written there."""
+        text = ""
+        for name in ("log", "error.log"):
+            if os.path.exists(self.path(name)):
+                with open(self.path(name), encoding="utf-8", errors="replace") as file:
+                    text += file.read()
+        return text
 
     def get(self, target="/", headers=(), method="GET", body=b"", **more):
         return harness.request(self.address, method, target, headers, body, **more)
@@ -162,13 +164,6 @@ class Apache(Gateway):
         main = APACHE_MAIN.format(directory=self.directory, port=self.port, modules=self.modules,
                                   user="User nobody\nGroup nogroup" if harness.IS_ROOT else "")
         return [self.binary("apache2", "apache2-bin"), "-f", self.write("apache.conf", main + text), "-DFOREGROUND"]
-
-    def log(self):
-        text = super().log()
-        if os.path.exists(self.path("error.log")):
-            with open(self.path("error.log"), encoding="utf-8", errors="replace") as file:
-                text += file.read()
-        return text
 
 
 class Varnish(Gateway):
@@ -266,13 +261,6 @@ class KongLua(Gateway):
                                 kong=os.path.join(harness.HERE, "kong.lua"),
                                 user="user nobody nogroup;" if harness.IS_ROOT else "")
         return [self.binary("nginx", "libnginx-mod-http-lua"), "-p", self.directory, "-c", self.write("nginx.conf", text)]
-
-    def log(self):
-        text = super().log()
-        if os.path.exists(self.path("error.log")):
-            with open(self.path("error.log"), encoding="utf-8", errors="replace") as file:
-                text += file.read()
-        return text
 
 
 class Litellm(Gateway):
