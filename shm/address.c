@@ -303,3 +303,10 @@ bool address_in_network(const struct address *address, const struct network *net
         return false;
     return same_prefix(address->bytes, network->address.bytes, network->prefix_bits);
 }
+
+bool address_is_loopback(const struct address *address)
+{
+    static const struct network networks[] = {{{ADDRESS_IPV4, {127}}, 8}, {{ADDRESS_IPV6, {[15] = 1}}, 128}};
+
+    return address_in_network(address, &networks[0]) || address_in_network(address, &networks[1]);
+}

@@ -49,4 +49,7 @@ bool address_parse_network(struct slice text, struct network *network);
 
 bool address_in_network(const struct address *address, const struct network *network);
 
+/* Whether it names this machine to itself: 127.0.0.0/8 (RFC 1122 3.2.1.3) or ::1 (RFC 4291 2.5.3). */
+bool address_is_loopback(const struct address *address);
+
 #endif

@@ -9,6 +9,7 @@
 #include <check.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -305,6 +306,33 @@ START_TEST(inherited_sockets_find_their_addresses)
 }
 END_TEST
 
+static bool has_simple_congestion_control(const struct settings_listen *where)
+{
+    struct failure failure;
+    char name[16] = "";
+    socklen_t size = sizeof(name) - 1;
+    int fd = bind_tcp(where, &failure);
+
+    ck_assert_msg(fd >= 0, "%s", failure.sentence);
+    ck_assert_int_eq(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &size), 0);
+    close(fd);
+    return strcmp(name, "reno") == 0;
+}
+
+START_TEST(loopback_needs_no_model_of_a_path)
+{
+    const struct settings_listen everywhere = {.address = {.family = ADDRESS_IPV4}};
+    const struct settings_listen loopback = {.address = {.family = ADDRESS_IPV4, .bytes = {127, 0, 0, 1}}};
+    char usual[16] = "";
+    int file = open("/proc/sys/net/ipv4/tcp_congestion_control", O_RDONLY | O_CLOEXEC);
+
+    ck_assert(file >= 0 && read(file, usual, sizeof(usual) - 1) > 0);
+    close(file);
+    ck_assert(has_simple_congestion_control(&loopback));
+    ck_assert_int_eq(has_simple_congestion_control(&everywhere), strcmp(usual, "reno\n") == 0);
+}
+END_TEST
+
 START_TEST(names_are_those_of_the_setting)
 {
     char name[LISTENERS_NAME_SIZE];
@@ -339,6 +367,7 @@ int main(void)
     tcase_add_test(tests, unix_socket_has_the_mode_asked_for);
     tcase_add_test(tests, file_that_is_no_socket_is_left_alone);
     tcase_add_test(tests, inherited_sockets_find_their_addresses);
+    tcase_add_test(tests, loopback_needs_no_model_of_a_path);
     tcase_add_test(tests, names_are_those_of_the_setting);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);

@@ -302,6 +302,24 @@ START_TEST(nobody_is_in_a_network_of_nothing)
 }
 END_TEST
 
+static const struct {
+    const char *address;
+    bool is_loopback;
+} machines[] = {
+    {"127.0.0.1", true}, {"127.255.255.255", true}, {"::1", true},     {"::ffff:127.0.0.1", true},
+    {"126.0.0.1", false}, {"128.0.0.1", false},     {"::", false},     {"0.0.0.0", false},
+    {"::2", false},       {"7f00::1", false},       {"fe80::1", false},
+};
+
+START_TEST(knows_this_machine)
+{
+    struct address address;
+
+    ck_assert(address_parse(slice_of(machines[_i].address), &address));
+    ck_assert_msg(address_is_loopback(&address) == machines[_i].is_loopback, "%s", machines[_i].address);
+}
+END_TEST
+
 START_TEST(addresses_become_sockets_addresses_again)
 {
     static const char *const texts[] = {"192.0.2.7", "2001:db8::7", "::", "255.255.255.255"};
@@ -335,6 +353,7 @@ int main(void)
     tcase_add_loop_test(tests, reads_forwarded_elements, 0, LENGTH(forwarded));
     tcase_add_test(tests, knows_peers);
     tcase_add_loop_test(tests, knows_networks, 0, LENGTH(networks));
+    tcase_add_loop_test(tests, knows_this_machine, 0, LENGTH(machines));
     tcase_add_test(tests, nobody_is_in_a_network_of_nothing);
     tcase_add_test(tests, addresses_become_sockets_addresses_again);
     suite_add_tcase(suite, tests);
