@@ -199,6 +199,11 @@ ssize_t send(int fd, const void *data, size_t size, int flags)
     return transfer_fails("send", fd, __builtin_return_address(0)) ? fail_with(ECONNRESET) : NEXT(send)(fd, data, size, flags);
 }
 
+ssize_t recv(int fd, void *data, size_t size, int flags)
+{
+    return transfer_fails("recv", fd, __builtin_return_address(0)) ? fail_with(ECONNRESET) : NEXT(recv)(fd, data, size, flags);
+}
+
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
     return transfer_fails("sendmsg", fd, __builtin_return_address(0)) ? fail_with(ECONNRESET)

@@ -3,12 +3,15 @@
 silent clients. Each gets its status and a closed connection; nothing hangs and no worker dies.
 """
 
+import collections
 import glob
 import importlib.machinery
 import importlib.util
 import os
 import random
+import signal
 import socket
+import struct
 import sys
 import time
 
@@ -29,6 +32,12 @@ def load_script(name):
     return module
 
 
+class ClosingConnection(harness.Connection):
+    def remove(self):
+        self.close()
+        return []
+
+
 class TestHttp(harness.TestCase):
     def clients(self, edge, client_class):
         yield "TCP", lambda: client_class(socket.create_connection(edge.address, 20))
@@ -39,6 +48,9 @@ class TestHttp(harness.TestCase):
             peer.connect(edge.unix_path)
             return client_class(peer)
         yield "unix", connect
+
+    def own_connection(self, edge):
+        return self.own(ClosingConnection(edge.address))
 
     def run_case(self, script, case, connect, is_bytewise):
         with connect() as client:
@@ -163,3 +175,50 @@ class TestHttp(harness.TestCase):
             answer = client.answer()
             self.assertEqual((answer.status, answer.header("Transfer-Encoding")), (200, None))
             self.assertTrue(client.is_closed())
+
+    def test_answers_of_one_turn(self):
+        """Many requests that a worker finds at once, from clients that leave in all ways: everybody who can still hear gets
+        an answer, in order, and the budget is exact."""
+        edge = self.start_edge(harness.one_rule(0.000001, 100), workers=1)
+        fields = [("X-Original-Method", "GET"), ("X-Original-URI", "/")]
+        asked = harness.format_request(target="/v1/decision", headers=fields)
+        last = harness.format_request(target="/v1/decision", headers=[*fields, ("Connection", "close")])
+        clients = [self.own_connection(edge) for _ in range(160)]
+        for client in clients:  # accepted, and idle
+            client.send(harness.format_request(target="/livez"))
+            self.assertEqual(client.answer().status, 200)
+        keeping, half_closing, pipelining, closing, reset = clients[:90], clients[90:100], clients[100:102], \
+            clients[102:130], clients[130:]
+        (worker,) = edge.workers()
+        harness.kill(worker, signal.SIGSTOP)
+        for client in keeping:
+            client.send(asked)
+        for client in half_closing:
+            client.send(asked)
+            client.socket.shutdown(socket.SHUT_WR)
+        for client in pipelining:
+            client.send(asked * 40)
+        for client in closing:
+            client.send(last)
+        for client in reset:
+            client.send(asked)
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+        harness.kill(worker, signal.SIGCONT)
+        counts = collections.Counter(client.answer().status for client in keeping + half_closing + closing)
+        for client in pipelining:
+            statuses = [client.answer().status for _ in range(40)]
+            self.assertEqual(statuses, sorted(statuses), "answers are in the order of their requests")
+            counts.update(statuses)
+        for client in half_closing + closing:
+            self.assertTrue(client.is_closed())
+        for client in keeping:
+            client.send(asked)
+            self.assertEqual(client.answer().status, 429)
+        decided = edge.metrics()
+        allowed = sum(value for key, value in decided.items()
+                      if key.startswith("fairvisor_decisions_total") and 'action="allow"' in key)
+        self.assertEqual(allowed, 100)
+        self.assertLessEqual(counts[200], 100)
+        self.assertGreaterEqual(counts[200], 100 - len(reset), "only clients that are gone can have taken the rest")
+        self.assertEqual(edge.workers(), [worker])

@@ -10,6 +10,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "worker/conn_private.h"
 #include "worker/reply.h"
@@ -49,18 +51,20 @@ void conn_close(struct conn *conn)
     conn->held = NULL;
     tls_free(conn->tls);
     conn->tls = NULL;
+    free(conn->unsent);
+    conn->unsent = NULL;
     uv_close(&conn->handle, on_closed);
+    close(conn->fd);
     worker_count_connection(conn->worker, -1);
 }
 
 /* The same with a reset, which no client can take for the end of a message. */
 void conn_reset(struct conn *conn)
 {
-    uv_os_fd_t fd;
     const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
 
-    if (uv_fileno(&conn->handle, &fd) == 0)
-        setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    if (conn->state != CLOSED)
+        setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
     conn_close(conn);
 }
 
@@ -101,13 +105,12 @@ void conn_forget_kept(struct conn *conn)
 void conn_finish(struct conn *conn)
 {
     bool was_wished = conn->request.http.is_complete && !conn->request.http.keeps_alive;
-    uv_os_fd_t fd;
 
     if (conn->tls && tls_is_open(conn->tls)) {
         tls_end(conn->tls);
         conn_write_tls(conn);
     }
-    if (conn->has_ended || was_wished || uv_fileno(&conn->handle, &fd) != 0 || shutdown(fd, SHUT_WR) != 0) {
+    if (conn->has_ended || was_wished || shutdown(conn->fd, SHUT_WR) != 0) {
         conn_close(conn);
         return;
     }
@@ -155,20 +158,6 @@ void conn_abort(struct timeout *timeout)
 /* ---- opening ------------------------------------------------------------------------------------------------------
  * */
 
-static int open_handle(struct conn *conn, int fd)
-{
-    int error;
-
-    if (conn->origin.peer.is_unix)
-        error = uv_pipe_init(&conn->worker->loop, &conn->pipe, 0);
-    else
-        error = uv_tcp_init(&conn->worker->loop, &conn->tcp);
-    if (error != 0)
-        return error;
-    conn->handle.data = conn;
-    return conn->origin.peer.is_unix ? uv_pipe_open(&conn->pipe, fd) : uv_tcp_open(&conn->tcp, fd);
-}
-
 static void refuse(struct conn *conn)
 {
     outbox_add(&conn->worker->out, reply_overloaded());
@@ -181,11 +170,14 @@ void conn_open(struct worker *worker, int fd, const struct sockaddr *peer, bool 
 {
     struct conn *conn = calloc(1, sizeof(*conn));
 
-    if (!conn) {
+    if (!conn || uv_poll_init_socket(&worker->loop, &conn->poll, fd) != 0) {
+        free(conn);
         close(fd);
         counters_add(worker->slot, COUNTER_connections_refused, 1);
         return;
     }
+    conn->handle.data = conn;
+    conn->fd = fd;
     conn->worker = worker;
     conn->timeout.kind = TIMEOUT_NONE;
     conn->origin = (struct request_origin){.peer = {.is_unix = is_unix}, .is_ops = is_ops};
@@ -193,11 +185,6 @@ void conn_open(struct worker *worker, int fd, const struct sockaddr *peer, bool 
         address_from_sockaddr(peer, &conn->origin.peer.address);
     request_init(&conn->request);
     worker_count_connection(worker, 1);
-    if (open_handle(conn, fd) != 0) {
-        close(fd);
-        conn_close(conn);
-        return;
-    }
     if (worker->client_tls && !is_unix && !is_ops) {
         conn->tls = tls_new(worker->client_tls, NULL);
         if (!conn->tls) {

@@ -2,7 +2,7 @@
  *
  * Private to worker/conn*.c: what a connection is, and what its parts do for each other. A request passes them in this
  * order: conn_read.c (bytes of the socket), conn_step.c (requests of the bytes, answers into the outbox), conn_write.c
- * (the outbox to the socket); conn.c opens, times and closes. A proxied request comes back through conn_proxy.c.
+ * (the outbox to the socket), mostly by way of conn_batch.c; conn.c opens, times and closes. A proxied request comes back through conn_proxy.c.
  *
  * Any function that writes or steps may close the connection: its struct lives until the loop next turns, `state` says
  * so.
@@ -21,10 +21,9 @@ enum conn_state { READING_HEAD, READING_BODY, PROXYING, ENDING, LINGERING, CLOSE
 struct conn {
     union {
         uv_handle_t handle;
-        uv_stream_t stream;
-        uv_tcp_t tcp;
-        uv_pipe_t pipe;
+        uv_poll_t poll;
     };
+    int fd;
     struct worker *worker;
     struct timeout timeout;
     struct request_state request;
@@ -35,12 +34,16 @@ struct conn {
     char *kept;        /* READING_HEAD, PROXYING: bytes not yet consumed; READING_BODY: the head */
     uint32_t kept_size;
     uint32_t kept_room;
+    struct unsent *unsent; /* what the socket did not take yet, or NULL */
     uint32_t lingered; /* bytes discarded; while the client has to take an answer: how many were left at the last look */
     uint8_t state;     /* enum conn_state */
+    uint8_t watched;   /* what the loop watches for: UV_READABLE, UV_WRITABLE */
     bool is_reading;
-    bool is_writing; /* an answer is queued: nothing is read */
+    bool is_writing; /* there is something unsent: nothing is read */
     bool has_ended : 1;    /* the client has closed its side: nothing is read */
+    bool ends_sent : 1;    /* our side ends when all is sent */
     bool is_consuming : 1; /* in conn_step_through, whose loop goes on by itself */
+    bool is_batched : 1;   /* an answer waits in the worker's batch */
 };
 
 /* ---- conn.c ------------------------------------------------------------------------------------------------------ */
@@ -65,6 +68,9 @@ void conn_forget_kept(struct conn *conn);
 /* ---- conn_read.c ------------------------------------------------------------------------------------------------- */
 
 void conn_read_set(struct conn *conn, bool is_wanted);
+
+/* Has the loop watch for what the connection waits for: bytes, or room for them. */
+void conn_read_watch(struct conn *conn);
 
 /* Reads or not, by what the connection waits for. */
 void conn_read_update(struct conn *conn);
@@ -101,8 +107,12 @@ void conn_step_resume(struct conn *conn);
  * anything more is read. false: the connection is broken. */
 bool conn_write_pieces(struct conn *conn, const struct slice *pieces, size_t count);
 
-/* Sends and empties the worker's outbox. The connection may be writing afterwards, or closed if that cannot be done. */
+/* Empties the worker's outbox: what is in it is sent, at the latest when the loop ends its turn. The connection may be writing
+ * afterwards, or closed if that cannot be done. */
 void conn_write_answers(struct conn *conn);
+
+/* Offers what is unsent to the socket, which has room. */
+void conn_write_more(struct conn *conn);
 
 /* How many bytes the client has not taken yet, also of what the kernel has, which may be megabytes. */
 uint32_t conn_write_left(struct conn *conn);

@@ -4,8 +4,11 @@
  * WORKER_READ_SIZE at a time. Behind an answer that is held back, or a proxied one, bytes are kept as far as there is
  * room, so that a client that leaves is noticed.
  */
+#include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
+#include "worker/conn_batch.h"
 #include "worker/conn_private.h"
 
 #define LINGER_MAX_BYTES (UINT32_C(4) << 20) /* discarded at most while lingering */
@@ -14,25 +17,23 @@
 /* ---- whether to read ----------------------------------------------------------------------------------------------
  * */
 
-static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer);
+static void on_ready(uv_poll_t *poll, int status, int events);
 
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+void conn_read_watch(struct conn *conn)
 {
-    const struct conn *conn = handle->data;
+    int events = (conn->is_reading ? UV_READABLE : 0) | (conn->is_writing ? UV_WRITABLE : 0);
 
-    (void)suggested;
-    *buffer = uv_buf_init(conn->worker->read_buffer, WORKER_READ_SIZE);
+    if (conn->state == CLOSED || events == conn->watched)
+        return;
+    conn->watched = (uint8_t)events;
+    if (uv_poll_start(&conn->poll, events, on_ready) != 0)
+        conn_close(conn);
 }
 
 void conn_read_set(struct conn *conn, bool is_wanted)
 {
-    if (conn->is_reading == is_wanted || conn->state == CLOSED)
-        return;
     conn->is_reading = is_wanted;
-    if (!is_wanted)
-        uv_read_stop(&conn->stream);
-    else if (uv_read_start(&conn->stream, on_alloc, on_read) != 0)
-        conn_close(conn);
+    conn_read_watch(conn);
 }
 
 /* Whether the body of the proxied request is still on its way. */
@@ -146,21 +147,42 @@ static void read_tls(struct conn *conn, char *data, size_t fed)
         on_end(conn, result == TLS_ENDED);
 }
 
-static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
+static void read_some(struct conn *conn)
 {
-    struct conn *conn = stream->data;
+    char *data = conn->worker->read_buffer;
+    ssize_t count;
 
-    if (count == 0)
+    do {
+        count = recv(conn->fd, data, WORKER_READ_SIZE, 0);
+    } while (count < 0 && errno == EINTR);
+    if (count < 0 && errno == EAGAIN)
         return;
-    if (count < 0) {
-        on_end(conn, count == UV_EOF && !conn->tls);
+    if (count <= 0) {
+        on_end(conn, count == 0 && !conn->tls);
     } else if (conn->state == LINGERING) {
         conn->lingered += (uint32_t)count;
         if (conn->lingered > LINGER_MAX_BYTES)
             conn_close(conn);
     } else if (conn->tls) {
-        read_tls(conn, buffer->base, (size_t)count);
+        read_tls(conn, data, (size_t)count);
     } else {
-        on_bytes(conn, buffer->base, (size_t)count);
+        on_bytes(conn, data, (size_t)count);
     }
+}
+
+/* An answer of the same turn goes out first, whatever it is that happens. */
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+    struct conn *conn = poll->data;
+
+    if (conn->is_batched)
+        conn_batch_send(conn->worker->batch);
+    if (status < 0) {
+        conn_close(conn);
+        return;
+    }
+    if ((events & UV_WRITABLE) != 0 && conn->is_writing)
+        conn_write_more(conn);
+    if ((events & UV_READABLE) != 0 && conn->is_reading && conn->state != CLOSED)
+        read_some(conn);
 }

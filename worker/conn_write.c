@@ -1,72 +1,87 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * Answers out: at once as far as the socket takes them; the rest is copied and taken later, while nothing is read from
- * the client. Takes pieces or the worker's outbox, wraps them into TLS where the client speaks it.
+ * Answers out: as far as the socket takes them; the rest is copied and taken later, while nothing is read from the
+ * client. Takes pieces or the worker's outbox, wraps them into TLS where the client speaks it.
  */
 #include <linux/sockios.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
+#include "worker/conn_batch.h"
 #include "worker/conn_private.h"
 #include "worker/pieces.h"
 
-/* An answer that the socket did not take at once. */
-struct rest {
-    uv_write_t write;
+/* What the socket did not take at once. */
+struct unsent {
+    size_t size; /* of data */
+    size_t sent;
     char data[];
 };
 
 uint32_t conn_write_left(struct conn *conn)
 {
-    uint32_t left = (uint32_t)uv_stream_get_write_queue_size(&conn->stream);
-    uv_os_fd_t fd;
-    int unsent;
+    uint32_t left = conn->unsent ? (uint32_t)(conn->unsent->size - conn->unsent->sent) : 0;
+    int in_kernel;
 
-    if (uv_fileno(&conn->handle, &fd) == 0 && ioctl(fd, SIOCOUTQ, &unsent) == 0 && unsent > 0)
-        left += (uint32_t)unsent;
+    if (conn->state != CLOSED && ioctl(conn->fd, SIOCOUTQ, &in_kernel) == 0 && in_kernel > 0)
+        left += (uint32_t)in_kernel;
     return left;
 }
 
-static void on_written(uv_write_t *write, int status)
+/* Copies the pieces but for their first TAKEN bytes, which the socket took, of TOTAL, behind what is unsent already. */
+static bool keep_unsent(struct conn *conn, const uv_buf_t *pieces, size_t count, size_t taken, size_t total)
 {
-    struct conn *conn = write->handle->data;
+    size_t before = conn->unsent ? conn->unsent->size : 0;
+    struct unsent *unsent = realloc(conn->unsent, sizeof(*unsent) + before + total - taken);
 
-    free(write->data);
-    conn->is_writing = uv_stream_get_write_queue_size(&conn->stream) > 0;
-    if (conn->state == CLOSED)
-        return;
-    if (status < 0)
-        conn_close(conn);
-    else if (!conn->is_writing)
-        conn_step_resume(conn);
-}
-
-/* Copies the pieces but for their first TAKEN bytes, which the socket took, of TOTAL. */
-static bool write_rest(struct conn *conn, const uv_buf_t *pieces, size_t count, size_t taken, size_t total)
-{
-    struct rest *rest = malloc(sizeof(*rest) + total - taken);
-    uv_buf_t buffer;
-
-    if (!rest)
+    if (!unsent)
         return false;
-    rest->write.data = rest;
-    buffer = uv_buf_init(rest->data, (unsigned)pieces_copy_rest(pieces, count, taken, rest->data));
-    if (uv_write(&rest->write, &conn->stream, &buffer, 1, on_written) != 0) {
-        free(rest);
-        return false;
-    }
+    if (!conn->unsent)
+        unsent->sent = 0;
+    unsent->size = before + pieces_copy_rest(pieces, count, taken, unsent->data + before);
+    conn->unsent = unsent;
     conn->is_writing = true;
     conn->lingered = conn_write_left(conn);
     timeouts_start(&conn->worker->timeouts, &conn->timeout, TIMEOUT_WRITE);
-    return true;
+    conn_read_watch(conn);
+    return conn->state != CLOSED;
 }
 
 /* What the socket does not take at once has to be taken before anything more is read. */
 static bool write_raw(struct conn *conn, const uv_buf_t *pieces, size_t count, size_t total)
 {
-    int taken = pieces_offer(&conn->stream, pieces, count);
+    int taken = conn->is_writing ? 0 : pieces_offer(conn->fd, pieces, count);
 
-    return taken >= 0 && ((size_t)taken == total || write_rest(conn, pieces, count, (size_t)taken, total));
+    return taken >= 0 && ((size_t)taken == total || keep_unsent(conn, pieces, count, (size_t)taken, total));
+}
+
+static bool end_sending(const struct conn *conn)
+{
+    return shutdown(conn->fd, SHUT_WR) == 0;
+}
+
+void conn_write_more(struct conn *conn)
+{
+    struct unsent *unsent = conn->unsent;
+    uv_buf_t rest = uv_buf_init(unsent->data + unsent->sent, (unsigned)(unsent->size - unsent->sent));
+    int taken = pieces_offer(conn->fd, &rest, 1);
+
+    if (taken < 0) {
+        conn_close(conn);
+        return;
+    }
+    unsent->sent += (size_t)taken;
+    if (unsent->sent < unsent->size)
+        return;
+    free(unsent);
+    conn->unsent = NULL;
+    conn->is_writing = false;
+    conn_read_watch(conn);
+    if (conn->ends_sent && !end_sending(conn))
+        conn_close(conn);
+    if (conn->state != CLOSED)
+        conn_step_resume(conn);
 }
 
 bool conn_write_tls(struct conn *conn)
@@ -85,40 +100,39 @@ bool conn_write_pieces(struct conn *conn, const struct slice *pieces, size_t cou
     uv_buf_t buffers[PIECES_MOST];
     size_t total, used;
 
+    if (conn->is_batched)
+        conn_batch_send(conn->worker->batch);
     if (conn->tls)
         return tls_is_open(conn->tls) && tls_write(conn->tls, pieces, count) && conn_write_tls(conn);
     used = pieces_gather(pieces, count, buffers, &total);
     return total == 0 || write_raw(conn, buffers, used, total);
 }
 
-/* Sends and empties the worker's outbox. The connection may be writing afterwards, or closed if that cannot be done. */
+/* Whether answers may leave when the loop ends its turn: nothing is to follow them before. */
+static bool can_wait(const struct conn *conn)
+{
+    return conn->state == READING_HEAD && !conn->tls && !conn->is_writing && !conn->is_batched;
+}
+
 void conn_write_answers(struct conn *conn)
 {
     struct outbox *out = &conn->worker->out;
     const struct slice answers = {out->data, out->used};
     bool is_broken = out->is_short || conn->state == CLOSED;
 
-    if (!is_broken && out->used > 0)
+    if (!is_broken && out->used > 0 && !(can_wait(conn) && conn_batch_add(conn->worker->batch, conn, answers)))
         is_broken = !conn_write_pieces(conn, &answers, 1);
     outbox_clear(out);
     if (is_broken)
         conn_close(conn);
 }
 
-static void on_shut(uv_shutdown_t *request, int status)
-{
-    (void)status; /* a connection that broke is found out by reading or waiting */
-    free(request);
-}
-
 bool conn_write_end(struct conn *conn)
 {
-    uv_shutdown_t *request = malloc(sizeof(*request));
-
     if (conn->tls)
         tls_end(conn->tls);
-    if (request && (!conn->tls || conn_write_tls(conn)) && uv_shutdown(request, &conn->stream, on_shut) == 0)
-        return true;
-    free(request);
-    return false;
+    if (conn->tls && !conn_write_tls(conn))
+        return false;
+    conn->ends_sent = true;
+    return conn->is_writing || end_sending(conn);
 }

@@ -9,7 +9,7 @@ libworker_a_SOURCES = \
 	worker/listener.c worker/listener.h \
 	worker/timeouts.c worker/timeouts.h \
 	worker/conn.c worker/conn.h worker/conn_private.h worker/conn_read.c worker/conn_step.c worker/conn_write.c \
-	worker/conn_proxy.c worker/conn_proxy.h \
+	worker/conn_batch.c worker/conn_batch.h worker/conn_proxy.c worker/conn_proxy.h \
 	worker/pieces.c worker/pieces.h \
 	worker/hold.c worker/hold.h \
 	worker/head.c worker/head.h worker/head_fields.def worker/head_line.c worker/head_private.h \

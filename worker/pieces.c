@@ -27,17 +27,11 @@ size_t pieces_gather(const struct slice *pieces, size_t count, uv_buf_t *out, si
 }
 
 /* What uv_try_write does, by the call that is made for sockets: write(2) takes a longer way to them. */
-int pieces_offer(uv_stream_t *stream, const uv_buf_t *pieces, size_t count)
+int pieces_offer(int fd, const uv_buf_t *pieces, size_t count)
 {
     struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)pieces, .msg_iovlen = count};
-    uv_os_fd_t fd;
     ssize_t taken;
-    int error = uv_fileno((const uv_handle_t *)stream, &fd);
 
-    if (error != 0)
-        return error;
-    if (uv_stream_get_write_queue_size(stream) > 0)
-        return 0;
     do {
         taken = count == 1 ? send(fd, pieces->base, pieces->len, MSG_NOSIGNAL) : sendmsg(fd, &message, MSG_NOSIGNAL);
     } while (taken < 0 && errno == EINTR);

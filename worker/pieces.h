@@ -16,8 +16,8 @@
 /* Fills OUT, of PIECES_MOST, with those of COUNT pieces that are not empty, and TOTAL with their bytes. Returns how many. */
 size_t pieces_gather(const struct slice *pieces, size_t count, uv_buf_t *out, size_t *total);
 
-/* Offers the pieces to the socket once. Returns the bytes that it took, 0 when it takes none now, or libuv's negative error. */
-int pieces_offer(uv_stream_t *stream, const uv_buf_t *pieces, size_t count);
+/* Offers the pieces to the socket FD once. Returns the bytes that it took, 0 when it takes none now, or libuv's negative error. */
+int pieces_offer(int fd, const uv_buf_t *pieces, size_t count);
 
 /* Copies the pieces but for their first TAKEN bytes to OUT, which has room for the rest. Returns the bytes copied. */
 size_t pieces_copy_rest(const uv_buf_t *pieces, size_t count, size_t taken, char *out);

@@ -116,8 +116,12 @@ static bool queue(struct upstream *upstream, const uv_buf_t *pieces, size_t coun
 
 static bool write_now(struct upstream *upstream, const uv_buf_t *pieces, size_t count, size_t total)
 {
-    int taken = pieces_offer(&upstream->socket->stream, pieces, count);
+    bool is_behind = uv_stream_get_write_queue_size(&upstream->socket->stream) > 0;
+    uv_os_fd_t fd;
+    int taken = 0;
 
+    if (!is_behind && uv_fileno(&upstream->socket->handle, &fd) == 0)
+        taken = pieces_offer(fd, pieces, count);
     if (taken < 0)
         return false;
     upstream->has_sent |= taken > 0;

@@ -14,6 +14,7 @@
 #include "policy/load.h"
 #include "shm/log.h"
 #include "worker/conn.h"
+#include "worker/conn_batch.h"
 #include "worker/http.h"
 #include "worker/listener.h"
 #include "worker/reply.h"
@@ -140,7 +141,9 @@ static bool allocate(struct worker *worker, struct failure *failure)
     worker->path_buffer = malloc(head + 1);
     worker->host_buffer = malloc(head + 1);
     worker->decider = decide_new(worker->bundle, &worker->arena, worker->slot, head * SCRATCH_FACTOR);
+    worker->batch = conn_batch_new();
     if (!worker->fields || !worker->read_buffer || !worker->path_buffer || !worker->host_buffer || !worker->decider ||
+        !worker->batch ||
         !outbox_init(&worker->out, WORKER_READ_SIZE) || !outbox_init(&worker->body, WORKER_READ_SIZE) ||
         !open_tokens(worker) || !headers_init(&worker->headers, worker->bundle))
         return failure_set(failure, EXIT_CODE_OS, "memory is out");
@@ -336,6 +339,11 @@ static bool watch(struct worker *worker)
     return uv_poll_start(&worker->lifeline, UV_READABLE, on_lifeline) == 0;
 }
 
+static void on_turn_end(uv_check_t *check)
+{
+    conn_batch_send(((struct worker *)check->data)->batch);
+}
+
 static bool say_ready(struct failure *failure)
 {
     return say(HANDOFF_READY) || failure_set_errno(failure, EXIT_CODE_OS, "cannot tell the master that this worker is ready");
@@ -363,6 +371,9 @@ bool worker_open(struct worker *worker, struct failure *failure)
     worker->tick.data = worker;
     uv_timer_init(&worker->loop, &worker->alone);
     worker->alone.data = worker;
+    uv_check_init(&worker->loop, &worker->turn_end);
+    worker->turn_end.data = worker;
+    uv_check_start(&worker->turn_end, on_turn_end); /* these two cannot fail */
     if (!watch(worker))
         return failure_set(failure, EXIT_CODE_OS, "cannot watch signals and the lifeline");
     return listener_open_all(worker, failure) && say_ready(failure);
@@ -377,7 +388,7 @@ void worker_fini(struct worker *worker)
 {
     uv_handle_t *handles[] = {(uv_handle_t *)&worker->tick, (uv_handle_t *)&worker->alone,
                               (uv_handle_t *)&worker->lifeline, (uv_handle_t *)&worker->quit,
-                              (uv_handle_t *)&worker->term};
+                              (uv_handle_t *)&worker->term, (uv_handle_t *)&worker->turn_end};
 
     listener_close_all(worker);
     worker->is_leaving = true;
@@ -393,6 +404,7 @@ void worker_fini(struct worker *worker)
     tokens_fini(&worker->tokens);
     outbox_fini(&worker->out);
     outbox_fini(&worker->body);
+    free(worker->batch);
     bundle_free(worker->bundle);
     references_close(&worker->references);
     SSL_CTX_free(worker->client_tls);

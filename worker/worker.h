@@ -31,6 +31,7 @@
 #define WORKER_CODES     600   /* HTTP status codes below this are counted by number */
 #define WORKER_DATE_SIZE 64
 
+struct conn_batch;
 struct listener;
 struct response_room;
 
@@ -57,6 +58,7 @@ struct worker {
     char *host_buffer;           /* room for one canonical host */
     struct outbox out;           /* answers on their way to one connection */
     struct outbox body;          /* of the answer being made */
+    struct conn_batch *batch;    /* answers that leave together when the loop ends its turn */
     struct body_store bodies;    /* of requests on their way */
     char date[WORKER_DATE_SIZE]; /* the Server and Date fields, made once a second */
     size_t date_size;
@@ -83,6 +85,7 @@ struct worker {
     struct timeouts timeouts;
     uv_timer_t tick;
     uv_timer_t alone; /* from the master's end to the drain */
+    uv_check_t turn_end; /* sends the batch */
     uv_poll_t lifeline;
     uv_signal_t quit, term;
     uint64_t connection_count;
