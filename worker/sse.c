@@ -52,7 +52,17 @@ static void end_line(struct sse *sse, char c, enum sse_kind *kind, struct slice 
         sse->has_data = false;
     }
     sse->is_after_cr = c == '\r';
+    sse->has_begun = true;
     sse->state = AT_NAME;
+    sse->name_size = 0;
+}
+
+/* One at the very start of a stream is no part of the first name. */
+static void skip_byte_order_mark(struct sse *sse)
+{
+    if (sse->has_begun || sse->name_size != 3 || memcmp(sse->name, "\xEF\xBB\xBF", 3) != 0)
+        return;
+    sse->has_begun = true;
     sse->name_size = 0;
 }
 
@@ -67,6 +77,7 @@ static void take_name(struct sse *sse, char c, enum sse_kind *kind, struct slice
             sse->name[sse->name_size] = c;
         if (sse->name_size <= sizeof(sse->name))
             sse->name_size++;
+        skip_byte_order_mark(sse);
     }
 }
 

@@ -15,6 +15,7 @@ struct sse {
     uint8_t state;      /* sse.c's own */
     bool is_after_cr;   /* a line feed that comes now belongs to the line before */
     bool has_data;      /* the event at hand has a line of data already */
+    bool has_begun;     /* a byte order mark would be none any more */
     unsigned name_size; /* of the field's name so far; more than `name` holds is no name we know */
     char name[4];
 };
