@@ -94,8 +94,21 @@ static bool is_persistent(const struct head *head)
     return keeps_alive;
 }
 
+/* A head, without the tabs behind the VALUE that frames its body (NULL data: none): they are white space to RFC 9112 (5), but not to
+ * the library. */
+static bool feed_head(struct http *http, const char *bytes, size_t size, struct slice value)
+{
+    size_t end = value.data ? (size_t)(value.data - bytes) + value.size : size;
+    size_t rest = end;
+
+    while (rest < size && bytes[rest] != '\r')
+        rest++;
+    return feed(http, bytes, end, NULL, NULL) && feed(http, bytes + rest, size - rest, NULL, NULL);
+}
+
 enum http_result http_begin(struct http *http, const struct head *head, const char *bytes)
 {
+    struct slice coding = head_value(head, HEAD_FIELD_transfer_encoding);
     bool has_body = head->is_chunked || head->content_length > 0;
 
     http->keeps_alive = is_persistent(head);
@@ -108,7 +121,7 @@ enum http_result http_begin(struct http *http, const struct head *head, const ch
     if (http->is_counted)
         return HTTP_MORE;
     chunk_init(&http->chunk);
-    return feed(http, bytes, head->size, NULL, NULL) && !http->is_complete ? HTTP_MORE : HTTP_BAD;
+    return feed_head(http, bytes, head->size, coding) && !http->is_complete ? HTTP_MORE : HTTP_BAD;
 }
 
 static enum http_result chunked_body(struct http *http, const char *data, size_t size, uint64_t max_body,
@@ -141,6 +154,9 @@ enum http_result http_body(struct http *http, const char *data, size_t size, uin
 
 enum http_result http_begin_response(struct http *http, const struct response *response, const char *bytes)
 {
+    struct slice framing = response_value(response, response->framing == RESPONSE_CHUNKED ? RESPONSE_FIELD_transfer_encoding
+                                                                                          : RESPONSE_FIELD_content_length);
+
     memset(http, 0, sizeof(*http));
     http_parser_init(&http->parser, HTTP_RESPONSE);
     http->is_complete = response->framing == RESPONSE_BODYLESS;
@@ -151,7 +167,7 @@ enum http_result http_begin_response(struct http *http, const struct response *r
     http->content_left = response->content_length;
     if (http->is_chunked)
         chunk_init(&http->chunk);
-    if (!feed(http, bytes, response->size, NULL, NULL) || http->is_complete)
+    if (!feed_head(http, bytes, response->size, framing) || http->is_complete)
         return HTTP_BAD;
     return HTTP_MORE;
 }
