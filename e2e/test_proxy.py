@@ -3,6 +3,7 @@
 none. A real nginx is the upstream where an upstream behaves; a scripted socket where it must not.
 """
 
+import email.utils
 import os
 import signal
 import threading
@@ -100,6 +101,20 @@ class TestProxy(ProxyCase):
         self.assertEqual((answer.header("x-kept"), answer.header("via")), ("yes", "1.1 fairvisor"))
         self.assertEqual((answer.headers("ratelimit-remaining"), answer.header("x-fairvisor-status")),
                          (["999999"], "200"))
+
+    def test_every_answer_has_a_date(self):
+        for fields in ("", "Date: Thu, 01 Jan 2026 00:00:00 GMT\r\n"):
+            _, edge = self.scripted(upstream.answering(upstream.counted(fields=fields)))
+            dates = edge.get("/").headers("date")
+            self.assertEqual((len(dates), "Date: %s\r\n" % dates[0] == fields), (1, bool(fields)), dates)
+            self.assertAlmostEqual(email.utils.parsedate_to_datetime(dates[0]).timestamp(),
+                                   1767225600 if fields else time.time(), delta=5)
+
+    def test_tabs_are_white_space(self):
+        heads = b"Content-Length:\t2\t\r\n\r\nok", b"Transfer-Encoding:\tchunked\t\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+        for head in heads:
+            _, edge = self.scripted(upstream.answering(b"HTTP/1.1 200 OK\r\n" + head))
+            self.assertEqual([edge.get("/").body for _ in range(2)], [b"ok", b"ok"], head)
 
     def test_a_stricter_limit_of_the_upstream_is_passed_on(self):
         fields = "RateLimit-Limit: 10\r\nRateLimit-Remaining: 3\r\nRateLimit-Reset: 60\r\n"

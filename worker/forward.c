@@ -249,7 +249,7 @@ static bool is_passed(const struct forward_response *forward, size_t index, bool
 
     if (is_ratelimit(kind))
         return passes_ratelimit;
-    if (kind != RESPONSE_FIELD_OTHER || is_own(name))
+    if ((kind != RESPONSE_FIELD_OTHER && kind != RESPONSE_FIELD_date) || is_own(name))
         return false;
     if (response_value(response, RESPONSE_FIELD_connection).data && response_is_listed(response, name))
         return false;
@@ -310,6 +310,7 @@ void forward_write_response(const struct forward_response *forward, struct outbo
         if (is_passed(forward, i, passes_ratelimit))
             add_field(out, response->fields[i].name, response->fields[i].value);
     if (response->status >= 200 || response->is_upgrade) {
+        outbox_add(out, forward->date);
         add_field(out, SLICE("Via"), response->minor == 0 ? SLICE("1.0 fairvisor") : SLICE("1.1 fairvisor"));
         if (passes_ratelimit)
             add_verdict(forward->verdict, true, out);

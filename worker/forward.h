@@ -55,6 +55,7 @@ struct forward_response {
     const struct response *response;
     const struct exchange *exchange; /* NULL: none */
     struct slice verdict;            /* our own fields, each ended by CRLF */
+    struct slice date;               /* the line for a response without a Date (RFC 9110 6.6.1), ended by CRLF; or empty */
     enum forward_framing framing;
     uint64_t content_length;
     bool keeps_alive; /* of the client's connection */

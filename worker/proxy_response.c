@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "worker/proxy_private.h"
+#include "worker/reply.h"
 
 #define READ_ON_MAX_BYTES (UINT64_C(64) << 20)
 
@@ -69,6 +70,10 @@ static void begin_answer(struct proxy *proxy, const struct response *response)
         exchange_head(proxy->exchange, response, &fields, &wishes);
         proxy->changes_body = wishes.changes_body && response->framing != RESPONSE_BODYLESS;
         forward.verdict = (struct slice){fields.data, fields.used};
+    }
+    if (!response_value(response, RESPONSE_FIELD_date).data) {
+        reply_refresh_date(worker);
+        forward.date = reply_date(worker);
     }
     choose_framing(proxy, response, &forward);
     forward.keeps_alive = proxy->keeps_alive = proxy->keeps_alive && proxy->has_sent_all && !worker->is_draining &&

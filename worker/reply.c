@@ -10,7 +10,8 @@
 
 #include "shm/moment.h"
 
-#define CODE_LABEL "code=\""
+#define CODE_LABEL  "code=\""
+#define SERVER_LINE "\r\nServer: fairvisor\r\n"
 
 static const struct {
     unsigned status;
@@ -92,12 +93,17 @@ void reply_set_date(struct worker *worker, int64_t second)
         return;
     worker->date_second = second;
     worker->date_size = strftime(worker->date, sizeof(worker->date),
-                                 "\r\nServer: fairvisor\r\nDate: %a, %d %b %Y %H:%M:%S GMT\r\n", &calendar);
+                                 SERVER_LINE "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &calendar);
 }
 
 void reply_refresh_date(struct worker *worker)
 {
     reply_set_date(worker, moment_now().wall_ns / NANOSECONDS_PER_SECOND);
+}
+
+struct slice reply_date(const struct worker *worker)
+{
+    return (struct slice){worker->date + sizeof(SERVER_LINE) - 1, worker->date_size - (sizeof(SERVER_LINE) - 1)};
 }
 
 void reply_begin(const struct reply *reply, unsigned status)

@@ -39,6 +39,9 @@ void reply_set_date(struct worker *worker, int64_t second);
 /* The same for now: before an answer that no decision was made for. */
 void reply_refresh_date(struct worker *worker);
 
+/* The line of the Date field alone, ended by CRLF; it lives until the next refresh. */
+struct slice reply_date(const struct worker *worker);
+
 /* Fills worker->code_counters from the table of counters. */
 void reply_init(struct worker *worker);
 

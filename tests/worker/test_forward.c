@@ -177,7 +177,7 @@ END_TEST
 #define OURS "X-Fairvisor-Reason: allowed\r\nRateLimit: \"r\";r=5;t=1\r\nRateLimit-Remaining: 5\r\n"
 #define LEFT "X-Fairvisor-Reason: allowed\r\n"
 
-enum { OLD = 256, CLOSED = 512 };
+enum { OLD = 256, CLOSED = 512, DATED = 1024 };
 
 static const struct {
     const char *head;
@@ -193,6 +193,9 @@ static const struct {
      OK "Server: x\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n" VIA "Content-Length: 5\r\n"},
     {OK "Transfer-Encoding: chunked\r\n\r\n", CHUNKED, "", OK VIA "Transfer-Encoding: chunked\r\n"},
     {OK "Connection: X-Hop, close\r\nKeep-Alive: 1\r\nX-Hop: 1\r\nX: 2\r\nUpgrade: h2c\r\n\r\n", 0, "", OK "X: 2\r\n" VIA},
+    /* what has no Date gets one (RFC 9110 6.6.1) */
+    {OK "\r\n", DATED, "", OK "Date: now\r\n" VIA},
+    {OK "Date: then\r\n\r\n", 0, "", OK "Date: then\r\n" VIA},
     {OK "X-Fairvisor-Decision: reject\r\nX: 2\r\n\r\n", 0, LEFT, OK "X: 2\r\n" VIA LEFT},
     /* theirs and ours: the one that leaves less */
     {OK "RateLimit-Remaining: 9\r\nRateLimit-Limit: 10\r\n\r\n", 0, OURS, OK VIA OURS},
@@ -223,6 +226,7 @@ START_TEST(writes_a_response)
                                       : FORWARD_BODYLESS;
     forward.content_length = response.content_length;
     forward.keeps_alive = !(how & CLOSE);
+    forward.date = how & DATED ? SLICE("Date: now\r\n") : SLICE("");
     forward.is_old = how & OLD;
     forward_write_response(&forward, &box);
     take_written(&box);
