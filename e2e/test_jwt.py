@@ -196,7 +196,8 @@ class Keys(Case):
                            (json.dumps({"keys": [{**secret, "k": "c2hvcnQ"}]}), "k has 5 bytes; HS256 needs 32"),
                            (json.dumps({"keys": [secret, secret]}), "the same kid"),
                            (json.dumps({"keys": [{**secret, "d": "AQAB"}]}), "private key"),
-                           (json.dumps({"keys": [{**secret, "use": "enc"}]}), "use is not sig")):
+                           (json.dumps({"keys": [{**secret, "use": "enc"}]}), "there to encrypt"),
+                           (json.dumps({"keys": [{**secret, "use": "tls"}]}), "use is not sig")):
             self.write_keys(text)
             said = edge.reload_refused()
             self.assertIn(part, said)
@@ -227,6 +228,15 @@ class Keys(Case):
                 self.assertEqual(done.returncode, 78, done)
                 self.assertIn(part, done.stderr)
                 self.assertIn(f"{self.keys_file}:1:", done.stderr)
+
+    def test_keys_to_encrypt_are_left_out(self):
+        document = json.loads(jose.key_set(self.secret))
+        document["keys"].insert(0, {"kty": "RSA", "use": "enc", "alg": "RSA-OAEP", "kid": "e-1", "n": "AQAB"})
+        self.write_keys(json.dumps(document))
+        edge = self.start()
+        for said in (edge.run("-t").stderr, edge.log()):
+            self.assertIn("left out, for they are there to encrypt (use is enc): 1", said)
+        self.assertEqual(self.statuses(edge, self.secret.token({"exp": LATER, "org_id": "a"})), [200])
 
     def test_the_warning_is_given_without_keys_only(self):
         unverified = "without verifying"

@@ -32,6 +32,8 @@ static void print_complaints(const struct vet_report *report, const char *path)
         fprintf(stderr, "%s: warning: %s\n", path, VET_UNVERIFIED_CLAIMS);
     if (report->trusts_hosts)
         fprintf(stderr, "%s: warning: %s\n", path, VET_CHOSEN_HOST);
+    if (report->keys_left_out > 0)
+        fprintf(stderr, VET_KEYS_LEFT_OUT "\n", report->keys_left_out);
 }
 
 static bool vet(const struct settings *settings, struct vet_report *report, struct failure *failure)

@@ -91,6 +91,8 @@ static void say_warnings(const struct generation *generation)
         log_line(LOG_LEVEL_WARNING, "%s", VET_UNVERIFIED_CLAIMS);
     if (report->trusts_hosts)
         log_line(LOG_LEVEL_WARNING, "%s", VET_CHOSEN_HOST);
+    if (report->keys_left_out > 0)
+        log_line(LOG_LEVEL_NOTICE, VET_KEYS_LEFT_OUT, report->keys_left_out);
 }
 
 void master_say_bundle(const struct generation *generation, bool were_said)

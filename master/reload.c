@@ -71,7 +71,8 @@ static bool has_same_warnings(const struct generation *a, const struct generatio
 {
     return strcmp(a->source.digest, b->source.digest) == 0 &&
            a->report.complaints.warnings == b->report.complaints.warnings &&
-           a->report.trusts_claims == b->report.trusts_claims && a->report.trusts_hosts == b->report.trusts_hosts;
+           a->report.trusts_claims == b->report.trusts_claims && a->report.trusts_hosts == b->report.trusts_hosts &&
+           a->report.keys_left_out == b->report.keys_left_out;
 }
 
 /* Whoever is told that the reload is done finds only the new generation behind a new connection. A worker that has been stopped

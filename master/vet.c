@@ -133,6 +133,7 @@ static void run_child(const struct source *source, const struct settings *settin
         _exit(EXIT_CODE_OS);
     *report = empty;
     open_references(settings, copies, &references, &report->references);
+    report->keys_left_out = references.token_keys ? (uint32_t)references.token_keys->left_out : 0;
     if (close_range(STDERR_FILENO + 1, ~0U, 0) != 0 || !set_limit(RLIMIT_NOFILE, VET_FILES))
         _exit(EXIT_CODE_OS);
     fill_report(source, settings, copies, report);
@@ -185,6 +186,7 @@ static bool is_sane(const struct vet_report *report)
     const struct complaint_list *list = &report->complaints;
 
     if (list->count > COMPLAINT_MAX || report->is_valid > 1 || report->trusts_claims > 1 || report->trusts_hosts > 1 ||
+        report->keys_left_out > JWKS_MAX_KEYS ||
         !is_terminated(report->version_text, sizeof(report->version_text)) ||
         !is_terminated(report->references.sentence, sizeof(report->references.sentence)) ||
         !is_references_code(report->references.code) || (report->is_valid && list->errors > 0))

@@ -29,6 +29,9 @@
     "jwt: keys are read without verifying signatures, for jwt_keys_file is not set: this is right only behind a " \
     "gateway that has verified them"
 
+/* Said of a key set with keys of no use here; takes their number, a uint32_t. */
+#define VET_KEYS_LEFT_OUT "keys in jwt_keys_file that are left out, for they are there to encrypt (use is enc): %u"
+
 /* Travels through a pipe as bytes; vet_bundle checks every field of it. `code` of the complaints is not kept. */
 struct vet_report {
     uint32_t is_valid; /* 0 or 1 */
@@ -37,6 +40,7 @@ struct vet_report {
     uint32_t kill_switch_count;
     uint32_t trusts_claims; /* 0 or 1: it uses jwt: keys, and there is nothing to verify tokens with */
     uint32_t trusts_hosts;  /* 0 or 1: policies select by the client's Host, and whatever it says is passed on */
+    uint32_t keys_left_out; /* of the key set: see struct jwks */
     char version_text[VET_VERSION_SIZE];
     struct failure references; /* what is wrong with the files that keys are looked up in; EXIT_CODE_OK: nothing */
     struct complaint_list complaints;

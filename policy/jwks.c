@@ -50,19 +50,20 @@ static bool read_keys(struct jwks_key_source *source, uint32_t list, struct jwks
 {
     for (uint32_t at = json_first(source->json, list); at != JSON_NONE; at = json_next(source->json, at)) {
         struct jwks_key *key = &jwks->keys[jwks->count];
-        bool is_read;
+        bool is_read, is_left_out;
 
-        source->number = jwks->count + 1;
-        if (jwks->count == JWKS_MAX_KEYS)
+        source->number = jwks->count + jwks->left_out + 1;
+        if (source->number > JWKS_MAX_KEYS)
             return jwks_key_refuse(source, at, "a set may have %d keys at most", JWKS_MAX_KEYS);
-        is_read = jwks_key_read(source, at, key);
+        is_read = jwks_key_read(source, at, key, &is_left_out);
         if (is_read && is_named_twice(jwks, key))
             is_read = jwks_key_refuse(source, at, "an earlier key has the same kid; give each key a kid of its own");
         if (!is_read) {
             jwks_key_free(key);
             return false;
         }
-        jwks->count++;
+        jwks->left_out += is_left_out;
+        jwks->count += !is_left_out;
     }
     return true;
 }
@@ -87,7 +88,11 @@ static bool read_document(struct jwks_key_source *source, struct jwks *jwks)
     if (json_count(json, list) == 0)
         return refuse(source, json_offset(json, list),
                       "the set has no key, so that no token would verify; leave its setting out if that is meant");
-    return read_keys(source, list, jwks);
+    if (!read_keys(source, list, jwks))
+        return false;
+    return jwks->count > 0 || refuse(source, json_offset(json, list),
+                                     "every key of the set is there to encrypt (use is enc), so that no token would "
+                                     "verify; add the keys that sign");
 }
 
 static bool read_text(struct jwks_key_source *source, struct jwks *jwks)

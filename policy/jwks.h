@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
  * A set of keys that verify tokens: a JSON Web Key Set (RFC 7517 section 5). Every key names its algorithm; private and
- * weak keys are refused; a set is taken whole or not at all. Immutable once made.
+ * weak keys are refused; a set is taken whole or not at all. Only keys that are there to encrypt, which issuers publish
+ * beside the others, are counted and left out. Immutable once made.
  */
 #ifndef FAIRVISOR_POLICY_JWKS_H
 #define FAIRVISOR_POLICY_JWKS_H
@@ -27,6 +28,7 @@ struct jwks_key {
 
 struct jwks {
     size_t count;
+    size_t left_out; /* keys whose use is enc */
     struct jwks_key keys[JWKS_MAX_KEYS];
 };
 

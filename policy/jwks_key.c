@@ -181,6 +181,15 @@ static bool check_algorithm(struct reading *reading)
                            reading->algorithm->name, reading->algorithm->key_type);
 }
 
+/* A key to encrypt with, as issuers publish them beside the others. */
+static bool is_to_encrypt(const struct reading *reading)
+{
+    const struct json *json = reading->source->json;
+
+    return has(reading, MEMBER_use) && json_type(json, reading->values[MEMBER_use]) == JSON_STRING &&
+           slice_equal(json_raw(json, reading->values[MEMBER_use]), SLICE("enc"));
+}
+
 static bool check_privacy(const struct reading *reading)
 {
     for (int i = 0; i < MEMBER_COUNT; i++)
@@ -188,7 +197,7 @@ static bool check_privacy(const struct reading *reading)
             return refuse_member(reading, (enum member)i,
                                  "is a part of a private key, which who verifies must not have: write the public key "
                                  "only, and think of this one as disclosed");
-    if (has(reading, MEMBER_k) && reading->algorithm->family != JWT_ALGORITHM_HMAC)
+    if (has(reading, MEMBER_k) && reading->algorithm && reading->algorithm->family != JWT_ALGORITHM_HMAC)
         return refuse_member(reading, MEMBER_k, "is the secret of a key of kty oct, which this is not");
     return true;
 }
@@ -419,12 +428,19 @@ static bool read_material(const struct reading *reading, struct jwks_key *key)
 
 /* ---- the whole --------------------------------------------------------------------------------------------------- */
 
-bool jwks_key_read(const struct jwks_key_source *source, uint32_t token, struct jwks_key *key)
+bool jwks_key_read(const struct jwks_key_source *source, uint32_t token, struct jwks_key *key, bool *is_left_out)
 {
     struct reading reading = {.source = source, .object = token};
 
     *key = (struct jwks_key){.id = NULL};
-    if (!find_members(&reading) || !check_algorithm(&reading) || !check_privacy(&reading) || !check_use(&reading) ||
+    *is_left_out = false;
+    if (!find_members(&reading))
+        return false;
+    if (is_to_encrypt(&reading)) {
+        *is_left_out = true;
+        return check_privacy(&reading);
+    }
+    if (!check_algorithm(&reading) || !check_privacy(&reading) || !check_use(&reading) ||
         !read_id(&reading, key))
         return false;
     key->key.algorithm = reading.algorithm;

@@ -25,8 +25,9 @@ struct jwks_key_source {
 bool jwks_key_refuse(const struct jwks_key_source *source, uint32_t token, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Reads the object TOKEN into KEY. jwks_key_free also after false. */
-bool jwks_key_read(const struct jwks_key_source *source, uint32_t token, struct jwks_key *key);
+/* Reads the object TOKEN into KEY, or finds that it is there to encrypt: *IS_LEFT_OUT, and KEY stays empty.
+ * jwks_key_free also after false. */
+bool jwks_key_read(const struct jwks_key_source *source, uint32_t token, struct jwks_key *key, bool *is_left_out);
 
 /* Wipes and frees what the key holds. */
 void jwks_key_free(struct jwks_key *key);

@@ -163,7 +163,8 @@ static const struct {
     {9, ",\"d\":\"AQAB\"", "d is a part of a private key"},
     {12, ",\"d\":null", "d is a part of a private key"},
     {0, ",\"d\":\"AQAB\"", "d is a part of a private key"},
-    {3, ",\"use\":\"enc\"", "use is not sig"},
+    {3, ",\"use\":\"ENC\"", "use is not sig"},
+    {3, ",\"use\":\"enc\",\"d\":\"AQAB\"", "d is a part of a private key"},
     {3, ",\"use\":\"\"", "use is not sig"},
     {3, ",\"use\":[\"sig\"]", "use must be a string"},
     {3, ",\"key_ops\":[\"sign\"]", "key_ops does not list verify"},
@@ -184,6 +185,60 @@ START_TEST(additions_are_refused)
     expect_refusal(set, additions[_i].part);
     expect_refusal(set, "keys.json:2:");
     expect_refusal(set, ": key 1: ");
+}
+END_TEST
+
+/* Shapes of key sets that issuers publish; $ stands for the members of an RSA key, @ for those of one on P-256. How many
+ * keys are taken and left out; or what is said when none is. */
+static const struct {
+    const char *keys;
+    size_t taken, left_out;
+    const char *refusal;
+} published[] = {
+    {"$,\"use\":\"sig\",\"alg\":\"RS256\",\"kid\":\"a\",\"x5t\":\"x\",\"x5c\":[\"MII+/=\"]", 1, 0, NULL},
+    {"$,\"use\":\"sig\",\"alg\":\"RS256\",\"kid\":\"a=\"|"
+     "$,\"use\":\"sig\",\"alg\":\"RS256\",\"kid\":\"b=\"",
+     2, 0, NULL},
+    {"@,\"alg\":\"ES256\",\"kid\":\"a\",\"ext\":true,\"key_ops\":[\"verify\"]", 1, 0, NULL},
+    {"$,\"kid\":\"a\",\"alg\":\"RSA-OAEP\",\"use\":\"enc\",\"x5c\":[\"MII\"],\"x5t#S256\":\"x\"|"
+     "$,\"kid\":\"b\",\"alg\":\"RS256\",\"use\":\"sig\",\"x5c\":[\"MII\"],\"x5t#S256\":\"x\"",
+     1, 1, NULL},
+    {"$,\"alg\":\"RS256\"|\"kty\":\"unknown\",\"use\":\"enc\"", 1, 1, NULL},
+    {"$,\"alg\":\"RS256\",\"use\":\"enc\"", 0, 1, "keys.json:1:9: every key of the set is there to encrypt"},
+    {"$,\"use\":\"sig\",\"kid\":\"a\",\"x5t\":\"a\",\"x5c\":[\"MII\"],"
+     "\"issuer\":\"https://id.example/{tenantid}/v2.0\"",
+     0, 0, "key 1: alg is missing"},
+    {"$,\"use\":\"enc\"|$,\"kid\":\"a\"", 0, 0, "key 2: alg is missing"},
+};
+
+static void write_set(const char *shape, char *set, size_t size)
+{
+    size_t used = (size_t)snprintf(set, size, "{\"keys\":[{");
+
+    for (; *shape && used < size; shape++)
+        used += *shape == '$'   ? (size_t)snprintf(set + used, size - used, "%s", members[3])
+                : *shape == '@' ? (size_t)snprintf(set + used, size - used, "%s", members[9])
+                : *shape == '|' ? (size_t)snprintf(set + used, size - used, "},{")
+                                : (size_t)snprintf(set + used, size - used, "%c", *shape);
+    snprintf(set + used, size - used, "}]}");
+}
+
+START_TEST(published_sets_are_taken)
+{
+    char set[MAKER_JWK_SIZE * 4];
+    struct failure failure;
+    struct jwks *jwks;
+
+    write_set(published[_i].keys, set, sizeof(set));
+    if (published[_i].refusal) {
+        expect_refusal(set, published[_i].refusal);
+        return;
+    }
+    jwks = parse(set, &failure);
+    ck_assert_msg(jwks != NULL, "%s: %s", set, failure.sentence);
+    ck_assert_uint_eq(jwks->count, published[_i].taken);
+    ck_assert_uint_eq(jwks->left_out, published[_i].left_out);
+    jwks_free(jwks);
 }
 END_TEST
 
@@ -388,6 +443,7 @@ int main(void)
     tcase_add_test(tcase, all_kinds_together);
     tcase_add_loop_test(tcase, bad_documents_are_refused, 0, sizeof(documents) / sizeof(documents[0]));
     tcase_add_loop_test(tcase, additions_are_refused, 0, sizeof(additions) / sizeof(additions[0]));
+    tcase_add_loop_test(tcase, published_sets_are_taken, 0, sizeof(published) / sizeof(published[0]));
     tcase_add_test(tcase, a_kid_belongs_to_one_key);
     tcase_add_test(tcase, the_bounds_of_a_kid);
     tcase_add_loop_test(tcase, short_secrets_are_refused, 0, 3);
