@@ -335,6 +335,19 @@ static bool read_coordinate(const struct reading *reading, enum member member, u
     return true;
 }
 
+/* The crv, which must be the one of the algorithm where that names one. */
+static bool read_curve(const struct reading *reading, struct slice *curve)
+{
+    const struct jwt_algorithm *algorithm = reading->algorithm;
+
+    if (!get_text(reading, MEMBER_crv, curve))
+        return false;
+    if (!algorithm->curve || slice_equal(*curve, slice_of(algorithm->curve)))
+        return true;
+    return jwks_key_refuse(reading->source, reading->values[MEMBER_crv], "a key whose alg is %s has the crv %s",
+                           algorithm->name, algorithm->curve);
+}
+
 static bool read_ec(const struct reading *reading, struct jwks_key *key)
 {
     const struct jwt_algorithm *algorithm = reading->algorithm;
@@ -342,11 +355,8 @@ static bool read_ec(const struct reading *reading, struct jwks_key *key)
     OSSL_PARAM_BLD *builder;
     struct slice curve;
 
-    if (!get_text(reading, MEMBER_crv, &curve))
+    if (!read_curve(reading, &curve))
         return false;
-    if (!slice_equal(curve, slice_of(algorithm->curve)))
-        return jwks_key_refuse(reading->source, reading->values[MEMBER_crv], "a key whose alg is %s has the crv %s",
-                               algorithm->name, algorithm->curve);
     if (!read_coordinate(reading, MEMBER_x, point + 1) ||
         !read_coordinate(reading, MEMBER_y, point + 1 + algorithm->coordinate_size))
         return false;
@@ -369,7 +379,7 @@ static bool read_okp(const struct reading *reading, struct jwks_key *key)
     struct slice curve;
     size_t size;
 
-    if (!get_text(reading, MEMBER_crv, &curve))
+    if (!read_curve(reading, &curve))
         return false;
     for (size_t i = 0; i < sizeof(curves) / sizeof(curves[0]); i++) {
         if (!slice_equal(curve, slice_of(curves[i].name)))

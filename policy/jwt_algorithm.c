@@ -29,6 +29,8 @@ static const struct jwt_algorithm algorithms[] = {
     {"ES384", JWT_ALGORITHM_ECDSA, "EC", "P-384", 48, 48, EVP_sha384},
     {"ES512", JWT_ALGORITHM_ECDSA, "EC", "P-521", 66, 64, EVP_sha512},
     {"EdDSA", JWT_ALGORITHM_EDDSA, "OKP", NULL, 0, 0, NULL},
+    {"Ed25519", JWT_ALGORITHM_EDDSA, "OKP", "Ed25519", 0, 0, NULL},
+    {"Ed448", JWT_ALGORITHM_EDDSA, "OKP", "Ed448", 0, 0, NULL},
 };
 #define ALGORITHMS (sizeof(algorithms) / sizeof(algorithms[0]))
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * The signature algorithms of JSON Web Tokens (RFC 7518 section 3, RFC 8037) and the check of one signature. Which
+ * The signature algorithms of JSON Web Tokens (RFC 7518 section 3, RFC 8037, RFC 9864) and the check of one signature. Which
  * algorithm is used is a fact about the key; what a token says of it is not asked here.
  */
 #ifndef FAIRVISOR_POLICY_JWT_ALGORITHM_H
@@ -18,14 +18,14 @@ enum jwt_algorithm_family {
     JWT_ALGORITHM_PKCS1, /* RS256 ...; kty RSA */
     JWT_ALGORITHM_PSS,   /* PS256 ...; kty RSA */
     JWT_ALGORITHM_ECDSA, /* ES256 ...; kty EC */
-    JWT_ALGORITHM_EDDSA, /* EdDSA; kty OKP */
+    JWT_ALGORITHM_EDDSA, /* EdDSA, and the names of RFC 9864; kty OKP */
 };
 
 struct jwt_algorithm {
     const char *name; /* alg */
     enum jwt_algorithm_family family;
     const char *key_type;        /* kty */
-    const char *curve;           /* crv of an EC key; NULL for others */
+    const char *curve;           /* crv of the key; NULL where there is none, or more than one will do */
     size_t coordinate_size;      /* bytes of a coordinate of the curve, and of each half of its signatures */
     size_t hash_size;            /* bytes; the least size of an HMAC key, too */
     const EVP_MD *(*hash)(void); /* NULL for EdDSA */

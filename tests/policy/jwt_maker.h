@@ -38,6 +38,7 @@ static const struct maker_kind maker_kinds[] = {
     {"PS512", "RSA", NULL, 0, EVP_sha512, true},     {"ES256", "EC", "P-256", 32, EVP_sha256, false},
     {"ES384", "EC", "P-384", 48, EVP_sha384, false}, {"ES512", "EC", "P-521", 66, EVP_sha512, false},
     {"EdDSA", "OKP", "Ed25519", 32, NULL, false},    {"EdDSA", "OKP", "Ed448", 57, NULL, false},
+    {"Ed25519", "OKP", "Ed25519", 32, NULL, false},  {"Ed448", "OKP", "Ed448", 57, NULL, false},
 };
 #define MAKER_KINDS ((int)(sizeof(maker_kinds) / sizeof(maker_kinds[0])))
 

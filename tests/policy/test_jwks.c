@@ -138,6 +138,12 @@ static const struct {
      "crv must be Ed25519 or Ed448"},
     {"{\"keys\":[{\"alg\":\"EdDSA\",\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AQAB\"}]}", "x has 3 bytes"},
     {"{\"keys\":[{\"alg\":\"EdDSA\",\"kty\":\"OKP\",\"crv\":\"Ed25519\"}]}", "x is missing"},
+    {"{\"keys\":[{\"alg\":\"Ed25519\",\"kty\":\"OKP\"}]}", "crv is missing"},
+    {"{\"keys\":[{\"alg\":\"Ed25519\",\"kty\":\"OKP\",\"crv\":\"Ed448\"}]}",
+     "a key whose alg is Ed25519 has the crv Ed25519"},
+    {"{\"keys\":[{\"alg\":\"Ed448\",\"kty\":\"OKP\",\"crv\":\"X448\"}]}",
+     "a key whose alg is Ed448 has the crv Ed448"},
+    {"{\"keys\":[{\"alg\":\"ed25519\",\"kty\":\"OKP\"}]}", "alg must be one of"},
 };
 
 START_TEST(bad_documents_are_refused)
