@@ -7,20 +7,26 @@
 #include "worker/run.h"
 
 #define VERSION_SIZE   10 /* "HTTP/1.1" CR LF */
-#define LONGEST_METHOD 10
+#define LONGEST_METHOD 17
 
-/* RFC 9110, RFC 5789, WebDAV and its children as far as http-parser knows them; no CONNECT: nothing is tunnelled here.
- */
+/* Those that are registered (RFC 9110 16.1.1), PURGE of caches and those of UPnP; no CONNECT, for nothing is tunnelled
+ * here, and no PRI, which HTTP/2 begins with. */
 static const struct slice methods[] = {
 #define METHOD(name)           \
     {                          \
         name, sizeof(name) - 1 \
     }
-    METHOD("GET"),     METHOD("POST"),  METHOD("HEAD"),     METHOD("PUT"),        METHOD("DELETE"),
-    METHOD("OPTIONS"), METHOD("PATCH"), METHOD("TRACE"),    METHOD("COPY"),       METHOD("LOCK"),
-    METHOD("MKCOL"),   METHOD("MOVE"),  METHOD("PROPFIND"), METHOD("PROPPATCH"),  METHOD("SEARCH"),
-    METHOD("UNLOCK"),  METHOD("BIND"),  METHOD("REBIND"),   METHOD("UNBIND"),     METHOD("ACL"),
-    METHOD("REPORT"),  METHOD("MERGE"), METHOD("CHECKOUT"), METHOD("MKACTIVITY"), METHOD("MKCALENDAR"),
+    METHOD("GET"),           METHOD("POST"),        METHOD("HEAD"),        METHOD("PUT"),
+    METHOD("DELETE"),        METHOD("OPTIONS"),     METHOD("PATCH"),       METHOD("QUERY"),
+    METHOD("TRACE"),         METHOD("PURGE"),       METHOD("PROPFIND"),    METHOD("PROPPATCH"),
+    METHOD("MKCOL"),         METHOD("COPY"),        METHOD("MOVE"),        METHOD("LOCK"),
+    METHOD("UNLOCK"),        METHOD("SEARCH"),      METHOD("REPORT"),      METHOD("MKCALENDAR"),
+    METHOD("ACL"),           METHOD("BIND"),        METHOD("REBIND"),      METHOD("UNBIND"),
+    METHOD("LINK"),          METHOD("UNLINK"),      METHOD("MERGE"),       METHOD("CHECKIN"),
+    METHOD("CHECKOUT"),      METHOD("UNCHECKOUT"),  METHOD("LABEL"),       METHOD("UPDATE"),
+    METHOD("MKACTIVITY"),    METHOD("MKWORKSPACE"), METHOD("ORDERPATCH"),  METHOD("BASELINE-CONTROL"),
+    METHOD("MKREDIRECTREF"), METHOD("NOTIFY"),      METHOD("M-SEARCH"),    METHOD("VERSION-CONTROL"),
+    METHOD("SUBSCRIBE"),     METHOD("UNSUBSCRIBE"), METHOD("UPDATEREDIRECTREF"),
 #undef METHOD
 };
 
