@@ -88,6 +88,7 @@ static const struct way {
     {USAGE, SLICE("output_tokens_details"), DETAILS, USAGE_UNKNOWN},
     {DETAILS, SLICE("cached_tokens"), FIGURE + USAGE_CACHED, USAGE_UNKNOWN},
     {DETAILS, SLICE("reasoning_tokens"), FIGURE + USAGE_REASONING, USAGE_UNKNOWN},
+    {DETAILS, SLICE("thinking_tokens"), FIGURE + USAGE_REASONING, USAGE_UNKNOWN},
     {GEMINI, SLICE("promptTokenCount"), FIGURE + USAGE_PROMPT, USAGE_UNKNOWN},
     {GEMINI, SLICE("candidatesTokenCount"), FIGURE + USAGE_CANDIDATES, USAGE_UNKNOWN},
     {GEMINI, SLICE("thoughtsTokenCount"), FIGURE + USAGE_THOUGHTS, USAGE_UNKNOWN},
@@ -124,7 +125,7 @@ void usage_reader_begin(struct usage_reader *reader)
     json_flow_init(&reader->flow);
     reader->places[0] = NOWHERE;
     reader->next = ROOT;
-    reader->has_usage = reader->has_choices = reader->has_choice = reader->has_error = false;
+    reader->has_usage = reader->has_choices = reader->has_choice = reader->has_error = reader->is_foreign = false;
 }
 
 /* ---- places ----------------------------------------------------------------------------------------------------- */
@@ -141,6 +142,8 @@ static enum place find_way(struct usage_reader *reader, enum place from, struct 
 {
     if (from == TEXT)
         return place_of_text(name);
+    if (from == ROOT && reader->is_foreign && slice_equal(name, SLICE("usage")))
+        return NOWHERE;
     for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
         const struct way *way = &ways[i];
 
@@ -214,6 +217,19 @@ static void take_object(struct usage_reader *reader, struct slice object)
             reader->dialect = objects[i].dialect;
 }
 
+/* Anthropic may add events at any time, and what usage they would tell is not known: only two kinds tell that of the answer. */
+static void take_type(struct usage_reader *reader, const struct json_flow *flow)
+{
+    struct slice type = {flow->text, flow->text_size};
+    bool is_whole = slice_equal(type, SLICE("message"));
+
+    keep(&reader->type, flow);
+    if (is_whole && reader->dialect == USAGE_UNKNOWN)
+        reader->dialect = USAGE_ANTHROPIC;
+    reader->is_foreign =
+        reader->dialect == USAGE_ANTHROPIC && !is_whole && !slice_equal(type, SLICE("message_delta"));
+}
+
 static void take_string(struct usage_reader *reader, const struct json_flow *flow)
 {
     switch ((enum place)reader->next) {
@@ -227,10 +243,7 @@ static void take_string(struct usage_reader *reader, const struct json_flow *flo
         keep(&reader->id, flow);
         break;
     case TYPE:
-        keep(&reader->type, flow);
-        if (slice_equal((struct slice){flow->text, flow->text_size}, SLICE("message")) &&
-            reader->dialect == USAGE_UNKNOWN)
-            reader->dialect = USAGE_ANTHROPIC;
+        take_type(reader, flow);
         break;
     case OBJECT_TYPE:
         take_object(reader, (struct slice){flow->text, flow->text_size});

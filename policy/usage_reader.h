@@ -67,6 +67,7 @@ struct usage_reader {
     int64_t choice;
     /* of the JSON value at hand */
     bool has_usage, has_choices, has_choice, has_error;
+    bool is_foreign; /* an event of Anthropic's whose usage is not the answer's */
 };
 
 void usage_reader_init(struct usage_reader *reader);
