@@ -20,6 +20,9 @@ enum place {
     USAGE_PARTIAL,
     GEMINI,
     DETAILS,
+    ITERATIONS,
+    ITERATION,
+    ITERATION_TYPE,
     CHOICES,
     CHOICE,
     TEXT, /* strings are the answer's text */
@@ -86,6 +89,12 @@ static const struct way {
     {USAGE, SLICE("input_tokens_details"), DETAILS, USAGE_UNKNOWN},
     {USAGE, SLICE("completion_tokens_details"), DETAILS, USAGE_UNKNOWN},
     {USAGE, SLICE("output_tokens_details"), DETAILS, USAGE_UNKNOWN},
+    {USAGE, SLICE("iterations"), ITERATIONS, USAGE_UNKNOWN},
+    {ITERATION, SLICE("type"), ITERATION_TYPE, USAGE_UNKNOWN},
+    {ITERATION, SLICE("input_tokens"), FIGURE + USAGE_INPUT, USAGE_UNKNOWN},
+    {ITERATION, SLICE("output_tokens"), FIGURE + USAGE_COMPLETION, USAGE_UNKNOWN},
+    {ITERATION, SLICE("cache_creation_input_tokens"), FIGURE + USAGE_CACHE_WRITE, USAGE_UNKNOWN},
+    {ITERATION, SLICE("cache_read_input_tokens"), FIGURE + USAGE_CACHE_READ, USAGE_UNKNOWN},
     {DETAILS, SLICE("cached_tokens"), FIGURE + USAGE_CACHED, USAGE_UNKNOWN},
     {DETAILS, SLICE("reasoning_tokens"), FIGURE + USAGE_REASONING, USAGE_UNKNOWN},
     {DETAILS, SLICE("thinking_tokens"), FIGURE + USAGE_REASONING, USAGE_UNKNOWN},
@@ -164,11 +173,37 @@ static enum place element_of(const struct usage_reader *reader, unsigned depth)
         return ROOT;
     case CHOICES:
         return CHOICE;
+    case ITERATIONS:
+        return ITERATION;
     case TEXT:
         return TEXT;
     default:
         return depth == 0 ? ROOT : NOWHERE;
     }
+}
+
+static int64_t most(int64_t sum)
+{
+    return sum > ESTIMATE_MOST ? ESTIMATE_MOST : sum;
+}
+
+static bool is_list(enum place place)
+{
+    return place == CHOICES || place == ITERATIONS;
+}
+
+/* What an iteration took is a part of the sums around it, unless it made the conversation shorter: Anthropic bills that
+ * in addition. */
+static void begin_iteration(struct usage_reader *reader)
+{
+    memset(reader->iteration, 0, sizeof(reader->iteration));
+    reader->is_compaction = false;
+}
+
+static void end_iteration(struct usage_reader *reader)
+{
+    for (int i = 0; i < USAGE_FIGURES && reader->is_compaction; i++)
+        reader->compaction[i] = most(reader->compaction[i] + reader->iteration[i]);
 }
 
 static void open_container(struct usage_reader *reader, const struct json_flow *flow)
@@ -187,8 +222,12 @@ static void open_container(struct usage_reader *reader, const struct json_flow *
     if (place == CHOICE)
         reader->choice = 0;
     /* Only lists and objects that are what they should be lead on. */
-    if (is_object ? place == CHOICES : place != CHOICES && place != TEXT && place != ROOTS)
+    if (is_object ? is_list(place) : !is_list(place) && place != TEXT && place != ROOTS)
         place = NOWHERE;
+    if (place == ITERATIONS)
+        memset(reader->compaction, 0, sizeof(reader->compaction));
+    if (place == ITERATION)
+        begin_iteration(reader);
     reader->places[flow->depth] = (uint8_t)place;
     reader->next = is_object ? NOWHERE : (uint8_t)element_of(reader, flow->depth);
 }
@@ -197,6 +236,8 @@ static void close_container(struct usage_reader *reader, const struct json_flow 
 {
     if (reader->places[flow->depth] == CHOICE && reader->choice >= 0 && reader->choice < 64)
         reader->open_choices |= UINT64_C(1) << reader->choice;
+    if (reader->places[flow->depth] == ITERATION)
+        end_iteration(reader);
     reader->next = (uint8_t)element_of(reader, flow->depth - 1);
 }
 
@@ -245,6 +286,9 @@ static void take_string(struct usage_reader *reader, const struct json_flow *flo
     case TYPE:
         take_type(reader, flow);
         break;
+    case ITERATION_TYPE:
+        reader->is_compaction = slice_equal((struct slice){flow->text, flow->text_size}, SLICE("compaction"));
+        break;
     case OBJECT_TYPE:
         take_object(reader, (struct slice){flow->text, flow->text_size});
         break;
@@ -285,6 +329,10 @@ static void take_figure(struct usage_reader *reader, enum usage_figure figure, c
         reader->has_bad_figure = true;
         if (flow->text_size == 0 || flow->text[0] != '-')
             return;
+    }
+    if (around == ITERATION) {
+        reader->iteration[figure] = count;
+        return;
     }
     reader->figures[figure] = count;
     reader->given |= UINT32_C(1) << figure;
@@ -364,31 +412,29 @@ static bool has(const struct usage_reader *reader, enum usage_figure figure)
     return (reader->given >> figure & 1) != 0;
 }
 
-static int64_t most(int64_t sum)
-{
-    return sum > ESTIMATE_MOST ? ESTIMATE_MOST : sum;
-}
-
 /* Anthropic's input leaves out what was cached; with the others cached tokens are a part. */
 static void sum_input(const struct usage_reader *reader, struct usage *usage)
 {
-    const int64_t *figures = reader->figures;
+    const int64_t *figures = reader->figures, *more = reader->compaction;
+    int64_t write = figures[USAGE_CACHE_WRITE] + more[USAGE_CACHE_WRITE];
+    int64_t read = figures[USAGE_CACHE_READ] + more[USAGE_CACHE_READ];
 
     if (has(reader, USAGE_PROMPT)) {
         usage->in_total = most(figures[USAGE_PROMPT] + figures[USAGE_TOOL_PROMPT]);
         usage->in_cached = figures[USAGE_CACHED];
         return;
     }
-    usage->in_total = most(figures[USAGE_INPUT] + figures[USAGE_CACHE_WRITE] + figures[USAGE_CACHE_READ]);
-    usage->in_cached = most(figures[USAGE_CACHED] + figures[USAGE_CACHE_READ]);
-    usage->in_cache_write = figures[USAGE_CACHE_WRITE];
+    usage->in_total = most(figures[USAGE_INPUT] + more[USAGE_INPUT] + write + read);
+    usage->in_cached = most(figures[USAGE_CACHED] + read);
+    usage->in_cache_write = most(write);
 }
 
 static void sum_output(const struct usage_reader *reader, struct usage *usage)
 {
     const int64_t *figures = reader->figures;
 
-    usage->out_total = most(figures[USAGE_COMPLETION] + figures[USAGE_CANDIDATES] + figures[USAGE_THOUGHTS]);
+    usage->out_total = most(figures[USAGE_COMPLETION] + reader->compaction[USAGE_COMPLETION] +
+                            figures[USAGE_CANDIDATES] + figures[USAGE_THOUGHTS]);
     usage->out_reasoning = most(figures[USAGE_REASONING] + figures[USAGE_THOUGHTS]);
     if (reader->is_partial && usage->out_total < usage_reader_counted(reader))
         usage->out_total = usage_reader_counted(reader);

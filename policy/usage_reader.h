@@ -54,6 +54,9 @@ struct usage_reader {
     enum usage_dialect dialect;
     uint32_t given; /* bit n: figure n was told */
     int64_t figures[USAGE_FIGURES];
+    int64_t iteration[USAGE_FIGURES];  /* of the step at hand */
+    int64_t compaction[USAGE_FIGURES]; /* of all steps that are billed beside the sums */
+    bool is_compaction; /* the step at hand is one of those */
     bool is_array;        /* of answers */
     bool is_unfinished;   /* the model works on it still and will be asked for the answer later */
     bool is_partial;      /* the completion so far was told, not the whole */
