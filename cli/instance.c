@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "shm/counters.h"
+#include "shm/owner.h"
 #include "shm/setting.h"
 
 #define DEFAULT_CONFIG SYSCONFDIR "/fairvisor/fairvisor.conf"
@@ -112,9 +113,14 @@ bool instance_look_for_master(struct instance *instance)
     return instance->is_running;
 }
 
+int instance_open_arena(const struct instance *instance, struct arena *arena, struct failure *failure)
+{
+    return arena_open(instance->settings.instance, owner_of(&instance->settings), false, arena, failure);
+}
+
 void instance_open(struct instance *instance)
 {
-    int fd = arena_open(instance->settings.instance, false, &instance->arena, &instance->failure);
+    int fd = instance_open_arena(instance, &instance->arena, &instance->failure);
 
     if (fd < 0)
         return;

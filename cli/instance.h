@@ -29,6 +29,9 @@ bool instance_configure(struct instance *instance, const char *config, const cha
 /* Looks for the instance's shared memory and its master. */
 void instance_open(struct instance *instance);
 
+/* Maps the shared memory that has the instance's name now, for reading. Returns its descriptor, or -1 as arena_open does. */
+int instance_open_arena(const struct instance *instance, struct arena *arena, struct failure *failure);
+
 /* Looks anew, at an arena that is open: whether a master lives. */
 bool instance_look_for_master(struct instance *instance);
 

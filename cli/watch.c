@@ -24,7 +24,7 @@ static ino_t inode_of(int fd)
 /* Maps what has the instance's name now. */
 static bool map(struct watch *watch, struct arena *arena, ino_t *inode, struct failure *failure)
 {
-    int fd = arena_open(watch->instance->settings.instance, false, arena, failure);
+    int fd = instance_open_arena(watch->instance, arena, failure);
 
     if (fd < 0)
         return false;

@@ -29,7 +29,7 @@ static int fail(const char *what)
 
 static bool find_arena(const char *instance, uint64_t megabytes, struct arena *arena, struct failure *failure)
 {
-    return arena_open(instance, true, arena, failure) >= 0 ||
+    return arena_open(instance, getuid(), true, arena, failure) >= 0 ||
            arena_create(instance, megabytes << 20, geteuid(), getegid(), NULL, arena, failure) >= 0;
 }
 

@@ -11,6 +11,7 @@ import unittest
 import harness
 
 BURST = 5
+STRANGER = 12345  # not the workers, who are 65534
 
 
 class Counters(harness.TestCase):
@@ -170,6 +171,23 @@ class Counters(harness.TestCase):
         edge.start()
         edge.wait_log(r"set aside as fairvisor-.*\.refused")
         self.assert_spent(edge)
+
+    @unittest.skipUnless(harness.IS_ROOT, "only root can give files away: run the tests as root")
+    def test_files_of_strangers_are_set_aside_unread(self):
+        edge = self.spent_edge()
+        edge.stop(signal.SIGQUIT)
+        for path in (self.arena(edge), self.snapshot(edge)):
+            with open(path, "ab") as file:
+                file.write(b"x" * 4096)
+            os.chown(path, STRANGER, STRANGER)
+            os.chmod(path, 0o600)
+        edge.start()
+        edge.wait_log(rf"shared memory .* cannot be used: it belongs to user {STRANGER}, .*set aside as fairvisor-.*\.refused")
+        edge.wait_log(rf"the snapshot .* was refused: it belongs to user {STRANGER}, .*set aside")
+        self.assertIn("generation", edge.cli("status", "-c", edge.config_file).stdout)
+        os.chown(self.arena(edge), STRANGER, STRANGER)
+        status = edge.cli("status", "-c", edge.config_file)
+        self.assertIn(f"it belongs to user {STRANGER}", status.stdout)
 
     def test_changed_size_keeps_what_is_there(self):
         edge = self.spent_edge(snapshot_interval="0")

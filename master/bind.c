@@ -6,9 +6,11 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -152,6 +154,24 @@ static bool remove_stale_socket(const struct settings_listen *where, const union
     return false;
 }
 
+bool bind_set_mode(const char *path, unsigned mode)
+{
+    char name[32]; /* chmod(2) of a path would follow a link that others have put there */
+    int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC), error = 0;
+    struct stat facts;
+
+    if (fd < 0)
+        return false;
+    snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+    if (fstat(fd, &facts) == 0 && !S_ISSOCK(facts.st_mode))
+        error = ENOTSOCK;
+    else if (chmod(name, (mode_t)mode) != 0)
+        error = errno;
+    close(fd);
+    errno = error;
+    return error == 0;
+}
+
 int bind_unix(const struct settings_listen *where, unsigned mode, const struct privileges *privileges,
               struct failure *failure)
 {
@@ -170,9 +190,9 @@ int bind_unix(const struct settings_listen *where, unsigned mode, const struct p
     umask(saved);
     if (result != 0)
         return refuse(fd, where, failure);
-    if (listen(fd, LISTENERS_BACKLOG) != 0 ||
-        (privileges->must_drop && chown(where->path, privileges->uid, privileges->gid) != 0) ||
-        chmod(where->path, (mode_t)mode) != 0) {
+    /* By no name that others could have pointed elsewhere meanwhile. */
+    if ((privileges->must_drop && lchown(where->path, privileges->uid, privileges->gid) != 0) ||
+        !bind_set_mode(where->path, mode) || listen(fd, LISTENERS_BACKLOG) != 0) {
         int cause = errno;
 
         unlink(where->path);

@@ -24,6 +24,9 @@ int bind_tcp(const struct settings_listen *where, struct failure *failure);
 int bind_unix(const struct settings_listen *where, unsigned mode, const struct privileges *privileges,
               struct failure *failure);
 
+/* Gives the unix socket at PATH its MODE; false with errno, also when PATH is anything else. */
+bool bind_set_mode(const char *path, unsigned mode);
+
 /* Lets only the COUNT sockets that were first to listen in FD's SO_REUSEPORT group have new connections, so that others
  * can be added, and taken away again, without a connection ever waiting in them. bind_unsteer lets all have them. A
  * kernel that cannot do it (before 4.5) deals connections to all. */

@@ -18,6 +18,7 @@
 #include "master/pidfile.h"
 #include "shm/arena.h"
 #include "shm/moment.h"
+#include "shm/owner.h"
 #include "shm/setting.h"
 
 #define CONTROL_STOP_MS   35000 /* behind drain_timeout: harder signals, and the last snapshot */
@@ -176,7 +177,7 @@ static bool reload(const struct settings *settings, int pidfd, pid_t pid, struct
 {
     struct arena arena;
     struct arena_status before;
-    int fd = arena_open(settings->instance, false, &arena, failure);
+    int fd = arena_open(settings->instance, owner_of(settings), false, &arena, failure);
     bool is_known = fd >= 0 && arena_read_status(&arena, &before);
 
     if (fd >= 0)

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shm/owner.h"
 #include "shm/write_whole.h"
 
 static bool make_parents(const char *path, mode_t mode)
@@ -39,11 +40,6 @@ static enum exit_code code_of_errno(void)
     return errno == EACCES || errno == EPERM || errno == EROFS ? EXIT_CODE_PERMISSION : EXIT_CODE_OS;
 }
 
-static bool is_trusted(uid_t user)
-{
-    return user == geteuid() || user == 0;
-}
-
 static bool make_folder(const char *setting, const char *path, mode_t mode, struct failure *failure)
 {
     struct stat facts, link;
@@ -53,11 +49,11 @@ static bool make_folder(const char *setting, const char *path, mode_t mode, stru
                                  setting);
     if (!S_ISDIR(facts.st_mode))
         return failure_set(failure, EXIT_CODE_BAD_CONFIG, "%s (setting `%s`) is not a folder", path, setting);
-    if (S_ISLNK(link.st_mode) && !is_trusted(link.st_uid)) /* he could let it point elsewhere later */
+    if (S_ISLNK(link.st_mode) && !owner_is_trusted(link.st_uid)) /* he could let it point elsewhere later */
         return failure_set(failure, EXIT_CODE_PERMISSION,
                            "%s (setting `%s`) is a symbolic link of user %u: it must be ours or root's", path, setting,
                            (unsigned)link.st_uid);
-    if (!is_trusted(facts.st_uid))
+    if (!owner_is_trusted(facts.st_uid))
         return failure_set(failure, EXIT_CODE_PERMISSION,
                            "the folder %s (setting `%s`) belongs to user %u: it must be ours or root's", path, setting,
                            (unsigned)facts.st_uid);

@@ -113,7 +113,7 @@ static void unsteer(const struct listeners *before, const struct listeners *list
 static void set_socket_modes(const struct listeners *listeners, unsigned mode)
 {
     for (uint32_t i = 0; i < listeners->count; i++)
-        if (listeners->rows[i].where.is_unix && chmod(listeners->rows[i].where.path, (mode_t)mode) != 0)
+        if (listeners->rows[i].where.is_unix && !bind_set_mode(listeners->rows[i].where.path, mode))
             log_errno(LOG_LEVEL_WARNING, "the mode of %s could not be set to %04o", listeners->rows[i].where.path,
                       mode);
 }

@@ -36,20 +36,6 @@ static void say_adopted(const struct settings *settings, const struct arena *are
                  (unsigned long long)settings->shared_dict_size, (unsigned long long)arena->size);
 }
 
-/* Everybody may put a file into /dev/shm: only the workers' user and ourselves are trusted to have made this one. */
-static bool check_owner(int fd, const struct privileges *privileges, struct failure *failure)
-{
-    struct stat facts;
-
-    if (fstat(fd, &facts) != 0)
-        return failure_set_errno(failure, EXIT_CODE_OS, "cannot look at the shared memory of this instance");
-    if (facts.st_uid == privileges->uid || facts.st_uid == geteuid())
-        return true;
-    return failure_set(failure, EXIT_CODE_OS,
-                       "the shared memory of this instance cannot be used: it belongs to user %u, not to the workers' %u",
-                       (unsigned)facts.st_uid, (unsigned)privileges->uid);
-}
-
 /* What a child that works on the arena tells. */
 struct arena_report {
     uint32_t unusable;          /* stripes */
@@ -135,12 +121,12 @@ static int adopt(const struct settings *settings, const struct privileges *privi
                  struct failure *failure)
 {
     uint64_t repaired = 0;
-    int fd = arena_open(settings->instance, true, arena, failure);
+    int fd = arena_open(settings->instance, privileges->uid, true, arena, failure);
 
     if (fd < 0 && failure->code == EXIT_CODE_NO_INPUT)
         return -1;
     if (fd >= 0) {
-        if (check_owner(fd, privileges, failure) && is_whole(settings, privileges, arena, &repaired, failure)) {
+        if (is_whole(settings, privileges, arena, &repaired, failure)) {
             say_adopted(settings, arena, repaired);
             return fd;
         }
@@ -230,9 +216,10 @@ int restore_arena(const struct settings *settings, const struct privileges *priv
     return fd;
 }
 
-int restore_shared_arena(const struct settings *settings, struct arena *arena, struct failure *failure)
+int restore_shared_arena(const struct settings *settings, const struct privileges *privileges, struct arena *arena,
+                         struct failure *failure)
 {
-    int fd = arena_open(settings->instance, true, arena, failure);
+    int fd = arena_open(settings->instance, privileges->uid, true, arena, failure);
 
     if (fd < 0 && failure->code == EXIT_CODE_NO_INPUT)
         failure_set(failure, EXIT_CODE_OS, "there is no shared memory of the running master of '%s' to go on with",

@@ -21,7 +21,8 @@ int restore_arena(const struct settings *settings, const struct privileges *priv
                   enum restore_origin *origin, struct failure *failure);
 
 /* Opens the arena the master before us uses, or fails: during an upgrade nothing may be set aside. */
-int restore_shared_arena(const struct settings *settings, struct arena *arena, struct failure *failure);
+int restore_shared_arena(const struct settings *settings, const struct privileges *privileges, struct arena *arena,
+                         struct failure *failure);
 
 /* state_dir/<instance>.snapshot */
 void restore_snapshot_path(const struct settings *settings, char *path, size_t size);

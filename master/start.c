@@ -23,6 +23,7 @@
 #include "master/restore.h"
 #include "shm/log.h"
 #include "shm/moment.h"
+#include "shm/owner.h"
 
 #define START_ORPHAN_NS (2 * NANOSECONDS_PER_SECOND) /* for orphans to let go of their sockets */
 #define START_ORPHAN_LOOK_MS 5
@@ -42,7 +43,7 @@ static void look_around(struct start *start)
 {
     struct arena_status status;
     struct failure failure;
-    int fd = arena_open(start->settings->instance, false, &start->before, &failure);
+    int fd = arena_open(start->settings->instance, owner_of(start->settings), false, &start->before, &failure);
 
     start->has_before = fd >= 0;
     start->first_generation = 1;
@@ -174,7 +175,7 @@ static bool open_arena(struct master *master, const struct settings *settings, c
     enum restore_origin origin = RESTORE_ADOPTED;
 
     if (letter)
-        master->arena_fd = restore_shared_arena(settings, &master->arena, failure);
+        master->arena_fd = restore_shared_arena(settings, &master->privileges, &master->arena, failure);
     else
         master->arena_fd = restore_arena(settings, &master->privileges, &master->arena, &origin, failure);
     if (master->arena_fd < 0)

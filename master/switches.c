@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "master/folders.h"
@@ -17,6 +18,7 @@
 #include "policy/load.h"
 #include "shm/log.h"
 #include "shm/moment.h"
+#include "shm/owner.h"
 #include "shm/siphash.h"
 
 #define SWITCHES_MAGIC UINT64_C(0x31736c6c696b7666) /* "fvkills1" */
@@ -63,10 +65,17 @@ static void refuse_file(const char *path)
 
     snprintf(aside, sizeof(aside), "%s.refused", path);
     log_line(LOG_LEVEL_ERROR,
-             "%s is damaged or of another version: its kill switches do NOT hold; it is set aside as %s, set them again "
+             "%s is damaged, of another version or of another user: its kill switches do NOT hold; it is set aside as %s, set them again "
              "with `fairvisor kill`", path, aside);
     if (rename(path, aside) != 0)
         log_errno(LOG_LEVEL_WARNING, "%s could not be renamed", path);
+}
+
+static bool is_ours(int fd)
+{
+    struct stat facts;
+
+    return fstat(fd, &facts) == 0 && owner_is_trusted(facts.st_uid) && !(facts.st_mode & S_IWOTH);
 }
 
 /* Leaves the table empty when there is no file. */
@@ -78,7 +87,7 @@ static void read_file(struct switches *switches)
 
     if (fd < 0 && errno != ENOENT)
         log_errno(LOG_LEVEL_ERROR, "%s could not be opened: the kill switches in it do NOT hold", switches->path);
-    if (fd >= 0 && file && read(fd, file, sizeof(*file)) == (ssize_t)sizeof(*file) && read(fd, &surplus, 1) == 0 &&
+    if (fd >= 0 && file && is_ours(fd) && read(fd, file, sizeof(*file)) == (ssize_t)sizeof(*file) && read(fd, &surplus, 1) == 0 &&
         is_whole(file)) {
         switches->table = file->table;
         kills_tame(&switches->table);

@@ -229,6 +229,24 @@ static bool check_header(const struct arena *arena, struct failure *failure)
     return failure_set(failure, EXIT_CODE_OS, "the shared memory of this instance cannot be used: %s", what);
 }
 
+/* Everybody may put a file into /dev/shm, write into it what he likes and make it shorter while it is read: nothing in it is looked
+ * at before its owner is. A second name in there, a hard link, would be another instance's. */
+static bool check_owner(int fd, unsigned owner, struct failure *failure)
+{
+    struct stat status;
+
+    if (fstat(fd, &status))
+        return failure_set_errno(failure, EXIT_CODE_OS, "cannot look at the shared memory of this instance");
+    if (status.st_uid != owner && status.st_uid != geteuid() && status.st_uid != 0)
+        return failure_set(failure, EXIT_CODE_OS,
+                           "the shared memory of this instance cannot be used: it belongs to user %u, not to the workers' %u",
+                           (unsigned)status.st_uid, owner);
+    if (status.st_nlink > 1)
+        return failure_set(failure, EXIT_CODE_OS,
+                           "the shared memory of this instance cannot be used: it has more than one name (hard links)");
+    return true;
+}
+
 /* Maps and checks FD, which must be a regular shared memory object of a sane size that nobody else may write. */
 static bool map_checked(int fd, bool writable, struct arena *arena, struct failure *failure)
 {
@@ -241,10 +259,15 @@ static bool map_checked(int fd, bool writable, struct arena *arena, struct failu
         return failure_set(failure, EXIT_CODE_OS,
                            "the shared memory of this instance cannot be used: its mode (%04o) or size (%lld) is not ours",
                            (unsigned)(status.st_mode & 07777), (long long)status.st_size);
-    return map_all(fd, (uint64_t)status.st_size, writable, arena, failure) && check_header(arena, failure);
+    if (!map_all(fd, (uint64_t)status.st_size, writable, arena, failure))
+        return false;
+    if (check_header(arena, failure))
+        return true;
+    munmap(arena->header, arena->size);
+    return false;
 }
 
-int arena_open(const char *instance, bool writable, struct arena *arena, struct failure *failure)
+int arena_open(const char *instance, unsigned owner, bool writable, struct arena *arena, struct failure *failure)
 {
     char name[ARENA_INSTANCE_SIZE + 16];
     int fd;
@@ -261,7 +284,7 @@ int arena_open(const char *instance, bool writable, struct arena *arena, struct 
                               "cannot open the shared memory %s of instance '%s'", name, instance);
         return -1;
     }
-    if (map_checked(fd, writable, arena, failure))
+    if (check_owner(fd, owner, failure) && map_checked(fd, writable, arena, failure))
         return fd;
     close(fd);
     return -1;

@@ -63,9 +63,10 @@ void arena_name(const char *instance, char *name, size_t size);
 int arena_create(const char *instance, uint64_t size, unsigned uid, unsigned gid, const uint64_t hash_key[2],
                  struct arena *arena, struct failure *failure);
 
-/* Opens an existing arena. -1 with failure->code EXIT_CODE_NO_INPUT when there is none; EXIT_CODE_OS when it is foreign
- * (magic, version, layout, size) and must not be used. WRITABLE only for the master. */
-int arena_open(const char *instance, bool writable, struct arena *arena, struct failure *failure);
+/* Opens an existing arena, of the user OWNER (the workers', see owner.h), of ours or of root. -1 with failure->code EXIT_CODE_NO_INPUT
+ * when there is none; EXIT_CODE_OS when it is foreign (owner, magic, version, layout, size) and must not be used. WRITABLE only for the
+ * master. */
+int arena_open(const char *instance, unsigned owner, bool writable, struct arena *arena, struct failure *failure);
 
 /* Makes an arena that no other process sees, for judging apart from the service. Its pages are taken as they are used;
  * gone with the process. */

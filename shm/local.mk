@@ -21,7 +21,8 @@ libshm_a_SOURCES += \
 	shm/setting.c shm/setting.h shm/settings.def \
 	shm/setting_value.c shm/setting_value.h \
 	shm/setting_list.c shm/setting_list.h \
-	shm/settings.c shm/settings.h
+	shm/settings.c shm/settings.h \
+	shm/owner.c shm/owner.h
 
 # What the master hands to a worker.
 libshm_a_SOURCES += shm/sealed.c shm/sealed.h shm/handoff.c

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "shm/arena_layout.h"
+#include "shm/owner.h"
 #include "shm/siphash.h"
 #include "shm/write_whole.h"
 
@@ -245,6 +246,11 @@ static bool read_checked(int fd, const char *path, const char *instance, struct 
 
     if (fstat(fd, &status))
         return failure_set_errno(failure, EXIT_CODE_OS, "cannot look at the snapshot %s", path);
+    /* Before a byte of it is read: whoever wrote it names every counter. Its group may have been given rights by a volume's. */
+    if (!owner_is_trusted(status.st_uid) || (status.st_mode & S_IWOTH))
+        return failure_set(failure, EXIT_CODE_OS,
+                           "the snapshot %s was refused: it belongs to user %u, not to us or root, or everybody may write to "
+                           "it (mode %04o)", path, (unsigned)status.st_uid, (unsigned)(status.st_mode & 07777));
     if (!S_ISREG(status.st_mode) || (uint64_t)status.st_size > SNAPSHOT_MAX)
         return failure_set(failure, EXIT_CODE_OS, "the snapshot %s was refused: it is not a file of ours", path);
     if ((uint64_t)status.st_size < sizeof(struct file_header) + sizeof(struct file_trailer))

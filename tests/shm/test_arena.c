@@ -34,7 +34,7 @@ static const char *refusal(void)
     static struct failure failure;
     struct arena again;
 
-    ck_assert_int_eq(arena_open(fixture.instance, true, &again, &failure), -1);
+    ck_assert_int_eq(arena_open(fixture.instance, getuid(), true, &again, &failure), -1);
     ck_assert_int_eq(failure.code, EXIT_CODE_OS);
     return failure.sentence;
 }
@@ -54,7 +54,7 @@ START_TEST(opens_again_with_the_same_key)
 {
     struct failure failure = {0};
     struct arena again;
-    int fd = arena_open(fixture.instance, false, &again, &failure);
+    int fd = arena_open(fixture.instance, getuid(), false, &again, &failure);
 
     ck_assert_msg(fd >= 0, "%s", failure.sentence);
     ck_assert_mem_eq(arena_hash_key(&again), arena_hash_key(&fixture.arena), 16);
@@ -113,6 +113,38 @@ START_TEST(a_shared_mode_or_odd_size_is_refused)
 }
 END_TEST
 
+/* A file of somebody else is not mapped, whatever is in it; one of root's, ours and the workers' is. */
+START_TEST(another_users_is_refused_unread)
+{
+    static const uid_t workers = 1234, stranger = 65534;
+    struct failure failure = {0};
+    struct arena again;
+
+    fixture.arena.header->magic = 0; /* would be complained of, were it looked at */
+    if (geteuid() == 0) {
+        ck_assert_int_eq(fchown(fixture.fd, stranger, 0), 0);
+        ck_assert_int_eq(arena_open(fixture.instance, workers, true, &again, &failure), -1);
+        ck_assert_ptr_nonnull(strstr(failure.sentence, "it belongs to user 65534, not to the workers' 1234"));
+        ck_assert_int_eq(fchown(fixture.fd, workers, 0), 0);
+    }
+    ck_assert_int_eq(arena_open(fixture.instance, workers, true, &again, &failure), -1);
+    ck_assert_ptr_nonnull(strstr(failure.sentence, "never finished"));
+}
+END_TEST
+
+/* A link to the memory of another instance, which would then be counted in by both. */
+START_TEST(one_of_two_names_is_refused)
+{
+    char from[ARENA_INSTANCE_SIZE + 32], to[ARENA_INSTANCE_SIZE + 48];
+
+    snprintf(from, sizeof(from), "/dev/shm/fairvisor-%s", fixture.instance);
+    snprintf(to, sizeof(to), "%s.link", from);
+    ck_assert_int_eq(link(from, to), 0);
+    ck_assert_ptr_nonnull(strstr(refusal(), "hard links"));
+    ck_assert_int_eq(unlink(to), 0);
+}
+END_TEST
+
 /* A worker is handed a descriptor: whatever it is, it is looked at before it is used. */
 START_TEST(what_is_no_shared_memory_is_refused)
 {
@@ -139,10 +171,10 @@ START_TEST(one_set_aside_makes_room)
 
     ck_assert(arena_set_aside(fixture.instance));
     ck_assert(!arena_set_aside(fixture.instance)); /* there is none any more */
-    ck_assert_int_eq(arena_open(fixture.instance, true, &again, &failure), -1);
+    ck_assert_int_eq(arena_open(fixture.instance, getuid(), true, &again, &failure), -1);
     ck_assert_int_eq(failure.code, EXIT_CODE_NO_INPUT);
     snprintf(refused, sizeof(refused), "%s.refused", fixture.instance);
-    ck_assert_int_ge(arena_open(refused, true, &again, &failure), 0);
+    ck_assert_int_ge(arena_open(refused, getuid(), true, &again, &failure), 0);
     ck_assert(arena_remove(refused));
 }
 END_TEST
@@ -152,7 +184,7 @@ START_TEST(an_absent_one_is_told_apart)
     struct failure failure = {0};
     struct arena again;
 
-    ck_assert_int_eq(arena_open("test-there-is-none", false, &again, &failure), -1);
+    ck_assert_int_eq(arena_open("test-there-is-none", getuid(), false, &again, &failure), -1);
     ck_assert_int_eq(failure.code, EXIT_CODE_NO_INPUT);
 }
 END_TEST
@@ -309,6 +341,8 @@ int main(void)
     tcase_add_test(tests, a_foreign_header_is_refused);
     tcase_add_test(tests, a_shared_mode_or_odd_size_is_refused);
     tcase_add_test(tests, what_is_no_shared_memory_is_refused);
+    tcase_add_test(tests, another_users_is_refused_unread);
+    tcase_add_test(tests, one_of_two_names_is_refused);
     tcase_add_test(tests, one_set_aside_makes_room);
     tcase_add_test(tests, an_absent_one_is_told_apart);
     tcase_add_test(tests, too_small_is_a_sentence);

@@ -94,7 +94,7 @@ START_TEST(a_creation_that_fails_leaves_nothing)
     ck_assert_int_eq(failure.code, EXIT_CODE_OS);
     ck_assert_msg(strstr(failure.sentence, creations[_i].sentence), "%s: %s", failing, failure.sentence);
     failing = "";
-    ck_assert_int_eq(arena_open(name(), false, &arena, &failure), -1);
+    ck_assert_int_eq(arena_open(name(), getuid(), false, &arena, &failure), -1);
     ck_assert_int_eq(failure.code, EXIT_CODE_NO_INPUT);
 }
 END_TEST
@@ -117,7 +117,7 @@ START_TEST(an_opening_that_fails_is_told)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         failing = cases[i].function;
         failing_errno = cases[i].number;
-        ck_assert_int_eq(arena_open(name(), true, &again, &failure), -1);
+        ck_assert_int_eq(arena_open(name(), getuid(), true, &again, &failure), -1);
         failing = "";
         ck_assert_int_eq(failure.code, cases[i].code);
         ck_assert_msg(strstr(failure.sentence, cases[i].sentence), "%s", failure.sentence);
