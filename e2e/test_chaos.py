@@ -142,6 +142,69 @@ def edge_answers(edge):
         return False
 
 
+class TestHangs(Chaos):
+    """A worker that is stopped, or stuck, is killed and replaced after worker_hang_timeout: whoever waits in its backlog is served then."""
+
+    def start_paused(self, timeout):
+        edge = self.start_spent(worker_hang_timeout=timeout)
+        victim = edge.workers()[0]
+        harness.kill(victim, signal.SIGSTOP)
+        return edge, victim
+
+    def test_others_go_on_and_nothing_is_lost(self):
+        edge = self.start_spent(worker_hang_timeout="1s")
+        kept = [harness.Connection(edge.address, SECONDS) for _ in range(8 * WORKERS)]
+        for connection in kept:
+            self.addCleanup(connection.close)
+            connection.send(harness.format_request(target="/livez"))
+            self.assertEqual(connection.answer().status, 200)
+        victim = edge.workers()[0]
+        harness.kill(victim, signal.SIGSTOP)
+        stopped = time.monotonic()
+        fresh = self.load(edge.address, *REQUEST, "--header", "X-Key: one", "--expect", "200,429", "--fresh", "--connections", 24,
+                          "--requests", BURST + 1000, "--timeout-ms", SECONDS * 1000)
+        harness.wait_until(lambda: not harness.is_alive(victim), "the worker that hangs to be killed")
+        print(f"        killed {time.monotonic() - stopped:.2f} s after it was stopped, of 0.75 to 1.25")
+        served = fresh.result()
+        self.assertEqual(served["failed"], 0, served)
+        self.assertEqual(harness.statuses(served).get(200), BURST)
+        self.wait_whole(edge)
+        edge.wait_log(rf"worker \d+ \(process {victim}\) has done nothing for 1000 ms and is killed \(worker_hang_timeout\)")
+        self.assertEqual(edge.metric("fairvisor_worker_hangs_total"), 1)
+        self.assertEqual(edge.metric("fairvisor_worker_restarts_total"), 1)
+        alive = 0
+        for connection in kept:  # those of the others were never touched
+            try:
+                connection.send(harness.format_request(target="/livez"))
+                alive += connection.answer().status == 200
+            except (OSError, harness.Incomplete):
+                pass
+        self.assertGreater(alive, 0)
+        self.assertLess(alive, len(kept))
+        self.assertEqual(self.witness(edge), 429)
+
+    def test_reload_over_one_that_hangs(self):
+        edge, victim = self.start_paused("1s")
+        edge.write_policy(bundle(2))
+        edge.reload(SECONDS)
+        harness.wait_until(lambda: not harness.is_alive(victim), "the worker that hangs to be killed")
+        self.wait_whole(edge)
+        self.assertEqual(edge.metric("fairvisor_worker_hangs_total"), 1)
+        self.assertEqual(self.witness(edge), 429)
+
+    def test_debuggers_may_stop_them(self):
+        """With 0 a worker may stay stopped, for longer than it takes to kill one where it is 1 s."""
+        edge, victim = self.start_paused("0")
+        other, hanging = self.start_paused("1s")
+        harness.wait_until(lambda: not harness.is_alive(hanging), "the worker that hangs to be killed")
+        self.wait_whole(other)
+        self.assertTrue(harness.is_alive(victim))
+        harness.kill(victim, signal.SIGCONT)
+        self.wait_whole(edge)
+        self.assertEqual(edge.metric("fairvisor_worker_hangs_total"), 0)
+        self.assertEqual(edge.metric("fairvisor_worker_restarts_total"), 0)
+
+
 class TestMaster(Chaos):
     def test_workers_serve_on_and_the_next_master_takes_over(self):
         edge = self.start_spent(drain_timeout="30s")

@@ -140,6 +140,7 @@ class TestDeath(harness.TestCase):
         path = os.path.join(edge.directory, "other.conf")
         with open(path, "w", encoding="ascii") as file:
             file.write("runtime_dir = /nonexistent\n")
+            file.writelines(f"{name} = {value}\n" for name, value in edge.settings.items() if name in ("user", "group"))
         for words in (("keys", "list"), ("explain", "GET", "/x"), ("kill", "--list")):
             done = edge.cli(words[0], "-c", path, "--instance", edge.name, *words[1:])
             self.assertEqual((done.returncode, done.stdout), (78, ""), done)

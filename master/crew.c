@@ -114,6 +114,16 @@ static void on_worker_exit(void *context, pid_t pid, int status)
 /* ---- start
  * ----------------------------------------------------------------------------------------------------------- */
 
+static uint32_t beats_of(const struct crew *crew, const struct crew_worker *worker)
+{
+    return atomic_load_explicit(&crew->arena->slots[slot_of(crew, worker)].beats, memory_order_relaxed);
+}
+
+static void watch_pulse(const struct crew *crew, struct crew_worker *worker)
+{
+    pulse_begin(&worker->pulse, worker->hang_ms, beats_of(crew, worker), now_ns());
+}
+
 static void on_status(void *context, int fd)
 {
     struct crew *crew = context;
@@ -129,6 +139,7 @@ static void on_status(void *context, int fd)
             continue;
         if (got == 1 && word == HANDOFF_READY && worker->state == CREW_STARTING) {
             worker->state = CREW_READY;
+            watch_pulse(crew, worker);
             crew->has_been_ready = true;
             log_line(LOG_LEVEL_DEBUG, "worker %u (process %d) is ready", i, (int)worker->pid);
         } else if (got == 1 && word == HANDOFF_DRAINS) {
@@ -161,8 +172,10 @@ static bool start_worker(struct crew *crew, struct crew_worker *worker, const st
 
     worker->generation = generation->number;
     worker->is_deaf = false;
+    worker->pulse = (struct pulse){0};
     worker->started_at_ns = now_ns();
     worker->drain_ns = (int64_t)generation->settings.drain_timeout_ms * NANOSECONDS_PER_MILLISECOND + CREW_GRACE_NS;
+    worker->hang_ms = generation->settings.worker_hang_timeout_ms;
     worker->deadline_ns = worker->started_at_ns + CREW_READY_NS;
     worker->pid = spawn_worker(crew->loop, &order, on_worker_exit, crew, &worker->status_fd, failure);
     if (worker->pid < 0)
@@ -256,6 +269,21 @@ static void on_deadline(struct crew *crew, struct crew_worker *worker)
     }
 }
 
+/* Stopped or stuck it serves nobody, and the kernel goes on giving it connections. */
+static void end_hanging(struct crew *crew, struct crew_worker *worker)
+{
+    log_line(LOG_LEVEL_ERROR, "worker %u (process %d) has done nothing for %llu ms and is killed (worker_hang_timeout)",
+             slot_of(crew, worker), (int)worker->pid, (unsigned long long)worker->hang_ms);
+    crew->hangs++;
+    crew->has_changed = true;
+    kill(worker->pid, SIGKILL);
+}
+
+static bool is_watched(const struct crew_worker *worker)
+{
+    return worker->pulse.period_ns > 0 && (worker->state == CREW_READY || worker->state == CREW_LEAVING);
+}
+
 static int64_t next_time(void *context)
 {
     const struct crew *crew = context;
@@ -267,6 +295,8 @@ static int64_t next_time(void *context)
 
         if (has_deadline && worker->deadline_ns < next)
             next = worker->deadline_ns;
+        if (is_watched(worker) && worker->pulse.next_look_ns < next)
+            next = worker->pulse.next_look_ns;
     }
     return next;
 }
@@ -275,9 +305,14 @@ static void on_time(void *context, int64_t now)
 {
     struct crew *crew = context;
 
-    for (uint32_t i = 0; i < ARENA_WORKER_SLOTS; i++)
-        if (crew->workers[i].state != CREW_FREE && crew->workers[i].deadline_ns <= now)
-            on_deadline(crew, &crew->workers[i]);
+    for (uint32_t i = 0; i < ARENA_WORKER_SLOTS; i++) {
+        struct crew_worker *worker = &crew->workers[i];
+
+        if (worker->state != CREW_FREE && worker->deadline_ns <= now)
+            on_deadline(crew, worker);
+        if (is_watched(worker) && pulse_has_stopped(&worker->pulse, beats_of(crew, worker), now))
+            end_hanging(crew, worker);
+    }
 }
 
 bool crew_init(struct crew *crew, struct failure *failure)

@@ -20,6 +20,7 @@
 #include "master/listeners.h"
 #include "master/loop.h"
 #include "master/privileges.h"
+#include "master/pulse.h"
 #include "master/respawn.h"
 #include "shm/arena.h"
 #include "shm/failure.h"
@@ -39,10 +40,12 @@ struct crew_worker {
     uint32_t place;
     bool is_deaf;          /* it accepts no connections any more */
     int64_t drain_ns;      /* from SIGQUIT to SIGTERM */
+    uint64_t hang_ms;      /* worker_hang_timeout; 0 = none */
     int64_t started_at_ns; /* boot clock, as below */
     int64_t deadline_ns;   /* WAITING: start then; STARTING: kill then; LEAVING: the next, harder signal */
     int last_signal;       /* LEAVING: the last one sent */
     struct respawn respawn;
+    struct pulse pulse;
 };
 
 struct crew {
@@ -56,7 +59,8 @@ struct crew {
     int null_fd, log_fd, arena_fd;
     int lifeline[2]; /* nobody ever writes; its end tells workers that the master is gone */
     uint64_t restarts;
-    bool has_changed;    /* restarts grew: whoever publishes them clears this */
+    uint64_t hangs;
+    bool has_changed;    /* restarts or hangs grew: whoever publishes them clears this */
     bool has_been_ready; /* some worker was: it may have answered requests */
     bool start_failed;   /* a worker of a generation that does not serve yet has died */
     struct failure start_failure;

@@ -34,6 +34,7 @@ fairvisord_SOURCES = \
 	master/privileges.c master/privileges.h \
 	master/reload.c master/reload.h \
 	master/respawn.c master/respawn.h \
+	master/pulse.c master/pulse.h \
 	master/restore.c master/restore.h \
 	master/snapshots.c master/snapshots.h \
 	master/source.c master/source.h \

@@ -60,6 +60,7 @@ void master_publish(struct master *master)
     status->last_snapshot_failed = master->snapshots.has_failed;
     status->snapshot_failures = master->snapshots.failures;
     status->worker_restarts = master->crew.restarts;
+    status->worker_hangs = master->crew.hangs;
     status->upstream_failing_since_ns = master->backend_watch.failing_since_ns;
     arena_publish(&master->arena, status);
     master->backend_watch.has_changed = false;

@@ -167,6 +167,7 @@ static void continue_status(struct master *master, enum restore_origin origin)
     master->snapshots.has_failed = before.last_snapshot_failed == 1;
     master->snapshots.failures = before.snapshot_failures;
     master->crew.restarts = before.worker_restarts;
+    master->crew.hangs = before.worker_hangs;
 }
 
 static bool open_arena(struct master *master, const struct settings *settings, const struct letter *letter,

@@ -239,7 +239,8 @@ static bool check_owner(int fd, unsigned owner, struct failure *failure)
         return failure_set_errno(failure, EXIT_CODE_OS, "cannot look at the shared memory of this instance");
     if (status.st_uid != owner && status.st_uid != geteuid() && status.st_uid != 0)
         return failure_set(failure, EXIT_CODE_OS,
-                           "the shared memory of this instance cannot be used: it belongs to user %u, not to the workers' %u",
+                           "the shared memory of this instance cannot be used: it belongs to user %u, not to the workers' %u "
+                           "(setting `user`)",
                            (unsigned)status.st_uid, owner);
     if (status.st_nlink > 1)
         return failure_set(failure, EXIT_CODE_OS,

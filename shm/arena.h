@@ -104,6 +104,7 @@ struct arena_status {
     uint32_t last_snapshot_failed;
     uint64_t snapshot_failures;
     uint64_t worker_restarts;
+    uint64_t worker_hangs; /* of those, killed because they hung */
     uint64_t reloads;
     uint64_t reload_failures;
     int64_t upstream_failing_since_ns; /* wall clock; 0 = it answers, or nobody asked */

@@ -39,6 +39,7 @@ struct counter_slot {
     _Atomic uint64_t duration_sum_ns;
     _Atomic int32_t pid; /* of the worker in this slot; 0 = empty */
     _Atomic uint32_t generation;
+    _Atomic uint32_t beats; /* grows as long as the worker's loop turns: HANDOFF_BEATS times in worker_hang_timeout */
 } __attribute__((aligned(128)));
 
 /* Adds to a counter of the caller's own slot (the only writer of it). */
@@ -47,6 +48,14 @@ static inline void counters_add(struct counter_slot *slot, enum counter counter,
     int64_t old = atomic_load_explicit(&slot->value[counter], memory_order_relaxed);
 
     atomic_store_explicit(&slot->value[counter], old + amount, memory_order_relaxed);
+}
+
+/* Says that the worker of the caller's own slot is alive. */
+static inline void counters_beat(struct counter_slot *slot)
+{
+    uint32_t old = atomic_load_explicit(&slot->beats, memory_order_relaxed);
+
+    atomic_store_explicit(&slot->beats, old + 1, memory_order_relaxed);
 }
 
 /* Records the time one decision took. */

@@ -40,6 +40,7 @@ enum handoff_fd {
 
 #define HANDOFF_READY         'R'
 #define HANDOFF_DRAINS        'D'
+#define HANDOFF_BEATS         4 /* a worker's in worker_hang_timeout, and the master's looks for them */
 #define HANDOFF_MAX_LISTENERS 1024
 #define HANDOFF_MAGIC         UINT32_C(0x66766831) /* "fvh1" */
 

@@ -78,6 +78,7 @@ struct settings {
     uint64_t snapshot_interval_ms;    /* 0 = off */
     char user[SETTINGS_NAME_SIZE];    /* empty: stay who we are */
     char group[SETTINGS_NAME_SIZE];
+    uint64_t worker_hang_timeout_ms; /* 0 = off */
     bool worker_sandbox;
     struct network trusted[SETTINGS_MAX_TRUSTED];
     uint32_t trusted_count;

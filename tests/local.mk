@@ -30,7 +30,7 @@ tests_shm_test_utf8_LDADD = libshm.a $(CHECK_LIBS)
 # master: each test links only the files it is about.
 master_tests = \
 	tests/master/test_backend_watch tests/master/test_fullness tests/master/test_letter tests/master/test_listeners tests/master/test_logsink \
-	tests/master/test_options tests/master/test_pidfile tests/master/test_respawn tests/master/test_vet
+	tests/master/test_options tests/master/test_pidfile tests/master/test_pulse tests/master/test_respawn tests/master/test_vet
 check_PROGRAMS += $(master_tests)
 TESTS += $(master_tests)
 tests_master_test_backend_watch_SOURCES = tests/master/test_backend_watch.c master/backend_watch.c master/loop.c
@@ -51,6 +51,9 @@ tests_master_test_options_LDADD = libshm.a $(CHECK_LIBS)
 tests_master_test_pidfile_SOURCES = tests/master/test_pidfile.c master/pidfile.c master/folders.c
 tests_master_test_pidfile_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_master_test_pidfile_LDADD = libshm.a $(CHECK_LIBS)
+tests_master_test_pulse_SOURCES = tests/master/test_pulse.c master/pulse.c
+tests_master_test_pulse_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_master_test_pulse_LDADD = libshm.a $(CHECK_LIBS)
 tests_master_test_respawn_SOURCES = tests/master/test_respawn.c master/respawn.c
 tests_master_test_respawn_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_master_test_respawn_LDADD = libshm.a $(CHECK_LIBS)

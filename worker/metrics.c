@@ -317,6 +317,7 @@ static void write_processes(const struct arena_status *status, struct outbox *ou
 {
     write_single(FAMILY_workers, (int64_t)status->worker_count, out);
     write_single(FAMILY_worker_restarts, (int64_t)status->worker_restarts, out);
+    write_single(FAMILY_worker_hangs, (int64_t)status->worker_hangs, out);
     write_single_seconds(FAMILY_snapshot_last_success_timestamp, status->last_snapshot_ns, out);
     write_single(FAMILY_snapshot_last_successful, status->last_snapshot_failed ? 0 : 1, out);
     write_single(FAMILY_snapshot_failures, (int64_t)status->snapshot_failures, out);

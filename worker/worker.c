@@ -238,6 +238,26 @@ void worker_count_connection(struct worker *worker, int change)
         worker_leave_when_empty(worker);
 }
 
+/* ---- the heartbeat ---------------------------------------------------------------------------------------------- */
+
+static void on_beat(uv_timer_t *timer)
+{
+    const struct worker *worker = timer->data;
+
+    counters_beat(worker->slot);
+}
+
+/* A timer, not a count of the loop's turns: requests cost nothing, and who has none to answer is known to live, too. */
+static void start_beating(struct worker *worker)
+{
+    uint64_t period = worker->handoff.settings.worker_hang_timeout_ms / HANDOFF_BEATS;
+
+    uv_timer_init(&worker->loop, &worker->beat);
+    worker->beat.data = worker;
+    if (period > 0)
+        uv_timer_start(&worker->beat, on_beat, period, period);
+}
+
 /* ---- draining and leaving --------------------------------------------------------------------------------------- */
 
 static bool say(char word)
@@ -374,6 +394,7 @@ bool worker_open(struct worker *worker, struct failure *failure)
     uv_check_init(&worker->loop, &worker->turn_end);
     worker->turn_end.data = worker;
     uv_check_start(&worker->turn_end, on_turn_end); /* these two cannot fail */
+    start_beating(worker);
     if (!watch(worker))
         return failure_set(failure, EXIT_CODE_OS, "cannot watch signals and the lifeline");
     return listener_open_all(worker, failure) && say_ready(failure);
@@ -386,8 +407,8 @@ void worker_run(struct worker *worker)
 
 void worker_fini(struct worker *worker)
 {
-    uv_handle_t *handles[] = {(uv_handle_t *)&worker->tick, (uv_handle_t *)&worker->alone,
-                              (uv_handle_t *)&worker->lifeline, (uv_handle_t *)&worker->quit,
+    uv_handle_t *handles[] = {(uv_handle_t *)&worker->tick, (uv_handle_t *)&worker->beat,
+                              (uv_handle_t *)&worker->alone, (uv_handle_t *)&worker->lifeline, (uv_handle_t *)&worker->quit,
                               (uv_handle_t *)&worker->term, (uv_handle_t *)&worker->turn_end};
 
     listener_close_all(worker);

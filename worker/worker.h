@@ -84,6 +84,7 @@ struct worker {
     uint32_t listener_count;
     struct timeouts timeouts;
     uv_timer_t tick;
+    uv_timer_t beat;  /* for the master to see */
     uv_timer_t alone; /* from the master's end to the drain */
     uv_check_t turn_end; /* sends the batch */
     uv_poll_t lifeline;
