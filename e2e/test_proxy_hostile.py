@@ -372,6 +372,61 @@ class TestSlow(test_proxy.ProxyCase):
         stalled.sendall(harness.format_request())
         harness.wait_until(lambda: edge.metric("fairvisor_connections") == 1, "one that takes nothing to be closed")
 
+    def slow(self, edge, at):
+        return edge.metrics()[f'fairvisor_slow_clients_total{{at="{at}"}}']
+
+    def test_trickles(self):
+        """A byte now and then keeps nobody: neither a body that is passed on nor an answer that is taken. A stream with nothing to
+        say is kept meanwhile."""
+        body, go_on = b"x" * (16 << 20), threading.Event()
+        self.addCleanup(go_on.set)
+
+        def serve(peer):
+            if peer.request().target != "/stream":
+                peer.send(upstream.counted(body))
+                return
+            peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nfirst \r\n")
+            go_on.wait(60)
+            peer.send(b"4\r\nlast\r\n0\r\n\r\n")
+
+        _, edge = self.scripted(serve, body_timeout="500ms", min_rate="1k")
+        stream = harness.Connection(edge.address, 20)
+        self.addCleanup(stream.close)
+        stream.send(harness.format_request(target="/stream"))
+        stream.need(lambda: b"first" in stream.buffer)
+        with harness.Connection(edge.address, timeout=0.05) as client:
+            client.send(harness.format_request("POST", headers=[("Content-Length", "100000")]))
+            for _ in range(400):
+                client.send(b"x")
+                try:
+                    self.assertEqual(client.answer().status, 408)
+                    break
+                except harness.Incomplete:  # no answer yet
+                    pass
+            else:
+                self.fail("a body of single bytes goes on and on")
+        self.assertEqual((self.slow(edge, "body"), self.slow(edge, "answer")), (1, 0))
+        with harness.Connection(edge.address, 20, receive_room=4096) as client:
+            client.send(harness.format_request())
+
+            def is_cut():  # what the kernel keeps for the client is there even then
+                client.socket.recv(1)
+                return self.slow(edge, "answer") == 1
+            harness.wait_until(is_cut, "one that takes single bytes to be cut off", 30)
+        go_on.set()
+        self.assertEqual(stream.answer().body, b"first last")
+        self.assertEqual((self.slow(edge, "body"), self.slow(edge, "answer")), (1, 1))
+
+    def test_a_slow_body_may_go_on(self):
+        """At min_rate a body that is passed on may take many times body_timeout."""
+        _, edge = self.scripted(upstream.answering(upstream.counted(b"ok")), body_timeout="200ms", min_rate="1k")
+        with harness.Connection(edge.address, 20) as client:
+            client.send(harness.format_request("POST", headers=[("Content-Length", "20000")]))
+            for _ in range(100):
+                client.send(bytes(200))
+                time.sleep(0.02)
+            self.assertEqual((client.answer().status, self.slow(edge, "body")), (200, 0))
+
 
 class TestReload(test_proxy.ProxyCase):
     def test_descriptors_for_more_clients(self):

@@ -97,6 +97,7 @@ struct settings {
     uint64_t header_timeout_ms;
     uint64_t body_timeout_ms;
     uint64_t idle_timeout_ms;
+    uint64_t min_rate; /* bytes in a second */
     uint64_t max_connections;
     uint64_t drain_timeout_ms;
     char backend_url[SETTINGS_TEXT_SIZE]; /* empty in decision service mode */

@@ -123,19 +123,41 @@ void conn_finish(struct conn *conn)
 /* ---- timeouts -----------------------------------------------------------------------------------------------------
  * */
 
-/* A client that takes an answer slowly may go on, as long as it takes something. One that takes nothing is reset: after an
- * orderly close the kernel would keep what is left for minutes, and offer it again and again. */
+static void give_up(struct conn *conn, enum counter counter)
+{
+    counters_add(conn->worker->slot, counter, 1);
+    if (counter == COUNTER_slow_answer)
+        conn_reset(conn);
+    else
+        conn_step_give_up(conn, 408);
+}
+
+/* A client that takes an answer slowly may go on, as long as it is at min_rate. Any other is reset: after an orderly close the kernel
+ * would keep what is left for minutes, and offer it again and again. */
 static void on_answer_timeout(struct conn *conn)
 {
     uint32_t left = conn->held ? 0 : conn_write_left(conn), before = conn->lingered;
+    bool is_first_look = conn->timeout.kind == TIMEOUT_IDLE && left != before;
 
     conn->lingered = left;
     if (left == 0)
         conn_close(conn);
-    else if (left == before)
-        conn_reset(conn);
-    else
+    else if (is_first_look || (before > left && before - left >= conn->worker->least_bytes))
         timeouts_start(&conn->worker->timeouts, &conn->timeout, TIMEOUT_WRITE);
+    else
+        give_up(conn, COUNTER_slow_answer);
+}
+
+/* A body that is gathered has to be there by now; one that is passed on has to go on at min_rate. */
+static void on_body_timeout(struct conn *conn)
+{
+    bool goes_on = conn->state == PROXYING && conn->lingered >= conn->worker->least_bytes;
+
+    conn->lingered = 0;
+    if (goes_on)
+        timeouts_start(&conn->worker->timeouts, &conn->timeout, TIMEOUT_BODY);
+    else
+        give_up(conn, COUNTER_slow_body);
 }
 
 void conn_on_timeout(struct timeout *timeout)
@@ -144,8 +166,10 @@ void conn_on_timeout(struct timeout *timeout)
 
     if (timeout->kind == TIMEOUT_WRITE || timeout->kind == TIMEOUT_IDLE)
         on_answer_timeout(conn);
-    else if (timeout->kind == TIMEOUT_BODY || (timeout->kind == TIMEOUT_HEAD && conn->kept_size > 0))
-        conn_step_give_up(conn, 408);
+    else if (timeout->kind == TIMEOUT_BODY)
+        on_body_timeout(conn);
+    else if (timeout->kind == TIMEOUT_HEAD && conn->kept_size > 0)
+        give_up(conn, COUNTER_slow_head);
     else
         conn_close(conn);
 }

@@ -86,7 +86,7 @@ static size_t step_proxy(struct conn *conn, char *data, size_t size)
     switch (http_piece(http, data, size, conn->worker->handoff.settings.max_body_bytes, &piece, &used)) {
     case HTTP_MORE:
     case HTTP_DONE:
-        timeouts_start(&conn->worker->timeouts, &conn->timeout, TIMEOUT_BODY);
+        conn->lingered += (uint32_t)used;
         proxy_request_body(conn->proxy, piece, http->is_complete);
         return used;
     case HTTP_TOO_LARGE:
@@ -183,11 +183,12 @@ void conn_step_through(struct conn *conn, char *data, size_t size)
 
     conn->is_consuming = true;
     while (at < size && conn_read_is_ready(conn) && !is_starved) {
-        if (conn->state == PROXYING)
+        if (conn->state == PROXYING) {
             at += step_proxy(conn, data + at, size - at);
-        else
+        } else {
             at += step(conn, (struct slice){data + at, size - at}, &is_starved);
-        has_answered |= !is_starved;
+            has_answered |= !is_starved;
+        }
         if (conn->worker->out.used >= FLUSH_SIZE)
             conn_write_answers(conn);
     }

@@ -369,6 +369,16 @@ static bool say_ready(struct failure *failure)
     return say(HANDOFF_READY) || failure_set_errno(failure, EXIT_CODE_OS, "cannot tell the master that this worker is ready");
 }
 
+/* A single byte now and then would keep a connection for ever. */
+static uint32_t least_bytes(const struct settings *settings)
+{
+    uint64_t least = settings->min_rate * settings->body_timeout_ms / 1000;
+
+    if (least > UINT32_MAX)
+        return UINT32_MAX;
+    return least > 0 ? (uint32_t)least : 1;
+}
+
 bool worker_open(struct worker *worker, struct failure *failure)
 {
     const struct settings *settings = &worker->handoff.settings;
@@ -386,6 +396,7 @@ bool worker_open(struct worker *worker, struct failure *failure)
 
     if (error != 0)
         return failure_set(failure, EXIT_CODE_OS, "cannot make an event loop: %s", uv_strerror(error));
+    worker->least_bytes = least_bytes(settings);
     timeouts_init(&worker->timeouts, limits, uv_now(&worker->loop));
     uv_timer_init(&worker->loop, &worker->tick);
     worker->tick.data = worker;

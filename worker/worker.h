@@ -83,6 +83,7 @@ struct worker {
     struct listener *listeners;
     uint32_t listener_count;
     struct timeouts timeouts;
+    uint32_t least_bytes; /* min_rate: of a client in each body_timeout */
     uv_timer_t tick;
     uv_timer_t beat;  /* for the master to see */
     uv_timer_t alone; /* from the master's end to the drain */
