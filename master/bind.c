@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,6 +17,7 @@
 #include <unistd.h>
 
 #include "master/listeners.h"
+#include "shm/loopback.h"
 #include "shm/slice.h"
 
 union any_address {
@@ -89,16 +89,6 @@ static int bind_address(const struct settings_listen *where, bool share, struct 
     return fd;
 }
 
-/* A connection that never leaves the machine loses nothing and shares no link: the kernel's simplest congestion control, which every
- * kernel has and every user may choose, saves what a model of the path costs for each segment. A refusal changes nothing. */
-static void spare_congestion_control(int fd, const struct settings_listen *where)
-{
-    static const char simplest[] = "reno";
-
-    if (address_is_loopback(&where->address))
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, simplest, sizeof(simplest) - 1);
-}
-
 bool bind_probe(const struct settings_listen *where, struct failure *failure)
 {
     int fd = bind_address(where, false, failure);
@@ -114,7 +104,7 @@ int bind_tcp(const struct settings_listen *where, struct failure *failure)
     int fd = bind_address(where, true, failure);
 
     if (fd >= 0)
-        spare_congestion_control(fd, where);
+        loopback_tune(fd, &where->address);
     if (fd >= 0 && listen(fd, LISTENERS_BACKLOG) != 0)
         return refuse(fd, where, failure);
     return fd;

@@ -16,6 +16,7 @@ libshm_a_SOURCES += \
 	shm/utf8.c shm/utf8.h \
 	shm/write_whole.c shm/write_whole.h \
 	shm/address.c shm/address.h \
+	shm/loopback.c shm/loopback.h \
 	shm/quantity.c shm/quantity.h \
 	shm/backend.c shm/backend.h \
 	shm/setting.c shm/setting.h shm/settings.def \

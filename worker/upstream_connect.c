@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 
+#include "shm/loopback.h"
 #include "worker/upstream_private.h"
 
 void upstream_connect_done(struct upstream *upstream)
@@ -39,6 +40,18 @@ static void greet(struct upstream *upstream)
         upstream_tell_end(upstream, UPSTREAM_END_tls);
 }
 
+static void tune(const struct upstream *upstream)
+{
+    const struct sockaddr_storage *peer = &upstream->addresses.items[upstream->next_address - 1];
+    struct address address;
+    uv_os_fd_t fd;
+
+    uv_tcp_nodelay(&upstream->socket->tcp, 1);
+    address_from_sockaddr((const struct sockaddr *)peer, &address);
+    if (uv_fileno(&upstream->socket->handle, &fd) == 0)
+        loopback_tune(fd, &address);
+}
+
 static bool try_next(struct upstream *upstream, enum upstream_end *why);
 
 static void on_connected(uv_connect_t *connect, int status)
@@ -49,7 +62,7 @@ static void on_connected(uv_connect_t *connect, int status)
     if (!upstream)
         return;
     if (status == 0) {
-        uv_tcp_nodelay(&upstream->socket->tcp, 1);
+        tune(upstream);
         if (upstream->worker->upstream_tls)
             greet(upstream);
         else
