@@ -106,11 +106,18 @@ static bool feed_head(struct http *http, const char *bytes, size_t size, struct 
     return feed(http, bytes, end, NULL, NULL) && feed(http, bytes + rest, size - rest, NULL, NULL);
 }
 
+/* The library knows fewer methods than head.c, and all of them alike: none has a part in where the body ends. */
+static bool feed_chunked_head(struct http *http, const struct head *head, const char *bytes)
+{
+    const char *rest = head->method.data + head->method.size;
+
+    return feed(http, "POST", 4, NULL, NULL) &&
+           feed_head(http, rest, head->size - (size_t)(rest - bytes), head_value(head, HEAD_FIELD_transfer_encoding));
+}
+
 enum http_result http_begin(struct http *http, const struct head *head, const char *bytes)
 {
-    struct slice coding = head_value(head, HEAD_FIELD_transfer_encoding);
-    bool has_body = head->is_chunked || head->content_length > 0, is_fed;
-    const char *rest;
+    bool has_body = head->is_chunked || head->content_length > 0;
 
     http->keeps_alive = is_persistent(head);
     http->is_complete = !has_body;
@@ -122,10 +129,7 @@ enum http_result http_begin(struct http *http, const struct head *head, const ch
     if (http->is_counted)
         return HTTP_MORE;
     chunk_init(&http->chunk);
-    /* The library knows fewer methods, and all of them alike: they have no part in where the body ends. */
-    rest = head->method.data + head->method.size;
-    is_fed = feed(http, "POST", 4, NULL, NULL) && feed_head(http, rest, head->size - (size_t)(rest - bytes), coding);
-    return is_fed && !http->is_complete ? HTTP_MORE : HTTP_BAD;
+    return feed_chunked_head(http, head, bytes) && !http->is_complete ? HTTP_MORE : HTTP_BAD;
 }
 
 static enum http_result chunked_body(struct http *http, const char *data, size_t size, uint64_t max_body,
