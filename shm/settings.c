@@ -241,12 +241,19 @@ static bool read_lines(struct source *source, const char *path, struct slice tex
     return true;
 }
 
-bool settings_read_file(struct settings *settings, const char *path, struct failure *failure)
+bool settings_read_text(struct settings *settings, const char *path, struct slice text, struct failure *failure)
 {
     struct source source = {.settings = settings, .failure = failure};
+
+    return read_lines(&source, path, text);
+}
+
+bool settings_read_file(struct settings *settings, const char *path, struct failure *failure)
+{
     char *text;
     size_t size;
-    bool is_good = read_whole(path, &text, &size, failure) && read_lines(&source, path, (struct slice){text, size});
+    bool is_good = read_whole(path, &text, &size, failure) &&
+                   settings_read_text(settings, path, (struct slice){text, size}, failure);
 
     free(text);
     return is_good;

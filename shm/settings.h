@@ -125,6 +125,9 @@ void settings_default(struct settings *settings);
  */
 bool settings_read_file(struct settings *settings, const char *path, struct failure *failure);
 
+/* Likewise, of TEXT, which stands in PATH. */
+bool settings_read_text(struct settings *settings, const char *path, struct slice text, struct failure *failure);
+
 /* Reads FAIRVISOR_<NAME> variables; an unknown FAIRVISOR_ name is an error as in a file. (What the programs tell each
  * other by the environment begins otherwise.) */
 bool settings_read_environment(struct settings *settings, char *const *environment, struct failure *failure);

@@ -189,7 +189,7 @@ static bool read_whole(int fd, struct snapshot *snapshot, uint64_t size)
 {
     uint64_t have = 0;
 
-    snapshot->bytes = malloc(size);
+    snapshot->bytes = malloc(size > 0 ? size : 1);
     if (!snapshot->bytes)
         return false;
     while (have < size) {
@@ -238,11 +238,23 @@ static const char *find_fault(struct snapshot *snapshot, uint64_t size, const ch
     return NULL;
 }
 
+static bool check(struct snapshot *snapshot, uint64_t size, const char *path, const char *instance, struct failure *failure)
+{
+    const char *fault;
+
+    if (size < sizeof(struct file_header) + sizeof(struct file_trailer))
+        return failure_set(failure, EXIT_CODE_OS, "the snapshot %s was refused: it is too short (%llu bytes)", path,
+                           (unsigned long long)size);
+    fault = find_fault(snapshot, size, instance);
+    if (fault)
+        return failure_set(failure, EXIT_CODE_OS, "the snapshot %s was refused: %s", path, fault);
+    return true;
+}
+
 static bool read_checked(int fd, const char *path, const char *instance, struct snapshot *snapshot,
                          struct failure *failure)
 {
     struct stat status;
-    const char *fault;
 
     if (fstat(fd, &status))
         return failure_set_errno(failure, EXIT_CODE_OS, "cannot look at the snapshot %s", path);
@@ -253,15 +265,9 @@ static bool read_checked(int fd, const char *path, const char *instance, struct 
                            "it (mode %04o)", path, (unsigned)status.st_uid, (unsigned)(status.st_mode & 07777));
     if (!S_ISREG(status.st_mode) || (uint64_t)status.st_size > SNAPSHOT_MAX)
         return failure_set(failure, EXIT_CODE_OS, "the snapshot %s was refused: it is not a file of ours", path);
-    if ((uint64_t)status.st_size < sizeof(struct file_header) + sizeof(struct file_trailer))
-        return failure_set(failure, EXIT_CODE_OS, "the snapshot %s was refused: it is too short (%lld bytes)", path,
-                           (long long)status.st_size);
     if (!read_whole(fd, snapshot, (uint64_t)status.st_size))
         return failure_set_errno(failure, EXIT_CODE_OS, "cannot read the snapshot %s", path);
-    fault = find_fault(snapshot, (uint64_t)status.st_size, instance);
-    if (fault)
-        return failure_set(failure, EXIT_CODE_OS, "the snapshot %s was refused: %s", path, fault);
-    return true;
+    return check(snapshot, (uint64_t)status.st_size, path, instance, failure);
 }
 
 struct snapshot *snapshot_read(const char *path, const char *instance, struct failure *failure)
@@ -283,6 +289,24 @@ struct snapshot *snapshot_read(const char *path, const char *instance, struct fa
     }
     close(fd);
     return snapshot;
+}
+
+struct snapshot *snapshot_parse(struct slice bytes, const char *path, const char *instance, struct failure *failure)
+{
+    struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
+
+    if (snapshot)
+        snapshot->bytes = malloc(bytes.size > 0 ? bytes.size : 1);
+    if (!snapshot || !snapshot->bytes) {
+        failure_set_errno(failure, EXIT_CODE_OS, "cannot read the snapshot %s", path);
+    } else {
+        if (bytes.size > 0)
+            memcpy(snapshot->bytes, bytes.data, bytes.size);
+        if (check(snapshot, bytes.size, path, instance, failure))
+            return snapshot;
+    }
+    snapshot_free(snapshot);
+    return NULL;
 }
 
 void snapshot_free(struct snapshot *snapshot)

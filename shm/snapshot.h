@@ -13,6 +13,7 @@
 #include "shm/arena.h"
 #include "shm/failure.h"
 #include "shm/moment.h"
+#include "shm/slice.h"
 
 /* Copies every live cell, without locking anything, and writes them to PATH. Blocks on the disk: call it in a child
  * process. *CELLS counts the cells written. */
@@ -24,6 +25,9 @@ struct snapshot; /* a file, read and checked, in memory */
 /* Reads and checks PATH. NULL with failure->code EXIT_CODE_NO_INPUT when there is no such file, EXIT_CODE_OS when it is
  * refused (the sentence says why). The caller frees it. */
 struct snapshot *snapshot_read(const char *path, const char *instance, struct failure *failure);
+
+/* Likewise, of a copy of BYTES, which stand in PATH. */
+struct snapshot *snapshot_parse(struct slice bytes, const char *path, const char *instance, struct failure *failure);
 void snapshot_free(struct snapshot *snapshot);
 
 const uint64_t *snapshot_hash_key(const struct snapshot *snapshot);

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "shm/must.h"
@@ -52,18 +51,6 @@ static inline struct slice entry_line(struct slice *rest)
 
     *rest = (struct slice){rest->data + used, rest->size - used};
     return line;
-}
-
-/* A file of BYTES in memory, and its PATH. The caller closes it. */
-#define ENTRY_PATH_SIZE 40
-static inline int entry_file(struct slice bytes, char path[ENTRY_PATH_SIZE])
-{
-    int fd = memfd_create("fuzz", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-    MUST(fd >= 0);
-    MUST(write(fd, bytes.data, bytes.size) == (ssize_t)bytes.size && lseek(fd, 0, SEEK_SET) == 0);
-    snprintf(path, ENTRY_PATH_SIZE, "/proc/self/fd/%d", fd);
-    return fd;
 }
 
 #endif

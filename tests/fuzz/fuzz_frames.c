@@ -5,6 +5,7 @@
  */
 #include "master/letter.h"
 #include "policy/switch_words.h"
+#include "shm/arena.h"
 #include "shm/door.h"
 #include "shm/handoff.h"
 #include "shm/kills.h"
@@ -57,14 +58,23 @@ static void check_raw_request(struct slice bytes)
         MUST(bytes.size == sizeof(request) && request.magic == DOOR_MAGIC && request.size == sizeof(request));
 }
 
+/* Bytes over a block that is in order, sealed as the master's is. */
 static void check_handoff(struct slice bytes)
 {
-    static struct handoff handoff;
-    char path[ENTRY_PATH_SIZE];
-    int fd = entry_file(bytes, path);
+    static struct handoff handoff, taken;
+    int fd;
 
-    if (handoff_read(fd, &handoff))
-        MUST(handoff.magic == HANDOFF_MAGIC && handoff.size == sizeof(handoff));
+    memset(&handoff, 0, sizeof(handoff));
+    handoff.magic = HANDOFF_MAGIC;
+    handoff.size = sizeof(handoff);
+    memcpy(&handoff, bytes.data, bytes.size < sizeof(handoff) ? bytes.size : sizeof(handoff));
+    fd = handoff_seal(&handoff);
+    MUST(fd >= 0);
+    if (handoff_read(fd, &taken)) {
+        MUST(taken.magic == HANDOFF_MAGIC && taken.size == sizeof(taken));
+        MUST(taken.listener_count <= HANDOFF_MAX_LISTENERS && taken.slot < ARENA_WORKER_SLOTS);
+        MUST(memcmp(&handoff, &taken, sizeof(taken)) == 0);
+    }
     close(fd);
 }
 

@@ -9,7 +9,7 @@
 #include "tests/fuzz/entry.h"
 
 #define INSTANCE "fuzz"
-#define STRIPES  2 /* of an arena are used: cells meet in them, and a look at all is faster */
+#define STRIPES  1 /* of an arena are used: cells meet in it, and a look at all is faster */
 
 /* The file as shm/snapshot.c lays it out. */
 struct fuzz_header {
@@ -76,25 +76,12 @@ static void apply(const struct snapshot *snapshot, size_t file_size)
     MUST(usage.cells_used <= restored);
 }
 
-static struct snapshot *read_file(struct slice bytes, struct failure *failure)
-{
-    char path[] = "/dev/shm/fairvisor-fuzz-XXXXXX";
-    struct snapshot *snapshot;
-    int fd = mkstemp(path);
-
-    MUST(fd >= 0 && write(fd, bytes.data, bytes.size) == (ssize_t)bytes.size);
-    snapshot = snapshot_read(path, INSTANCE, failure);
-    unlink(path);
-    close(fd);
-    return snapshot;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     bool is_raw = entry_take(&data, &size) & 1;
     struct slice bytes = entry_copy(data, size), file = is_raw ? bytes : make_file(bytes);
     struct failure failure = {0};
-    struct snapshot *snapshot = read_file(file, &failure);
+    struct snapshot *snapshot = snapshot_parse(file, "file", INSTANCE, &failure);
 
     if (snapshot)
         apply(snapshot, file.size);
