@@ -6,6 +6,8 @@
  *
  * It is refused, or else attached, audited, read in all its parts and judged on. What the audit has repaired stays repaired.
  */
+#include <sys/mman.h>
+
 #include "shm/arena_layout.h"
 #include "shm/event_print.h"
 #include "shm/kills.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * Lines of the decision log, and event records as shared memory may hold them. Whatever a record holds, its line is whole, one line and
- * JSON; a line that is read and printed again stays what it is.
+ * Lines of the decision log, which begin with a brace, or an event record as shared memory may hold it. Whatever a record holds, its line
+ * is whole, one line and JSON; a line that is read and printed again stays what it is.
  */
 #include "cli/event_line.h"
 #include "policy/json.h"
@@ -71,9 +71,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct slice text = entry_copy(data, size), rest = text;
 
-    check_record(text);
-    while (rest.size > 0)
-        check_line(entry_line(&rest));
+    if (size == 0 || data[0] != '{')
+        check_record(text);
+    else
+        while (rest.size > 0)
+            check_line(entry_line(&rest));
     entry_free(text);
     return 0;
 }

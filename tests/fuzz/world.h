@@ -26,7 +26,7 @@ static const char world_text[] =
     "\"circuit_breaker\":{\"enabled\":true,\"spend_rate_threshold_per_minute\":1000,\"action\":\"reject\"}}}],"
     "\"kill_switches\":[]}";
 
-#define WORLD_STRIPES 2 /* so many of an arena's are used: who looks at all of them is faster */
+#define WORLD_STRIPES 1 /* so many of an arena's are used: who looks at all of them is faster */
 
 static inline struct bundle *world_bundle(void)
 {
