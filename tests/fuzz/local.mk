@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MPL-2.0
 
-# Fuzz targets: programs of libFuzzer with --enable-fuzz (make fuzz TIME=60), else programs that read files, for make check.
+# Fuzz targets: programs of libFuzzer with --enable-fuzz (make fuzz TIME=60, or RUNS=50000000), else programs that read files, for make check.
 fuzz_targets = \
 	tests/fuzz/fuzz_address tests/fuzz/fuzz_arena tests/fuzz/fuzz_bundle tests/fuzz/fuzz_chunk tests/fuzz/fuzz_events \
 	tests/fuzz/fuzz_frames tests/fuzz/fuzz_http tests/fuzz/fuzz_jwks tests/fuzz/fuzz_jwt tests/fuzz/fuzz_lists \
@@ -78,6 +78,5 @@ tests_fuzz_fuzz_snapshot_LDADD = $(fuzz_libraries)
 tests_fuzz_fuzz_snapshot_LDFLAGS = $(fuzz_ldflags)
 
 .PHONY: fuzz
-TIME = 60
 fuzz: $(fuzz_targets)
-	TIME='$(TIME)' TARGETS='$(TARGETS)' srcdir='$(srcdir)' $(SHELL) $(srcdir)/tests/fuzz/run
+	TIME='$(TIME)' RUNS='$(RUNS)' TARGETS='$(TARGETS)' srcdir='$(srcdir)' $(SHELL) $(srcdir)/tests/fuzz/run
