@@ -116,6 +116,17 @@ class Refusals(harness.TestCase):
         self.refused(edge, 73, rf"'{edge.name}' is running already, as process {edge.pid}")
         self.assertEqual(edge.get("/readyz").status, 200)
 
+    def test_the_same_instance_in_another_runtime_dir(self):
+        first = self.start_edge(harness.one_rule())
+        workers = first.workers()
+        second = self.new_edge(harness.one_rule())
+        second.write_settings(instance=first.name)
+        self.refused(second, 73, rf"'{first.name}' is running already, as process {first.pid} with another runtime_dir")
+        self.assertEqual(first.workers(), workers)
+        self.assertNotIn("exited", first.log())
+        first.kill_everything()
+        first.start()  # what is left of a master that died is none
+
     def test_unwritable_pidfile(self):
         edge = self.new_edge(harness.one_rule())
         edge.pid_file = os.path.join(edge.directory, "no", "such", "pid")

@@ -5,9 +5,11 @@
 #include "master/orphans.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -29,6 +31,51 @@ bool orphans_is_worker(pid_t pid, const char *instance, uint32_t slot)
     close(fd);
     length = snprintf(wanted, sizeof(wanted), "fairvisor-worker%c%s/%u", '\0', instance, slot);
     return got == length + 1 && memcmp(command, wanted, (size_t)length + 1) == 0;
+}
+
+/* By the program it runs: a number that another process got since is no master. */
+static bool is_program(pid_t pid, const char *name)
+{
+    char path[32], program[PATH_MAX] = "";
+    const char *base;
+
+    snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+    if (readlink(path, program, sizeof(program) - 1) <= 0)
+        return false;
+    base = strrchr(program, '/');
+    return base && strncmp(base + 1, name, strlen(name)) == 0; /* " (deleted)" may follow */
+}
+
+static bool has_mapped(pid_t pid, const char *instance)
+{
+    char path[32], wanted[SETTINGS_NAME_SIZE + 32], *line = NULL;
+    size_t room = 0;
+    bool is_there = false;
+    FILE *maps;
+
+    snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
+    snprintf(wanted, sizeof(wanted), "/dev/shm/fairvisor-%s\n", instance);
+    maps = fopen(path, "re");
+    while (maps && !is_there && getline(&line, &room, maps) > 0) {
+        const char *name = strchr(line, '/');
+
+        is_there = name && strcmp(name, wanted) == 0;
+    }
+    free(line);
+    if (maps)
+        fclose(maps);
+    return is_there;
+}
+
+pid_t orphans_find_master(const struct arena *arena, const char *instance)
+{
+    struct arena_status status;
+    pid_t pid;
+
+    if (!arena_read_status(arena, &status) || status.master_pid <= 1 || status.master_pid > INT_MAX)
+        return 0;
+    pid = (pid_t)status.master_pid;
+    return pid != getpid() && is_program(pid, "fairvisord") && has_mapped(pid, instance) ? pid : 0;
 }
 
 static uint32_t open_orphans(const struct arena *arena, const char *instance, struct pollfd orphans[ARENA_WORKER_SLOTS])

@@ -15,6 +15,10 @@
 /* Whether PID is alive and was started as "fairvisor-worker <instance>/<slot>": process ids get used again. */
 bool orphans_is_worker(pid_t pid, const char *instance, uint32_t slot);
 
+/* The master that the arena's status names, if it lives and has this very shared memory mapped; else 0. Two of one instance, with different
+ * runtime folders and so with different locks, would end each other's workers. */
+pid_t orphans_find_master(const struct arena *arena, const char *instance);
+
 /* Tells every orphan to accept what waits, to let go of its listening sockets and to leave when its requests are answered
  * (SIGQUIT); does not wait. Only for a master that holds the instance's lock and has no workers yet. Returns how many there
  * are. */

@@ -102,6 +102,19 @@ static bool take_lock(struct master *master, const struct settings *settings, co
     return true;
 }
 
+/* The lock is in the runtime folder, and the name of the shared memory is not. */
+static bool check_alone(const struct start *start, struct failure *failure)
+{
+    pid_t other =
+        start->has_before && start->letter == NULL ? orphans_find_master(&start->before, start->settings->instance) : 0;
+
+    if (other == 0)
+        return true;
+    return failure_set(failure, EXIT_CODE_PIDFILE,
+                       "the instance '%s' is running already, as process %d with another runtime_dir: stop it, or choose "
+                       "another `instance`", start->settings->instance, (int)other);
+}
+
 /* Workers of a master that was killed serve on for a while: ours take over from them. */
 static bool relieve_orphans(const struct start *start)
 {
@@ -286,7 +299,7 @@ bool start_service(struct master *master, const struct settings *settings, const
     look_around(&start);
     if (privileges_find(settings, &master->privileges, failure) &&
         load_first_generation(master, settings, start.first_generation, failure) && folders_make(settings, failure) &&
-        take_lock(master, settings, letter, failure) && use_log(master, settings, failure) &&
+        take_lock(master, settings, letter, failure) && check_alone(&start, failure) && use_log(master, settings, failure) &&
         open_listeners(master, &start, failure) && open_arena(master, settings, letter, failure) &&
         start_workers(master, failure) && announce(master, letter, failure)) {
         listeners_commit(&start.inherited, &master->listeners, settings->socket_mode);
