@@ -100,6 +100,24 @@ static const struct rule rules[] = {
     {SYS_process_vm_writev, ALWAYS, 0, 0},
     {SYS_process_madvise, ALWAYS, 0, 0},
     {SYS_kcmp, ALWAYS, 0, 0},
+    {SYS_setpriority, ALWAYS, 0, 0}, /* of all processes of a user, the master among them */
+    {SYS_sched_setparam, ALWAYS, 0, 0},
+    {SYS_sched_setscheduler, ALWAYS, 0, 0},
+    {SYS_sched_setattr, ALWAYS, 0, 0},
+    {SYS_sched_setaffinity, ALWAYS, 0, 0},
+    {SYS_ioprio_set, ALWAYS, 0, 0},
+    {SYS_migrate_pages, ALWAYS, 0, 0},
+    {SYS_move_pages, ALWAYS, 0, 0},
+    {SYS_ioctl, IF_EQUAL, 1, TIOCSTI}, /* words put into the mouth of whoever started the service at a terminal */
+    {SYS_ioctl, IF_EQUAL, 1, TIOCLINUX},
+    /* the listening sockets, which the next worker inherits as they are */
+    {SYS_listen, ALWAYS, 0, 0},
+    {SYS_shutdown, UNLESS_EQUAL, 1, SHUT_WR}, /* any other ends them for everybody */
+    {SYS_setsockopt, IF_EQUAL, 2, SO_ATTACH_FILTER},
+    {SYS_setsockopt, IF_EQUAL, 2, SO_LOCK_FILTER},
+    {SYS_setsockopt, IF_EQUAL, 2, SO_ATTACH_BPF},
+    {SYS_setsockopt, IF_EQUAL, 2, SO_ATTACH_REUSEPORT_CBPF}, /* who gets which connection */
+    {SYS_setsockopt, IF_EQUAL, 2, SO_ATTACH_REUSEPORT_EBPF},
     /* code that was not there before */
     {SYS_mprotect, IF_ANY, 2, PROT_EXEC},
     {SYS_pkey_mprotect, IF_ANY, 2, PROT_EXEC},
@@ -113,6 +131,7 @@ static const struct rule rules[] = {
     {SYS_truncate, ALWAYS, 0, 0},
     {SYS_ftruncate, ALWAYS, 0, 0}, /* of shared memory: everybody else would die of it */
     {SYS_fallocate, ALWAYS, 0, 0},
+    {SYS_madvise, IF_EQUAL, 2, MADV_REMOVE}, /* the same by another name: pages are given back, and may not be had again */
     {SYS_mkdirat, ALWAYS, 0, 0},
     {SYS_mknodat, ALWAYS, 0, 0},
     {SYS_unlinkat, ALWAYS, 0, 0},
@@ -192,10 +211,13 @@ static const struct rule rules[] = {
 #endif
 };
 
-/* Who connects to nobody needs no socket but those that were inherited and accepted. */
+/* Who connects to nobody needs no socket but those that were inherited and accepted, and no modules of the resolver: all code it will
+ * ever run is there. Anything else would be what it has written into shared memory itself. */
 static const struct rule rules_of_servers[] = {
     {SYS_socket, ALWAYS, 0, 0},
     {SYS_connect, ALWAYS, 0, 0},
+    {SYS_bind, ALWAYS, 0, 0},
+    {SYS_mmap, IF_ANY, 2, PROT_EXEC},
 };
 
 struct program {
@@ -275,7 +297,10 @@ bool syscalls_restrict(bool connects)
         add_rules(&program, rules_of_servers, sizeof(rules_of_servers) / sizeof(rules_of_servers[0]));
     add_answer(&program, SECCOMP_RET_ALLOW);
     all.len = program.count;
-    /* SPEC_ALLOW: nobody here runs code of strangers beside ours, and the mitigation would make all of it slower. */
+    /* SPEC_ALLOW: without it, kernels before 5.16 turn speculative store bypass off (SSBD) for whoever has a filter, which costs each
+     * request several per cent. The mitigation keeps code that runs in a cage inside of a process, such as a script of a stranger, from
+     * reading the rest of that process. There is no such code here: all of it is ours until the worker is taken over, and then it may
+     * read all of its own memory anyway; what is in other processes, that speculation does not reach. */
     return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW,
                    &all) == 0;
 }

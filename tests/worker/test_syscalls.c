@@ -5,8 +5,10 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -28,6 +30,8 @@
 static char folder[] = "/tmp/fairvisor-test-XXXXXX";
 static char path[64];
 static int fd; /* of the file at PATH, open for writing */
+static int listening, pair[2];
+static void *shared; /* a page of the file */
 
 /* ---- what is asked: each returns 0, or -1 with errno ---------------------------------------------------------------- */
 
@@ -102,6 +106,76 @@ static int make_code_later(void)
     void *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     return mprotect(page, 4096, PROT_READ | PROT_EXEC);
+}
+
+/* What was written into a file before is mapped as code: shared memory is such a file. */
+static int map_what_was_written(void)
+{
+    return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0) == MAP_FAILED ? -1 : 0;
+}
+
+static int give_pages_back(void)
+{
+    return madvise(shared, 4096, MADV_REMOVE);
+}
+
+static int slow_others_down(void)
+{
+    return setpriority(PRIO_USER, 0, 19);
+}
+
+static int choose_processor_of_another(void)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    CPU_SET(0, &set);
+    return sched_setaffinity(getppid(), sizeof(set), &set);
+}
+
+static int type_at_the_terminal(void)
+{
+    return ioctl(fd, TIOCSTI, "x"); /* of a file: ENOTTY, were it asked */
+}
+
+static int end_listening(void)
+{
+    return shutdown(listening, SHUT_RDWR);
+}
+
+static int listen_less(void)
+{
+    return listen(listening, 0);
+}
+
+static int attach(int option)
+{
+    struct sock_filter nothing_passes[] = {{BPF_RET | BPF_K, 0, 0, 0}};
+    struct sock_fprog program = {.len = 1, .filter = nothing_passes};
+
+    return setsockopt(listening, SOL_SOCKET, option, &program, sizeof(program));
+}
+
+static int drop_all(void)
+{
+    return attach(SO_ATTACH_FILTER);
+}
+
+static int take_all_connections(void)
+{
+    return attach(SO_ATTACH_REUSEPORT_CBPF);
+}
+
+static int end_what_we_say(void)
+{
+    return shutdown(pair[0], SHUT_WR);
+}
+
+static int set_option(void)
+{
+    int on = 1;
+
+    return setsockopt(listening, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
 static int knock_at_doors(void)
@@ -190,6 +264,18 @@ static const struct {
     {"limit another", limit_another, EPERM, false},
     {"make code", make_code, EPERM, false},
     {"make code later", make_code_later, EPERM, false},
+    {"map what was written", map_what_was_written, EPERM, true},
+    {"map modules of the resolver", map_what_was_written, 0, false},
+    {"give pages of others back", give_pages_back, EPERM, false},
+    {"slow others down", slow_others_down, EPERM, false},
+    {"choose another's processor", choose_processor_of_another, EPERM, false},
+    {"type at the terminal", type_at_the_terminal, EPERM, false},
+    {"end listening", end_listening, EPERM, false},
+    {"listen less", listen_less, EPERM, false},
+    {"drop all that comes", drop_all, EPERM, false},
+    {"take all connections", take_all_connections, EPERM, false},
+    {"end what we say", end_what_we_say, 0, false},
+    {"set an option", set_option, 0, true},
     {"knock at doors", knock_at_doors, EPERM, false},
     {"enter a namespace", enter_namespace, EPERM, false},
     {"make a ring", make_ring, ENOSYS, false},
@@ -248,10 +334,21 @@ static void set_up(void)
     snprintf(path, sizeof(path), "%s/file", folder);
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(ftruncate(fd, 4096), 0);
+    shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    ck_assert_ptr_ne(shared, MAP_FAILED);
+    listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_ge(listening, 0);
+    ck_assert_int_eq(listen(listening, 1), 0);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 }
 
 static void tear_down(void)
 {
+    munmap(shared, 4096);
+    close(pair[0]);
+    close(pair[1]);
+    close(listening);
     close(fd);
     unlink(path);
     rmdir(folder);
