@@ -146,7 +146,8 @@ void decide_counts_usage(const struct decision *decision, const struct policy *p
 {
     const struct slice metric = families_name(FAMILY_tokens_consumed);
     const struct arena *arena = decision->decider->arena;
-    struct slice prompt[] = {SLICE("prompt"), policy->id}, completion[] = {SLICE("completion"), policy->id};
+    struct slice id = policy ? policy->id : SLICE("");
+    struct slice prompt[] = {SLICE("prompt"), id}, completion[] = {SLICE("completion"), id};
     int64_t used = usage->in_total + usage->out_total;
 
     if (!decision->counts)

@@ -306,8 +306,12 @@ void decide_events_settled(struct decision *decision, const struct reservation *
     event->reserved = entry->cost;
     event->cost = cost;
     event->age_ns = decision->now.boot_ns - reservation->begun_ns;
-    event_add(event, EVENT_TEXT_POLICY, source->policy->id);
-    event_add(event, EVENT_TEXT_RULE, source->rule->name);
+    if (source->rule) {
+        event_add(event, EVENT_TEXT_POLICY, source->policy->id);
+        event_add(event, EVENT_TEXT_RULE, source->rule->name);
+    } else {
+        event_add(event, EVENT_TEXT_NOTE, SLICE("not in the policy served now"));
+    }
     event_add_cell(event, source->role, entry->key);
     decide_counts_one(decision, events_write(&events->writer, event) ? COUNTER_events_written : COUNTER_events_dropped);
 }

@@ -258,7 +258,7 @@ void decide_counts_missing(const struct decision *decision, uint32_t descriptor)
 void decide_counts_admission(const struct decision *decision, const struct admission *admission);
 void decide_counts_verdict(const struct decision *decision, const struct verdict *verdict);
 
-/* Counts what a settled request used of POLICY's tokens and, unless it is negative, how that compares with what was RESERVED; once for
+/* Counts what a settled request used of POLICY's tokens (NULL: of one that is not there any more) and, unless it is negative, how that compares with what was RESERVED; once for
  * each policy. */
 void decide_counts_usage(const struct decision *decision, const struct policy *policy, const struct usage *usage,
                          int64_t reserved);
@@ -286,7 +286,8 @@ void decide_events_verdict(struct decision *decision, const struct verdict *verd
 void decide_events_would_reject(struct decision *decision, const struct charge_source *source, enum reason reason,
                                 const struct charge *charge);
 
-/* Records that what RESERVATION told of ENTRY, the first of the rule in SOURCE, became COST; when its request was recorded. */
+/* Records that what RESERVATION told of ENTRY, the first of the rule in SOURCE (without one: of a rule that is not there any more),
+ * became COST. */
 void decide_events_settled(struct decision *decision, const struct reservation *reservation,
                            const struct reservation_entry *entry, const struct charge_source *source, int64_t cost);
 

@@ -4,7 +4,8 @@
  *
  * Settlement is one admission: a mark that this reservation is settled, which fits once, and behind it the corrections, all or
  * nothing. Charges stand before the mark and refunds behind it, so that a process killed half way can only have charged
- * too much.
+ * too much. A limit that a reload took away is corrected where it was counted, for it may come back; where that is not to be
+ * found any more, the result says so.
  */
 #include "policy/decide_private.h"
 
@@ -206,19 +207,36 @@ static bool limit_of(struct decision *decision, uint32_t index, struct charge_so
                             &source->window_ns);
 }
 
-/* Turns an entry into the charge that corrects it. false when there is nothing to correct. */
-static bool correct(struct decision *decision, const struct reservation *reservation,
-                    const struct reservation_entry *entry, const struct outcome *outcome, struct charge *charge)
+/* The limit of an entry. false when the bundle does not have it any more. */
+static bool find_limit(struct decision *decision, const struct reservation_entry *entry, struct cell_limit *limit)
 {
     struct charge_source source = {.role = (enum charge_role)entry->role};
     uint32_t index = find_rule(decision->decider, entry->mark);
 
-    if (index == BUNDLE_NO_INDEX || entry->role >= CHARGE_ROLES)
+    if (index == BUNDLE_NO_INDEX)
         return false;
     locate_rule(decision->decider, index, &source);
-    *charge = (struct charge){.key = {entry->key[0], entry->key[1]}, .never_refuses = true};
-    if (!limit_of(decision, index, &source, &charge->limit))
+    return limit_of(decision, index, &source, limit);
+}
+
+/* In what cells the limits that are settled count. */
+static const enum cell_kind kinds_of_roles[CHARGE_ROLES] = {[CHARGE_BUDGET] = CELL_WINDOW,
+                                                            [CHARGE_MINUTE] = CELL_BUCKET,
+                                                            [CHARGE_DAY] = CELL_WINDOW,
+                                                            [CHARGE_FLIGHT] = CELL_FLIGHT,
+                                                            [CHARGE_BREAKER] = CELL_BREAKER};
+
+/* Turns an entry into the charge that corrects it. false when there is nothing to correct. */
+static bool correct(struct decision *decision, const struct reservation *reservation,
+                    const struct reservation_entry *entry, const struct outcome *outcome, struct charge *charge)
+{
+    if (entry->role >= CHARGE_ROLES || kinds_of_roles[entry->role] == CELL_FREE)
         return false;
+    *charge = (struct charge){.key = {entry->key[0], entry->key[1]}, .never_refuses = true};
+    if (!find_limit(decision, entry, &charge->limit)) {
+        charge->is_unserved = true;
+        charge->limit.kind = kinds_of_roles[entry->role];
+    }
     charge->cost = owed(entry, outcome) - entry->cost;
     charge->layout = entry->layout;
     charge->begun_ns = reservation->begun_ns;
@@ -244,6 +262,19 @@ static struct charge mark_of(const uint64_t digest[2])
     return mark;
 }
 
+/* What came of corrections that were made. Where nothing is counted any more there is nothing to give back either. */
+static enum decide_settlement result_of(const struct charge *charges, uint32_t count)
+{
+    enum decide_settlement result = DECIDE_SETTLED;
+
+    for (uint32_t i = 0; i < count; i++)
+        if (charges[i].is_unserved && charges[i].has_no_room && charges[i].cost > 0)
+            return DECIDE_SETTLED_IN_PART;
+        else if (charges[i].is_unserved)
+            result = DECIDE_SETTLED_UNSERVED;
+    return result;
+}
+
 static enum decide_settlement apply(struct decision *decision, const struct reservation *reservation,
                                     const struct outcome *outcome, const uint64_t digest[2])
 {
@@ -263,7 +294,7 @@ static enum decide_settlement apply(struct decision *decision, const struct rese
     decide_counts_admission(decision, &admission);
     if (admission.is_stuck || charges[mark].has_no_room)
         return DECIDE_SETTLEMENT_BUSY;
-    return admission.is_admitted ? DECIDE_SETTLED : DECIDE_SETTLED_BEFORE;
+    return admission.is_admitted ? result_of(charges, count) : DECIDE_SETTLED_BEFORE;
 }
 
 /* The policy an entry is of, or NULL when a reload took its rule away. */
@@ -295,7 +326,7 @@ static bool is_told(const struct decider *decider, const struct reservation *res
     return false;
 }
 
-/* Tokens are counted once for each policy, although a policy may have several limits. */
+/* Tokens are counted once for each policy, although a policy may have several limits; what none has any more, once under none. */
 static void count_usage(const struct decision *decision, const struct reservation *reservation,
                         const struct usage *usage)
 {
@@ -303,25 +334,27 @@ static void count_usage(const struct decision *decision, const struct reservatio
         const struct reservation_entry *entry = &reservation->entries[i];
         const struct policy *policy = policy_of(decision->decider, entry);
 
-        if (!policy || entry->role == CHARGE_FLIGHT || entry->role == CHARGE_BREAKER || is_told(decision->decider, reservation, i, policy))
+        if (entry->role == CHARGE_FLIGHT || entry->role == CHARGE_BREAKER || is_told(decision->decider, reservation, i, policy))
             continue;
         decide_counts_usage(decision, policy, usage,
                             entry->role == CHARGE_BUDGET ? -1 : entry->cost / BUNDLE_MILLIONTHS);
     }
 }
 
-/* Tells what the first entry of its rule became: all limits of a rule count the same. */
+/* Tells what the first entry of its rule became: all limits of a rule count the same. Of a rule that is not there any more it is told
+ * whether its request was or not. */
 static void tell_change(struct decision *decision, const struct reservation *reservation, uint32_t index, int64_t cost)
 {
     const struct reservation_entry *entry = &reservation->entries[index];
     uint32_t rule_index = find_rule(decision->decider, entry->mark);
     struct charge_source source = {.role = (enum charge_role)entry->role};
 
-    if (reservation->weight == 0 || rule_index == BUNDLE_NO_INDEX || entry->role == CHARGE_FLIGHT ||
-        entry->role == CHARGE_BREAKER || cost == entry->cost ||
+    if (entry->role == CHARGE_FLIGHT || entry->role == CHARGE_BREAKER || cost == entry->cost ||
+        (reservation->weight == 0 && rule_index != BUNDLE_NO_INDEX) ||
         (index > 0 && reservation->entries[index - 1].mark == entry->mark))
         return;
-    locate_rule(decision->decider, rule_index, &source);
+    if (rule_index != BUNDLE_NO_INDEX)
+        locate_rule(decision->decider, rule_index, &source);
     decide_events_settled(decision, reservation, entry, &source, cost);
 }
 
@@ -350,7 +383,7 @@ static enum decide_settlement settle(struct decision *decision, struct slice tex
         return apply(decision, &reservation, NULL, digest);
     outcome = outcome_of(decision->decider, &reservation, usage, model);
     result = apply(decision, &reservation, &outcome, digest);
-    if (result != DECIDE_SETTLED)
+    if (result > DECIDE_SETTLED_IN_PART)
         return result;
     count_usage(decision, &reservation, usage);
     for (uint32_t i = 0; i < reservation.count; i++)
@@ -363,6 +396,8 @@ static enum decide_settlement settle_and_count(struct decider *decider, struct s
 {
     static const enum counter counters[] = {
         [DECIDE_SETTLED] = COUNTER_reservations_settled,
+        [DECIDE_SETTLED_UNSERVED] = COUNTER_reservations_unserved,
+        [DECIDE_SETTLED_IN_PART] = COUNTER_reservations_in_part,
         [DECIDE_SETTLED_BEFORE] = COUNTER_reservations_repeated,
         [DECIDE_SETTLEMENT_EXPIRED] = COUNTER_reservations_expired,
         [DECIDE_SETTLEMENT_UNKNOWN] = COUNTER_reservations_unknown,
@@ -398,7 +433,8 @@ enum decide_settlement decide_reserve_release(struct decider *decider, struct sl
     return apply(&decision, &reservation, NULL, digest);
 }
 
-/* Charges for the entries that OUTCOME goes beyond; ENTRIES says which. An entry keeps its window when the next one pays for what is
+/* Charges for the entries that OUTCOME goes beyond; ENTRIES says which. A limit that is not there any more limits nothing; the settlement
+ * charges it. An entry keeps its window when the next one pays for what is
  * added: of that nothing can be given back later, and never too much. */
 static uint32_t find_growth(struct decision *decision, const struct reservation *reservation, const struct outcome *outcome,
                             struct charge *charges, uint32_t *entries)
@@ -408,7 +444,8 @@ static uint32_t find_growth(struct decision *decision, const struct reservation 
     for (uint32_t i = 0; i < reservation->count; i++) {
         if (reservation->entries[i].role == CHARGE_BREAKER)
             continue;
-        if (!correct(decision, reservation, &reservation->entries[i], outcome, &charges[count]) || charges[count].cost < 0)
+        if (!correct(decision, reservation, &reservation->entries[i], outcome, &charges[count]) ||
+            charges[count].cost < 0 || charges[count].is_unserved)
             continue;
         charges[count].never_refuses = false;
         entries[count++] = i;
@@ -455,7 +492,7 @@ uint32_t decide_reserve_flights(struct decider *decider, struct slice text, stru
         return 0;
     for (uint32_t i = 0; i < reservation.count; i++) {
         if (reservation.entries[i].role != CHARGE_FLIGHT ||
-            !correct(&decision, &reservation, &reservation.entries[i], NULL, &charge))
+            !correct(&decision, &reservation, &reservation.entries[i], NULL, &charge) || charge.is_unserved)
             continue;
         flights[count++] = (struct flight){.key = {charge.key[0], charge.key[1]},
                                            .begun_ns = charge.begun_ns,

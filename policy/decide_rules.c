@@ -70,6 +70,7 @@ struct charge *decide_rules_charge(struct decision *decision, const struct charg
     charge->group = group;
     charge->excuse = 0;
     charge->never_refuses = false;
+    charge->is_unserved = false;
     siphash_final_with(hash, (uint8_t)source->role, charge->key);
     charge->admits_when_full = source->rule && source->rule->admits_when_full;
     decider->sources[decision->charge_count++] = *source;

@@ -71,6 +71,18 @@ static void judge(struct charge *charge, const struct cell *cell, struct moment 
     charge->refuses = !charge->view.fits && !charge->never_refuses;
 }
 
+/* The same for a charge whose limit is not known: its cell corrected, and never a new one. */
+static void judge_unserved(struct charge *charge, const struct cell *cell, struct moment now)
+{
+    charge->view = (struct cell_view){.fits = true};
+    charge->is_fresh = false;
+    charge->has_no_room = !cell || cell->kind != charge->limit.kind;
+    if (charge->has_no_room)
+        return;
+    charge->refreshed = *cell;
+    charge->has_no_room = !cell_correct(&charge->refreshed, charge->cost, charge->begun_ns, charge->layout, now);
+}
+
 /* Finds the cells of the charges [from, to) of one stripe, then rooms for those that have none. */
 static void locate(const struct arena *arena, struct charge *charges, const uint32_t *order, size_t from, size_t to,
                    struct moment now, struct admission *admission)
@@ -85,7 +97,10 @@ static void locate(const struct arena *arena, struct charge *charges, const uint
         charge->cell = stripe_find(stripe, charge->key);
         if (charge->cell == STRIPE_NO_CELL)
             continue;
-        judge(charge, &stripe->cells[charge->cell], now);
+        if (charge->is_unserved)
+            judge_unserved(charge, &stripe->cells[charge->cell], now);
+        else
+            judge(charge, &stripe->cells[charge->cell], now);
         if (taken_count < 64)
             taken[taken_count++] = charge->cell;
     }
@@ -94,6 +109,10 @@ static void locate(const struct arena *arena, struct charge *charges, const uint
 
         if (charge->cell != STRIPE_NO_CELL)
             continue;
+        if (charge->is_unserved) {
+            judge_unserved(charge, NULL, now);
+            continue;
+        }
         judge(charge, NULL, now);
         if (charge->cost < 0) {
             /* Nothing was spent that could be given back. */
@@ -165,6 +184,10 @@ static void apply(const struct arena *arena, struct charge *charge, struct momen
     *cell = charge->refreshed;
     admission->created += charge->is_fresh;
     admission->reused += charge->is_fresh && was_used;
+    if (charge->is_unserved) {
+        stripe_change_end(stripe);
+        return;
+    }
     if (charge->view.trips)
         cell_trip(cell, &charge->limit, now);
     else if (charge->limit.kind == CELL_FLIGHT && charge->cost < 0)

@@ -25,6 +25,7 @@ struct charge {
     uint32_t excuse;        /* 1 + index of a charge that, when it fits, is made in the place of this one; 0: none */
     bool never_refuses;     /* counted whether it fits or not: a settlement, a warning; opens no breaker */
     bool admits_when_full;  /* no cell to be had: pass uncounted instead of refusing */
+    bool is_unserved;       /* a settlement of a limit that is not known any more: LIMIT has its kind only, see cell_correct */
 
     struct cell_view view;  /* before the charge */
     struct cell refreshed;  /* what was judged: a copy of the cell, or a fresh one, brought up to now */
@@ -32,7 +33,7 @@ struct charge {
     bool is_idle;           /* an excuse that does not hold, or a charge whose excuse does */
     bool refuses;           /* it does not fit, and that matters */
     bool is_held_back;      /* another charge of its group refuses */
-    bool has_no_room;       /* the identity is new and its stripe is full of live cells */
+    bool has_no_room;       /* the identity is new and its stripe is full of live cells; unserved: no cell is left to correct */
     uint32_t stripe;
     uint32_t cell;          /* STRIPE_NO_CELL: a fresh one */
 };

@@ -13,12 +13,14 @@ static const struct kind_row {
     cell_judge_kind *judge;
     cell_debit_kind *debit;
     cell_is_sane_kind *is_sane;
+    cell_correct_kind *correct; /* NULL: nothing that is settled */
 } kinds[CELL_KINDS] = {
-    [CELL_BUCKET] = {cell_bucket_refresh, cell_bucket_judge, cell_bucket_debit, cell_bucket_is_sane},
-    [CELL_WINDOW] = {cell_window_refresh, cell_window_judge, cell_window_debit, cell_window_is_sane},
-    [CELL_COUNT] = {cell_count_refresh, cell_count_judge, cell_count_debit, cell_count_is_sane},
-    [CELL_FLIGHT] = {cell_flight_refresh, cell_flight_judge, cell_flight_debit, cell_flight_is_sane},
-    [CELL_BREAKER] = {cell_breaker_refresh, cell_breaker_judge, cell_breaker_debit, cell_breaker_is_sane},
+    [CELL_BUCKET] = {cell_bucket_refresh, cell_bucket_judge, cell_bucket_debit, cell_bucket_is_sane, cell_bucket_correct},
+    [CELL_WINDOW] = {cell_window_refresh, cell_window_judge, cell_window_debit, cell_window_is_sane, cell_window_correct},
+    [CELL_COUNT] = {cell_count_refresh, cell_count_judge, cell_count_debit, cell_count_is_sane, NULL},
+    [CELL_FLIGHT] = {cell_flight_refresh, cell_flight_judge, cell_flight_debit, cell_flight_is_sane, cell_flight_correct},
+    [CELL_BREAKER] = {cell_breaker_refresh, cell_breaker_judge, cell_breaker_debit, cell_breaker_is_sane,
+                      cell_breaker_correct},
 };
 
 void cell_refresh(struct cell *cell, const struct cell_limit *limit, struct moment now)
@@ -58,6 +60,11 @@ void cell_give_back(struct cell *cell, int64_t amount, int64_t begun_ns)
 bool cell_land(struct cell *cell, const struct cell_limit *limit, int64_t begun_ns, uint16_t layout)
 {
     return cell_flight_land(cell, limit, begun_ns, layout);
+}
+
+bool cell_correct(struct cell *cell, int64_t cost, int64_t begun_ns, uint16_t layout, struct moment now)
+{
+    return kinds[cell->kind].correct && kinds[cell->kind].correct(cell, cost, begun_ns, layout, now);
 }
 
 void cell_init(struct cell *cell, const uint64_t key[2], const struct cell_limit *limit, struct moment now)

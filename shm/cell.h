@@ -93,6 +93,11 @@ void cell_give_back(struct cell *cell, int64_t amount, int64_t begun_ns);
  * its time to live had already done so, or has been changed since: then it comes back by time alone. */
 bool cell_land(struct cell *cell, const struct cell_limit *limit, int64_t begun_ns, uint16_t layout);
 
+/* Spends COST (negative: gives it back) on a cell whose limit nobody knows any more, and leaves it to be brought up to now by whoever
+ * knows it again: what it says then is what it would have said, had the limit been known all the time. BEGUN_NS and LAYOUT as for
+ * cell_give_back and cell_land. false, and nothing is changed, when it no longer says for how long a cost would have to be kept. */
+bool cell_correct(struct cell *cell, int64_t cost, int64_t begun_ns, uint16_t layout, struct moment now);
+
 /* Moves a sane cell's times by SHIFT nanoseconds, to those of another boot; it may be sane no more then. false when the cell has no
  * meaning there: it never had one, or what was in flight before a reboot is not any more. */
 bool cell_shift(struct cell *cell, int64_t shift);

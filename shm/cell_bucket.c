@@ -67,6 +67,35 @@ void cell_bucket_debit(struct cell *cell, const struct cell_limit *limit, int64_
     cell->expires_ns = cell->stamp_ns + time_to_refill(limit, cell->spent, cell->of.remainder);
 }
 
+/* Without its rate. What comes back comes off in the end, whether it did before the correction or does after it; only a bucket that
+ * has become whole must forget its past first. How long a millionth takes is what the cell's own expiry tells, rounded up. */
+bool cell_bucket_correct(struct cell *cell, int64_t cost, int64_t begun_ns, uint16_t layout, struct moment now)
+{
+    int64_t spent = cell->spent, life_ns = cell->expires_ns - cell->stamp_ns;
+    __int128 longer;
+
+    (void)begun_ns;
+    (void)layout;
+    if (cost > 0 && (spent < 2 || life_ns <= 0))
+        return false;
+    if (cost > 0 && cell->expires_ns <= now.boot_ns) {
+        cell->spent = 0;
+        cell->of.remainder = 0;
+        cell->stamp_ns = cell->expires_ns = now.boot_ns;
+    }
+    cell_spend(cell, cost);
+    if (cell->spent == 0) {
+        cell->of.remainder = 0;
+        cell->expires_ns = cell->stamp_ns;
+    } else if (cost > 0) {
+        longer = (__int128)cost * life_ns / (spent - 1) + 1;
+        cell->expires_ns += longer > CELL_FAR_AWAY ? CELL_FAR_AWAY : (int64_t)longer;
+        if (cell->expires_ns - cell->stamp_ns > CELL_FAR_AWAY)
+            cell->expires_ns = cell->stamp_ns + CELL_FAR_AWAY;
+    }
+    return true;
+}
+
 bool cell_bucket_is_sane(const struct cell *cell)
 {
     return cell->of.remainder >= 0 && cell->of.remainder < CELL_PER_MINUTE && cell->expires_ns >= cell->stamp_ns;

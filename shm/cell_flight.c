@@ -108,6 +108,22 @@ bool cell_flight_land(struct cell *cell, const struct cell_limit *limit, int64_t
     return is_known;
 }
 
+/* The cell itself holds its time to live. */
+bool cell_flight_correct(struct cell *cell, int64_t cost, int64_t begun_ns, uint16_t layout, struct moment now)
+{
+    struct cell_limit limit = {.length_ns = cell->lane_ms * (LANES - 1) * NANOSECONDS_PER_MILLISECOND};
+
+    if (cost > 0)
+        return false;
+    if (cell->lane_ms == 0)
+        return true;
+    cell_flight_refresh(cell, &limit, now);
+    if (now.boot_ns > cell->stamp_ns)
+        cell->stamp_ns = now.boot_ns;
+    cell_flight_land(cell, &limit, begun_ns, layout);
+    return true;
+}
+
 bool cell_flight_is_sane(const struct cell *cell)
 {
     int64_t sum = 0;

@@ -17,6 +17,7 @@ typedef void cell_judge_kind(const struct cell *cell, const struct cell_limit *l
                              struct cell_view *view);
 typedef void cell_debit_kind(struct cell *cell, const struct cell_limit *limit, int64_t cost, struct moment now);
 typedef bool cell_is_sane_kind(const struct cell *cell);
+typedef bool cell_correct_kind(struct cell *cell, int64_t cost, int64_t begun_ns, uint16_t layout, struct moment now);
 
 cell_refresh_kind cell_bucket_refresh, cell_window_refresh, cell_count_refresh, cell_flight_refresh,
     cell_breaker_refresh;
@@ -24,6 +25,7 @@ cell_judge_kind cell_bucket_judge, cell_window_judge, cell_count_judge, cell_fli
 cell_debit_kind cell_bucket_debit, cell_window_debit, cell_count_debit, cell_flight_debit, cell_breaker_debit;
 cell_is_sane_kind cell_bucket_is_sane, cell_window_is_sane, cell_count_is_sane, cell_flight_is_sane,
     cell_breaker_is_sane;
+cell_correct_kind cell_bucket_correct, cell_window_correct, cell_flight_correct, cell_breaker_correct;
 
 void cell_breaker_give_back(struct cell *cell, int64_t amount, int64_t begun_ns);
 void cell_breaker_trip(struct cell *cell, const struct cell_limit *limit, struct moment now);

@@ -3,6 +3,8 @@
  * The calendar window: what is spent comes back whole when the window ends. The caller says in which window now lies; a wall
  * clock that went back neither refills nor shortens the window a cell is already in.
  */
+#include <stddef.h>
+
 #include "shm/cell_kinds.h"
 
 /* Time left in the cell's window; at least one nanosecond, for a window that is over by a clock that then went back. */
@@ -45,6 +47,17 @@ void cell_window_debit(struct cell *cell, const struct cell_limit *limit, int64_
     (void)limit;
     cell_spend(cell, cost);
     cell->expires_ns = now.boot_ns + (cell->spent ? time_left(cell, now) : 0);
+}
+
+/* Without its calendar: a window that is over is followed by one whose end nobody knows. */
+bool cell_window_correct(struct cell *cell, int64_t cost, int64_t begun_ns, uint16_t layout, struct moment now)
+{
+    (void)begun_ns;
+    (void)layout;
+    if (cost > 0 && cell->of.window_end_s <= now.wall_ns / NANOSECONDS_PER_SECOND)
+        return false;
+    cell_window_debit(cell, NULL, cost, now);
+    return true;
 }
 
 bool cell_window_is_sane(const struct cell *cell)

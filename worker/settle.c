@@ -168,6 +168,14 @@ struct result {
 
 static const struct result results[] = {
     [DECIDE_SETTLED] = {200, "settled", ""},
+    [DECIDE_SETTLED_UNSERVED] =
+        {200, "settled",
+         "The policy served now does not have all limits of this reservation. What they had counted is corrected, for the "
+         "case that they come back."},
+    [DECIDE_SETTLED_IN_PART] =
+        {200, "settled_in_part",
+         "The policy served now does not have all limits of this reservation, and of one of them nothing that was counted "
+         "is left: what was used beyond the reservation could not be charged to it. All others are corrected."},
     [DECIDE_SETTLED_BEFORE] =
         {409, "settled_before",
          "This reservation was settled before, and nothing was changed now. Settle each one once."},

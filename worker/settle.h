@@ -9,8 +9,11 @@
  * tokens are a part of the prompt's. The model is the one that answered. The answer is JSON:
  *
  *   200 settled          400 invalid (its message names the member)
- *   404 unknown          409 settled_before
- *   410 expired          503 busy
+ *   200 settled_in_part  404 unknown
+ *   409 settled_before   410 expired
+ *   503 busy
+ *
+ * A message beside "settled" says that the policy served now does not have all limits of the reservation.
  */
 #ifndef FAIRVISOR_WORKER_SETTLE_H
 #define FAIRVISOR_WORKER_SETTLE_H

@@ -238,6 +238,8 @@ static void check_result(const struct run *run, enum decide_settlement result, c
 {
     static const char *const results[] = {
         [DECIDE_SETTLED] = "settled",
+        [DECIDE_SETTLED_UNSERVED] = "unserved",
+        [DECIDE_SETTLED_IN_PART] = "in_part",
         [DECIDE_SETTLED_BEFORE] = "before",
         [DECIDE_SETTLEMENT_EXPIRED] = "expired",
         [DECIDE_SETTLEMENT_UNKNOWN] = "unknown",

@@ -10,6 +10,7 @@
 #include "policy/load.h"
 #include "policy/reservation.h"
 #include "shm/admission.h"
+#include "shm/events.h"
 #include "tests/shm/arena_fixture.h"
 #include "worker/settle.h"
 
@@ -110,18 +111,25 @@ END_TEST
 static struct arena_fixture fixture;
 static struct worker worker;
 
-static void setup(void)
+static void load(struct slice text)
 {
     static struct complaint_list complaints;
 
+    decide_free(worker.decider);
+    bundle_free(worker.bundle);
+    worker.bundle = load_bundle(text, moment_now().wall_ns / NANOSECONDS_PER_SECOND, &complaints);
+    ck_assert_msg(worker.bundle != NULL, "%s", complaints.items[0].sentence);
+    worker.decider = decide_new(worker.bundle, &worker.arena, worker.slot, 4096);
+    ck_assert_ptr_nonnull(worker.decider);
+}
+
+static void setup(void)
+{
     memset(&worker, 0, sizeof(worker));
     arena_fixture_open(&fixture, "settle", ARENA_MIN_SIZE, NULL);
     worker.arena = fixture.arena;
     worker.slot = &fixture.arena.slots[0];
-    worker.bundle = load_bundle(SLICE(POLICY), moment_now().wall_ns / NANOSECONDS_PER_SECOND, &complaints);
-    ck_assert_msg(worker.bundle != NULL, "%s", complaints.items[0].sentence);
-    worker.decider = decide_new(worker.bundle, &worker.arena, worker.slot, 4096);
-    ck_assert_ptr_nonnull(worker.decider);
+    load(SLICE(POLICY));
     ck_assert(outbox_init(&worker.out, 1024) && outbox_init(&worker.body, 1024));
     reply_init(&worker);
 }
@@ -232,6 +240,30 @@ START_TEST(answers)
 }
 END_TEST
 
+/* A rollback between a request and its settlement: told in the answer, in the metric and in an event, and not lost. */
+START_TEST(answers_when_the_policy_is_gone)
+{
+    const struct decide_recording recording = {.redact = SETTINGS_REDACT_NONE};
+    struct verdict verdict = decide("a");
+    struct slice text = {verdict.reservation, verdict.reservation_size};
+    struct events_reader reader;
+    struct event event;
+
+    load(SLICE("{\"bundle_version\":2,\"policies\":[]}"));
+    ck_assert(decide_events_open(worker.decider, &recording));
+    events_begin_oldest(&reader, &worker.arena);
+    expect(text, "HTTP/1.1 200 ", "settled", "does not have all limits of this reservation");
+    ck_assert_int_eq(counters_sum(&worker.arena, COUNTER_reservations_unserved), 1);
+    ck_assert(events_read(&reader, &event, moment_now().boot_ns));
+    ck_assert_int_eq(event.action, EVENT_SETTLE);
+    ck_assert(slice_equal(event_get(&event, EVENT_TEXT_NOTE), SLICE("not in the policy served now")));
+    ck_assert_int_eq(event.cost, 3 * BUNDLE_MILLIONTHS);
+    expect(text, "HTTP/1.1 409 ", "settled_before", "");
+    load(SLICE(POLICY));
+    ck_assert_int_eq(spent_by("a"), 3 * BUNDLE_MILLIONTHS);
+}
+END_TEST
+
 /* An arena full of live cells cannot note that a reservation is settled: nothing is changed, and the gateway may retry.
  */
 START_TEST(answers_when_memory_is_full)
@@ -265,6 +297,7 @@ int main(void)
     tcase_set_timeout(answering, 60);
     tcase_add_test(answering, answers);
     tcase_add_test(answering, missing_figures_are_no_zeros);
+    tcase_add_test(answering, answers_when_the_policy_is_gone);
     tcase_add_test(answering, answers_when_memory_is_full);
     suite_add_tcase(suite, tcase);
     suite_add_tcase(suite, answering);

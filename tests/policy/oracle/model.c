@@ -341,8 +341,22 @@ static bool find_breaker(const struct world_bundle *bundle, const struct entry *
     return false;
 }
 
-static void correct_breaker(struct model *model, const struct world_bundle *bundle, const struct world_step *step,
-                            const struct reservation *reservation, const struct entry *entry)
+/* A limit that a reload took away: corrected by COST where it was counted. */
+static enum model_settlement correct_unserved(struct model *model, const struct world_step *step,
+                                              const struct entry *entry, int64_t cost)
+{
+    struct model_slot *slot = *place_of(model, entry->key);
+
+    if (cost < 0 && slot->kind == MODEL_WINDOW && slot->end_s != entry->end_s)
+        return MODEL_UNSERVED;
+    return model_slot_correct(slot, cost, entry->begun_ns, entry->layout_ns, step->boot_ns, step->wall_ns)
+               ? MODEL_UNSERVED
+               : MODEL_IN_PART;
+}
+
+static enum model_settlement correct_breaker(struct model *model, const struct world_bundle *bundle,
+                                             const struct world_step *step, const struct reservation *reservation,
+                                             const struct entry *entry)
 {
     int64_t cost = entry->kept;
     struct model_limit limit;
@@ -353,44 +367,50 @@ static void correct_breaker(struct model *model, const struct world_bundle *bund
             owed(bundle, step, reservation, &reservation->entries[i]) > cost)
             cost = owed(bundle, step, reservation, &reservation->entries[i]);
     cost -= entry->cost;
-    if (cost == 0 || !find_breaker(bundle, entry, &limit))
-        return;
+    if (cost == 0)
+        return MODEL_SETTLED;
+    if (!find_breaker(bundle, entry, &limit))
+        return correct_unserved(model, step, entry, cost);
     slot = touch(model, entry->key, &limit, step);
     if (cost > 0)
         model_slot_charge(slot, &limit, cost, step->boot_ns);
     else
         model_slot_unspend(slot, -cost, entry->begun_ns);
+    return MODEL_SETTLED;
 }
 
-static void correct(struct model *model, const struct world_bundle *bundle, const struct world_step *step,
-                    const struct reservation *reservation, const struct entry *entry)
+static enum model_settlement correct(struct model *model, const struct world_bundle *bundle,
+                                     const struct world_step *step, const struct reservation *reservation,
+                                     const struct entry *entry)
 {
     const struct world_rule *rule = find_rule(bundle, entry);
     struct model_slot *slot = *place_of(model, entry->key);
     int64_t cost = owed(bundle, step, reservation, entry) - entry->cost;
     struct model_limit limit;
 
-    if (entry->is_breaker) {
-        correct_breaker(model, bundle, step, reservation, entry);
-        return;
-    }
+    if (entry->is_breaker)
+        return correct_breaker(model, bundle, step, reservation, entry);
+    if (cost == 0 && slot->kind != MODEL_FLIGHT)
+        return MODEL_SETTLED;
     if (!rule || !model_demand_limit(rule, entry->is_day, step->wall_ns, &limit))
-        return;
+        return correct_unserved(model, step, entry, cost);
     if (limit.kind == MODEL_FLIGHT) {
         model_slot_touch(slot, &limit, step->boot_ns, step->wall_ns);
         model_slot_land(slot, entry->begun_ns, entry->layout_ns);
-        return;
+        return MODEL_SETTLED;
     }
     /* A window that is over took its reservation with it. */
-    if (cost == 0 || (cost < 0 && limit.kind == MODEL_WINDOW && slot->end_s != entry->end_s))
-        return;
+    if (cost < 0 && limit.kind == MODEL_WINDOW && slot->end_s != entry->end_s)
+        return MODEL_SETTLED;
     model_slot_charge(touch(model, entry->key, &limit, step), &limit, cost, step->boot_ns);
+    return MODEL_SETTLED;
 }
 
 enum model_settlement model_settle(struct model *model, const struct world_bundle *bundle,
                                    const struct world_step *step)
 {
     struct reservation *reservation = &model->reservations[step->settles];
+    enum model_settlement result = MODEL_SETTLED, part;
 
     if (step->is_forged || !reservation->is_made || step->prompt < 0 || step->completion < 0 ||
         step->prompt > MOST_TOKENS || step->completion > MOST_TOKENS)
@@ -402,6 +422,7 @@ enum model_settlement model_settle(struct model *model, const struct world_bundl
         return MODEL_BEFORE;
     reservation->is_settled = true;
     for (int i = 0; i < reservation->entry_count; i++)
-        correct(model, bundle, step, reservation, &reservation->entries[i]);
-    return MODEL_SETTLED;
+        if ((part = correct(model, bundle, step, reservation, &reservation->entries[i])) > result)
+            result = part;
+    return result;
 }

@@ -17,6 +17,15 @@ enum model_kind { MODEL_BUCKET, MODEL_WINDOW, MODEL_COUNT, MODEL_FLIGHT, MODEL_B
 
 #define MODEL_FLIGHTS 64
 
+struct model_limit {
+    enum model_kind kind;
+    int64_t capacity;     /* millionths */
+    int64_t rate, per_ns; /* bucket */
+    int64_t end_s;        /* window: of the one that lies now */
+    int calendar;
+    int64_t length_ns; /* count, flight, breaker */
+};
+
 struct model_slot {
     struct model_slot *next;
     char *key;
@@ -34,15 +43,7 @@ struct model_slot {
     int young_count; /* flight: what nobody may forget yet */
     int64_t young_begun[MODEL_FLIGHTS], young_until[MODEL_FLIGHTS];
     int64_t previous, opened; /* breaker: of the minute before; boot time it opened, 0 = closed */
-};
-
-struct model_limit {
-    enum model_kind kind;
-    int64_t capacity;     /* millionths */
-    int64_t rate, per_ns; /* bucket */
-    int64_t end_s;        /* window: of the one that lies now */
-    int calendar;
-    int64_t length_ns; /* count, flight, breaker */
+    struct model_limit last;  /* that it was brought up to a moment under */
 };
 
 /* One limit that a request meets. */
@@ -82,7 +83,7 @@ struct model_verdict {
     int64_t delay_ms, loop_count;
 };
 
-enum model_settlement { MODEL_SETTLED, MODEL_BEFORE, MODEL_EXPIRED, MODEL_UNKNOWN };
+enum model_settlement { MODEL_SETTLED, MODEL_UNSERVED, MODEL_IN_PART, MODEL_BEFORE, MODEL_EXPIRED, MODEL_UNKNOWN };
 
 struct model;
 
@@ -121,6 +122,10 @@ void model_slot_land(struct model_slot *slot, int64_t begun_ns, int64_t layout_n
 
 /* Gives back AMOUNT of what a breaker counted at BEGUN_NS. */
 void model_slot_unspend(struct model_slot *slot, int64_t amount, int64_t begun_ns);
+
+/* Corrects by COST what no limit is known for any more but the last. false when there is nothing that a charge could be made on. */
+bool model_slot_correct(struct model_slot *slot, int64_t cost, int64_t begun_ns, int64_t layout_ns, int64_t boot_ns,
+                        int64_t wall_ns);
 
 /* How many requests are in flight that no limit may have forgotten yet. */
 int model_slot_young(const struct model_slot *slot, int64_t boot_ns);

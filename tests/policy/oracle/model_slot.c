@@ -171,6 +171,7 @@ static void touch_window(struct model_slot *slot, const struct model_limit *limi
 
 void model_slot_touch(struct model_slot *slot, const struct model_limit *limit, int64_t boot_ns, int64_t wall_ns)
 {
+    slot->last = *limit;
     switch (limit->kind) {
     case MODEL_BUCKET:
         slot->debt = max(0, slot->debt - (wide)(boot_ns - slot->stamp) * limit->rate);
@@ -257,4 +258,51 @@ void model_slot_charge(struct model_slot *slot, const struct model_limit *limit,
         begin_flight(slot, limit, boot_ns);
         break;
     }
+}
+
+/* ---- without a limit -----------------------------------------------------------------------------------------------
+ */
+
+static bool correct_bucket(struct model_slot *slot, int64_t cost, int64_t boot_ns)
+{
+    const struct model_limit *last = &slot->last;
+
+    if (cost > 0 && slot->debt <= last->per_ns)
+        return false;
+    if (cost > 0 && boot_ns >= slot->stamp + (int64_t)divide_up(slot->debt, last->rate)) {
+        slot->debt = 0;
+        slot->stamp = boot_ns;
+    }
+    slot->debt = max(0, slot->debt + (wide)cost * last->per_ns);
+    return true;
+}
+
+bool model_slot_correct(struct model_slot *slot, int64_t cost, int64_t begun_ns, int64_t layout_ns, int64_t boot_ns,
+                        int64_t wall_ns)
+{
+    struct model_limit limit = {.kind = slot->kind, .length_ns = 3 * slot->lane_ns};
+
+    switch (slot->kind) {
+    case MODEL_BUCKET:
+        return correct_bucket(slot, cost, boot_ns);
+    case MODEL_WINDOW:
+        if (cost > 0 && slot->end_s <= wall_ns / WORLD_SECOND)
+            return false;
+        slot->spent = (int64_t)max(0, (wide)slot->spent + cost);
+        return true;
+    case MODEL_FLIGHT:
+        touch_flight(slot, &limit, boot_ns);
+        model_slot_land(slot, begun_ns, layout_ns);
+        return true;
+    case MODEL_BREAKER:
+        touch_breaker(slot, &limit, boot_ns);
+        if (cost < 0)
+            model_slot_unspend(slot, -cost, begun_ns);
+        else
+            model_slot_charge(slot, &limit, cost, boot_ns);
+        return true;
+    case MODEL_COUNT:
+        break;
+    }
+    return false;
 }

@@ -29,6 +29,8 @@ static bool is_settlement(enum model_settlement expected, enum decide_settlement
 {
     static const enum decide_settlement results[] = {
         [MODEL_SETTLED] = DECIDE_SETTLED,
+        [MODEL_UNSERVED] = DECIDE_SETTLED_UNSERVED,
+        [MODEL_IN_PART] = DECIDE_SETTLED_IN_PART,
         [MODEL_BEFORE] = DECIDE_SETTLED_BEFORE,
         [MODEL_EXPIRED] = DECIDE_SETTLEMENT_EXPIRED,
         [MODEL_UNKNOWN] = DECIDE_SETTLEMENT_UNKNOWN,
