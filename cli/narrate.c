@@ -248,7 +248,7 @@ static void print_allowed(const struct verdict *verdict, FILE *out)
         print_place(verdict, out);
         print_amount(" with ", verdict->limit.remaining, out);
         print_amount(" of ", verdict->limit.limit, out);
-        fputs(" remaining", out);
+        fputs(" remaining after it", out);
     } else if (verdict->matched_policies == 0) {
         fputs("; no policy's selector matches", out);
     } else {

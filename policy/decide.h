@@ -142,7 +142,8 @@ bool decide_reserve_grow(struct decider *decider, char *text, size_t size, const
 /* Whether the breaker of POLICY is open at NOW; when there is one for each identity, the one that opened last. */
 bool decide_guards_is_open(const struct decider *decider, const struct policy *policy, struct moment now);
 
-/* Judges without charging or counting, telling OBSERVER each step, and the kill switches that do not refuse. Works on a read-only arena, and on none (every cell
+/* Judges without charging or counting, telling OBSERVER each step, and the kill switches that do not refuse. VERDICT is the one that
+ * decide_request would give, its numbers those after the charge; OBSERVER gets those before. Works on a read-only arena, and on none (every cell
  * fresh). */
 void decide_explain(struct decider *decider, const struct facts *facts, const struct claims *claims, struct moment now,
                     struct verdict *verdict, decide_observer *observer, void *context);

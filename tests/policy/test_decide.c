@@ -303,6 +303,13 @@ static void check_line(struct run *run, char *text)
         ck_assert_msg(explained.is_allowed == verdict.is_allowed && explained.reason == verdict.reason &&
                           explained.would_reject == verdict.would_reject,
                       "%s:%u: the explanation differs from the verdict", run->file, run->line);
+        ck_assert_msg(explained.has_limit == verdict.has_limit && explained.rule == verdict.rule &&
+                          explained.policy == verdict.policy && explained.limit.limit == verdict.limit.limit &&
+                          explained.limit.remaining == verdict.limit.remaining &&
+                          explained.limit.reset_ns == verdict.limit.reset_ns &&
+                          explained.retry_after_ns == verdict.retry_after_ns,
+                      "%s:%u: the explanation names another limit than the verdict, or other numbers of it", run->file,
+                      run->line);
         snprintf(expectation, sizeof(expectation), "%s", arrow + 2);
         for (const char *word; (word = strtok_r(rest, " \t\n", &rest));)
             ck_assert_msg(holds(&verdict, word),
