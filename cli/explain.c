@@ -18,10 +18,12 @@
 #include "cli/question.h"
 #include "policy/body_edit.h"
 #include "policy/decide.h"
+#include "policy/estimate.h"
 #include "policy/load.h"
 #include "shm/counted.h"
 
-#define SCRATCH_SIZE (64u << 10)
+#define SCRATCH_SIZE    (64u << 10)
+#define REQUEST_MEMBERS 5 /* of the answer's head, before those of the bundle */
 
 struct choice {
     const char *config, *bundle, *name;
@@ -118,10 +120,22 @@ static void print_missing(const struct basis *basis)
     printf("note      %s, which is not set\n", sentence);
 }
 
+/* Nobody would guess from the verdict that nothing was found in the body. */
+static void print_body(const struct question *question, bool wants_body)
+{
+    struct estimate estimate = estimate_body(question->facts.body);
+    char text[COUNTED_SIZE];
+
+    printf("body      %s\n", counted((int64_t)question->facts.body.size, "byte", "bytes", text));
+    if (wants_body && !estimate.is_readable)
+        printf("note      the body is no JSON object: it counts as %s of text, and nothing else is found in it\n",
+               counted(estimate.prompt, "token", "tokens", text));
+}
+
 static void print_head(const struct basis *basis, const struct question *question, bool wants_body, struct moment now)
 {
     const struct facts *facts = &question->facts;
-    char client[ADDRESS_TEXT_SIZE], text[COUNTED_SIZE];
+    char client[ADDRESS_TEXT_SIZE];
 
     print_labelled("request   ", facts->method);
     print_labelled(" ", facts->path);
@@ -134,7 +148,7 @@ static void print_head(const struct basis *basis, const struct question *questio
     else
         fputs(", client unknown (--client gives one)\n", stdout);
     if (question->has_body)
-        printf("body      %s\n", counted((int64_t)facts->body.size, "byte", "bytes", text));
+        print_body(question, wants_body);
     print_labelled("policy    ", slice_of(input_name(basis->path)));
     print_labelled(", version ", basis->bundle->version_text);
     fputs(basis->is_loaded ? ", loaded\n" : "\n", stdout);
@@ -168,6 +182,9 @@ static void print_head_json(const struct basis *basis, const struct question *qu
                    {",\"version\":", basis->bundle->version_text}};
 
     for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+        if (i == REQUEST_MEMBERS && question->has_body)
+            printf(",\"body\":{\"bytes\":%zu,\"readable\":%s}", facts->body.size,
+                   estimate_body(facts->body).is_readable ? "true" : "false");
         fputs(members[i].label, stdout);
         emit_json_string(members[i].text, stdout);
     }
