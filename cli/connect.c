@@ -142,6 +142,11 @@ static uint32_t find_served(const struct scene *scene, const uint32_t *numbers, 
     return count > 0 ? numbers[count - 1] : 0;
 }
 
+static void print_kept_heading(void)
+{
+    printf("%8s  %-20s  %-12s  %s\n", "number", "kept at (UTC)", "sha256", "bundle");
+}
+
 static void print_kept(const struct kept *kept, bool is_served)
 {
     char time[EMIT_TIME_SIZE], count[COUNTED_SIZE];
@@ -185,6 +190,10 @@ static bool list(const struct choice *choice, const struct scene *scene, struct 
         fputs(",\"config_file\":", stdout);
         emit_json_string(slice_of(scene->instance.settings.config_file), stdout);
         fputs(",\"bundles\":[", stdout);
+    } else if (count > 0) {
+        print_kept_heading();
+    } else {
+        puts("no bundle that was served is kept");
     }
     for (size_t i = 0; i < count; i++) {
         struct kept kept;

@@ -81,7 +81,7 @@ static bool is_crowded(const struct arena_usage *usage)
 static void judge(struct status_report *report)
 {
     const struct arena_status *status = &report->instance.status;
-    const char *name = report->instance.settings.instance;
+    const char *name = report->instance.settings.instance, *log = status_report_log(&report->instance.settings);
     char since[EMIT_TIME_SIZE], text[COUNTED_SIZE], connections[COUNTED_SIZE];
 
     report->state = STATUS_WARNING;
@@ -97,14 +97,14 @@ static void judge(struct status_report *report)
                  "instance %s is not running; its counters are kept in shared memory. Start it with fairvisord", name);
     } else if (status->last_reload_failed) {
         snprintf(report->message, sizeof(report->message),
-                 "the last reload of instance %s failed; it keeps the policy from before. The log tells why", name);
+                 "the last reload of instance %s failed; it keeps the policy from before. Its log, %s, tells why", name, log);
     } else if (status->last_snapshot_failed) {
         snprintf(report->message, sizeof(report->message),
-                 "the last snapshot of instance %s failed; a reboot would lose its counters. The log tells why", name);
+                 "the last snapshot of instance %s failed; a reboot would lose its counters. Its log, %s, tells why", name, log);
     } else if (status->upstream_failing_since_ns != 0) {
         snprintf(report->message, sizeof(report->message),
-                 "the upstream of instance %s fails since %s. The log and fairvisor_upstream_failures_total tell more", name,
-                 emit_time(status->upstream_failing_since_ns, since));
+                 "the upstream of instance %s fails since %s. Its log, %s, and fairvisor_upstream_failures_total tell more", name,
+                 emit_time(status->upstream_failing_since_ns, since), log);
     } else if (is_crowded(&report->usage)) {
         snprintf(report->message, sizeof(report->message),
                  "instance %s uses more than %d %% of its cells; raise shared_dict_size", name, CROWDED_PERCENT);

@@ -17,6 +17,19 @@ static const struct {
     enum emit_colour colour;
 } states[] = {{"OK", EMIT_GOOD}, {"WARNING", EMIT_WARN}, {"CRITICAL", EMIT_BAD}, {"UNKNOWN", EMIT_WARN}};
 
+const char *status_report_log(const struct settings *settings)
+{
+    switch (settings->log) {
+    case SETTINGS_LOG_FILE:
+        return settings->log_file;
+    case SETTINGS_LOG_SYSLOG:
+        return "syslog";
+    case SETTINGS_LOG_STDERR:
+        break;
+    }
+    return "the standard error of fairvisord (journalctl has it where systemd started it)";
+}
+
 static void print_bar(const struct arena_usage *usage)
 {
     uint64_t cells = usage->cells ? usage->cells : 1;
@@ -138,7 +151,10 @@ static void print_body(const struct status_report *report)
     if (report->file_differs) {
         fputs("  file         ", stdout);
         emit_plain(slice_of(report->instance.settings.config_file), stdout);
-        puts(" is not what is served; `fairvisord -s reload` loads it");
+        puts(status->last_reload_failed
+                 ? " is not what is served, and the last reload was refused: mend it until `fairvisord -t` takes it, then "
+                   "`fairvisord -s reload`"
+                 : " is not what is served; `fairvisord -s reload` loads it");
     }
     if (report->copy.bundle)
         printf("  decisions    %" PRIu64 ", of them rejects: %" PRIu64 "\n", report->decisions, report->rejects);

@@ -29,6 +29,9 @@ struct status_report {
     char message[STATUS_MESSAGE_SIZE];
 };
 
+/* Where the instance of SETTINGS logs to, as a sentence calls it. */
+const char *status_report_log(const struct settings *settings);
+
 /* On standard output, for people or for programs. */
 void status_report_print(const struct status_report *report);
 void status_report_print_json(const struct status_report *report);

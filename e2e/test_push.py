@@ -121,7 +121,9 @@ class TestPush(PushCase):
         check("1", "2", "3", ("2",), "1", "4")
         with open(glob.glob(os.path.join(edge.settings["state_dir"], "*.bundles", "served"))[0], "w", encoding="utf-8") as file:
             file.write("many")
-        self.assertEqual(edge.cli("connect", "-c", edge.config_file, "--list").stdout.count("(served)"), 1)
+        listed = edge.cli("connect", "-c", edge.config_file, "--list").stdout
+        self.assertEqual(listed.count("(served)"), 1)
+        self.assertRegex(listed, r"\A +number  kept at \(UTC\) +sha256 +bundle\n +1  20")
 
     def test_standard_input_and_question(self):
         edge = self.start_edge(bundle(1))

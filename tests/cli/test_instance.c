@@ -195,8 +195,32 @@ START_TEST(status_warns)
     arena_publish(&arena, &status);
     expect_exit(1, "status -c /dev/null");
     ck_assert_int_eq(strncmp(output, "FAIRVISOR WARNING - the last reload of instance ", 48), 0);
+    expect("Its log, the standard error of fairvisord (");
     expect_exit(1, "status -c /dev/null --json");
     expect("\"last_reload_failed\":true");
+}
+END_TEST
+
+/* What has just been refused is not advised again, and where the log is nobody has to guess. */
+START_TEST(status_says_what_to_do_about_a_file_that_is_not_served)
+{
+    char conf[128], words[256];
+    FILE *file;
+
+    snprintf(conf, sizeof(conf), "%s/other.conf", folder);
+    file = fopen(conf, "w");
+    ck_assert_ptr_nonnull(file);
+    fprintf(file, "config_file = %s\nlog = /var/log/fairvisor/some.log\n", conf);
+    fclose(file);
+    snprintf(words, sizeof(words), "status -c %s", conf);
+    expect_exit(0, words);
+    expect("other.conf is not what is served; `fairvisord -s reload` loads it\n");
+    status.last_reload_failed = 1;
+    arena_publish(&arena, &status);
+    expect_exit(1, words);
+    expect("Its log, /var/log/fairvisor/some.log, tells why");
+    expect("other.conf is not what is served, and the last reload was refused: mend it until `fairvisord -t` takes it");
+    unlink(conf);
 }
 END_TEST
 
@@ -319,6 +343,7 @@ int main(void)
     tcase_add_test(tests, status_is_ok);
     tcase_add_test(tests, status_is_json);
     tcase_add_test(tests, status_warns);
+    tcase_add_test(tests, status_says_what_to_do_about_a_file_that_is_not_served);
     tcase_add_test(tests, status_sees_a_dead_master);
     tcase_add_test(tests, status_does_not_count_without_the_policy);
     tcase_add_test(tests, status_refuses_a_foreign_arena);
