@@ -38,6 +38,7 @@ fairvisor_SOURCES = \
 	cli/report_json.c cli/report_text.c \
 	cli/report_notes.c cli/report_notes.h \
 	cli/schema.c cli/schema.h \
+	cli/settled.c cli/settled.h \
 	cli/sieve.c cli/sieve.h \
 	cli/status.c cli/status.h cli/status_report.c cli/status_report.h \
 	cli/tally.c cli/tally.h \

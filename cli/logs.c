@@ -14,6 +14,7 @@
 
 #include "cli/event_line.h"
 #include "cli/instance.h"
+#include "cli/settled.h"
 #include "cli/sieve.h"
 #include "cli/watch.h"
 #include "shm/counted.h"
@@ -134,6 +135,17 @@ static void keep(struct past *past, const struct event *event)
         past->events[past->count++ % past->room] = *event;
 }
 
+/* The next thing; a settlement with the names of whom it is about. */
+static enum watch_result look(struct watch *watch, struct event *event, uint64_t *lost)
+{
+    static struct settled settled;
+    enum watch_result result = watch_next(watch, event, lost);
+
+    if (result == WATCH_EVENT)
+        settled_pass(&settled, event);
+    return result;
+}
+
 /* What is in the ring already; only its last events that pass are printed. Stops at what was not there at the start, so
  * that it ends also when events come faster than they can be read. */
 static void print_past(const struct choice *choice, struct watch *watch, struct past *past)
@@ -142,7 +154,7 @@ static void print_past(const struct choice *choice, struct watch *watch, struct 
     enum watch_result result;
     static struct event event;
 
-    while (watch->reader.position < end && (result = watch_next(watch, &event, &lost)) != WATCH_NOTHING) {
+    while (watch->reader.position < end && (result = look(watch, &event, &lost)) != WATCH_NOTHING) {
         if (result == WATCH_LOST)
             all_lost += lost;
         else if (result == WATCH_EVENT && sieve_passes(&choice->sieve, &event))
@@ -166,7 +178,7 @@ static void follow(const struct choice *choice, struct watch *watch)
     uint64_t lost;
 
     for (;;) {
-        switch (watch_next(watch, &event, &lost)) {
+        switch (look(watch, &event, &lost)) {
         case WATCH_EVENT:
             if (sieve_passes(&choice->sieve, &event))
                 print(choice, &event);

@@ -150,8 +150,8 @@ static struct ranking_row *settled_row(struct ranking *ranking, const struct eve
     const uint64_t *cell;
     int role = -1;
 
-    if (ranking->by_rule)
-        return ranking_find(ranking, event);
+    if (ranking->by_rule) /* without a name it is of a rule that is not served any more */
+        return event_get(event, EVENT_TEXT_POLICY).size > 0 ? ranking_find(ranking, event) : NULL;
     cell = event_next_cell(event, &role);
     place = cell ? find_place(ranking, cell[0], false) : NULL;
     return place ? find_key(ranking, place->key) : NULL;

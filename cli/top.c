@@ -10,6 +10,7 @@
 #include <sys/random.h>
 
 #include "cli/screen.h"
+#include "cli/settled.h"
 #include "cli/top_view.h"
 #include "cli/watch.h"
 #include "shm/moment.h"
@@ -31,6 +32,7 @@ struct top {
 
 static void read_events(struct top *top)
 {
+    static struct settled settled;
     static struct event event;
     uint64_t lost;
 
@@ -40,6 +42,7 @@ static void read_events(struct top *top)
             return;
         case WATCH_EVENT:
             top->view.events++;
+            settled_pass(&settled, &event);
             ranking_add(&top->view.identities, &event);
             ranking_add(&top->view.rules, &event);
             break;

@@ -48,6 +48,7 @@ static void print_json_row(const struct top_view *view, const struct ranking_row
     emit_json_string(event_get(&row->last, EVENT_TEXT_POLICY), stdout);
     fputs(",\"rule\":", stdout);
     emit_json_string(event_get(&row->last, EVENT_TEXT_RULE), stdout);
+    printf(",\"served\":%s", top_view_is_served(view, row) ? "true" : "false");
     if (!view->by_rule)
         print_json_keys(&row->last);
     for (int i = 0; i < RANKING_COST; i++)
@@ -101,7 +102,7 @@ static void print_text_row(const struct top_view *view, const struct ranking_row
         putchar('=');
         emit_plain(value, stdout);
     }
-    putchar('\n');
+    puts(top_view_is_served(view, row) ? "" : " " TOP_NOT_SERVED);
 }
 
 void top_once_print(const struct top_view *view, size_t count)

@@ -96,6 +96,8 @@ static void draw_row(struct screen *screen, const struct top_view *view, const s
     put_padded(screen, SLICE(""), begins + 24);
     if (!view->by_rule)
         draw_keys(screen, &row->last);
+    if (!top_view_is_served(view, row))
+        screen_put(screen, SLICE(" " TOP_NOT_SERVED));
     screen_end_line(screen);
 }
 

@@ -73,3 +73,36 @@ struct slice top_view_place(const struct event *event)
         return policy;
     return reason.size > 0 ? reason : SLICE("(no limit)");
 }
+
+/* TEXT is NAME, or the beginning of it when the event cut its texts. */
+static bool is_named(struct slice text, struct slice name, const struct event *event)
+{
+    struct slice head = {name.data, text.size < name.size ? text.size : name.size};
+
+    return slice_equal(text, event->flags & EVENT_IS_CUT ? head : name);
+}
+
+static bool has_rule(const struct policy *policy, const struct event *event)
+{
+    struct slice rule = event_get(event, EVENT_TEXT_RULE);
+
+    if (rule.size == 0) /* a guard of the policy, or its fallback without a name */
+        return true;
+    for (uint32_t i = 0; i < policy->rule_count; i++)
+        if (is_named(rule, policy->rules[i].name, event))
+            return true;
+    return policy->fallback && is_named(rule, policy->fallback->name, event);
+}
+
+bool top_view_is_served(const struct top_view *view, const struct ranking_row *row)
+{
+    struct slice id = event_get(&row->last, EVENT_TEXT_POLICY);
+    const struct bundle *bundle = view->copy.bundle;
+
+    if (!bundle || id.size == 0)
+        return true;
+    for (uint32_t i = 0; i < bundle->policy_count; i++)
+        if (is_named(id, bundle->policies[i].id, &row->last) && has_rule(&bundle->policies[i], &row->last))
+            return true;
+    return false;
+}

@@ -13,6 +13,7 @@
 #define TOP_MAX_LINES    1000
 #define TOP_BAR_WIDTH    10
 #define TOP_FIGURE_SIZE  32
+#define TOP_NOT_SERVED   "(not served any more)"
 
 struct top_view {
     struct instance instance;
@@ -39,6 +40,9 @@ void top_view_bar(int percent, char text[TOP_FIGURE_SIZE]);
 
 /* The policy; what refused without one; or that no limit was charged. */
 struct slice top_view_place(const struct event *event);
+
+/* Whether the policy that is served has the rule of ROW; true when that is not known, and for what refuses without a policy. */
+bool top_view_is_served(const struct top_view *view, const struct ranking_row *row);
 
 /* A frame. false: the terminal is gone. */
 bool top_screen_draw(struct screen *screen, struct top_view *view);

@@ -189,6 +189,11 @@ class TestTop(harness.TestCase):
                                                       "--format", "json").stdout.splitlines()]
         self.assertEqual(sorted((event["rule"], event["cost"], event["reserved"] // 3000) for event in told),
                          [("by-key", 40, 1), ("by-key", 60, 1), ("by-team", 40, 1), ("by-team", 60, 1)])
+        for event in told:  # the names of the decision
+            self.assertRegex(json.dumps(event["keys"]), {"by-key": '"header:x-api-key": "#', "by-team": '"header:x-team": "red"'}
+                             [event["rule"]])
+        self.assertEqual(len(edge.cli("logs", "-c", edge.config_file, "--no-follow", "--action", "settle",
+                                      "--key", "header:x-team=red").stdout.splitlines()), 2)
         # What is not settled stays charged; an operator's reset is seen at once, though no event says so.
         self.assertEqual(edge.cli("keys", "reset", "-c", edge.config_file, "--reason", "x", "header:x-team=red").returncode, 0)
         self.assertEqual({row["rule"]: row["fill_percent"] // 10 for row in self.rows(edge, "--by", "rule")},
@@ -196,6 +201,30 @@ class TestTop(harness.TestCase):
         once = edge.cli("top", "-c", edge.config_file, "--once").stdout
         self.assertRegex(once, r"(?m)^\[\.{10}\] +0 .* llm/by-team header:x-team=red$")
         self.assertRegex(once, r"(?m)^\[###\.{7}\] +3\d .* llm/by-key header:x-api-key=#[0-9a-f]{16}$")
+
+    def test_what_is_not_served_any_more(self):
+        """Rows of rules that a reload took away are marked; what is settled of them is told, with the names of before."""
+        def serve(*names):
+            return {"bundle_version": 1, "policies": [{"id": "llm", "spec": {"selector": {"pathPrefix": "/"}, "rules": [
+                {"name": name, "limit_keys": ["header:x-team"], "algorithm": "token_bucket_llm",
+                 "algorithm_config": {"tokens_per_minute": 10_000}} for name in names]}}]}
+        edge = self.start_edge(serve("stays", "goes"))
+        answer = edge.decide(headers=[("X-Team", "red")], body=json.dumps({"messages": [], "max_tokens": 3000}).encode())
+        self.assertEqual({row["rule"]: row["served"] for row in self.rows(edge)}, {"stays": True, "goes": True})
+        edge.write_policy(serve("stays"))
+        edge.reload()
+        self.assertEqual({row["rule"]: row["served"] for row in self.rows(edge)}, {"stays": True, "goes": False})
+        once = edge.cli("top", "-c", edge.config_file, "--once").stdout
+        self.assertRegex(once, r"(?m)llm/stays header:x-team=red$")
+        self.assertRegex(once, r"(?m)llm/goes header:x-team=red \(not served any more\)$")
+        settled = harness.request(edge.address, "POST", "/v1/settle", body=json.dumps(
+            {"reservation": answer.header("X-Fairvisor-Reservation"), "prompt_tokens": 1, "completion_tokens": 1}).encode())
+        self.assertEqual(settled.status, 200)
+        self.assertIn("does not have all limits", json.loads(settled.body)["message"])
+        self.assertEqual({row["rule"]: row["cost"] for row in self.rows(edge, "--by", "rule")}, {"stays": 2, "goes": 2})
+        told = edge.cli("logs", "-c", edge.config_file, "--no-follow", "--action", "settle").stdout
+        self.assertRegex(told, r"(?m) settle +llm/goes header:x-team=red cost 2 in place of 3\d+ - not in the policy served now$")
+        self.assertEqual(edge.metrics()['fairvisor_settlements_total{result="unserved"}'], 1)
 
     def test_the_bar_sinks(self):
         """A bucket that fills again is shown to do so, though nothing happens."""
