@@ -19,13 +19,16 @@ enum place {
     USAGE,
     USAGE_PARTIAL,
     GEMINI,
+    META,
+    BILLED,
     DETAILS,
     ITERATIONS,
     ITERATION,
     ITERATION_TYPE,
     CHOICES,
     CHOICE,
-    TEXT, /* strings are the answer's text */
+    TEXT,  /* strings are the answer's text */
+    DELTA, /* likewise, and Cohere's usage */
     MODEL,
     ID,
     TYPE,
@@ -37,6 +40,7 @@ enum place {
     CHOICE_END,
     STATUS,
     ERROR,
+    COUNT,
     FIGURE, /* and those behind it: FIGURE + enum usage_figure */
 };
 
@@ -49,12 +53,18 @@ static const struct way {
     {ROOT, SLICE("usage"), USAGE, USAGE_UNKNOWN},
     {ROOT, SLICE("usageMetadata"), GEMINI, USAGE_GEMINI},
     {ROOT, SLICE("response"), RESPONSE, USAGE_RESPONSES},
-    {ROOT, SLICE("message"), MESSAGE, USAGE_ANTHROPIC},
+    {ROOT, SLICE("message"), MESSAGE, USAGE_UNKNOWN},
     {ROOT, SLICE("choices"), CHOICES, USAGE_UNKNOWN},
     {ROOT, SLICE("candidates"), TEXT, USAGE_GEMINI},
-    {ROOT, SLICE("delta"), TEXT, USAGE_UNKNOWN},
+    {ROOT, SLICE("delta"), DELTA, USAGE_UNKNOWN},
     {ROOT, SLICE("content"), TEXT, USAGE_UNKNOWN},
     {ROOT, SLICE("output"), TEXT, USAGE_UNKNOWN},
+    {ROOT, SLICE("meta"), META, USAGE_UNKNOWN},
+    {ROOT, SLICE("x_groq"), META, USAGE_UNKNOWN},
+    {ROOT, SLICE("prompt_eval_count"), FIGURE + USAGE_PROMPT, USAGE_OLLAMA},
+    {ROOT, SLICE("eval_count"), FIGURE + USAGE_COMPLETION, USAGE_OLLAMA},
+    {ROOT, SLICE("input_tokens"), COUNT, USAGE_UNKNOWN},
+    {ROOT, SLICE("totalTokens"), COUNT, USAGE_UNKNOWN},
     {ROOT, SLICE("model"), MODEL, USAGE_UNKNOWN},
     {ROOT, SLICE("modelVersion"), MODEL, USAGE_GEMINI},
     {ROOT, SLICE("id"), ID, USAGE_UNKNOWN},
@@ -70,9 +80,14 @@ static const struct way {
     {RESPONSE, SLICE("model"), MODEL, USAGE_UNKNOWN},
     {RESPONSE, SLICE("id"), ID, USAGE_UNKNOWN},
     {RESPONSE, SLICE("created_at"), CREATED, USAGE_UNKNOWN},
-    {MESSAGE, SLICE("usage"), USAGE_PARTIAL, USAGE_UNKNOWN},
+    {RESPONSE, SLICE("meta"), META, USAGE_UNKNOWN},
+    {MESSAGE, SLICE("usage"), USAGE_PARTIAL, USAGE_ANTHROPIC},
     {MESSAGE, SLICE("model"), MODEL, USAGE_UNKNOWN},
     {MESSAGE, SLICE("id"), ID, USAGE_UNKNOWN},
+    {MESSAGE, SLICE("content"), TEXT, USAGE_UNKNOWN},
+    {DELTA, SLICE("usage"), USAGE, USAGE_COHERE},
+    {META, SLICE("billed_units"), BILLED, USAGE_COHERE},
+    {META, SLICE("usage"), USAGE, USAGE_UNKNOWN},
     {CHOICE, SLICE("index"), CHOICE_INDEX, USAGE_UNKNOWN},
     {CHOICE, SLICE("finish_reason"), CHOICE_END, USAGE_UNKNOWN},
     {CHOICE, SLICE("delta"), TEXT, USAGE_UNKNOWN},
@@ -95,6 +110,10 @@ static const struct way {
     {ITERATION, SLICE("output_tokens"), FIGURE + USAGE_COMPLETION, USAGE_UNKNOWN},
     {ITERATION, SLICE("cache_creation_input_tokens"), FIGURE + USAGE_CACHE_WRITE, USAGE_UNKNOWN},
     {ITERATION, SLICE("cache_read_input_tokens"), FIGURE + USAGE_CACHE_READ, USAGE_UNKNOWN},
+    {USAGE, SLICE("prompt_cache_hit_tokens"), FIGURE + USAGE_CACHED, USAGE_UNKNOWN},
+    {USAGE, SLICE("billed_units"), BILLED, USAGE_COHERE},
+    {BILLED, SLICE("input_tokens"), FIGURE + USAGE_INPUT, USAGE_UNKNOWN},
+    {BILLED, SLICE("output_tokens"), FIGURE + USAGE_COMPLETION, USAGE_UNKNOWN},
     {DETAILS, SLICE("cached_tokens"), FIGURE + USAGE_CACHED, USAGE_UNKNOWN},
     {DETAILS, SLICE("reasoning_tokens"), FIGURE + USAGE_REASONING, USAGE_UNKNOWN},
     {DETAILS, SLICE("thinking_tokens"), FIGURE + USAGE_REASONING, USAGE_UNKNOWN},
@@ -110,7 +129,7 @@ static const struct way {
 static const struct slice no_text[] = {
     SLICE("role"),         SLICE("type"),     SLICE("id"),   SLICE("signature"), SLICE("thoughtSignature"),
     SLICE("finishReason"), SLICE("mimeType"), SLICE("data"), SLICE("status"),    SLICE("logprobs"),
-    SLICE("stop_reason"),  SLICE("call_id"),  SLICE("encrypted_content"),
+    SLICE("stop_reason"),  SLICE("call_id"),  SLICE("encrypted_content"), SLICE("finish_reason"),
 };
 
 static const struct {
@@ -121,6 +140,21 @@ static const struct {
     {SLICE("chat.completion"), USAGE_CHAT},
     {SLICE("text_completion"), USAGE_COMPLETIONS},
     {SLICE("response"), USAGE_RESPONSES},
+};
+
+/* What an answer about one of these calls itself, in "object" or "type": no model made it. A batch tells its usage whenever it is looked at. */
+static const struct slice kept_things[] = {
+    SLICE("file"), SLICE("upload"), SLICE("upload.part"), SLICE("batch"), SLICE("message_batch"), SLICE("vector_store"),
+};
+
+/* The types of events and answers that only one dialect has. */
+static const struct {
+    struct slice type;
+    enum usage_dialect dialect;
+} types[] = {
+    {SLICE("message"), USAGE_ANTHROPIC},
+    {SLICE("message_start"), USAGE_ANTHROPIC},
+    {SLICE("message-start"), USAGE_COHERE},
 };
 
 void usage_reader_init(struct usage_reader *reader)
@@ -162,7 +196,7 @@ static enum place find_way(struct usage_reader *reader, enum place from, struct 
             reader->dialect = way->shows;
         return way->to;
     }
-    return NOWHERE;
+    return from == DELTA ? place_of_text(name) : NOWHERE;
 }
 
 /* What a value without a name of its own is: an element, or the whole. */
@@ -176,6 +210,7 @@ static enum place element_of(const struct usage_reader *reader, unsigned depth)
     case ITERATIONS:
         return ITERATION;
     case TEXT:
+    case DELTA:
         return TEXT;
     default:
         return depth == 0 ? ROOT : NOWHERE;
@@ -222,7 +257,7 @@ static void open_container(struct usage_reader *reader, const struct json_flow *
     if (place == CHOICE)
         reader->choice = 0;
     /* Only lists and objects that are what they should be lead on. */
-    if (is_object ? is_list(place) : !is_list(place) && place != TEXT && place != ROOTS)
+    if (is_object ? is_list(place) : !is_list(place) && place != TEXT && place != DELTA && place != ROOTS)
         place = NOWHERE;
     if (place == ITERATIONS)
         memset(reader->compaction, 0, sizeof(reader->compaction));
@@ -251,8 +286,15 @@ static void keep(struct usage_text *text, const struct json_flow *flow)
     text->size = flow->text_size;
 }
 
+static void take_kept_thing(struct usage_reader *reader, struct slice name)
+{
+    for (size_t i = 0; i < sizeof(kept_things) / sizeof(kept_things[0]); i++)
+        reader->is_upkeep |= slice_equal(kept_things[i], name);
+}
+
 static void take_object(struct usage_reader *reader, struct slice object)
 {
+    take_kept_thing(reader, object);
     for (size_t i = 0; i < sizeof(objects) / sizeof(objects[0]); i++)
         if (slice_equal(objects[i].object, object) && reader->dialect == USAGE_UNKNOWN)
             reader->dialect = objects[i].dialect;
@@ -262,19 +304,22 @@ static void take_object(struct usage_reader *reader, struct slice object)
 static void take_type(struct usage_reader *reader, const struct json_flow *flow)
 {
     struct slice type = {flow->text, flow->text_size};
-    bool is_whole = slice_equal(type, SLICE("message"));
 
     keep(&reader->type, flow);
-    if (is_whole && reader->dialect == USAGE_UNKNOWN)
-        reader->dialect = USAGE_ANTHROPIC;
-    reader->is_foreign =
-        reader->dialect == USAGE_ANTHROPIC && !is_whole && !slice_equal(type, SLICE("message_delta"));
+    take_kept_thing(reader, type);
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+        if (slice_equal(types[i].type, type) && reader->dialect == USAGE_UNKNOWN)
+            reader->dialect = types[i].dialect;
+    reader->is_foreign = reader->dialect == USAGE_ANTHROPIC && !slice_equal(type, SLICE("message")) &&
+                         !slice_equal(type, SLICE("message_delta"));
 }
 
 static void take_string(struct usage_reader *reader, const struct json_flow *flow)
 {
     switch ((enum place)reader->next) {
     case TEXT:
+    case DELTA:
+    case RESPONSE:
         reader->text_bytes += flow->length;
         break;
     case MODEL:
@@ -350,6 +395,7 @@ static void take_number(struct usage_reader *reader, const struct json_flow *flo
     }
     if (!read_count(flow, &number))
         return;
+    reader->is_count |= reader->next == COUNT;
     if (reader->next == CREATED)
         reader->created = number;
     else if (reader->next == SEQUENCE)
@@ -401,7 +447,8 @@ void usage_reader_end(struct usage_reader *reader)
 
 int64_t usage_reader_counted(const struct usage_reader *reader)
 {
-    uint64_t bytes = reader->text_bytes + (reader->next == TEXT ? json_flow_begun(&reader->flow) : 0);
+    bool is_in_text = reader->next == TEXT || reader->next == DELTA || reader->next == RESPONSE;
+    uint64_t bytes = reader->text_bytes + (is_in_text ? json_flow_begun(&reader->flow) : 0);
     uint64_t tokens = (bytes + ESTIMATE_BYTES_PER_TOKEN - 1) / ESTIMATE_BYTES_PER_TOKEN;
 
     return tokens > (uint64_t)ESTIMATE_MOST ? ESTIMATE_MOST : (int64_t)tokens;
@@ -440,6 +487,15 @@ static void sum_output(const struct usage_reader *reader, struct usage *usage)
         usage->out_total = usage_reader_counted(reader);
 }
 
+/* Some who speak like OpenAI leave what the model thought out of the completion, but not out of the sum. */
+static void sum_hidden(const struct usage_reader *reader, struct usage *usage)
+{
+    int64_t hidden = reader->figures[USAGE_TOTAL] - usage->in_total - usage->out_total;
+
+    if (hidden > 0)
+        usage->out_total += hidden;
+}
+
 bool usage_reader_sum(const struct usage_reader *reader, int64_t prompt, struct usage *usage, bool *clamped)
 {
     bool has_input = has(reader, USAGE_PROMPT) || has(reader, USAGE_INPUT) || has(reader, USAGE_CACHE_READ) ||
@@ -448,12 +504,18 @@ bool usage_reader_sum(const struct usage_reader *reader, int64_t prompt, struct 
 
     *usage = (struct usage){.in_total = prompt};
     *clamped = false;
+    if (reader->is_upkeep || (reader->is_count && reader->given == 0)) {
+        usage->in_total = 0;
+        return true;
+    }
     if (has_input)
         sum_input(reader, usage);
     sum_output(reader, usage);
     /* Whoever tells only the sum: embeddings have no completion, and the rest is the one that was not told. */
     if (has(reader, USAGE_TOTAL) && !has_output && has_input && reader->figures[USAGE_TOTAL] > usage->in_total)
         usage->out_total = reader->figures[USAGE_TOTAL] - usage->in_total;
+    else if (has(reader, USAGE_TOTAL) && reader->dialect == USAGE_CHAT && has_input)
+        sum_hidden(reader, usage);
     else if (has(reader, USAGE_TOTAL) && !has_input)
         usage->in_total = reader->figures[USAGE_TOTAL] > usage->out_total ? reader->figures[USAGE_TOTAL] - usage->out_total : 0;
     /* Gemini tells sums all along, and none of the completion before there is one. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
  * What an answer of a model says of its usage, read as it passes: OpenAI chat completions, legacy completions, embeddings and Responses,
- * Anthropic Messages, Mistral, Gemini; whole answers and the events of streams. Which of them it is shows in the answer.
+ * Anthropic Messages, Mistral, Gemini, Cohere, Ollama; whole answers and the events of streams. Which of them it is shows in the answer.
  *
  * The text of the answer is measured on the way, for answers that never tell.
  */
@@ -22,6 +22,8 @@ enum usage_dialect {
     USAGE_RESPONSES,   /* OpenAI Responses */
     USAGE_ANTHROPIC,
     USAGE_GEMINI,
+    USAGE_COHERE,
+    USAGE_OLLAMA,
 };
 
 /* One row each in usage_reader.c; how they add up stands there. */
@@ -59,6 +61,8 @@ struct usage_reader {
     bool is_compaction; /* the step at hand is one of those */
     bool is_array;        /* of answers */
     bool is_unfinished;   /* the model works on it still and will be asked for the answer later */
+    bool is_count;        /* somebody only asked how many tokens a prompt has */
+    bool is_upkeep;       /* of a file or a batch: no answer of a model */
     bool is_partial;      /* the completion so far was told, not the whole */
     bool has_bad_figure;  /* a figure that is no count of tokens: ignored */
     uint64_t text_bytes;  /* of the answer, so far */

@@ -179,6 +179,29 @@ static void fail_gemini(const struct meter *meter, struct outbox *out)
     end_gemini(meter, out);
 }
 
+/* ---- Cohere ----------------------------------------------------------------------------------------------------- */
+
+static void close_cohere(const struct meter *meter, struct outbox *out)
+{
+    struct usage usage = usage_of(meter);
+
+    add_count(out, "event: content-end\ndata: {\"type\":\"content-end\",\"index\":", meter->reader.block);
+    add(out, "}\n\nevent: message-end\ndata: {\"type\":\"message-end\",\"delta\":{\"finish_reason\":\"MAX_TOKENS\"");
+    if (meter->wants.shows_partial_usage) {
+        add_count(out, ",\"usage\":{\"billed_units\":{\"input_tokens\":", usage.in_total);
+        add_count(out, ",\"output_tokens\":", usage.out_total);
+        add(out, "}}");
+    }
+    add(out, "}}\n\n");
+}
+
+static void fail_cohere(const struct meter *meter, struct outbox *out)
+{
+    (void)meter;
+    add(out, "event: message-end\ndata: {\"type\":\"message-end\",\"delta\":{\"finish_reason\":\"ERROR\",\"error\":\"" SENTENCE
+             "\"}}\n\n");
+}
+
 void meter_close_stream(const struct meter *meter, struct outbox *out)
 {
     static const struct {
@@ -191,6 +214,8 @@ void meter_close_stream(const struct meter *meter, struct outbox *out)
         [USAGE_RESPONSES] = {close_responses, fail_responses},
         [USAGE_ANTHROPIC] = {close_anthropic, fail_anthropic},
         [USAGE_GEMINI] = {close_gemini, fail_gemini},
+        [USAGE_COHERE] = {close_cohere, fail_cohere},
+        [USAGE_OLLAMA] = {close_chat, fail_chat},
     };
 
     if (meter->wants.stream_end == STREAM_END_ERROR)
