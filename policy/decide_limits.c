@@ -5,6 +5,7 @@
 #include "policy/decide_private.h"
 
 #include "policy/decimal.h"
+#include "policy/estimate_form.h"
 #include "shm/cell_bucket.h"
 
 const struct charge_role_row decide_limits_roles[CHARGE_ROLES] = {
@@ -108,10 +109,27 @@ static int64_t cost_of(struct decision *decision, const struct cost *cost)
     return cost->standard;
 }
 
+/* The one Content-Type of the request; of several none is believed. */
+static struct slice content_type_of(const struct facts *facts)
+{
+    struct slice type = {NULL, 0};
+
+    for (size_t i = 0; i < facts->field_count; i++) {
+        if (!slice_equal_nocase(facts->fields[i].name, SLICE("content-type")))
+            continue;
+        if (type.data)
+            return (struct slice){NULL, 0};
+        type = facts->fields[i].value;
+    }
+    return type;
+}
+
 static const struct estimate *estimate_of(struct decision *decision)
 {
     if (!decision->has_estimate) {
         decision->estimate = estimate_body(decision->facts->body);
+        if (!decision->estimate.is_readable)
+            estimate_form(decision->facts->body, content_type_of(decision->facts), &decision->estimate);
         decision->has_estimate = true;
         if (decision->estimate.has_bad_figure)
             decide_counts_one(decision, COUNTER_cost_invalid);

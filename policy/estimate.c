@@ -17,7 +17,6 @@
 #define NAMES_OF_A_SIZE  5
 #define KELVIN           0x212a /* letters that readers in Go take for k and s */
 #define LONG_S           0x17f
-#define TOKENS_PER_MEDIA 1000 /* an image, a file, a piece of sound: their data says nothing about tokens */
 
 /* What the value behind a name means here. */
 enum meaning {
@@ -56,7 +55,7 @@ static const struct known_name names[][NAMES_OF_A_SIZE + 1] = {
     [9] = {{"arguments", MEANS_TEXT, DEPTH_MAX}, {"functions", MEANS_SCHEMA, 1}},
     [10] = {{"background", MEANS_BACKGROUND, 1}, {"max_tokens", MEANS_MOST, 1},
             {"inlineData", MEANS_MEDIA, DEPTH_MAX}},
-    [11] = {{"description", MEANS_TEXT, DEPTH_MAX}, {"inline_data", MEANS_MEDIA, DEPTH_MAX}},
+    [11] = {{"description", MEANS_TEXT, DEPTH_MAX}, {"inline_data", MEANS_MEDIA, DEPTH_MAX}, {"num_predict", MEANS_MOST, 2}},
     [12] = {{"instructions", MEANS_TEXT, DEPTH_MAX}},
     [14] = {{"candidateCount", MEANS_CHOICES, 2}, {"responseSchema", MEANS_SCHEMA, 2}},
     [15] = {{"maxOutputTokens", MEANS_MOST, 2}, {"candidate_count", MEANS_CHOICES, 2},
@@ -288,7 +287,7 @@ static void take_string(struct scan *scan, struct slice text)
     case MEANS_PART:
         for (size_t i = 0; i < sizeof(media) / sizeof(media[0]); i++)
             if (slice_equal(media[i], text))
-                scan->tokens += TOKENS_PER_MEDIA;
+                scan->tokens += ESTIMATE_MEDIA;
         break;
     case MEANS_MODEL:
         scan->has_two_models |= scan->model.data && !slice_equal(scan->model, text);
@@ -346,7 +345,7 @@ static void take_name(struct scan *scan, struct slice name)
     }
     scan->meaning = meaning_of(name, scan->depth, &scan->is_folded);
     if (scan->meaning == MEANS_MEDIA)
-        scan->tokens += TOKENS_PER_MEDIA;
+        scan->tokens += ESTIMATE_MEDIA;
 }
 
 static void take_quoted(struct scan *scan)
@@ -449,13 +448,19 @@ static void keep_model(const struct scan *scan, struct estimate *estimate)
     estimate->model_size = model.size;
 }
 
-/* JSON in UTF-16 or UTF-32 has a zero among its first four bytes, or a mark in front of them. */
+/* JSON in UTF-16 or UTF-32 has a mark in front, or begins with two characters of ASCII, zeros around them. A film begins with three zeros,
+ * too, but has none behind them. */
 static bool is_encoded(struct slice body)
 {
-    size_t size = body.size < 4 ? body.size : 4;
+    char begin[8] = {0};
 
-    return size >= 2 && (memchr(body.data, '\0', size) || slice_has_prefix(body, SLICE("\xff\xfe")) ||
-                         slice_has_prefix(body, SLICE("\xfe\xff")));
+    if (body.size < 2)
+        return false;
+    memcpy(begin, body.data, body.size < sizeof(begin) ? body.size : sizeof(begin));
+    if (begin[0] != '\0')
+        return (begin[1] == '\0' && begin[3] == '\0') || slice_has_prefix(body, SLICE("\xff\xfe")) ||
+               slice_has_prefix(body, SLICE("\xfe\xff"));
+    return begin[2] == '\0' && (begin[1] != '\0' || memcmp(begin + 4, "\0\0\0", 3) == 0);
 }
 
 /* Completions of all prompts together. */

@@ -14,6 +14,7 @@
 #define ESTIMATE_BYTES_PER_TOKEN 4
 #define ESTIMATE_COMPLETION     1000 /* tokens of a completion when nobody says how long it may be */
 #define ESTIMATE_MODEL_MAX      128  /* bytes of a model's name; a longer one is none */
+#define ESTIMATE_MEDIA          1000 /* tokens of an image, a file, a piece of sound: their data says nothing about them */
 #define ESTIMATE_MOST            (INT64_C(1) << 32) /* no model takes more; larger figures count as unusable */
 
 struct estimate {

@@ -183,6 +183,8 @@ static enum place place_of_text(struct slice name)
 
 static enum place find_way(struct usage_reader *reader, enum place from, struct slice name)
 {
+    if (from == NOWHERE)
+        return NOWHERE;
     if (from == TEXT)
         return place_of_text(name);
     if (from == ROOT && reader->is_foreign && slice_equal(name, SLICE("usage")))

@@ -267,7 +267,8 @@ TESTS += $(limit_tests)
 tests_policy_test_calendar_SOURCES = tests/policy/test_calendar.c policy/calendar.c
 tests_policy_test_calendar_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_calendar_LDADD = $(CHECK_LIBS)
-tests_policy_test_estimate_SOURCES = tests/policy/test_estimate.c policy/decimal.c policy/estimate.c policy/quote.c
+tests_policy_test_estimate_SOURCES = tests/policy/test_estimate.c policy/decimal.c policy/estimate.c \
+	policy/estimate_form.c policy/quote.c
 tests_policy_test_estimate_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_estimate_LDADD = $(CHECK_LIBS)
 tests_policy_test_flood_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)

@@ -4,7 +4,7 @@
  * changed as planned: the result is read as the same kind of request, with a completion that is no longer than allowed.
  */
 #include "policy/body_edit.h"
-#include "policy/estimate.h"
+#include "policy/estimate_form.h"
 #include "policy/json_gate.h"
 #include "tests/fuzz/entry.h"
 
@@ -31,6 +31,16 @@ static void check_estimate(struct slice body)
     else
         MUST(!json_gate_check(body, &limits, &tokens, &fault) || !memchr(body.data, '{', body.size) ||
              body.data[0] != '{');
+}
+
+static void check_form(struct slice body)
+{
+    struct estimate estimate = {.choices = 1};
+
+    if (!estimate_form(body, SLICE("multipart/form-data; boundary=b"), &estimate))
+        return;
+    MUST(slice_has_prefix(body, SLICE("--b")));
+    MUST(estimate.prompt >= 0 && estimate.choices >= 1 && estimate.model_size <= ESTIMATE_MODEL_MAX && estimate.completion == 0);
 }
 
 static struct slice edited(struct slice body, const struct body_edit *edit)
@@ -79,6 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size > 0) {
         check_estimate(body);
+        check_form(body);
         check_edit(paths[choice % PATHS], body);
     }
     entry_free(body);

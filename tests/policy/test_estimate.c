@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/estimate.h"
+#include "policy/estimate_form.h"
 #include "policy/quote.h"
 
 #define MEDIA 1000
@@ -77,6 +77,9 @@ static const struct row {
      "\"thinking\","
      "\"thinking\":\"1234567\",\"signature\":\"AAAA\"}]}]}",
      15, MEDIA, 5, 1, false, false},
+    {"ollama", "{\"model\":\"m\",\"messages\":[{\"content\":\"1234\"}],\"options\":{\"num_predict\":50,\"num_ctx\":4096}}", 4, 0, 50, 1, false,
+     false},
+    {"ollama without an end", "{\"prompt\":\"1234\",\"options\":{\"num_predict\":-1}}", 4, 0, 0, 1, true, false},
     {"legacy, a string", "{\"prompt\":\"12345\",\"max_tokens\":1,\"best_of\":4}", 5, 0, 1, 4, false, false},
     {"legacy, strings", "{\"prompt\":[\"12345\",\"678\"]}", 8, 0, 0, 2, false, false},
     {"legacy, token ids", "{\"prompt\":[1,22,333],\"max_tokens\":2}", 0, 3, 2, 1, false, false},
@@ -176,13 +179,74 @@ END_TEST
 START_TEST(another_encoding_is_told)
 {
     static const struct slice bodies[] = {SLICE("{\0}\0"),         SLICE("\0{\0}"),         SLICE("\xff\xfe{\0}\0"),
-                                          SLICE("\xfe\xff\0{\0}"), SLICE("{\0\0\0}\0\0\0"), SLICE("\0\0\0{\0\0\0}")};
-    static const struct slice plain[] = {SLICE(""), SLICE("{"), SLICE("{}"), SLICE("\xef\xbb\xbf{}"), SLICE("\xc3\xa4")};
+                                          SLICE("\xfe\xff\0{\0}"), SLICE("{\0\0\0}\0\0\0"), SLICE("\0\0\0{\0\0\0}"),
+                                          SLICE("\0 \0{"),         SLICE("{\0"),            SLICE("\0\0\0{")};
+    static const struct slice plain[] = {SLICE(""), SLICE("{"), SLICE("{}"), SLICE("\xef\xbb\xbf{}"), SLICE("\xc3\xa4"),
+                                         SLICE("\0\0\0\x20" "ftypisom"), SLICE("\0\0\1\0\1\0"), SLICE("RIFF\0\0"), SLICE("\0asm")};
 
     for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++)
         ck_assert(estimate(bodies[i].data, bodies[i].size).is_encoded);
     for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
         ck_assert(!estimate(plain[i].data, plain[i].size).is_encoded);
+}
+END_TEST
+
+/* ---- forms ---------------------------------------------------------------------------------------------------------- */
+
+#define PART(name) "--b7\r\nContent-Disposition: form-data; name=\"" name "\"\r\n\r\n"
+#define WAVE(name) \
+    "--b7\r\nContent-Disposition: form-data; name=\"file\"; filename=\"" name "\"\r\nContent-Type: audio/wav\r\n\r\n"
+#define FORM "multipart/form-data; boundary=b7"
+
+static const struct form_row {
+    const char *about, *type, *body;
+    bool is_form;
+    int64_t text, tokens, choices;
+    const char *model;
+} forms[] = {
+    {"sound", FORM, WAVE("a.wav") "RIFF\n--b\r\r\n" PART("model") "whisper-1\r\n" PART("prompt") "12345\r\n--b7--\r\n", true, 5, MEDIA,
+     1, "whisper-1"},
+    {"two pictures, twice", "Multipart/Form-Data;BOUNDARY=\"b7\"",
+     WAVE("a;b.png") "\r\n" WAVE("b") "\r\n" PART("n") "2\r\n" PART("model") "m\r\n--b7--", true, 0, 2 * MEDIA, 2, "m"},
+    {"a file in another spelling", FORM,
+     "--b7\r\ncontent-type: a/b\r\nCONTENT-DISPOSITION:form-data;filename*=UTF-8''a;name=file\r\n\r\nbytes\r\n--b7--", true, 0, MEDIA, 1,
+     ""},
+    {"nothing in it", FORM, "--b7--", true, 0, 0, 1, ""},
+    {"another boundary", "multipart/form-data; boundary=b8", WAVE("a") "RIFF\r\n--b7--", false, 0, 0, 1, ""},
+    {"something in front", FORM, "\r\n" WAVE("a") "RIFF\r\n--b7--", false, 0, 0, 1, ""},
+    {"no end", FORM, WAVE("a") "RIFF\r\n", false, 0, 0, 1, ""},
+    {"an end inside a head", FORM, "--b7\r\nContent-Disposition: form-data\r\n--b7--", false, 0, 0, 1, ""},
+    {"a longer boundary", FORM, PART("prompt") "\r\n--b77\r\nContent-Disposition: form-data; filename=a\r\n\r\n1234\r\n--b7--", false, 0, 0,
+     1, ""},
+    {"a line feed alone", FORM, PART("prompt") "\n" WAVE("a") "1234\r\n--b7--", false, 0, 0, 1, ""},
+    {"a line feed alone in a head", FORM, "--b7\r\nA: b\nContent-Disposition: form-data; filename=a\r\n\r\n1234\r\n--b7--", false, 0, 0, 1,
+     ""},
+    {"two dispositions", FORM,
+     "--b7\r\nContent-Disposition: form-data; name=p\r\nContent-Disposition: form-data; filename=a\r\n\r\n1234\r\n--b7--", false, 0, 0, 1,
+     ""},
+    {"another type", "multipart/mixed; boundary=b7", WAVE("a") "RIFF\r\n--b7--", false, 0, 0, 1, ""},
+    {"another parameter first", "multipart/form-data; a=\"; boundary=b7", WAVE("a") "RIFF\r\n--b7--", false, 0, 0, 1, ""},
+    {"no type", "", WAVE("a") "RIFF\r\n--b7--", false, 0, 0, 1, ""},
+};
+
+START_TEST(a_form)
+{
+    const struct form_row *row = &forms[_i];
+    size_t size = strlen(row->body);
+    char *copy = malloc(size);
+    struct estimate result = {.choices = 1};
+
+    ck_assert_ptr_nonnull(copy);
+    memcpy(copy, row->body, size);
+    ck_assert_msg(estimate_form((struct slice){copy, size}, slice_of(row->type), &result) == row->is_form, "%s", row->about);
+    ck_assert_msg(result.prompt == tokens(row->text) + row->tokens, "%s: prompt %" PRId64, row->about, result.prompt);
+    ck_assert_msg(result.choices == row->choices, "%s: choices %" PRId64, row->about, result.choices);
+    ck_assert_msg(strlen(row->model) == result.model_size && !memcmp(result.model, row->model, result.model_size), "%s: model",
+                  row->about);
+    for (size_t end = 0; end < size && row->is_form; end++)
+        ck_assert_msg(!estimate_form((struct slice){copy, end}, slice_of(row->type), &result) || end + 2 >= size, "%s cut at %zu",
+                      row->about, end);
+    free(copy);
 }
 END_TEST
 
@@ -394,6 +458,7 @@ int main(void)
 
     tcase_set_timeout(tests, 60);
     tcase_add_loop_test(tests, a_body, 0, ROWS);
+    tcase_add_loop_test(tests, a_form, 0, (int)(sizeof(forms) / sizeof(forms[0])));
     tcase_add_loop_test(tests, a_completion_that_not_everybody_reads, 0, sizeof(completions) / sizeof(completions[0]));
     tcase_add_test(tests, another_encoding_is_told);
     tcase_add_loop_test(tests, depth_hides_nothing, 0, 3);
