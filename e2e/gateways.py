@@ -295,9 +295,13 @@ class Litellm(Gateway):
         url = f"http://127.0.0.1:{self.backend.port}"
         model = "      model: openai/gpt-4o\n"
         text = replace(shipped("litellm/config.yaml"), (model, model + f"      api_base: {url}/v1\n"),
-                       ("\nlitellm_settings:", CLAUDE.format(url=url) + "\nlitellm_settings:"))
+                       ("\nlitellm_settings:", MODELS.format(url=url) + "\nlitellm_settings:" + CACHE))
         # A model that fails on purpose must not be left alone for a while.
-        text += "router_settings:\n  disable_cooldowns: true\n  num_retries: 0\n"
+        text += "router_settings:\n  disable_cooldowns: true\n  num_retries: 0\n  fallbacks: [{bad: [gpt-4o]}]\n"
+        if self.opens:
+            # Keys that LiteLLM makes itself want a database.
+            self.write("keys.py", KEYS)
+            text = replace(text, ("general_settings:", "general_settings:\n  custom_auth: keys.check"))
         return [self.binary("litellm", ""), "--config", self.write("config.yaml", text), "--host", "127.0.0.1",
                 "--port", str(self.port)]
 
@@ -306,11 +310,35 @@ class Litellm(Gateway):
         return f"http://127.0.0.1:{self.edge.port}" if self.opens else f"unix:{self.edge.unix_path}"
 
 
-CLAUDE = """  - model_name: claude
+MODELS = """  - model_name: claude
     litellm_params:
       model: anthropic/claude-sonnet-4-20250514
       api_base: {url}
       api_key: sk-none
+  - model_name: bad
+    litellm_params:
+      model: openai/bad
+      api_base: {url}/v1
+      api_key: sk-none
+  - model_name: flaky
+    litellm_params:
+      model: openai/flaky
+      api_base: {url}/v1
+      api_key: sk-none
+      num_retries: 2
+"""
+CACHE = """
+  cache: true
+  cache_params:
+    type: local
+    mode: default_off"""
+KEYS = """
+from litellm.constants import LITELLM_PROXY_MASTER_KEY_ALIAS
+from litellm.proxy._types import UserAPIKeyAuth, hash_token
+
+async def check(request, api_key):
+    name = LITELLM_PROXY_MASTER_KEY_ALIAS if api_key == "sk-master" else hash_token(api_key)
+    return UserAPIKeyAuth(api_key=name, user_id="user of " + api_key, team_id="team of " + api_key)
 """
 
 # Which test_gateways.py runs. LiteLLM's application is a model, so that it has rows of its own: test_litellm.py.

@@ -27,7 +27,8 @@ def word():
 
 
 class Model:
-    """Its serve is a Scripted upstream's. Prompts: fail with STATUS, break off, talk on, stay silent, hold; others are answered."""
+    """Its serve is a Scripted upstream's. Prompts: fail with STATUS, break off, talk on, stay silent, hold; others are answered.
+    Of two models one, bad, always fails; the other, flaky, two times of three."""
 
     def __init__(self):
         self.guard, self.release = threading.Lock(), threading.Event()
@@ -36,7 +37,7 @@ class Model:
     def forget(self):
         """Before the next row."""
         self.release.clear()
-        self.held = self.left = 0
+        self.held = self.left = self.tries = 0
 
     def serve(self, peer):
         while True:
@@ -44,8 +45,12 @@ class Model:
             if not request.body:
                 peer.send(document({}, "404 Not Found"))  # LiteLLM looks what models there are
                 continue
-            text = str(json.loads(request.body).get("messages", ""))
-            if request.target.endswith("/embeddings"):
+            asked = json.loads(request.body)
+            text = str(asked.get("messages", ""))
+            self.tries += asked.get("model") == "flaky"
+            if asked.get("model") == "bad" or (asked.get("model") == "flaky" and self.tries % 3):
+                peer.send(document({"error": {"message": "no", "type": "server_error"}}, "500 No"))
+            elif request.target.endswith("/embeddings"):
                 peer.send(document(VECTOR))
             elif "fail with " in text:
                 trouble = {"error": {"message": "no", "type": "server_error"}}

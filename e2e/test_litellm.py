@@ -44,7 +44,9 @@ def bundle():
         rules = [tokens("large", LIMIT), tokens("small", 40, match={"header:x-plan": "small"}),
                  tokens("crowd", RESERVED * FITTING, match={"header:x-plan": "crowd"})]
         whole["policies"].append({"id": name, "spec": {"selector": {"pathPrefix": prefix}, "rules": rules}})
-    whole["kill_switches"] = [{"scope_key": "ip:tor", "scope_value": "true", "route": FREE}]
+    whole["kill_switches"] = [{"scope_key": "ip:tor", "scope_value": "true", "route": FREE},
+                              {"scope_key": "header:x-litellm-team", "scope_value": "team of sk-stopped", "route": FREE},
+                              {"scope_key": "header:x-litellm-user", "scope_value": "user of sk-gone", "route": FREE}]
     return whole
 
 
@@ -64,9 +66,10 @@ class TestLitellm(harness.TestCase):
     EACH = ("allowed_passes", "limited_is_refused", "refusals_speak_the_dialect", "sdk_is_refused_at_once", "bodies_arrive",
             "spoofs_change_nothing", "origin_cannot_be_told", "statuses_of_the_model_stay", "huge_requests_do_not_pass",
             "identity_is_litellms", "usage_is_settled", "streams_are_settled", "failures_cost_nothing",
-            "broken_streams_are_counted", "left_streams_are_counted", "leaving_early_is_not_free", "busy_loop_is_no_silence", "hung_edge_is_cut",
+            "broken_streams_are_counted", "left_streams_are_counted", "several_calls_are_paid_once",
+            "several_models_are_refused", "cached_answers_cost_nothing", "leaving_early_is_not_free", "busy_loop_is_no_silence", "hung_edge_is_cut",
             "dead_edge_as_chosen", "back_again")
-    TOGETHER = ("clients_are_told_apart", "many_at_once_do_not_overspend")
+    TOGETHER = ("clients_are_told_apart", "many_at_once_do_not_overspend", "keys_have_teams_and_users")
 
     def test_rows(self):
         exits = os.path.join(self.temporary_folder(), "exits")
@@ -273,6 +276,49 @@ class TestLitellm(harness.TestCase):
         result, = self.programs.run(self.order(proxy, "talk on", key, stream=True, leave_after=3))
         self.assertEqual(result, {"left": 3})
         harness.wait_until(lambda: 3 < self.balance(key) != self.reserved("talk on"), "what came of a stream to be charged")
+
+    def row_several_calls_are_paid_once(self, proxy):
+        """A fallback that config.yaml names, one that the client names, and a model that answers at the third try."""
+        ways = ({"model": "bad"}, {"model": "bad", "fallbacks": ["gpt-4o"]}, {"model": "flaky"})
+        for number, more in enumerate(ways):
+            for stream in (False, True):
+                key = f"several-{number}-{stream}-{proxy.opens}"
+                self.server.requests.clear()
+                answer = self.ask(proxy, CHAT, [("X-Key", key)], chat("say hello", stream=stream, **more))
+                self.assertEqual((answer.status, len(self.server.requests)), (200, 3 if more["model"] == "flaky" else 2), answer)
+                self.wait_balance(key, USED)
+        for path, body in OTHER_DIALECTS.items():
+            key = f"several-{path}-{proxy.opens}"
+            self.assertEqual(self.ask(proxy, path, [("X-Key", key)], json.dumps({**body, "model": "bad"}).encode()).status, 200)
+            self.wait_balance(key, USED, path)
+
+    def row_several_models_are_refused(self, proxy):
+        for model in ("gpt-4o,gpt-4o", "gpt-4o,"):
+            for more in ({}, {"stream": True}, {"fastest_response": True}):
+                answer = self.ask(proxy, CHAT, [("X-Key", "models")], chat("say hello", **{**more, "model": model}))
+                self.assertEqual((answer.status, answer.json()["error"]["code"]), (400, "several_models"), answer)
+        self.assertEqual(self.server.requests, [])
+        self.wait_balance("models", 0)
+
+    def row_cached_answers_cost_nothing(self, proxy):
+        for stream in (False, True):
+            key = f"cached-{stream}-{proxy.opens}"
+            for _ in range(3):
+                answer = self.ask(proxy, CHAT, [("X-Key", key)], chat("say hello", stream=stream, user=key, cache={"use-cache": True}))
+                self.assertEqual(answer.status, 200, answer)
+                self.wait_balance(key, USED)
+        self.assertEqual(len(self.server.requests), 2)
+
+    def row_keys_have_teams_and_users(self, _):
+        """Whatever a client says of itself."""
+        forged = [("X-LiteLLM-Team", "team of sk-stopped"), ("X-LiteLLM-User", "user of sk-gone")]
+        for key, status in (("sk-stopped", 429), ("sk-gone", 429), ("sk-other", 200)):
+            with harness.Connection(self.opened.address, 60) as connection:
+                fields = [("Authorization", "Bearer " + key), ("Content-Type", "application/json"), *forged]
+                connection.send(harness.format_request("POST", FREE, fields, chat("say hello")))
+                answer = connection.answer()
+            self.assertEqual(answer.status, status, answer)
+            self.assertEqual(answer.header("X-Fairvisor-Reason"), "kill_switch_active" if status == 429 else None)
 
     def reserved(self, text):
         body = chat(text)

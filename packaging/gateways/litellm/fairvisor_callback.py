@@ -207,6 +207,7 @@ def refusal(status, code, message, *fields):
     return status, [("Content-Type", "application/json"), *fields], json.dumps(body).encode() + b"\n"
 
 
+SEVERAL_MODELS = refusal(400, "several_models", "Name one model: each model that a request names would be called, and one call be paid for.")
 NO_VERDICT = refusal(503, "no_verdict", "The limits of this service cannot be checked at the moment.", ("Retry-After", "5"))
 
 
@@ -226,7 +227,10 @@ class Fairvisor(CustomLogger):
             return
         exchange.is_judged = True
         exchange.call_id = data.get("litellm_call_id")
-        exchange.refusal = await self.judge(exchange, user_api_key_dict)
+        if call_type in ("completion", "acompletion") and "," in str(data.get("model")):
+            exchange.refusal = SEVERAL_MODELS  # LiteLLM splits it, and lists of lists of messages with it
+        else:
+            exchange.refusal = await self.judge(exchange, user_api_key_dict)
         exchange.body = None
         if exchange.refusal:
             raise self.refused(exchange)
