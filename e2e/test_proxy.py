@@ -110,6 +110,15 @@ class TestProxy(ProxyCase):
             self.assertAlmostEqual(email.utils.parsedate_to_datetime(dates[0]).timestamp(),
                                    1767225600 if fields else time.time(), delta=5)
 
+    def test_hops_are_counted(self):
+        server, edge = self.scripted(upstream.answering(OK), harness.one_rule(0.000001, 2, []))
+        for method, hops, status, told in (("OPTIONS", "0", 200, None), ("TRACE", "0", 501, None), ("OPTIONS", "2", 200, "1"),
+                                           ("GET", "0", 200, "0")):
+            answer = harness.request(edge.address, method, "/", {"Max-Forwards": hops})
+            seen = [request.header("max-forwards") for request in server.requests]
+            server.requests.clear()
+            self.assertEqual((answer.status, seen), (status, [told] if told else []), (method, hops))
+
     def test_tabs_are_white_space(self):
         heads = b"Content-Length:\t2\t\r\n\r\nok", b"Transfer-Encoding:\tchunked\t\r\n\r\n2\r\nok\r\n0\r\n\r\n"
         for head in heads:

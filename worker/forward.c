@@ -8,7 +8,8 @@
 
 #include "shm/address.h"
 
-#define NAME_ROOM 64 /* longer than every name that is dropped */
+#define NAME_ROOM    64 /* longer than every name that is dropped */
+#define MAX_FORWARDS SLICE("max-forwards")
 
 /* Fields of a request that are ours to write, or that concern one connection only. Lower case. */
 static const struct slice dropped_names[] = {
@@ -31,6 +32,17 @@ static bool is_own(struct slice name)
     const struct slice prefix = SLICE("x-fairvisor-");
 
     return name.size > prefix.size && slice_equal_nocase((struct slice){name.data, prefix.size}, prefix);
+}
+
+/* The digits at the start of TEXT, up to 18; returns how many. */
+static size_t read_number(struct slice text, uint64_t *number)
+{
+    size_t i = 0;
+
+    *number = 0;
+    while (i < text.size && i < 18 && text.data[i] >= '0' && text.data[i] <= '9')
+        *number = *number * 10 + (uint64_t)(text.data[i++] - '0');
+    return i;
 }
 
 /* ---- request ---------------------------------------------------------------------------------------------------- */
@@ -82,6 +94,16 @@ static struct slice only_value(const struct head *head, struct slice name)
         value = head->fields[i].value;
     }
     return value;
+}
+
+bool forward_hops(const struct head *head, uint64_t *hops)
+{
+    struct slice value;
+
+    if (!slice_equal(head->method, SLICE("OPTIONS")) && !slice_equal(head->method, SLICE("TRACE")))
+        return false;
+    value = only_value(head, MAX_FORWARDS);
+    return value.size > 0 && read_number(value, hops) == value.size;
 }
 
 bool forward_is_upgrade(const struct head *head)
@@ -164,6 +186,24 @@ static void add_origin(const struct forward_request *request, struct outbox *out
         add_field(out, SLICE("X-Forwarded-Host"), host);
 }
 
+/* What the client sent, but for what is dropped. */
+static void add_fields(const struct forward_request *request, struct outbox *out)
+{
+    const struct head *head = request->head;
+    uint64_t hops;
+    bool is_counted = forward_hops(head, &hops);
+
+    for (size_t i = 0; i < head->field_count; i++)
+        if (!is_dropped(request, head->fields[i].name) &&
+            !(is_counted && slice_equal_nocase(head->fields[i].name, MAX_FORWARDS)))
+            add_field(out, head->fields[i].name, head->fields[i].value);
+    if (!is_counted)
+        return;
+    outbox_add(out, SLICE("Max-Forwards: "));
+    outbox_number(out, hops > 0 ? hops - 1 : 0);
+    outbox_add(out, SLICE("\r\n"));
+}
+
 static void add_framing(enum forward_framing framing, uint64_t content_length, struct outbox *out)
 {
     if (framing == FORWARD_CHUNKED)
@@ -184,9 +224,7 @@ void forward_write_request(const struct forward_request *request, struct outbox 
     add_target(request->facts, out);
     outbox_add(out, SLICE(" HTTP/1.1\r\n"));
     add_field(out, SLICE("Host"), request->authority);
-    for (size_t i = 0; i < head->field_count; i++)
-        if (!is_dropped(request, head->fields[i].name))
-            add_field(out, head->fields[i].name, head->fields[i].value);
+    add_fields(request, out);
     add_origin(request, out);
     add_field(out, SLICE("Via"), head->minor == 0 ? SLICE("1.0 fairvisor") : SLICE("1.1 fairvisor"));
     if (request->wants_identity)
@@ -204,17 +242,6 @@ void forward_write_request(const struct forward_request *request, struct outbox 
 static bool is_ratelimit(unsigned kind)
 {
     return kind >= RESPONSE_FIELD_ratelimit && kind <= RESPONSE_FIELD_ratelimit_reset;
-}
-
-/* Digits at the start of TEXT. */
-static bool read_number(struct slice text, uint64_t *number)
-{
-    size_t i = 0;
-
-    *number = 0;
-    while (i < text.size && i < 18 && text.data[i] >= '0' && text.data[i] <= '9')
-        *number = *number * 10 + (uint64_t)(text.data[i++] - '0');
-    return i > 0;
 }
 
 /* What the line that begins with NAME says in TEXT, our own fields. */
@@ -236,9 +263,9 @@ static bool is_stricter(const struct forward_response *forward)
 
     if (!theirs.data)
         theirs = find_line(response_value(forward->response, RESPONSE_FIELD_ratelimit), SLICE(";r="));
-    if (!read_number(ours, &our_number))
+    if (read_number(ours, &our_number) == 0)
         return true;
-    return read_number(theirs, &their_number) && their_number < our_number;
+    return read_number(theirs, &their_number) > 0 && their_number < our_number;
 }
 
 static bool is_passed(const struct forward_response *forward, size_t index, bool passes_ratelimit)

@@ -49,6 +49,9 @@ bool forward_is_plain(struct slice path);
 /* Whether HEAD asks for a websocket, the one upgrade that is let through. */
 bool forward_is_upgrade(const struct head *head);
 
+/* How often the request may still be passed on: Max-Forwards of OPTIONS and TRACE (RFC 9110 7.6.2). false: nobody says. */
+bool forward_hops(const struct head *head, uint64_t *hops);
+
 void forward_write_request(const struct forward_request *request, struct outbox *out);
 
 struct forward_response {

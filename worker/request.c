@@ -142,6 +142,23 @@ static bool extract(const struct request *request, struct facts *facts, const ch
     return !is_proxied(request) || forward_is_plain(facts->path);
 }
 
+/* A request that must not be passed on ends here, and nothing is counted for it. */
+static bool is_for_us(const struct request *request)
+{
+    uint64_t hops;
+
+    return is_proxied(request) && forward_hops(request->head, &hops) && hops == 0;
+}
+
+static void answer_last_hop(const struct request *request)
+{
+    bool is_trace = slice_equal(request->head->method, SLICE("TRACE"));
+
+    reply_refresh_date(request->reply.worker);
+    reply_sentence(&request->reply, is_trace ? 501 : 200, SLICE(""),
+                   is_trace ? "Nothing is traced here." : "Max-Forwards is 0: the request ends here.");
+}
+
 static void decide(struct request *request)
 {
     struct worker *worker = request->reply.worker;
@@ -153,6 +170,10 @@ static void decide(struct request *request)
     if (!extract(request, &facts, &cause)) {
         reply_refresh_date(worker);
         reply_sentence(&request->reply, 400, SLICE(""), cause);
+        return;
+    }
+    if (is_for_us(request)) {
+        answer_last_hop(request);
         return;
     }
     facts.body = request->state->body.bytes;

@@ -86,6 +86,14 @@ static const struct {
      "POST / HTTP/1.1\r\nHost: upstream:80\r\n" FROM VIA "Transfer-Encoding: chunked\r\n"},
     {"POST / HTTP/1.1\r\nHost: shop.example:81\r\nContent-Length: 0\r\n\r\n", EMPTY,
      "POST / HTTP/1.1\r\nHost: upstream:80\r\n" FROM VIA "Content-Length: 0\r\n"},
+    /* a hop less, where hops are counted */
+    {"OPTIONS / HTTP/1.1\r\nHost: shop.example:81\r\nMax-Forwards: 10\r\nA: 1\r\n\r\n", 0,
+     "OPTIONS / HTTP/1.1\r\nHost: upstream:80\r\nA: 1\r\nMax-Forwards: 9\r\n" FROM VIA},
+    {"TRACE / HTTP/1.1\r\nHost: shop.example:81\r\nmax-forwards: 1\r\n\r\n", 0,
+     "TRACE / HTTP/1.1\r\nHost: upstream:80\r\nMax-Forwards: 0\r\n" FROM VIA},
+    {"OPTIONS / HTTP/1.1\r\nHost: shop.example:81\r\nMax-Forwards: 1x\r\n\r\n", 0,
+     "OPTIONS / HTTP/1.1\r\nHost: upstream:80\r\nMax-Forwards: 1x\r\n" FROM VIA},
+    {GET "Max-Forwards: 10\r\n\r\n", 0, SENT "Max-Forwards: 10\r\n" FROM VIA},
     /* an answer that is looked into */
     {GET "Accept-Encoding: gzip\r\n\r\n", 0, SENT "Accept-Encoding: gzip\r\n" FROM VIA},
     {GET "Accept-Encoding: gzip\r\n\r\n", IDENTITY, SENT FROM VIA "Accept-Encoding: identity\r\n"},
