@@ -8,11 +8,18 @@
 
 #define MAX_JSON_TOKENS ((size_t)2048)
 
+/* RFC 9110 (11.4) wants spaces behind the scheme. Upstreams that split at any white space see a token behind a tab, too:
+ * its bearer must not pass for somebody without claims here. */
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
 struct slice jwt_shape_bearer(struct slice authorization)
 {
     static const struct slice scheme = {"Bearer", 6};
 
-    if (authorization.size <= scheme.size || authorization.data[scheme.size] != ' ' ||
+    if (authorization.size <= scheme.size || !is_space(authorization.data[scheme.size]) ||
         !slice_equal_nocase((struct slice){authorization.data, scheme.size}, scheme))
         return (struct slice){NULL, 0};
     return slice_trim((struct slice){authorization.data + scheme.size, authorization.size - scheme.size});

@@ -156,7 +156,8 @@ static const struct {
     {"Bearer", false},
     {"Bearer ", false},
     {"Bearer  \t ", false},
-    {"Bearer\t" HEADER "." PAYLOAD ".c2ln", false},
+    {"Bearer\t" HEADER "." PAYLOAD ".c2ln", true}, /* to those upstreams that split at white space */
+    {"Bearer \t" HEADER "." PAYLOAD ".c2ln", true},
     {"Bearer" HEADER "." PAYLOAD ".c2ln", false},
     {"Basic dXNlcjpwYXNz", false},
     {"Token " HEADER "." PAYLOAD ".c2ln", false},
