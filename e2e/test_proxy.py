@@ -110,6 +110,18 @@ class TestProxy(ProxyCase):
             self.assertAlmostEqual(email.utils.parsedate_to_datetime(dates[0]).timestamp(),
                                    1767225600 if fields else time.time(), delta=5)
 
+    def test_no_key_is_hidden(self):
+        """An upstream that makes one name of X_Api_Key and X-Api-Key must not see who is nobody here."""
+        server, edge = self.scripted(upstream.answering(OK), harness.one_rule(0.000001, 1, ["header:x-api-key"]))
+        for name, status, told in (("X_Api_Key", 200, []), ("x-api_key", 200, []), ("X-Api-Key", 200, ["a"]),
+                                   ("X-Api-Key", 429, None), ("X_Other", 200, [])):
+            server.requests.clear()
+            answer = edge.get("/", {name: "a", "X_Kept": "b"})
+            self.assertEqual(answer.status, status, name)
+            for request in server.requests:
+                self.assertEqual(([value for key, value in request.fields if "api" in key.lower()],
+                                  request.header("x_kept")), (told, "b"), name)
+
     def test_hops_are_counted(self):
         server, edge = self.scripted(upstream.answering(OK), harness.one_rule(0.000001, 2, []))
         for method, hops, status, told in (("OPTIONS", "0", 200, None), ("TRACE", "0", 501, None), ("OPTIONS", "2", 200, "1"),

@@ -124,6 +124,34 @@ static struct slice with_hyphens(struct slice name, char room[NAME_ROOM])
     return (struct slice){room, name.size};
 }
 
+/* Are A and B one name but for hyphens that are underscores in the other? */
+static bool is_spelled_otherwise(struct slice a, struct slice b)
+{
+    bool differs = false;
+
+    if (a.size != b.size)
+        return false;
+    for (size_t i = 0; i < a.size; i++) {
+        char left = slice_lower(a.data[i]), right = slice_lower(b.data[i]);
+
+        if (left == right)
+            continue;
+        if (!(left == '_' && right == '-') && !(left == '-' && right == '_'))
+            return false;
+        differs = true;
+    }
+    return differs;
+}
+
+static bool hides_a_key(const struct bundle *bundle, struct slice name)
+{
+    for (uint32_t i = 0; i < bundle->descriptor_count; i++)
+        if (bundle->descriptors[i].source == DESCRIPTOR_HEADER &&
+            is_spelled_otherwise(bundle->descriptors[i].name, name))
+            return true;
+    return false;
+}
+
 static bool is_dropped(const struct forward_request *request, struct slice spelled)
 {
     char room[NAME_ROOM];
@@ -135,7 +163,8 @@ static bool is_dropped(const struct forward_request *request, struct slice spell
             return !(request->peer_is_trusted && slice_equal(dropped_names[i], SLICE("forwarded")));
     if (request->wants_identity && slice_equal_nocase(name, SLICE("accept-encoding")))
         return true;
-    return is_own(name) || (head_has(request->head, HEAD_FIELD_connection) && is_listed(request->head, spelled));
+    return is_own(name) || hides_a_key(request->bundle, spelled) ||
+           (head_has(request->head, HEAD_FIELD_connection) && is_listed(request->head, spelled));
 }
 
 static void add_target(const struct facts *facts, struct outbox *out)

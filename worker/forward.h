@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "policy/bundle.h"
 #include "policy/facts.h"
 #include "worker/client.h"
 #include "worker/exchange.h"
@@ -30,6 +31,7 @@ struct forward_request {
     const struct head *head;
     const struct facts *facts; /* path as it was judged, query */
     const struct client_peer *peer;
+    const struct bundle *bundle; /* whose keys nobody may hide: see forward_write_request */
     struct slice authority; /* of the upstream */
     bool peer_is_trusted;
     bool is_secure; /* the client speaks TLS */
@@ -52,6 +54,8 @@ bool forward_is_upgrade(const struct head *head);
 /* How often the request may still be passed on: Max-Forwards of OPTIONS and TRACE (RFC 9110 7.6.2). false: nobody says. */
 bool forward_hops(const struct head *head, uint64_t *hops);
 
+/* Left out, too, is a field that CGI and its like take for one that a key of the bundle reads, spelled otherwise: X_Api_Key
+ * for X-Api-Key. Who sent it would have an identity there, and none here. */
 void forward_write_request(const struct forward_request *request, struct outbox *out);
 
 struct forward_response {

@@ -259,6 +259,7 @@ struct proxy *proxy_new(struct worker *worker, const struct proxy_request *reque
     struct forward_request forward = {.head = head,
                                       .facts = request->facts,
                                       .peer = request->peer,
+                                      .bundle = worker->bundle,
                                       .authority = worker->upstreams.backend.authority,
                                       .peer_is_trusted = request->facts->peer_is_trusted,
                                       .is_secure = request->is_secure,

@@ -63,6 +63,9 @@ static const struct {
     /* ours */
     {GET "X-Fairvisor-Reason: x\r\nx-fairvisor-reject-status: 403\r\nX-Fairvisory: y\r\n\r\n", 0,
      SENT "X-Fairvisory: y\r\n" FROM VIA},
+    /* what a key reads, spelled as it is not read */
+    {GET "X_Api_Key: 1\r\nx-api_key: 2\r\nX-Api-Key: 3\r\nX_Other: 4\r\nX-Org: 5\r\nX_ORG: 6\r\n\r\n", 0,
+     SENT "X-Api-Key: 3\r\nX_Other: 4\r\nX_ORG: 6\r\n" FROM VIA},
     /* what a stranger says about himself, and what a trusted proxy does */
     {GET "X-Forwarded-For: 9.9.9.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\nForwarded: for=9.9.9.9\r\n\r\n",
      0, SENT FROM VIA},
@@ -121,6 +124,13 @@ static struct facts facts_of(struct slice target, char *text)
     return facts;
 }
 
+static const struct descriptor descriptors[] = {
+    {DESCRIPTOR_HEADER, SLICE("x-api-key"), SLICE("header:x-api-key")},
+    {DESCRIPTOR_QUERY, SLICE("x-other"), SLICE("query:x-other")},
+    {DESCRIPTOR_HEADER, SLICE("x_org"), SLICE("header:x_org")},
+};
+static const struct bundle keys = {.descriptors = descriptors, .descriptor_count = LENGTH(descriptors)};
+
 static void write_request(const char *text, unsigned how)
 {
     static const struct head_limits limits = {.bytes = 4096, .fields = MAX_FIELDS};
@@ -130,7 +140,8 @@ static void write_request(const char *text, unsigned how)
     char path[1024];
     struct head head;
     struct facts facts;
-    struct forward_request request = {.head = &head, .facts = &facts, .peer = &peer, .authority = SLICE("upstream:80")};
+    struct forward_request request = {.head = &head, .facts = &facts, .peer = &peer, .bundle = &keys,
+                                      .authority = SLICE("upstream:80")};
 
     ck_assert(outbox_init(&box, 16)); /* small: it must grow */
     ck_assert(peer.is_unix || address_parse(SLICE("192.0.2.1"), &peer.address));
