@@ -391,6 +391,20 @@ class TestDoor(harness.TestCase):
             self.assertEqual(visitor.recv(100), b"")
             visitor.close()
 
+    def test_no_descriptors(self):
+        """Who cannot be let in waits at the door, without waking the master all the time, and is served when there is room."""
+        edge = self.start_edge(harness.one_rule(), settings={"snapshot_interval": "0"})
+        limits = resource.prlimit(edge.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(edge.pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{edge.pid}/fd")), limits[1]))
+        with subprocess.Popen([os.path.join(edge.prefix, "bin", "fairvisor"), "kill", "-c", edge.config_file, "ip:address", "10.0.0.9",
+                               "--for", "1h", "--reason", "test"], env=harness.clean_environment(), stdout=subprocess.PIPE) as order:
+            edge.wait_log(r"an order waits at .*\.door, but cannot be let in for now: Too many open files")
+            resource.prlimit(edge.pid, resource.RLIMIT_NOFILE, limits)
+            order.communicate(timeout=20)
+            self.assertEqual(order.returncode, 0)
+        self.assertLess(edge.log().count("an order waits"), 10)
+        self.assertEqual(edge.decide(client="10.0.0.9").status, 429)
+
     def test_thousand_connects(self):
         edge = self.edge()
         before = len(os.listdir(f"/proc/{edge.pid}/fd"))

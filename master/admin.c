@@ -37,7 +37,7 @@ static struct admin_visitor *find_place(struct admin *admin)
 /* A door that is watched while nobody can be let in would wake the loop for ever. */
 static void watch_door(struct admin *admin)
 {
-    bool can_enter = admin->fd >= 0 && find_place(admin) != NULL;
+    bool can_enter = admin->fd >= 0 && admin->rests_until_ns == LOOP_NEVER && find_place(admin) != NULL;
 
     if (can_enter && !admin->is_watched)
         loop_watch(&admin->master->loop, admin->fd, on_door, admin);
@@ -84,6 +84,14 @@ static bool may_enter(const struct ucred *who)
     return who->uid == 0 || who->uid == geteuid();
 }
 
+/* Whoever waits at the door goes on waiting, and would wake the loop without end. */
+static void rest(struct admin *admin)
+{
+    log_errno(LOG_LEVEL_WARNING, "an order waits at %s, but cannot be let in for now", admin->path);
+    admin->rests_until_ns = moment_now().boot_ns + ADMIN_REST_NS;
+    watch_door(admin);
+}
+
 static void on_door(void *context, int fd)
 {
     struct admin *admin = context;
@@ -92,6 +100,8 @@ static void on_door(void *context, int fd)
     socklen_t size = sizeof(who);
     int visiting = visitor ? accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK) : -1;
 
+    if (visitor && visiting < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
+        rest(admin);
     if (visiting < 0)
         return;
     if (getsockopt(visiting, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0 || !may_enter(&who)) {
@@ -306,7 +316,7 @@ static void on_visitor(void *context, int fd)
 static int64_t next_time(void *context)
 {
     const struct admin *admin = context;
-    int64_t next = LOOP_NEVER;
+    int64_t next = admin->rests_until_ns;
 
     for (size_t i = 0; i < ADMIN_MAX_VISITORS; i++)
         if (admin->visitors[i].deadline_ns < next)
@@ -318,6 +328,10 @@ static void on_time(void *context, int64_t now)
 {
     struct admin *admin = context;
 
+    if (now >= admin->rests_until_ns) {
+        admin->rests_until_ns = LOOP_NEVER;
+        watch_door(admin);
+    }
     for (size_t i = 0; i < ADMIN_MAX_VISITORS; i++) {
         struct admin_visitor *visitor = &admin->visitors[i];
 
@@ -335,7 +349,7 @@ static void on_time(void *context, int64_t now)
 
 void admin_init(struct admin *admin, struct master *master)
 {
-    *admin = (struct admin){.master = master, .fd = -1};
+    *admin = (struct admin){.master = master, .fd = -1, .rests_until_ns = LOOP_NEVER};
     for (size_t i = 0; i < ADMIN_MAX_VISITORS; i++) {
         admin->visitors[i].admin = admin;
         admin->visitors[i].fd = -1;

@@ -24,6 +24,7 @@
 
 #define ADMIN_MAX_VISITORS 8
 #define ADMIN_READ_NS      (5 * NANOSECONDS_PER_SECOND)
+#define ADMIN_REST_NS      (1 * NANOSECONDS_PER_SECOND) /* when descriptors or memory are out */
 
 struct master;
 
@@ -41,6 +42,7 @@ struct admin {
     struct master *master;
     int fd; /* -1: closed */
     bool is_watched;
+    int64_t rests_until_ns; /* boot clock: nobody can be let in before; LOOP_NEVER: it does not rest */
     char path[SETTINGS_UNIX_SIZE];
     struct admin_visitor visitors[ADMIN_MAX_VISITORS];
     struct audit audit;
