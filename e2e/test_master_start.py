@@ -127,6 +127,22 @@ class Refusals(harness.TestCase):
         first.kill_everything()
         first.start()  # what is left of a master that died is none
 
+    def test_many_masters_at_once(self):
+        """Whoever comes first has the instance, all others are refused, whether there are counters of before or not."""
+        edges = [self.new_edge(harness.one_rule(0.000001, 3, [])) for _ in range(6)]
+        for edge in edges[1:]:
+            edge.name = edges[0].name
+            edge.write_settings(instance=edge.name)
+        for is_first in (True, False):
+            for edge in edges:
+                edge.spawn()
+            harness.wait_until(lambda: sum(edge.process.poll() is None for edge in edges) == 1, "all but one to be refused", 30)
+            one = next(edge for edge in edges if edge.process.poll() is None)
+            self.assertEqual({edge.process.returncode for edge in edges} - {None, 73, 71}, set())
+            harness.wait_until(lambda: harness.is_listening(one.process, one.address) and one.ready().get("ready"), "it to serve")
+            self.assertEqual([one.decide().status for _ in range(4)], [200, 200, 200, 429] if is_first else [429] * 4)
+            one.kill_everything()
+
     def test_unwritable_pidfile(self):
         edge = self.new_edge(harness.one_rule())
         edge.pid_file = os.path.join(edge.directory, "no", "such", "pid")

@@ -116,26 +116,47 @@ static bool is_whole(const struct settings *settings, const struct privileges *p
     return audit(arena, privileges, repaired, failure);
 }
 
-/* The descriptor of an arena that is whole; -1 when there is none, or one that had to be set aside. */
-static int adopt(const struct settings *settings, const struct privileges *privileges, struct arena *arena,
-                 struct failure *failure)
+/* Another master of the same instance, with another runtime folder and so with a lock of its own, came first. */
+static int give_way(const struct settings *settings, struct failure *failure)
 {
-    uint64_t repaired = 0;
-    int fd = arena_open(settings->instance, privileges->uid, true, arena, failure);
+    failure_set(failure, EXIT_CODE_PIDFILE,
+                "the instance '%s' is being started by another process, with another runtime_dir: stop it, or choose another "
+                "`instance`", settings->instance);
+    return -1;
+}
 
-    if (fd < 0 && failure->code == EXIT_CODE_NO_INPUT)
-        return -1;
-    if (fd >= 0) {
-        if (is_whole(settings, privileges, arena, &repaired, failure)) {
-            say_adopted(settings, arena, repaired);
-            return fd;
-        }
-        close(fd);
-    }
+static void set_aside(const struct settings *settings, struct failure *failure)
+{
     log_line(LOG_LEVEL_ERROR, "%s; it is set aside as fairvisor-%s.refused", failure->sentence, settings->instance);
     if (!arena_set_aside(settings->instance))
         failure_set_errno(failure, EXIT_CODE_OS, "the shared memory of '%s' could not be set aside",
                           settings->instance);
+}
+
+/* The descriptor of an arena that is whole; -1 when there is none, one that had to be set aside, or (EXIT_CODE_PIDFILE) one that
+ * another master has claimed. */
+static int adopt(const struct settings *settings, const struct privileges *privileges, struct arena *arena,
+                 struct failure *failure)
+{
+    uint64_t repaired = 0;
+    int32_t other;
+    int fd = arena_open(settings->instance, privileges->uid, true, arena, failure);
+
+    if (fd < 0 && failure->code == EXIT_CODE_NO_INPUT)
+        return -1;
+    if (fd < 0 && arena_find_claim(settings->instance, &other))
+        return give_way(settings, failure);
+    if (fd >= 0 && !(arena_claim(fd) && arena_has_name(settings->instance, fd))) {
+        close(fd);
+        return give_way(settings, failure);
+    }
+    if (fd >= 0 && is_whole(settings, privileges, arena, &repaired, failure)) {
+        say_adopted(settings, arena, repaired);
+        return fd;
+    }
+    set_aside(settings, failure);
+    if (fd >= 0)
+        close(fd); /* not before: with it goes the claim */
     return -1;
 }
 
@@ -198,7 +219,7 @@ int restore_arena(const struct settings *settings, const struct privileges *priv
     int fd = adopt(settings, privileges, arena, failure);
 
     *origin = RESTORE_ADOPTED;
-    if (fd >= 0)
+    if (fd >= 0 || failure->code == EXIT_CODE_PIDFILE)
         return fd;
     snapshot = find_snapshot(settings);
     *origin = snapshot ? RESTORE_SNAPSHOT : RESTORE_FRESH;

@@ -105,14 +105,22 @@ static bool take_lock(struct master *master, const struct settings *settings, co
 /* The lock is in the runtime folder, and the name of the shared memory is not. */
 static bool check_alone(const struct start *start, struct failure *failure)
 {
-    pid_t other =
-        start->has_before && start->letter == NULL ? orphans_find_master(&start->before, start->settings->instance) : 0;
+    const char *instance = start->settings->instance;
+    bool is_claimed = false;
+    int32_t other = 0;
 
-    if (other == 0)
+    if (start->letter)
         return true;
-    return failure_set(failure, EXIT_CODE_PIDFILE,
-                       "the instance '%s' is running already, as process %d with another runtime_dir: stop it, or choose "
-                       "another `instance`", start->settings->instance, (int)other);
+    is_claimed = arena_find_claim(instance, &other);
+    if (!is_claimed && start->has_before)
+        other = orphans_find_master(&start->before, instance);
+    if (other > 0)
+        return failure_set(failure, EXIT_CODE_PIDFILE,
+                           "the instance '%s' is running already, as process %d with another runtime_dir: stop it, or choose "
+                           "another `instance`", instance, (int)other);
+    return !is_claimed || failure_set(failure, EXIT_CODE_PIDFILE,
+                                      "the instance '%s' is running already, in a container that shares /dev/shm with this one: "
+                                      "give each a /dev/shm of its own, or choose another `instance`", instance);
 }
 
 /* Workers of a master that was killed serve on for a while: ours take over from them. */

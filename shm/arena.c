@@ -122,6 +122,48 @@ static bool map_all(int fd, uint64_t size, bool writable, struct arena *arena, s
     return true;
 }
 
+/* ---- whose it is ------------------------------------------------------------------------------------------------- */
+
+bool arena_claim(int fd)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+    return fcntl(fd, F_SETLK, &lock) == 0;
+}
+
+bool arena_find_claim(const char *instance, int32_t *pid)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    char name[ARENA_INSTANCE_SIZE + 16];
+    bool is_claimed;
+    int fd;
+
+    arena_name(instance, name, sizeof(name));
+    fd = shm_open(name, O_RDWR | O_CLOEXEC | O_NONBLOCK, 0);
+    if (fd < 0)
+        return false;
+    is_claimed = fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    *pid = is_claimed ? (int32_t)lock.l_pid : 0;
+    close(fd);
+    return is_claimed;
+}
+
+static void print_path(const char *instance, char *path, size_t size)
+{
+    /* shm_open(3) keeps its objects here on Linux, and neither renames them nor tells which one has a name. */
+    snprintf(path, size, "/dev/shm/fairvisor-%s", instance);
+}
+
+bool arena_has_name(const char *instance, int fd)
+{
+    char path[ARENA_INSTANCE_SIZE + 32];
+    struct stat named, opened;
+
+    print_path(instance, path, sizeof(path));
+    return lstat(path, &named) == 0 && fstat(fd, &opened) == 0 && named.st_dev == opened.st_dev &&
+           named.st_ino == opened.st_ino;
+}
+
 /* ---- create ------------------------------------------------------------------------------------------------------- */
 
 static bool write_header(struct arena *arena, const uint64_t hash_key[2], struct failure *failure)
@@ -185,10 +227,17 @@ int arena_create(const char *instance, uint64_t size, unsigned uid, unsigned gid
         failure_set_errno(failure, EXIT_CODE_OS, "cannot create the shared memory object %s", name);
         return -1;
     }
-    if (reserve(fd, size, uid, gid, failure) && map_all(fd, size, true, arena, failure) &&
-        write_header(arena, hash_key, failure))
-        return fd;
-    shm_unlink(name);
+    /* Claimed before it is whole: whoever starts beside us must not take it for one that was left unfinished. */
+    if (!arena_claim(fd))
+        failure_set_errno(failure, EXIT_CODE_OS, "cannot claim the shared memory object %s", name);
+    else if (reserve(fd, size, uid, gid, failure) && map_all(fd, size, true, arena, failure) &&
+             write_header(arena, hash_key, failure)) {
+        if (arena_has_name(instance, fd))
+            return fd;
+        failure_set(failure, EXIT_CODE_OS, "the shared memory object %s was taken away while it was made", name);
+    }
+    if (arena_has_name(instance, fd))
+        shm_unlink(name);
     close(fd);
     return -1;
 }
@@ -308,8 +357,7 @@ bool arena_set_aside(const char *instance)
 {
     char from[ARENA_INSTANCE_SIZE + 32], to[ARENA_INSTANCE_SIZE + 48];
 
-    /* shm_open(3) keeps its objects here on Linux, and has no rename of its own. */
-    snprintf(from, sizeof(from), "/dev/shm/fairvisor-%s", instance);
+    print_path(instance, from, sizeof(from));
     snprintf(to, sizeof(to), "%s.refused", from);
     return rename(from, to) == 0;
 }

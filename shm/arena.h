@@ -68,6 +68,17 @@ int arena_create(const char *instance, uint64_t size, unsigned uid, unsigned gid
  * master. */
 int arena_open(const char *instance, unsigned owner, bool writable, struct arena *arena, struct failure *failure);
 
+/* Claims the arena behind FD for this process, until it ends or closes any descriptor of it (a record lock of fcntl(2): children do not
+ * inherit it). false with errno EAGAIN or EACCES: another process has claimed it. arena_create claims by itself. */
+bool arena_claim(int fd);
+
+/* Whether another process has claimed the arena of that name, however unfinished; *PID is its number, or 0 when it lives in another
+ * process namespace. Not for a process that has claimed it itself, for it would lose its claim. */
+bool arena_find_claim(const char *instance, int32_t *pid);
+
+/* Whether the instance's name is still that of FD. */
+bool arena_has_name(const char *instance, int fd);
+
 /* Makes an arena that no other process sees, for judging apart from the service. Its pages are taken as they are used;
  * gone with the process. */
 bool arena_make_private(uint64_t size, struct arena *arena, struct failure *failure);

@@ -92,6 +92,10 @@ static const struct rule rules[] = {
     {SYS_fcntl, IF_EQUAL, 1, F_SETOWN},
     {SYS_fcntl, IF_EQUAL, 1, F_SETOWN_EX},
     {SYS_fcntl, IF_EQUAL, 1, F_SETSIG},
+    {SYS_fcntl, IF_EQUAL, 1, F_SETLK}, /* a claim on the shared memory keeps a master from starting */
+    {SYS_fcntl, IF_EQUAL, 1, F_SETLKW},
+    {SYS_fcntl, IF_EQUAL, 1, F_OFD_SETLK},
+    {SYS_fcntl, IF_EQUAL, 1, F_OFD_SETLKW},
     {SYS_ioctl, IF_EQUAL, 1, FIOSETOWN},
     {SYS_ioctl, IF_EQUAL, 1, SIOCSPGRP},
     {SYS_prlimit64, UNLESS_EQUAL, 0, 0},

@@ -4,6 +4,7 @@
  */
 #include <check.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,6 +130,42 @@ START_TEST(another_users_is_refused_unread)
     }
     ck_assert_int_eq(arena_open(fixture.instance, workers, true, &again, &failure), -1);
     ck_assert_ptr_nonnull(strstr(failure.sentence, "never finished"));
+}
+END_TEST
+
+/* By one process at a time, however unfinished it is, and until that one ends. */
+START_TEST(one_claims_it)
+{
+    char refused[ARENA_INSTANCE_SIZE + 8];
+    int32_t pid = -1;
+    int ends[2], status;
+    pid_t child;
+
+    ck_assert(arena_has_name(fixture.instance, fixture.fd));
+    fixture.arena.header->magic = 0;
+    child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) /* of the parent, who made it */
+        _exit(!arena_find_claim(fixture.instance, &pid) || pid != getppid() || arena_claim(fixture.fd));
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    ck_assert(arena_claim(fixture.fd)); /* a child's end takes nothing away */
+    ck_assert(!arena_find_claim(fixture.instance, &pid)); /* our own is none, and is lost by asking */
+    ck_assert_int_eq(pipe(ends), 0);
+    child = fork();
+    if (child == 0)
+        _exit(!arena_claim(fixture.fd) || write(ends[1], "c", 1) != 1 || pause());
+    ck_assert_int_eq(read(ends[0], &status, 1), 1);
+    ck_assert(!arena_claim(fixture.fd));
+    ck_assert(arena_find_claim(fixture.instance, &pid));
+    ck_assert_int_eq(pid, child);
+    ck_assert_int_eq(kill(child, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(arena_claim(fixture.fd));
+    ck_assert(arena_set_aside(fixture.instance));
+    ck_assert(!arena_has_name(fixture.instance, fixture.fd));
+    snprintf(refused, sizeof(refused), "%s.refused", fixture.instance);
+    ck_assert(arena_remove(refused));
 }
 END_TEST
 
@@ -343,6 +380,7 @@ int main(void)
     tcase_add_test(tests, what_is_no_shared_memory_is_refused);
     tcase_add_test(tests, another_users_is_refused_unread);
     tcase_add_test(tests, one_of_two_names_is_refused);
+    tcase_add_test(tests, one_claims_it);
     tcase_add_test(tests, one_set_aside_makes_room);
     tcase_add_test(tests, an_absent_one_is_told_apart);
     tcase_add_test(tests, too_small_is_a_sentence);

@@ -91,6 +91,13 @@ static int signal_through_a_socket(void)
     return fcntl(fd, F_SETOWN, getppid());
 }
 
+static int claim_a_file(void)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+    return fcntl(fd, F_SETLK, &lock);
+}
+
 static int limit_another(void)
 {
     return prlimit(getppid(), RLIMIT_NOFILE, NULL, NULL);
@@ -261,6 +268,7 @@ static const struct {
     {"make a process", make_process, EPERM, false},
     {"signal another", signal_another, EPERM, false},
     {"signal through a socket", signal_through_a_socket, EPERM, false},
+    {"claim a file", claim_a_file, EPERM, false},
     {"limit another", limit_another, EPERM, false},
     {"make code", make_code, EPERM, false},
     {"make code later", make_code_later, EPERM, false},
