@@ -147,6 +147,7 @@ static void read_staged_actions(struct load *load, uint32_t list, struct cost_bu
         check_delay(load, &action);
         threshold = get(&action, FIELD_staged_action_threshold_percent);
         kind = get(&action, FIELD_staged_action_action);
+        has_reject = has_reject || (kind->is_given && !kind->is_valid); /* it may be the one, misspelt: that was told */
         if (!threshold->is_valid)
             continue;
         if (threshold->number <= last)

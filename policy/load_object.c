@@ -6,6 +6,8 @@
 
 #include "shm/near.h"
 
+#define HOMES_SIZE 320
+
 const struct load_value *load_object_get(const struct load_record *record, enum field field)
 {
     return &record->values[field - fields_first(record->object)];
@@ -24,14 +26,32 @@ static struct slice nearest_key(enum object object, struct slice key)
     return near.best;
 }
 
+/* "the bundle", "a rule or fallback_limit": of what KEY is a field; "" of nothing. */
+static void find_homes(struct slice key, char homes[HOMES_SIZE])
+{
+    size_t used = 0;
+
+    homes[0] = '\0';
+    for (enum object object = 0; object < OBJECT_COUNT && used < HOMES_SIZE; object++)
+        if (fields_find(object, key) != FIELD_COUNT)
+            used += (size_t)snprintf(homes + used, HOMES_SIZE - used, "%s%s", used > 0 ? " or " : "",
+                                     fields_objects[object].title);
+}
+
 static void complain_unknown(struct load *load, struct load_record *record, uint32_t name, struct slice key)
 {
     enum object object = record->object;
     struct slice nearest = nearest_key(object, key);
     const char *title = fields_objects[object].title;
-    char known[320] = "";
+    char known[320] = "", homes[HOMES_SIZE];
     size_t used = 0;
 
+    find_homes(key, homes);
+    if (homes[0] != '\0') {
+        load_complain(load, name, "unknown_field", "\"%.*s\" is not a field of %s; it belongs to %s", SHOWN(key), title,
+                      homes);
+        return;
+    }
     if (nearest.size > 0) {
         load_complain(load, name, "unknown_field", "\"%.*s\" is not a field of %s; did you mean \"%.*s\"?", SHOWN(key),
                       title, SHOWN(nearest));

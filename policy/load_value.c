@@ -208,30 +208,28 @@ static int64_t word_index(const char *words, struct slice text)
     return -1;
 }
 
-/* Names that algorithms have elsewhere, and what does here what they do there. */
-static const char *find_elsewhere(const struct field_row *row, struct slice text)
-{
-    static const struct {
-        const char *name, *use;
-    } rows[] = {
-        {"llm_token_bucket", "use \"token_bucket_llm\""},
-        {"leaky_bucket", "use \"token_bucket\"; the smaller its \"burst\", the more even the flow"},
-        {"gcra", "use \"token_bucket\", which admits the same requests"},
-        {"sliding_window", "use \"token_bucket\" for a rate, or \"cost_based\" for a budget of a calendar period"},
-        {"fixed_window", "use \"cost_based\", whose \"period\" is a calendar window"},
-        {"quota", "use \"cost_based\""},
-    };
+/* What else people write: see hints.def. */
+static const struct hint {
+    const char *key, *word, *meant, *advice;
+} hints[] = {
+#define HINT(key, word, meant)  {#key, word, meant, NULL},
+#define ADVICE(key, word, use) {#key, word, NULL, use},
+#include "policy/hints.def"
+#undef HINT
+#undef ADVICE
+};
 
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        if (strcmp(row->key, "algorithm") == 0 && slice_equal(text, slice_of(rows[i].name)))
-            return rows[i].use;
+static const struct hint *find_hint(const struct field_row *row, struct slice text)
+{
+    for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++)
+        if (strcmp(row->key, hints[i].key) == 0 && slice_equal_nocase(text, slice_of(hints[i].word)) &&
+            (!hints[i].meant || word_index(row->words, slice_of(hints[i].meant)) >= 0))
+            return &hints[i];
     return NULL;
 }
 
-static void complain_word(struct load *load, const struct field_row *row, uint32_t token, struct slice text)
+static struct slice nearest_word(const struct field_row *row, struct slice text)
 {
-    const char *elsewhere = find_elsewhere(row, text);
-    bool is_alone = !strchr(row->words, ' ');
     struct slice word;
     struct near near;
     size_t at = 0;
@@ -239,14 +237,25 @@ static void complain_word(struct load *load, const struct field_row *row, uint32
     near_init(&near, text);
     while (fields_next_word(row->words, &at, &word))
         near_offer(&near, word);
-    if (elsewhere)
-        load_complain(load, token, "unknown_word", "\"%s\" cannot be \"%.*s\"; %s", row->key, SHOWN(text), elsewhere);
-    else if (near.best.size > 0)
+    return near.best;
+}
+
+/* FURTHER: what is allowed beside the words. */
+static void complain_word(struct load *load, const struct field_row *row, uint32_t token, struct slice text,
+                          const char *further)
+{
+    const struct hint *hint = find_hint(row, text);
+    bool is_alone = !strchr(row->words, ' ') && further[0] == '\0';
+    struct slice near = nearest_word(row, text);
+
+    if (hint && hint->advice)
+        load_complain(load, token, "unknown_word", "\"%s\" cannot be \"%.*s\"; %s", row->key, SHOWN(text), hint->advice);
+    else if (hint || near.size > 0)
         load_complain(load, token, "unknown_word", "\"%s\" cannot be \"%.*s\"; did you mean \"%.*s\"?", row->key,
-                      SHOWN(text), SHOWN(near.best));
+                      SHOWN(text), SHOWN(hint ? slice_of(hint->meant) : near));
     else
-        load_complain(load, token, "unknown_word", "\"%s\" cannot be \"%.*s\"; it %s %s", row->key, SHOWN(text),
-                      is_alone ? "can only be" : "is one of:", row->words);
+        load_complain(load, token, "unknown_word", "\"%s\" cannot be \"%.*s\"; it %s %s%s", row->key, SHOWN(text),
+                      is_alone ? "can only be" : "is one of:", row->words, further);
 }
 
 static bool read_word(struct load *load, const struct field_row *row, struct load_value *value)
@@ -255,7 +264,7 @@ static bool read_word(struct load *load, const struct field_row *row, struct loa
         return false;
     value->number = word_index(row->words, value->text);
     if (value->number < 0)
-        complain_word(load, row, value->token, value->text);
+        complain_word(load, row, value->token, value->text, "");
     return value->number >= 0;
 }
 
@@ -279,9 +288,7 @@ static bool read_cost_source(struct load *load, const struct field_row *row, str
         return true;
     if (slice_has_prefix(value->text, SLICE("header:")) || slice_has_prefix(value->text, SLICE("query:")))
         return load_key_read(load, value->token, &value->descriptor);
-    load_complain(load, value->token, "unknown_word",
-                  "\"%s\" cannot be \"%.*s\"; it is one of: %s header:NAME query:NAME", row->key, SHOWN(value->text),
-                  row->words);
+    complain_word(load, row, value->token, value->text, " header:NAME query:NAME");
     return false;
 }
 

@@ -10,7 +10,7 @@ libpolicy_a_SOURCES = \
 	policy/descriptor.c policy/descriptor.h \
 	policy/digest.c policy/digest.h \
 	policy/facts.c policy/facts.h \
-	policy/fields.c policy/fields.def policy/fields.h \
+	policy/fields.c policy/fields.def policy/fields.h policy/hints.def \
 	policy/iso8601.c policy/iso8601.h \
 	policy/json.c policy/json.h \
 	policy/json_gate.c policy/json_gate.h \
