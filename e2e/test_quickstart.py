@@ -4,6 +4,8 @@
 import json
 import os
 import re
+import shutil
+import signal
 import subprocess
 
 import harness
@@ -75,6 +77,33 @@ class TestQuickstart(harness.TestCase):
         other = self.decide("10.0.0.2")
         self.assertIn("HTTP 200", other)
         self.assertRegex(other, r"(?m)^RateLimit-Remaining: 9\r?$")
+
+    def quickstart(self, *arguments):
+        """packaging/quickstart of a checkout whose prefix has the programs under test, told of this instance by the environment."""
+        checkout = os.path.join(self.edge.directory, "checkout")
+        prefix = os.path.join(checkout, "build", "prefix")
+        if not os.path.isdir(checkout):
+            os.makedirs(os.path.join(prefix, "etc", "fairvisor"))
+            os.makedirs(os.path.join(checkout, "packaging"))
+            shutil.copy(os.path.join(harness.SOURCE, "packaging", "quickstart"), os.path.join(checkout, "packaging"))
+            for folder in ("bin", "sbin"):
+                os.symlink(os.path.join(self.edge.prefix, folder), os.path.join(prefix, folder))
+            with open(os.path.join(prefix, "etc", "fairvisor", "fairvisor.conf"), "w", encoding="utf-8") as file:
+                file.write(f"instance = {self.edge.name}\n")
+        return subprocess.run([os.path.join(checkout, "packaging", "quickstart"), *arguments], capture_output=True, text=True,
+                              env=self.edge.environment(), timeout=60, check=False)
+
+    def test_stop_after_the_master_was_killed(self):
+        """Its workers serve on without it: whoever says stop means them, too."""
+        harness.kill(self.edge.pid, signal.SIGKILL)
+        self.edge.process.wait()
+        self.assertEqual(self.edge.decide("GET", "/api/data", "10.0.0.4").status, 200)
+        stopped = self.quickstart("--stop")
+        self.assertEqual(stopped.returncode, 0, stopped)
+        self.assertRegex(stopped.stdout, r"its master is dead; stopping the workers that serve on without it: \d+ ")
+        self.assertEqual(harness.processes_with_arena(self.edge.name), [])
+        again = self.quickstart("--stop")
+        self.assertEqual((again.returncode, again.stderr), (1, "quickstart: it is not running\n"))
 
     def test_methods_outside_the_selector_are_not_limited(self):
         for _ in range(30):
