@@ -4,12 +4,12 @@
  */
 #include "master/audit.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "policy/decide.h"
 #include "policy/decide_cells.h"
+#include "shm/line.h"
 #include "shm/log.h"
 #include "shm/moment.h"
 
@@ -45,26 +45,6 @@ static struct slice value_of(const struct audit *audit, const struct door_pair *
 
 /* ---- the line in the log ------------------------------------------------------------------------------------------- */
 
-struct line {
-    char text[LOG_LINE_SIZE];
-    size_t used;
-};
-
-static void put(struct line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void put(struct line *line, const char *format, ...)
-{
-    size_t left = sizeof(line->text) - line->used;
-    va_list arguments;
-    int length;
-
-    va_start(arguments, format);
-    length = vsnprintf(line->text + line->used, left, format, arguments);
-    va_end(arguments);
-    if (length > 0)
-        line->used += (size_t)length < left ? (size_t)length : left - 1;
-}
-
 static void put_about(struct line *line, const struct audit *audit, const struct door_request *request)
 {
     char room[DECIDE_EVENTS_HASH_SIZE];
@@ -72,42 +52,43 @@ static void put_about(struct line *line, const struct audit *audit, const struct
     for (uint32_t i = 0; i < request->pair_count; i++) {
         struct slice value = value_of(audit, &request->pairs[i], room);
 
-        put(line, " %s=%.*s", request->pairs[i].key, (int)value.size, value.data);
+        line_put(line, " %s=%.*s", request->pairs[i].key, (int)value.size, value.data);
     }
     if (request->route[0])
-        put(line, " on %s", request->route);
+        line_put(line, " on %s", request->route);
     if (request->policy[0])
-        put(line, " policy %s", request->policy);
+        line_put(line, " policy %s", request->policy);
     if (request->rule[0])
-        put(line, " rule %s", request->rule);
+        line_put(line, " rule %s", request->rule);
 }
 
 static void put_bundles(struct line *line, const struct audit_bundle *before, const struct audit_bundle *after)
 {
     if (before->generation == 0)
-        put(line, ", version %s, generation %u, sha256 %.*s", after->version, after->generation, HASH_SHOWN,
+        line_put(line, ", version %s, generation %u, sha256 %.*s", after->version, after->generation, HASH_SHOWN,
             after->digest);
     else
-        put(line, ", version %s -> %s, generation %u -> %u, sha256 %.*s -> %.*s", before->version, after->version,
+        line_put(line, ", version %s -> %s, generation %u -> %u, sha256 %.*s -> %.*s", before->version, after->version,
             before->generation, after->generation, HASH_SHOWN, before->digest, HASH_SHOWN, after->digest);
 }
 
 static void log_it(const struct audit *audit, const struct audit_act *act, const struct audit_bundle *after)
 {
     const struct door_request *request = act->request;
-    struct line line = {.used = 0};
+    char text[LOG_LINE_SIZE];
+    struct line line = {text, sizeof(text), 0};
 
-    put(&line, "audit: %s", act->verb);
+    line_put(&line, "audit: %s", act->verb);
     if (request)
         put_about(&line, audit, request);
     if (act->who)
-        put(&line, " by user %u (process %d)", (unsigned)act->who->uid, (int)act->who->pid);
+        line_put(&line, " by user %u (process %d)", (unsigned)act->who->uid, (int)act->who->pid);
     if (act->detail[0])
-        put(&line, ", %s", act->detail);
+        line_put(&line, ", %s", act->detail);
     put_bundles(&line, &act->before, after);
     if (request)
-        put(&line, ", because: %s", request->reason[0] ? request->reason : "no reason given");
-    log_line(LOG_LEVEL_NOTICE, "%s", line.text);
+        line_put(&line, ", because: %s", request->reason[0] ? request->reason : "no reason given");
+    log_line(LOG_LEVEL_NOTICE, "%s", text);
 }
 
 /* ---- the event ----------------------------------------------------------------------------------------------------- */

@@ -6,13 +6,13 @@
 #include "shm/event_print.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "shm/events.h"
+#include "shm/line.h"
 #include "shm/moment.h"
 #include "shm/utf8.h"
 
@@ -33,26 +33,6 @@ static const struct {
     EVENT_WARNING_ROWS(EVENT_WARNING_ROW)
 #undef EVENT_WARNING_ROW
 };
-
-struct line {
-    char *data;
-    size_t used;
-};
-
-static void put(struct line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void put(struct line *line, const char *format, ...)
-{
-    size_t left = EVENT_PRINT_SIZE - 1 - line->used;
-    va_list arguments;
-    int length;
-
-    va_start(arguments, format);
-    length = vsnprintf(line->data + line->used, left, format, arguments);
-    va_end(arguments);
-    if (length > 0)
-        line->used += (size_t)length < left ? (size_t)length : left - 1;
-}
 
 size_t event_print_number(int64_t millionths, char text[EVENT_PRINT_NUMBER_SIZE])
 {
@@ -86,7 +66,7 @@ static void put_time(struct line *line, int64_t wall_ns)
     char text[EVENT_PRINT_TIME_SIZE];
 
     event_print_time(wall_ns, text);
-    put(line, "%s", text);
+    line_put(line, "%s", text);
 }
 
 /* One character of a stranger, in the inside of a JSON string or in a plain line. */
@@ -95,13 +75,13 @@ static void put_character(struct line *line, struct slice character, bool is_who
     unsigned char first = (unsigned char)character.data[0];
 
     if (!is_whole)
-        put(line, is_json ? "\\ufffd" : "?");
+        line_put(line, is_json ? "\\ufffd" : "?");
     else if (utf8_is_control(character.data, character.size))
-        put(line, is_json ? "\\u%04x" : "?", utf8_point(character.data, character.size));
+        line_put(line, is_json ? "\\u%04x" : "?", utf8_point(character.data, character.size));
     else if (is_json && (first == '"' || first == '\\'))
-        put(line, "\\%c", first);
+        line_put(line, "\\%c", first);
     else
-        put(line, "%.*s", (int)character.size, character.data);
+        line_put(line, "%.*s", (int)character.size, character.data);
 }
 
 static void put_text(struct line *line, struct slice text, bool is_json)
@@ -119,7 +99,7 @@ static void put_number(struct line *line, const char *before, int64_t millionths
     char text[EVENT_PRINT_NUMBER_SIZE];
 
     event_print_number(millionths, text);
-    put(line, "%s%s", before, text);
+    line_put(line, "%s%s", before, text);
 }
 
 /* Milliseconds, rounded up: who comes back then is not too early. */
@@ -137,19 +117,19 @@ static void json_texts(struct line *line, const struct event *event)
 
         if (text.size == 0)
             continue;
-        put(line, ",\"%s\":\"", text_names[i]);
+        line_put(line, ",\"%s\":\"", text_names[i]);
         put_text(line, text, true);
-        put(line, "\"");
+        line_put(line, "\"");
     }
 }
 
 static void json_key(struct line *line, const char *before, struct slice name, struct slice value)
 {
-    put(line, "%s\"", before);
+    line_put(line, "%s\"", before);
     put_text(line, name, true);
-    put(line, "\":\"");
+    line_put(line, "\":\"");
     put_text(line, value, true);
-    put(line, "\"");
+    line_put(line, "\"");
 }
 
 static void json_keys(struct line *line, const struct event *event)
@@ -164,7 +144,7 @@ static void json_keys(struct line *line, const struct event *event)
             json_key(line, at == 1 ? ",\"keys\":{" : ",", name, value);
     }
     if (at > 0)
-        put(line, "}");
+        line_put(line, "}");
 }
 
 static void json_numbers(struct line *line, const struct event *event)
@@ -180,9 +160,9 @@ static void json_numbers(struct line *line, const struct event *event)
     put_number(line, ",\"remaining\":", event->remaining);
     put_number(line, ",\"cost\":", event->cost);
     if (event->wait_ns == INT64_MAX)
-        put(line, ",\"wait_ms\":null");
+        line_put(line, ",\"wait_ms\":null");
     else if (event->wait_ns > 0)
-        put(line, ",\"wait_ms\":%" PRId64, milliseconds(event->wait_ns));
+        line_put(line, ",\"wait_ms\":%" PRId64, milliseconds(event->wait_ns));
 }
 
 static void json_warnings(struct line *line, const struct event *event)
@@ -191,33 +171,33 @@ static void json_warnings(struct line *line, const struct event *event)
 
     for (size_t i = 0; i < sizeof(warnings) / sizeof(warnings[0]); i++)
         if (event->warnings & warnings[i].bit) {
-            put(line, "%s\"%s\"", is_first ? ",\"warnings\":[" : ",", warnings[i].name);
+            line_put(line, "%s\"%s\"", is_first ? ",\"warnings\":[" : ",", warnings[i].name);
             is_first = false;
         }
     if (!is_first)
-        put(line, "]");
+        line_put(line, "]");
 }
 
 static void json_origin(struct line *line, const struct event *event)
 {
     if (event->status)
-        put(line, ",\"status\":%u", event->status);
+        line_put(line, ",\"status\":%u", event->status);
     if (event->delay_ms)
-        put(line, ",\"delay_ms\":%" PRIu32, event->delay_ms);
+        line_put(line, ",\"delay_ms\":%" PRIu32, event->delay_ms);
     if (event->weight > 1)
-        put(line, ",\"weight\":%" PRIu32, event->weight);
+        line_put(line, ",\"weight\":%" PRIu32, event->weight);
     if (event->action == EVENT_AUDIT && event->flags & EVENT_HAS_WHO)
-        put(line, ",\"uid\":%" PRIu32 ",\"pid\":%" PRIu32, event->uid, event->pid);
+        line_put(line, ",\"uid\":%" PRIu32 ",\"pid\":%" PRIu32, event->uid, event->pid);
     if (event->action == EVENT_AUDIT && event->generation_before)
-        put(line, ",\"generation_before\":%" PRIu32, event->generation_before);
+        line_put(line, ",\"generation_before\":%" PRIu32, event->generation_before);
     if (event->generation)
-        put(line, ",\"generation\":%" PRIu32, event->generation);
+        line_put(line, ",\"generation\":%" PRIu32, event->generation);
     if (event->writer < EVENTS_WRITER_DOOR)
-        put(line, ",\"worker\":%u", event->writer);
+        line_put(line, ",\"worker\":%u", event->writer);
     if (event->flags & EVENT_IS_HASHED)
-        put(line, ",\"hashed\":true");
+        line_put(line, ",\"hashed\":true");
     if (event->flags & EVENT_IS_CUT)
-        put(line, ",\"cut\":true");
+        line_put(line, ",\"cut\":true");
 }
 
 static void put_client(struct line *line, const struct event *event, const char *before, const char *behind)
@@ -225,23 +205,23 @@ static void put_client(struct line *line, const struct event *event, const char 
     char text[ADDRESS_TEXT_SIZE];
 
     if (event->client.family <= ADDRESS_IPV6 && address_print(&event->client, text) > 0)
-        put(line, "%s%s%s", before, text, behind);
+        line_put(line, "%s%s%s", before, text, behind);
 }
 
 size_t event_print_json(const struct event *event, char out[EVENT_PRINT_SIZE])
 {
-    struct line line = {out, 0};
+    struct line line = {out, EVENT_PRINT_SIZE - 1, 0};
 
-    put(&line, "{\"time\":\"");
+    line_put(&line, "{\"time\":\"");
     put_time(&line, event->wall_ns);
-    put(&line, "\",\"action\":\"%s\"", event_action_name(event->action));
+    line_put(&line, "\",\"action\":\"%s\"", event_action_name(event->action));
     json_texts(&line, event);
     put_client(&line, event, ",\"client\":\"", "\"");
     json_keys(&line, event);
     json_numbers(&line, event);
     json_warnings(&line, event);
     json_origin(&line, event);
-    put(&line, "}");
+    line_put(&line, "}");
     out[line.used] = '\n';
     return line.used + 1;
 }
@@ -254,7 +234,7 @@ static void plain_text(struct line *line, const struct event *event, enum event_
 
     if (text.size == 0)
         return;
-    put(line, "%s", before);
+    line_put(line, "%s", before);
     put_text(line, text, false);
 }
 
@@ -264,9 +244,9 @@ static void plain_keys(struct line *line, const struct event *event)
     size_t at = 0;
 
     while (at < event->rule_keys && event_next_key(event, &at, &name, &value)) {
-        put(line, " ");
+        line_put(line, " ");
         put_text(line, name, false);
-        put(line, "=");
+        line_put(line, "=");
         put_text(line, value, false);
     }
 }
@@ -281,17 +261,17 @@ static void plain_numbers(struct line *line, const struct event *event)
         put_number(line, "/", event->limit);
         put_number(line, " cost ", event->cost);
         if (event->wait_ns == INT64_MAX)
-            put(line, " never fits");
+            line_put(line, " never fits");
         else if (event->wait_ns > 0)
-            put(line, " wait %" PRId64 " ms", milliseconds(event->wait_ns));
+            line_put(line, " wait %" PRId64 " ms", milliseconds(event->wait_ns));
     }
     if (event->delay_ms)
-        put(line, " held back %" PRIu32 " ms", event->delay_ms);
+        line_put(line, " held back %" PRIu32 " ms", event->delay_ms);
     for (size_t i = 0; i < sizeof(warnings) / sizeof(warnings[0]); i++)
         if (event->warnings & warnings[i].bit)
-            put(line, " %s", warnings[i].name);
+            line_put(line, " %s", warnings[i].name);
     if (event->weight > 1)
-        put(line, " (one of %" PRIu32 ")", event->weight);
+        line_put(line, " (one of %" PRIu32 ")", event->weight);
 }
 
 #define SHOWN_HASH 12 /* digits of a sha256; the other formats have all */
@@ -304,10 +284,10 @@ static void plain_change(struct line *line, const struct event *event, const cha
 
     if (texts[1].size == 0)
         return;
-    put(line, ", %s ", name);
+    line_put(line, ", %s ", name);
     for (int i = 0; i < 2; i++) {
         put_text(line, (struct slice){texts[i].data, texts[i].size < most ? texts[i].size : most}, false);
-        put(line, i == 0 && texts[0].size > 0 ? " -> " : "");
+        line_put(line, i == 0 && texts[0].size > 0 ? " -> " : "");
     }
 }
 
@@ -315,22 +295,22 @@ static void plain_change(struct line *line, const struct event *event, const cha
 static void plain_audit(struct line *line, const struct event *event)
 {
     if (event->flags & EVENT_HAS_WHO)
-        put(line, " by uid %" PRIu32 " (pid %" PRIu32 ")", event->uid, event->pid);
+        line_put(line, " by uid %" PRIu32 " (pid %" PRIu32 ")", event->uid, event->pid);
     plain_text(line, event, EVENT_TEXT_DETAIL, ", ");
     plain_change(line, event, "version", EVENT_TEXT_VERSION_BEFORE, EVENT_TEXT_VERSION, SIZE_MAX);
     if (event->generation_before)
-        put(line, ", generation %" PRIu32 " -> %" PRIu32, event->generation_before, event->generation);
+        line_put(line, ", generation %" PRIu32 " -> %" PRIu32, event->generation_before, event->generation);
     else if (event->generation)
-        put(line, ", generation %" PRIu32, event->generation);
+        line_put(line, ", generation %" PRIu32, event->generation);
     plain_change(line, event, "sha256", EVENT_TEXT_HASH_BEFORE, EVENT_TEXT_HASH, SHOWN_HASH);
 }
 
 size_t event_print_text(const struct event *event, char out[EVENT_PRINT_SIZE])
 {
-    struct line line = {out, 0};
+    struct line line = {out, EVENT_PRINT_SIZE - 1, 0};
 
     put_time(&line, event->wall_ns);
-    put(&line, " %-12s", event_action_name(event->action));
+    line_put(&line, " %-12s", event_action_name(event->action));
     plain_text(&line, event, EVENT_TEXT_REASON, " ");
     plain_text(&line, event, EVENT_TEXT_POLICY, " ");
     plain_text(&line, event, EVENT_TEXT_RULE, "/");

@@ -51,4 +51,4 @@ libshm_a_SOURCES += \
 libshm_a_SOURCES += shm/setting_secret.c shm/setting_secret.h
 
 # The ring of events.
-libshm_a_SOURCES += shm/event.c shm/event.h shm/events.c shm/events.h shm/event_print.c shm/event_print.h
+libshm_a_SOURCES += shm/event.c shm/event.h shm/events.c shm/events.h shm/event_print.c shm/event_print.h shm/line.c shm/line.h

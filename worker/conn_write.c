@@ -84,14 +84,16 @@ void conn_write_more(struct conn *conn)
         conn_step_resume(conn);
 }
 
+static bool write_wrapped(void *to, char *data, size_t size)
+{
+    uv_buf_t buffer = uv_buf_init(data, (unsigned)size);
+
+    return write_raw(to, &buffer, 1, size);
+}
+
 bool conn_write_tls(struct conn *conn)
 {
-    struct slice pending = tls_pending(conn->tls);
-    uv_buf_t buffer = uv_buf_init((char *)(uintptr_t)pending.data, (unsigned)pending.size);
-    bool is_sent = pending.size == 0 || write_raw(conn, &buffer, 1, pending.size);
-
-    tls_sent(conn->tls);
-    return is_sent;
+    return tls_flush(conn->tls, write_wrapped, conn);
 }
 
 /* A client that has not shaken hands yet cannot be told anything. */

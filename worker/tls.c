@@ -257,17 +257,14 @@ void tls_end(struct tls *tls)
     SSL_shutdown(tls->ssl);
 }
 
-struct slice tls_pending(struct tls *tls)
+bool tls_flush(struct tls *tls, tls_sender *send, void *to)
 {
     char *data = NULL;
     long size = BIO_get_mem_data(tls->out, &data);
+    bool is_sent = size <= 0 || send(to, data, (size_t)size);
 
-    return (struct slice){data, size > 0 ? (size_t)size : 0};
-}
-
-void tls_sent(struct tls *tls)
-{
     (void)BIO_reset(tls->out);
+    return is_sent;
 }
 
 const char *tls_cause(const struct tls *tls)

@@ -29,7 +29,7 @@ void tls_free(struct tls *tls);
 enum tls_result {
     TLS_GOOD,
     TLS_ENDED,  /* the peer said, in order, that nothing more comes */
-    TLS_BROKEN, /* what came is not what it should be; what tls_pending has is still to be sent */
+    TLS_BROKEN, /* what came is not what it should be; tls_flush is still to be called */
 };
 
 /* Takes bytes of the socket (or none, to begin), and shakes hands as far as that goes. */
@@ -47,9 +47,10 @@ bool tls_write(struct tls *tls, const struct slice *pieces, size_t count);
 /* Says that nothing more comes from us. */
 void tls_end(struct tls *tls);
 
-/* Bytes for the socket, until the next call of anything else; tls_sent empties them. */
-struct slice tls_pending(struct tls *tls);
-void tls_sent(struct tls *tls);
+/* Hands the bytes that are for the socket, when there are any, to SEND, which copies what the socket does not take; they are gone then.
+ * false when SEND said so. */
+typedef bool tls_sender(void *to, char *data, size_t size);
+bool tls_flush(struct tls *tls, tls_sender *send, void *to);
 
 /* What is wrong, a clause for the log. */
 const char *tls_cause(const struct tls *tls);

@@ -128,14 +128,16 @@ static bool write_now(struct upstream *upstream, const uv_buf_t *pieces, size_t 
     return (size_t)taken == total || queue(upstream, pieces, count, (size_t)taken, total);
 }
 
+static bool write_wrapped(void *to, char *data, size_t size)
+{
+    uv_buf_t buffer = uv_buf_init(data, (unsigned)size);
+
+    return write_now(to, &buffer, 1, size);
+}
+
 bool upstream_flush_tls(struct upstream *upstream)
 {
-    struct slice pending = tls_pending(upstream->tls);
-    uv_buf_t buffer = uv_buf_init((char *)(uintptr_t)pending.data, (unsigned)pending.size);
-    bool is_sent = pending.size == 0 || write_now(upstream, &buffer, 1, pending.size);
-
-    tls_sent(upstream->tls);
-    return is_sent;
+    return tls_flush(upstream->tls, write_wrapped, upstream);
 }
 
 bool upstream_send(struct upstream *upstream, const struct slice *pieces, size_t count)
@@ -160,17 +162,22 @@ static void on_shut(uv_shutdown_t *request, int status)
     free(request);
 }
 
-bool upstream_end_sending(struct upstream *upstream)
+/* Behind what is still to be written. */
+static bool end_sending(struct upstream *upstream)
 {
     uv_shutdown_t *request = malloc(sizeof(*request));
 
-    if (upstream->tls)
-        tls_end(upstream->tls);
-    if (request && (!upstream->tls || upstream_flush_tls(upstream)) &&
-        uv_shutdown(request, &upstream->socket->stream, on_shut) == 0)
+    if (request && uv_shutdown(request, &upstream->socket->stream, on_shut) == 0)
         return true;
     free(request);
     return false;
+}
+
+bool upstream_end_sending(struct upstream *upstream)
+{
+    if (upstream->tls)
+        tls_end(upstream->tls);
+    return (!upstream->tls || upstream_flush_tls(upstream)) && end_sending(upstream);
 }
 
 size_t upstream_queued(const struct upstream *upstream)
