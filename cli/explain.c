@@ -120,6 +120,14 @@ static void print_missing(const struct basis *basis)
     printf("note      %s, which is not set\n", sentence);
 }
 
+static bool has_small_letter(struct slice text)
+{
+    for (size_t i = 0; i < text.size; i++)
+        if (text.data[i] >= 'a' && text.data[i] <= 'z')
+            return true;
+    return false;
+}
+
 /* Nobody would guess from the verdict that nothing was found in the body. */
 static void print_body(const struct question *question, bool wants_body)
 {
@@ -147,6 +155,8 @@ static void print_head(const struct basis *basis, const struct question *questio
         printf(", client %s\n", client);
     else
         fputs(", client unknown (--client gives one)\n", stdout);
+    if (has_small_letter(facts->method))
+        puts("note      the case of a method counts, and clients send GET, POST and the like in capitals");
     if (question->has_body)
         print_body(question, wants_body);
     print_labelled("policy    ", slice_of(input_name(basis->path)));

@@ -33,10 +33,24 @@ static bool check(const struct choice *choice, int words, struct failure *failur
     if (choice->is_list)
         return true;
     if (words != 2)
-        return failure_set(failure, EXIT_CODE_USAGE, "KEY and VALUE are needed, and nothing else");
+        return failure_set(failure, EXIT_CODE_USAGE, "KEY and VALUE, or KEY=VALUE, are needed, and nothing else");
     if (choice->is_remove && choice->duration)
         return failure_set(failure, EXIT_CODE_USAGE, "--remove takes no --for");
     return true;
+}
+
+/* KEY VALUE or, as `fairvisor keys` has it, KEY=VALUE. Returns how many words there are as if it were the first. */
+static int split(int count, char **words, struct choice *choice)
+{
+    char *equals = count == 1 ? strchr(words[0], '=') : NULL;
+
+    if (count > 0)
+        choice->key = words[0];
+    choice->value = equals ? equals + 1 : count > 1 ? words[1] : NULL;
+    if (!equals)
+        return count;
+    *equals = '\0';
+    return 2;
 }
 
 static int read_words(const struct command *command, int count, char **words, struct choice *choice)
@@ -51,12 +65,8 @@ static int read_words(const struct command *command, int count, char **words, st
 
     if (code != COMMAND_GOES_ON)
         return code;
-    if (!check(choice, count - optind, &failure))
+    if (!check(choice, split(count - optind, words + optind, choice), &failure))
         return command_refuse(command, "%s", failure.sentence);
-    if (!choice->is_list) {
-        choice->key = words[optind];
-        choice->value = words[optind + 1];
-    }
     return COMMAND_GOES_ON;
 }
 

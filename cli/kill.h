@@ -10,6 +10,7 @@
 #define KILL_DETAILS                                                                                                   \
     "  KEY VALUE          refuse every request whose key has this value, such as header:x-api-key 1234,\n"             \
     "                     jwt:org_id acme or ip:address 192.0.2.7; from now on, by all workers, without a reload\n"    \
+    "                     KEY=VALUE as one word does as well\n"                                                        \
     "                     VALUE - is the first line of standard input, for a value that is a secret: whatever stands\n" \
     "                     among the words of a command is read by every user of the machine\n"                         \
     "  --route PATH       only requests with exactly this path\n"                                                      \

@@ -202,6 +202,18 @@ static void follow(const struct choice *choice, struct watch *watch)
     }
 }
 
+/* Nothing may be meant, and may be a word misspelt. */
+static void tell_nothing(const struct choice *choice, const struct watch *watch)
+{
+    char text[COUNTED_SIZE];
+    uint64_t count = events_count(&watch->instance->arena);
+
+    if (choice->lines > 0)
+        fprintf(stderr, "fairvisor: nothing to show: %s, %s\n",
+                counted((int64_t)count, "event was written so far", "events were written so far", text),
+                count > 0 ? "none that is still in memory is asked for" : "for no request was judged yet");
+}
+
 static int read_ring(const struct choice *choice, struct instance *instance)
 {
     struct past past = {.room = choice->lines};
@@ -221,6 +233,8 @@ static int read_ring(const struct choice *choice, struct instance *instance)
         watch_tell_master(&watch);
     print_past(choice, &watch, &past);
     free(past.events);
+    if (choice->ends && past.count == 0)
+        tell_nothing(choice, &watch);
     if (!choice->ends && is_written())
         follow(choice, &watch);
     return EXIT_CODE_OK;

@@ -257,6 +257,12 @@ static void print_allowed(const struct verdict *verdict, FILE *out)
     fputc('\n', out);
 }
 
+/* Retry-After has whole seconds only, and waiting too long is better than too short. */
+static int64_t whole_seconds(int64_t ns)
+{
+    return (ns / NANOSECONDS_PER_SECOND + (ns % NANOSECONDS_PER_SECOND > 0)) * NANOSECONDS_PER_SECOND;
+}
+
 static void print_rejected(const struct verdict *verdict, FILE *out)
 {
     const struct reason_row *reason = &verdict_reasons[verdict->reason];
@@ -275,7 +281,7 @@ static void print_rejected(const struct verdict *verdict, FILE *out)
         emit_plain(verdict->kill_switch->reason, out);
         fputc('\n', out);
     }
-    fprintf(out, "  the client is told to wait %s%s\n", emit_span(verdict->retry_after_ns, span),
+    fprintf(out, "  the client is told to wait %s%s\n", emit_span(whole_seconds(verdict->retry_after_ns), span),
             verdict->retry_cures ? "" : ", and that retrying does not help");
 }
 

@@ -150,7 +150,7 @@ int validate_run(const struct command *command, int count, char **words)
         return EXIT_CODE_OK;
     }
     if (count - optind != 1)
-        return command_refuse(command, count == optind ? "the file is missing" : "one file at a time");
+        return command_refuse(command, count == optind ? "which bundle? give its FILE, or - for standard input" : "one file at a time");
     request.path = words[optind];
     return validate(&request);
 }

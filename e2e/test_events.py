@@ -58,6 +58,9 @@ class TestLogs(EventsTest):
         self.assertEqual(len(self.logs(edge, "--no-follow", "--action", "allow")), 2)
         self.assertEqual(len(self.logs(edge, "--no-follow", "--lines", "1")), 1)
         self.assertEqual(self.logs(edge, "--no-follow", "--key", "ip:address=10.0.0.2"), [])
+        nothing = edge.cli("logs", "-c", edge.config_file, "--no-follow", "--policy", "mispelt")
+        self.assertEqual((nothing.returncode, nothing.stdout), (0, ""))
+        self.assertRegex(nothing.stderr, r"^fairvisor: nothing to show: \d+ events were written so far, none that is still in memory is asked for$")
         everything = edge.cli("logs", "-c", edge.config_file, "--no-follow", "--lines", "100", "--action",
                               "allow,reject,would_reject,charge").stdout
         self.assertNotIn("sk-secret", everything)

@@ -84,6 +84,11 @@ class TestKill(harness.TestCase):
         self.assertEqual(changed, {"done": "changed", **switch})
         lifted = json.loads(self.kill(edge, "--remove", "header:x-key", "mallory", "--json").stdout)
         self.assertEqual(lifted, {"done": "lifted", **switch, "reason": None})
+        # As one word, as the other commands have it.
+        self.assertIn("header:x-key=mallory=x is refused", self.kill(edge, "header:x-key=mallory=x").stdout)
+        self.assertEqual(self.ask(edge, "mallory=x"), self.KILLED)
+        self.kill(edge, "--remove", "header:x-key=mallory=x")
+        self.assertEqual(self.ask(edge, "mallory=x"), 200)
 
     def test_ends_by_itself(self):
         edge = self.start_edge(bundle())

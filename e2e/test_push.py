@@ -234,6 +234,10 @@ class TestPush(PushCase):
                     self.assertEqual(struct.unpack_from("=IIII", answer)[3], code, fds)
         self.assertIn(b'the bundle that was pushed has 1 error; it was not loaded: 1:23: "polices" is not a field of the bundle', answer)
         self.assertNotIn(edge.policy_file.encode(), answer)
+        edge.write_policy("{")  # a mistake without a place in the bundle
+        refused = edge.reload_refused()
+        self.assertIn("it was not loaded: 1:1: this bracket is not closed\n", refused)
+        edge.write_policy(bundle(1))
         self.assertEqual((self.version(edge), self.file(edge)), (1, bundle(1)))
         self.connect(edge, "--push", self.write(edge, bundle(2)), "--yes")
 

@@ -135,8 +135,9 @@ static void tell_cause(const struct generation *generation, struct failure *fail
     while (i < list->count && list->items[i].severity != COMPLAINT_ERROR)
         i++;
     if (i < list->count)
-        failure_set(failure, bare.code, "%s: %u:%u: %s (%s)", bare.sentence, list->items[i].line, list->items[i].column,
-                    list->items[i].sentence, list->items[i].pointer);
+        failure_set(failure, bare.code, "%s: %u:%u: %s%s%s%s", bare.sentence, list->items[i].line,
+                    list->items[i].column, list->items[i].sentence, list->items[i].pointer[0] ? " (" : "",
+                    list->items[i].pointer, list->items[i].pointer[0] ? ")" : "");
 }
 
 static void refuse(struct master *master, struct reload *reload, struct failure *failure)
