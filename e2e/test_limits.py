@@ -251,6 +251,32 @@ class TestBudgets(harness.TestCase):
             client.close()
 
 
+class TestExplain(harness.TestCase):
+    def test_it_says_what_the_answer_says(self):
+        """The tightest of several limits, what remains of it behind the request, and how long to wait."""
+        stages = [{"threshold_percent": 100, "action": "reject"}]
+        edge = self.start_edge({"bundle_version": 1, "policies": [
+            {"id": "money", "spec": {"selector": {"pathPrefix": "/"}, "rules": [
+                {"name": "day", "limit_keys": ["header:x-key"], "algorithm": "cost_based", "algorithm_config": {
+                    "budget": 1000, "period": "month", "cost_key": "header:x-cost", "default_cost": 1, "staged_actions": stages}}]}},
+            {"id": "slots", "spec": {"selector": {"pathPrefix": "/"}, "rules": [
+                {"name": "week", "limit_keys": ["header:x-key"], "algorithm": "cost_based", "algorithm_config": {
+                    "budget": 20, "period": "month", "fixed_cost": 3, "staged_actions": stages}}]}}]}, workers=2)
+        told = set()
+        for number, cost in enumerate([1, 900, 50, 1, 1, 40, 1, 1, 1, 1]):
+            headers = [("X-Key", "a"), ("X-Cost", str(cost))]
+            explained = json.loads(edge.cli("explain", "-c", edge.config_file, "--json", "GET", "/x",
+                                            *(word for name, value in headers for word in ("-H", f"{name}: {value}"))).stdout)["verdict"]
+            answer = edge.decide("GET", "/x", headers=headers)
+            with self.subTest(number=number, cost=cost):
+                self.assertEqual(explained["allowed"], answer.status == 200, answer)
+                self.assertEqual(answer.header("RateLimit").partition(";")[0], f'"{explained["policy"]}"')
+                self.assertEqual(answer.header("RateLimit-Limit"), str(explained["limit"]))
+                self.assertEqual(answer.header("RateLimit-Remaining"), str(explained["remaining"]))
+                told.add((explained["policy"], explained["allowed"]))
+        self.assertEqual(told, {("money", True), ("slots", True), ("slots", False)})
+
+
 class TestConcurrency(harness.TestCase):
     MOST = 5
 

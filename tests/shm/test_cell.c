@@ -210,6 +210,101 @@ START_TEST(spending_leaves_an_open_breaker_as_it_is)
 }
 END_TEST
 
+/* ---- corrections while nobody knows the limit --------------------------------------------------------------------- */
+
+/* The limit comes back: the bucket is as if it had been known all the time, and was kept long enough. */
+START_TEST(a_bucket_is_corrected_without_its_limit)
+{
+    int corrected = 0, refused = 0;
+
+    srandom(11);
+    for (int round = 0; round < 20000; round++) {
+        struct cell_limit limit = {.kind = CELL_BUCKET,
+                                   .rate = 1 + random_up_to(INT64_C(1) << (random() % 40)),
+                                   .per_ns = random() % 2 ? CELL_PER_SECOND : CELL_PER_MINUTE};
+        int64_t first = random_up_to(INT64_C(1) << (random() % 40)), pause = random_up_to(INT64_C(1) << (random() % 50));
+        int64_t cost = (random() % 2 ? 1 : -1) * random_up_to(INT64_C(1) << (random() % 40));
+        struct moment middle, end;
+        struct cell known, unknown;
+
+        limit.capacity = INT64_C(1) << 50;
+        cell_init(&known, key, &limit, at(1000));
+        cell_debit(&known, &limit, first, at(1000));
+        unknown = known;
+        middle = at(1000 + pause);
+        if (!cell_correct(&unknown, cost, 0, 0, middle)) {
+            ck_assert_int_gt(cost, 0);
+            ck_assert_int_lt(first, 2);
+            refused++;
+            continue;
+        }
+        corrected++;
+        ck_assert(cell_is_sane(&unknown));
+        cell_refresh(&known, &limit, middle);
+        cell_debit(&known, &limit, cost, middle);
+        if (known.spent > 0 && known.expires_ns < INT64_MAX / 4) /* nothing is kept for longer */
+            ck_assert_int_ge(unknown.expires_ns, known.expires_ns);
+        end = at(middle.boot_ns + random_up_to(INT64_C(1) << (random() % 40)));
+        cell_refresh(&known, &limit, end);
+        cell_refresh(&unknown, &limit, end);
+        ck_assert_int_eq(unknown.spent, known.spent);
+        ck_assert_int_eq(unknown.of.remainder, known.of.remainder);
+    }
+    ck_assert_int_gt(corrected, 10000);
+    ck_assert_int_gt(refused, 100);
+}
+END_TEST
+
+START_TEST(what_has_no_end_is_not_corrected_for_ever)
+{
+    struct cell cell = {.kind = CELL_BUCKET, .spent = 2, .expires_ns = CELL_PER_MINUTE};
+
+    ck_assert(cell_correct(&cell, INT64_C(1) << 60, 0, 0, at(0)));
+    ck_assert(cell_is_sane(&cell));
+    ck_assert_int_le(cell.expires_ns, INT64_MAX / 4);
+    ck_assert(cell_correct(&cell, INT64_C(1) << 60, 0, 0, at(0)));
+    ck_assert(cell_is_sane(&cell));
+    ck_assert_int_le(cell.expires_ns, INT64_MAX / 4);
+    cell.expires_ns = cell.stamp_ns = 5;
+    ck_assert(!cell_correct(&cell, 1, 0, 0, at(5)));
+}
+END_TEST
+
+START_TEST(other_kinds_are_corrected_without_their_limit)
+{
+    struct cell_limit flight = {.kind = CELL_FLIGHT, .capacity = 9, .length_ns = 60 * CELL_PER_SECOND};
+    struct cell_limit breaker = {.kind = CELL_BREAKER, .capacity = 100};
+    struct moment day = {.wall_ns = 50 * CELL_PER_SECOND}, over = {.wall_ns = 100 * CELL_PER_SECOND};
+    struct cell cell = {.kind = CELL_WINDOW, .spent = 10, .of.window_end_s = 100};
+
+    ck_assert(cell_correct(&cell, 5, 0, 0, day) && cell.spent == 15);
+    ck_assert(cell_correct(&cell, -20, 0, 0, day) && cell.spent == 0);
+    ck_assert(!cell_correct(&cell, 5, 0, 0, over) && cell.spent == 0);
+    ck_assert(cell_correct(&cell, -5, 0, 0, over));
+
+    cell_init(&cell, key, &flight, at(0));
+    cell_refresh(&cell, &flight, at(0));
+    cell_debit(&cell, &flight, 2000000, at(0));
+    ck_assert(!cell_correct(&cell, 1000000, 0, cell.layout, at(1)));
+    ck_assert(cell_correct(&cell, -1000000, 0, cell.layout, at(1)) && cell.spent == 1000000);
+    ck_assert(cell_correct(&cell, -1000000, 0, cell.layout, at(0)) && cell.spent == 0);
+    cell = (struct cell){.kind = CELL_FLIGHT}; /* that nobody ever was noted in */
+    ck_assert(cell_correct(&cell, -1000000, 0, 0, at(1)) && cell.spent == 0);
+
+    cell_init(&cell, key, &breaker, at(0));
+    cell_debit(&cell, &breaker, 50, at(0));
+    ck_assert(cell_correct(&cell, 10, 0, 0, at(1)) && cell.spent == 60);
+    ck_assert(cell_correct(&cell, -20, 0, 0, at(1)) && cell.spent == 40);
+    cell_trip(&cell, &breaker, at(1));
+    ck_assert(cell_correct(&cell, 10, 0, 0, at(10 * CELL_PER_MINUTE)) && cell.spent == 40);
+
+    cell = (struct cell){.kind = CELL_COUNT, .spent = 1};
+    ck_assert(!cell_correct(&cell, -1, 0, 0, at(0)));
+    cell.kind = CELL_FREE;
+    ck_assert(!cell_correct(&cell, -1, 0, 0, at(0)));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cell");
@@ -227,6 +322,9 @@ int main(void)
     tcase_add_test(tests, what_cannot_be_is_known);
     tcase_add_test(tests, a_free_cell_has_no_time);
     tcase_add_test(tests, spending_leaves_an_open_breaker_as_it_is);
+    tcase_add_test(tests, a_bucket_is_corrected_without_its_limit);
+    tcase_add_test(tests, what_has_no_end_is_not_corrected_for_ever);
+    tcase_add_test(tests, other_kinds_are_corrected_without_their_limit);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
