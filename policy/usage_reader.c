@@ -498,6 +498,13 @@ static void sum_hidden(const struct usage_reader *reader, struct usage *usage)
         usage->out_total += hidden;
 }
 
+/* Nobody asked a model. */
+static bool is_no_answer(const struct usage_reader *reader)
+{
+    return reader->text_bytes == 0 && reader->dialect == USAGE_UNKNOWN &&
+           (reader->is_upkeep || (reader->is_count && reader->given == 0));
+}
+
 bool usage_reader_sum(const struct usage_reader *reader, int64_t prompt, struct usage *usage, bool *clamped)
 {
     bool has_input = has(reader, USAGE_PROMPT) || has(reader, USAGE_INPUT) || has(reader, USAGE_CACHE_READ) ||
@@ -506,7 +513,7 @@ bool usage_reader_sum(const struct usage_reader *reader, int64_t prompt, struct 
 
     *usage = (struct usage){.in_total = prompt};
     *clamped = false;
-    if (reader->is_upkeep || (reader->is_count && reader->given == 0)) {
+    if (is_no_answer(reader)) {
         usage->in_total = 0;
         return true;
     }
