@@ -14,6 +14,8 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "shm/owner.h"
+
 #define LOGSINK_PIPE_SIZE (1 << 20) /* bytes; room for a burst of workers' lines while the master is busy */
 
 size_t logsink_whole_lines(const char *text, size_t size, bool is_full)
@@ -151,12 +153,16 @@ bool logsink_check(const struct settings *settings, struct failure *failure)
                        settings->log_file, folder);
 }
 
-/* Opens the log file. O_NONBLOCK: a fifo, whose reader could hold us up, must be refused, not waited for. -1 with errno. */
+/* Opens the log file. O_NONBLOCK: a fifo, whose reader could hold us up, must be refused, not waited for. A link that is somebody else's
+ * (ELOOP) might lead root to any file. -1 with errno. */
 static int open_file(const char *path)
 {
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+    const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
     struct stat facts;
+    int fd = open(path, flags | O_NOFOLLOW, 0640);
 
+    if (fd < 0 && errno == ELOOP && lstat(path, &facts) == 0 && owner_is_trusted(facts.st_uid))
+        fd = open(path, flags, 0640);
     if (fd < 0)
         return -1;
     if (fstat(fd, &facts) == 0 && !S_ISFIFO(facts.st_mode) && !S_ISSOCK(facts.st_mode) &&
@@ -177,6 +183,10 @@ int logsink_open(const struct settings *settings, struct failure *failure)
     fd = open_file(settings->log_file);
     if (fd < 0 && errno == ENXIO)
         failure_set(failure, EXIT_CODE_BAD_CONFIG, "the log file %s (setting `log`) is a fifo or a socket, not a file",
+                    settings->log_file);
+    else if (fd < 0 && errno == ELOOP)
+        failure_set(failure, EXIT_CODE_PERMISSION,
+                    "the log file %s (setting `log`) is a symbolic link of another user: it must be ours or root's",
                     settings->log_file);
     else if (fd < 0)
         failure_set_errno(failure, errno == EACCES ? EXIT_CODE_PERMISSION : EXIT_CODE_OS,

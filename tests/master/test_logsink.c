@@ -99,6 +99,28 @@ START_TEST(lines_reach_the_file)
 }
 END_TEST
 
+/* Anybody else's might lead root to any file. */
+START_TEST(a_link_of_ours_is_followed)
+{
+    static struct settings settings = {.log = SETTINGS_LOG_FILE, .log_file = "logsink-test.link"};
+    struct failure failure;
+    int fd;
+
+    unlink(settings.log_file);
+    ck_assert_int_eq(symlink("/dev/null", settings.log_file), 0);
+    fd = logsink_open(&settings, &failure);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    if (geteuid() == 0) {
+        ck_assert_int_eq(lchown(settings.log_file, 65534, 65534), 0);
+        ck_assert_int_eq(logsink_open(&settings, &failure), -1);
+        ck_assert_int_eq(failure.code, EXIT_CODE_PERMISSION);
+        ck_assert_ptr_nonnull(strstr(failure.sentence, "is a symbolic link of another user"));
+    }
+    unlink(settings.log_file);
+}
+END_TEST
+
 /* Its reader could hold the master up, or is not there at all: open(2) would wait for it. */
 START_TEST(a_fifo_is_no_log_file)
 {
@@ -163,6 +185,7 @@ int main(void)
     tcase_add_test(tests, severity_is_read_from_both_formats);
     tcase_add_test(tests, lines_reach_the_file);
     tcase_add_test(tests, a_fifo_is_no_log_file);
+    tcase_add_test(tests, a_link_of_ours_is_followed);
     tcase_add_test(tests, long_line_is_passed_on_in_pieces);
     tcase_add_test(tests, missing_folder_of_the_log_is_an_error);
     suite_add_tcase(suite, tests);
