@@ -74,6 +74,12 @@ SHAPES = [
     ("Cohere, streamed", "/v2/chat", {"model": "command-a", "messages": ASK, "stream": True}, EVENTS, named(*cohere_stream()), 16),
     ("Cohere, embeddings", "/v2/embed", {"model": "embed-v4.0", "texts": ["Hello"], "input_type": "search_query"}, JSON,
      {"id": "e", "embeddings": {"float": [[1, 2]]}, "texts": ["Hello"], "meta": {"billed_units": {"input_tokens": 8}}}, 8),
+    ("Cohere before, streamed", "/v1/chat", {"model": "command-r", "message": "Say something.", "stream": True}, "application/stream+json",
+     lines({"is_finished": False, "event_type": "text-generation", "text": "Hello"},
+           {"is_finished": True, "event_type": "stream-end", "response": {"text": "Hello", "meta": {"billed_units": {
+               "input_tokens": 9.0, "output_tokens": 7.0}}}}), 16),
+    ("Anthropic's batch, its results", "/v1/messages/batches/msgbatch_1/results", None, "application/x-jsonl",
+     lines({"custom_id": "a", "result": {"type": "succeeded", "message": {"content": [], "usage": {"output_tokens": 7}}}}), 0),
     ("Ollama", "/api/chat", {"model": "llama3.2", "messages": ASK, "options": {"num_predict": 50}}, LINES,
      lines(ollama("Hello", done=False), ollama("", done=True, done_reason="stop", prompt_eval_count=9, eval_count=7)), 16),
     ("Groq, streamed", "/openai/v1/chat/completions", {"model": "llama", "messages": ASK, "stream": True}, EVENTS,

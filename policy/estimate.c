@@ -14,7 +14,7 @@
 #define DEPTH_MAX        64
 #define MILLION          1000000
 #define NAME_MAX_SIZE    ESTIMATE_MODEL_MAX /* no known name is longer */
-#define NAMES_OF_A_SIZE  5
+#define NAMES_OF_A_SIZE  6
 #define KELVIN           0x212a /* letters that readers in Go take for k and s */
 #define LONG_S           0x17f
 
@@ -46,13 +46,14 @@ static const struct known_name names[][NAMES_OF_A_SIZE + 1] = {
     [4] = {{"text", MEANS_TEXT, DEPTH_MAX}, {"type", MEANS_PART, DEPTH_MAX}, {"data", MEANS_DATA, DEPTH_MAX},
            {"args", MEANS_SCHEMA, DEPTH_MAX}},
     [5] = {{"input", MEANS_TOKENS, 1}, {"input", MEANS_SCHEMA, DEPTH_MAX}, {"model", MEANS_MODEL, 1},
-           {"tools", MEANS_SCHEMA, 1}},
+           {"tools", MEANS_SCHEMA, 1}, {"texts", MEANS_TEXT, 1}, {"query", MEANS_TEXT, 1}},
     [6] = {{"system", MEANS_TEXT, DEPTH_MAX}, {"output", MEANS_TEXT, DEPTH_MAX}, {"prompt", MEANS_PROMPTS, 1},
            {"prompt", MEANS_TOKENS, DEPTH_MAX}, {"schema", MEANS_SCHEMA, DEPTH_MAX}},
-    [7] = {{"content", MEANS_TEXT, DEPTH_MAX}, {"best_of", MEANS_CHOICES, 1}, {"refusal", MEANS_TEXT, DEPTH_MAX}},
+    [7] = {{"content", MEANS_TEXT, DEPTH_MAX}, {"best_of", MEANS_CHOICES, 1}, {"refusal", MEANS_TEXT, DEPTH_MAX},
+           {"message", MEANS_TEXT, DEPTH_MAX}},
     [8] = {{"thinking", MEANS_TEXT, DEPTH_MAX}, {"response", MEANS_SCHEMA, DEPTH_MAX},
-           {"fileData", MEANS_MEDIA, DEPTH_MAX}},
-    [9] = {{"arguments", MEANS_TEXT, DEPTH_MAX}, {"functions", MEANS_SCHEMA, 1}},
+           {"fileData", MEANS_MEDIA, DEPTH_MAX}, {"preamble", MEANS_TEXT, 1}},
+    [9] = {{"arguments", MEANS_TEXT, DEPTH_MAX}, {"functions", MEANS_SCHEMA, 1}, {"documents", MEANS_SCHEMA, 1}},
     [10] = {{"background", MEANS_BACKGROUND, 1}, {"max_tokens", MEANS_MOST, 1},
             {"inlineData", MEANS_MEDIA, DEPTH_MAX}},
     [11] = {{"description", MEANS_TEXT, DEPTH_MAX}, {"inline_data", MEANS_MEDIA, DEPTH_MAX}, {"num_predict", MEANS_MOST, 2}},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
  * What an LLM request will cost in tokens, estimated from its body before anything is known: OpenAI chat completions, legacy
- * completions and embeddings, OpenAI Responses, Anthropic Messages, Gemini. Settlement corrects it afterwards.
+ * completions and embeddings, OpenAI Responses, Anthropic Messages, Gemini, Cohere, Ollama. Settlement corrects it afterwards.
  */
 #ifndef FAIRVISOR_POLICY_ESTIMATE_H
 #define FAIRVISOR_POLICY_ESTIMATE_H

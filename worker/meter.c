@@ -58,6 +58,18 @@ bool meter_request(struct meter *meter, struct slice path, struct slice body, st
 
 /* ---- the response ----------------------------------------------------------------------------------------------- */
 
+/* One document, or one a line: as Ollama and Cohere stream, and as Anthropic tells the results of a batch. */
+static bool is_json(struct slice type)
+{
+    static const struct slice types[] = {SLICE("application/json"), SLICE("application/x-ndjson"), SLICE("application/stream+json"),
+                                         SLICE("application/jsonl"), SLICE("application/x-jsonl")};
+
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+        if (slice_equal_nocase(type, types[i]))
+            return true;
+    return false;
+}
+
 static enum meter_body body_of(struct slice type)
 {
     const char *semicolon = type.size > 0 ? memchr(type.data, ';', type.size) : NULL;
@@ -67,9 +79,7 @@ static enum meter_body body_of(struct slice type)
     type = slice_trim(type);
     if (slice_equal_nocase(type, SLICE("text/event-stream")))
         return METER_EVENTS;
-    if (slice_equal_nocase(type, SLICE("application/json")) || slice_equal_nocase(type, SLICE("application/x-ndjson")))
-        return METER_JSON;
-    return METER_OPAQUE;
+    return is_json(type) ? METER_JSON : METER_OPAQUE;
 }
 
 bool meter_head(struct meter *meter, unsigned status, struct slice content_type, enum meter_framing framing)

@@ -77,6 +77,11 @@ static const struct row {
      "\"thinking\","
      "\"thinking\":\"1234567\",\"signature\":\"AAAA\"}]}]}",
      15, MEDIA, 5, 1, false, false},
+    {"cohere", "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"1234\"}],\"documents\":[{\"data\":{\"text\":\"12\"}}]}", 4 + 4 + 4 + 2, 0,
+     0, 1, false, false},
+    {"cohere, first version", "{\"message\":\"1234\",\"preamble\":\"12\",\"chat_history\":[{\"role\":\"USER\",\"message\":\"123\"}]}", 9, 0, 0, 1, false,
+     false},
+    {"cohere embeds and ranks", "{\"texts\":[\"1234\",\"12\"],\"query\":\"1\",\"documents\":[\"123\"]}", 10, 0, 0, 1, false, false},
     {"ollama", "{\"model\":\"m\",\"messages\":[{\"content\":\"1234\"}],\"options\":{\"num_predict\":50,\"num_ctx\":4096}}", 4, 0, 50, 1, false,
      false},
     {"ollama without an end", "{\"prompt\":\"1234\",\"options\":{\"num_predict\":-1}}", 4, 0, 0, 1, true, false},
