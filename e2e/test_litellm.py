@@ -66,7 +66,8 @@ class TestLitellm(harness.TestCase):
     EACH = ("allowed_passes", "limited_is_refused", "refusals_speak_the_dialect", "sdk_is_refused_at_once", "bodies_arrive",
             "spoofs_change_nothing", "origin_cannot_be_told", "statuses_of_the_model_stay", "huge_requests_do_not_pass",
             "identity_is_litellms", "usage_is_settled", "streams_are_settled", "failures_cost_nothing",
-            "broken_streams_are_counted", "left_streams_are_counted", "several_calls_are_paid_once",
+            "broken_streams_are_counted", "left_streams_are_counted", "left_streams_of_other_dialects_are_counted",
+            "several_calls_are_paid_once",
             "several_models_are_refused", "cached_answers_cost_nothing", "leaving_early_is_not_free", "busy_loop_is_no_silence", "hung_edge_is_cut",
             "dead_edge_as_chosen", "back_again")
     TOGETHER = ("clients_are_told_apart", "many_at_once_do_not_overspend", "keys_have_teams_and_users")
@@ -276,6 +277,18 @@ class TestLitellm(harness.TestCase):
         result, = self.programs.run(self.order(proxy, "talk on", key, stream=True, leave_after=3))
         self.assertEqual(result, {"left": 3})
         harness.wait_until(lambda: 3 < self.balance(key) != self.reserved("talk on"), "what came of a stream to be charged")
+
+    def row_left_streams_of_other_dialects_are_counted(self, proxy):
+        fields = [("Authorization", "Bearer " + proxy.key), ("Content-Type", "application/json")]
+        for path, body in OTHER_DIALECTS.items():
+            key, body = f"left-{proxy.opens}", json.dumps({**body, "stream": True, "metadata": {"user_id": "long"}}).encode()
+            asked = self.decide(path, [("X-Key", f"reserved {path}")], body)
+            self.give_back(asked)
+            reserved = LIMIT - int(asked.header("RateLimit-Remaining"))
+            with harness.Connection(proxy.address, 60) as connection:
+                connection.send(harness.format_request("POST", path, [*fields, ("X-Key", key)], body))
+                connection.need(lambda: len(connection.buffer) > 4000)  # pylint: disable=cell-var-from-loop
+            harness.wait_until(lambda: 3 < self.balance(key, path) != reserved, f"what came of a stream of {path} to be charged")
 
     def row_several_calls_are_paid_once(self, proxy):
         """A fallback that config.yaml names, one that the client names, and a model that answers at the third try."""
