@@ -35,8 +35,8 @@ void http_set_limit(uint64_t max_header_bytes);
 
 void http_init(struct http *http);
 
-/* Takes a whole head that head_parse accepted, BYTES being its head->size bytes. HTTP_DONE: there is no body;
- * HTTP_MORE: one follows; HTTP_BAD: the library reads it differently, answer 400. */
+/* Takes a whole head that head_parse accepted, BYTES being its head->size bytes: those in which its fields lie. HTTP_DONE:
+ * there is no body; HTTP_MORE: one follows; HTTP_BAD: the library reads it differently, answer 400. */
 enum http_result http_begin(struct http *http, const struct head *head, const char *bytes);
 
 /* Takes SIZE bytes behind the head, *USED of which belong to this request, and adds the body among them to BODY.
@@ -44,8 +44,8 @@ enum http_result http_begin(struct http *http, const struct head *head, const ch
 enum http_result http_body(struct http *http, const char *data, size_t size, uint64_t max_body, struct body *body,
                            size_t *used);
 
-/* Takes the head of a response that response_parse accepted, BYTES being its response->size bytes; HTTP is made for it
- * here. Otherwise like http_begin. */
+/* Takes the head of a response that response_parse accepted, BYTES being its response->size bytes, in which its fields
+ * lie; HTTP is made for it here. Otherwise like http_begin. */
 enum http_result http_begin_response(struct http *http, const struct response *response, const char *bytes);
 
 /* Takes SIZE bytes behind a head, *USED of which belong to this message, and moves the body among them together: it is
