@@ -104,11 +104,11 @@ class Gateway:
 
 class Haproxy(Gateway):
     def command(self):
-        lua = replace(shipped("haproxy/fairvisor.lua"), ("127.0.0.1:8080", f"127.0.0.1:{self.edge.port}"))
+        lua = replace(shipped("haproxy/fairvisor.lua"), ("abns@fairvisor", f"abns@fairvisor-{self.port}"))
         text = replace(shipped("haproxy/haproxy.cfg"),
                        ("/etc/haproxy/fairvisor.lua", self.write("fairvisor.lua", lua)),
                        ("bind :80", f"bind 127.0.0.1:{self.port}"), ("127.0.0.1:8080", f"127.0.0.1:{self.edge.port}"),
-                       ("127.0.0.1:8000", f"127.0.0.1:{self.backend.port}"))
+                       ("abns@fairvisor", f"abns@fairvisor-{self.port}"), ("127.0.0.1:8000", f"127.0.0.1:{self.backend.port}"))
         if self.opens:
             text = replace(text, ("lua.fairvisor closed", "lua.fairvisor open"),
                            ("    http-request return", "    # http-request return"))

@@ -123,6 +123,14 @@ def one_rule(rate=5, burst=10, keys=("ip:address",), prefix="/", policy="demo-ra
     }
 
 
+def held_budget(delay_ms, budget, prefix, policy, keys=("ip:address",)):
+    """A policy that holds each answer back, and whose RateLimit-Remaining tells what has been charged."""
+    stages = [{"threshold_percent": 0, "action": "throttle", "delay_ms": delay_ms}, {"threshold_percent": 100, "action": "reject"}]
+    config = {"budget": budget, "period": "month", "cost_key": "fixed", "fixed_cost": 1, "staged_actions": stages}
+    rule = {"name": "held", "limit_keys": list(keys), "algorithm": "cost_based", "algorithm_config": config}
+    return {"id": policy, "spec": {"selector": {"pathPrefix": prefix}, "mode": "enforce", "rules": [rule]}}
+
+
 def token_bucket(name, rate, burst, keys=("ip:address",), **more):
     return {
         "name": name,

@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 
 import harness
 
@@ -150,6 +151,19 @@ class Recipe:
                 answer = self.ask(f"/status/{status}")
                 self.assertEqual((answer.status, answer.header("X-Backend")), (status, "yes"), answer)
                 self.assertIn(b"/status/", answer.body)
+
+    def test_held_answers_pass_once(self):
+        """Late, charged once, and not as what passes a dead fairvisord."""
+        bundle = harness.one_rule(version=2)
+        bundle["policies"] = [harness.held_budget(1000, 100, "/", "held")]
+        self.edge.write_policy(bundle)
+        self.edge.reload()
+        for left in (99, 98):
+            began = time.monotonic()
+            answer = self.ask("/api/data")
+            self.assertEqual((answer.status, answer.header("RateLimit-Remaining")), (200, str(left)), answer)
+            self.assertGreaterEqual(time.monotonic() - began, 1)
+        self.assertEqual(len(self.backend.requests), 2)
 
     def assert_dead(self, statuses):
         body = os.urandom(200_000)

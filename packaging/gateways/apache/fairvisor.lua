@@ -6,7 +6,8 @@
 local socket = require "socket"
 
 local HOST, PORT = "127.0.0.1", 8080 -- where fairvisord listens
-local CONNECT_SECONDS, ANSWER_SECONDS = 0.25, 1
+local CONNECT_SECONDS = 0.25
+local ANSWER_SECONDS = 2 -- longer than the longest delay_ms of your policies (loop detection's throttle: 1 s)
 
 -- What only a gateway may tell fairvisord, and what belongs to the client's connection alone.
 local DROPPED = {
@@ -107,7 +108,7 @@ local function ask(r)
         else
             peer:close()
         end
-        if answer or not is_old or socket.gettime() - began > ANSWER_SECONDS / 2 then
+        if answer or not is_old or socket.gettime() - began > CONNECT_SECONDS then
             return answer
         end
     end

@@ -12,9 +12,10 @@
 -- `closed` answers 503 while fairvisord gives no verdict, `open` lets such requests pass, unlimited. A verdict is obeyed either
 -- way. The request's body is not sent to fairvisord and not touched.
 
-local ADDRESS = "http://127.0.0.1:8080" -- where fairvisord listens
-local SOCKET = nil -- or a unix socket: "unix@/run/fairvisor/edge.sock"
-local TIMEOUT_MS = 250 -- of one try; HAProxy makes up to four, which cannot be changed: see the health check in haproxy.cfg
+-- HAProxy's HTTP client sends a question up to four times when no answer comes in time, and each is charged. So it asks a frontend of
+-- this HAProxy, whose backend, `fairvisor` in haproxy.cfg, says where fairvisord listens, how long to wait, and not to ask twice.
+local FRONTEND = "abns@fairvisor"
+local TIMEOUT_MS = 60000 -- longer than the backend's, so that the backend's hold
 
 -- What only a gateway may tell fairvisord, and what belongs to the client's connection alone.
 local DROPPED = {
@@ -70,11 +71,7 @@ end
 
 local function ask(txn)
     local client = core.httpclient()
-    local request = { url = ADDRESS .. "/v1/decision", headers = question(txn), timeout = TIMEOUT_MS }
-    if SOCKET then
-        request.dst = SOCKET
-    end
-    return client:get(request)
+    return client:get({ url = "http://fairvisor/v1/decision", dst = FRONTEND, headers = question(txn), timeout = TIMEOUT_MS })
 end
 
 core.register_action("fairvisor", { "http-req" }, function(txn, on_silence)

@@ -23,7 +23,7 @@ from litellm.proxy.proxy_server import app
 ADDRESS = "http://127.0.0.1:8080"  # or "unix:/run/fairvisor/edge.sock": `listen` of fairvisor.conf
 OPS_ADDRESS = ADDRESS  # `ops_listen` of fairvisor.conf, if it is set: settlements go there
 FAIL_OPEN = False  # True: while fairvisord gives no verdict, requests pass unlimited
-TIMEOUT = 2.0  # seconds for a verdict, and for each attempt to settle
+TIMEOUT = 2.0  # seconds for a verdict, and for each attempt to settle; longer than the longest delay_ms of your policies
 SLICE = 0.05  # seconds, of which TIMEOUT is made
 MAX_BODY = 1 << 20  # bytes, `max_body_bytes` of fairvisor.conf: a JSON body beyond it gets 413
 SETTLE_AGAIN_AFTER = (0.2, 1.0, 3.0)  # seconds between attempts to settle; then the request stays charged as it was reserved

@@ -9,8 +9,9 @@ backend fairvisor {
     .host = "127.0.0.1"; # for a unix socket, in place of these two lines: .path = "/run/fairvisor/edge.sock";
     .port = "8080";
     .connect_timeout = 250ms;
-    .first_byte_timeout = 1s;
-    .between_bytes_timeout = 1s;
+    # Longer than the longest delay_ms of your policies (loop detection's throttle: 1 s), for an answer is held back so long.
+    .first_byte_timeout = 2s;
+    .between_bytes_timeout = 2s;
 }
 
 backend app {
