@@ -40,6 +40,10 @@ void lookup_complain(const struct settings *settings, const struct bundle *bundl
 
     if (settings->references[SETTINGS_REFERENCE_TOKEN_KEYS][0] != '\0')
         complaint_remove_warnings(complaints, LOAD_UNVERIFIED_JWT);
+    if (settings->mode == SETTINGS_MODE_REVERSE_PROXY) {
+        complaint_remove_warnings(complaints, LOAD_LONG_DELAY);
+        complaint_remove_warnings(complaints, LOAD_UNSETTLED);
+    }
     if (missing == 0)
         return;
     references_explain(missing, sentence);

@@ -95,6 +95,8 @@ static int validate(const struct request *request)
         return command_fail(&failure);
     }
     bundle = load_bundle(input_slice(&input), moment_now().wall_ns / NANOSECONDS_PER_SECOND, &complaints);
+    if (!request->config) /* whether a gateway asks is not known */
+        complaint_remove_warnings(&complaints, LOAD_UNSETTLED);
     if (bundle)
         lookup_complain(&settings, bundle, COMPLAINT_WARNING, &complaints);
     result.is_valid = bundle && !(request->is_strict && complaints.warnings > 0);

@@ -103,6 +103,10 @@ static void fill_report(const struct source *source, const struct settings *sett
 
     if (copies->fds[SETTINGS_REFERENCE_TOKEN_KEYS] >= 0)
         complaint_remove_warnings(&report->complaints, LOAD_UNVERIFIED_JWT);
+    if (settings->mode == SETTINGS_MODE_REVERSE_PROXY) {
+        complaint_remove_warnings(&report->complaints, LOAD_LONG_DELAY);
+        complaint_remove_warnings(&report->complaints, LOAD_UNSETTLED);
+    }
     for (size_t i = 0; i < COMPLAINT_MAX; i++)
         report->complaints.items[i].code = NULL;
     if (bundle == NULL)

@@ -6,6 +6,10 @@
 
 #include "policy/decimal.h"
 #include "policy/estimate.h"
+#include "policy/load.h"
+#include "shm/moment.h"
+
+#define LONGEST_DELAY_MS 1500 /* the files in packaging/gateways wait 2 s; what is left is for the verdict and the way */
 
 /* ---- costs that are told or fixed -------------------------------------------------------------------------------- */
 
@@ -77,6 +81,19 @@ static void check_dear_models(struct load *load, uint32_t config, const struct c
     }
 }
 
+/* A gateway that has stopped waiting takes a held answer for a dead service. The reject at the list's end is no stage. */
+static void check_delays(struct load *load, uint32_t config, const struct cost_budget *budget)
+{
+    uint32_t action = json_first(load->json, lint_member(load, config, "staged_actions"));
+
+    for (uint32_t i = 0; i < budget->stage_count; i++, action = json_next(load->json, action))
+        if (budget->stages[i].delay_ms > LONGEST_DELAY_MS)
+            load_warn(load, lint_member_or_self(load, action, "delay_ms"), LOAD_LONG_DELAY,
+                      "the shipped gateway files wait 2 seconds for an answer and take one that is held back longer for a dead "
+                      "service: set \"delay_ms\" to %d at most, or the gateway's timeout well above it",
+                      LONGEST_DELAY_MS);
+}
+
 static void check_budget(struct load *load, uint32_t config, const struct rule *rule)
 {
     const struct cost_budget *budget = &rule->config.cost_budget;
@@ -86,6 +103,7 @@ static void check_budget(struct load *load, uint32_t config, const struct rule *
     check_costs(load, config, &budget->cost, uses_standard, budget->budget, "budget");
     check_unpriced(load, config, budget);
     check_dear_models(load, config, budget);
+    check_delays(load, config, budget);
 }
 
 /* ---- tokens ------------------------------------------------------------------------------------------------------ */
@@ -152,6 +170,16 @@ static void check_tokens(struct load *load, uint32_t config, const struct rule *
     check_standard_completion(load, config, budget, whole);
 }
 
+/* ---- requests in flight ------------------------------------------------------------------------------------------ */
+
+static void check_flights(struct load *load, uint32_t config, const struct rule *rule)
+{
+    load_warn(load, config, LOAD_UNSETTLED,
+              "behind a gateway, the slot of a request comes back only when something calls POST /v1/settle, or after "
+              "\"ttl_seconds\", here %lld: see the README of packaging/gateways for who calls it",
+              (long long)(rule->config.concurrency.ttl_ns / NANOSECONDS_PER_SECOND));
+}
+
 /* ---- all --------------------------------------------------------------------------------------------------------- */
 
 void lint_costs_check(struct load *load, uint32_t token, const struct rule *rule)
@@ -160,10 +188,10 @@ void lint_costs_check(struct load *load, uint32_t token, const struct rule *rule
         [ALGORITHM_TOKEN_BUCKET] = check_bucket,
         [ALGORITHM_COST_BASED] = check_budget,
         [ALGORITHM_TOKEN_BUCKET_LLM] = check_tokens,
-        [ALGORITHM_CONCURRENCY] = NULL,
+        [ALGORITHM_CONCURRENCY] = check_flights,
     };
     uint32_t config = lint_member(load, token, "algorithm_config");
 
-    if (config != JSON_NONE && checks[rule->algorithm])
+    if (config != JSON_NONE)
         checks[rule->algorithm](load, config, rule);
 }

@@ -16,6 +16,9 @@
 
 /* Code of the warning about jwt: keys, for those who know of keys that verify tokens: see complaint_remove_warnings. */
 #define LOAD_UNVERIFIED_JWT "unverified_jwt"
+/* Codes of warnings that hold only for answers to a gateway: whoever knows that the mode is another removes them. */
+#define LOAD_LONG_DELAY "long_delay"
+#define LOAD_UNSETTLED  "unsettled"
 
 /* Builds the policy from TEXT, judged at the wall-clock time NOW (seconds). Returns it, owned by the caller
  * (bundle_free), or NULL when complaints->errors > 0; warnings alone do not stop it. TEXT need not outlive the call.

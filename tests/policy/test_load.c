@@ -387,6 +387,38 @@ START_TEST(budgets_by_usage_are_looked_through)
 }
 END_TEST
 
+/* What goes wrong behind a gateway only. */
+static const struct {
+    const char *algorithm, *config;
+    const char *complaint; /* code and pointer below algorithm_config; NULL: there is none */
+} behind_gateways[] = {
+    {"cost_based", "'budget': 10, 'period': '1d', 'staged_actions': [{'threshold_percent': 80, 'action': 'throttle', "
+                   "'delay_ms': 1500}, {'threshold_percent': 100, 'action': 'reject'}]", NULL},
+    {"cost_based", "'budget': 10, 'period': '1d', 'staged_actions': [{'threshold_percent': 70, 'action': 'warn'}, "
+                   "{'threshold_percent': 80, 'action': 'throttle', 'delay_ms': 1501}, {'threshold_percent': 100, 'action': "
+                   "'reject'}]", "long_delay /staged_actions/1/delay_ms"},
+    {"concurrency", "'max_in_flight': 2, 'ttl_seconds': 7", "unsettled "},
+};
+
+START_TEST(gateways_are_thought_of)
+{
+    struct bundle *bundle = load(ONE("", "'rules': [{'name': 'r', 'limit_keys': [], 'algorithm': '%s', 'algorithm_config': "
+                                         "{%s}}]"),
+                                 behind_gateways[_i].algorithm, behind_gateways[_i].config);
+    const char *wanted = behind_gateways[_i].complaint;
+    char text[256];
+
+    ck_assert_msg(bundle != NULL, "%s", complaints.items[0].sentence);
+    ck_assert_uint_eq(complaints.count, wanted != NULL);
+    if (wanted) {
+        snprintf(text, sizeof(text), "%s %s", complaints.items[0].code,
+                 strstr(complaints.items[0].pointer, "/algorithm_config") + strlen("/algorithm_config"));
+        ck_assert_str_eq(text, wanted);
+    }
+    bundle_free(bundle);
+}
+END_TEST
+
 /* What a request is held against for ever: the figures of token_bucket_llm. */
 static const struct {
     const char *config;
@@ -515,6 +547,7 @@ int main(void)
     tcase_add_loop_test(tcase, conditions_are_held_against_the_selector, 0, sizeof(reaches) / sizeof(reaches[0]));
     tcase_add_loop_test(tcase, costs_are_held_against_the_burst, 0, sizeof(costs) / sizeof(costs[0]));
     tcase_add_loop_test(tcase, budgets_by_usage_are_looked_through, 0, sizeof(budgets) / sizeof(budgets[0]));
+    tcase_add_loop_test(tcase, gateways_are_thought_of, 0, sizeof(behind_gateways) / sizeof(behind_gateways[0]));
     tcase_add_loop_test(tcase, tokens_are_held_against_the_bucket, 0, sizeof(tokens) / sizeof(tokens[0]));
     tcase_add_test(tcase, too_many_complaints_are_counted);
     tcase_add_test(tcase, a_large_bundle_is_refused);
