@@ -194,6 +194,23 @@ static void decide(struct request *request)
         reply_reject(request, &verdict, facts.path);
 }
 
+/* ---- what is not here -------------------------------------------------------------------------------------------- */
+
+/* ops_listen takes endpoints away from listen; who looks for one there is told of it. Its addresses are nothing for strangers. */
+static bool is_answered_elsewhere(const struct request *request)
+{
+    struct slice suffix;
+
+    return !request->route && route_find(request->head->target, true, true, &suffix);
+}
+
+static void answer_elsewhere(const struct request *request)
+{
+    reply_refresh_date(request->reply.worker);
+    reply_sentence(&request->reply, 404, SLICE(""),
+                   "This endpoint is answered on the addresses of the setting ops_listen, not on this one.");
+}
+
 /* ---- the steps -------------------------------------------------------------------------------------------------- */
 
 static enum request_progress answer(struct request *request)
@@ -205,6 +222,8 @@ static enum request_progress answer(struct request *request)
         decide(request);
     else if (request->route && (request->route->kind == ROUTE_DEBUG_SESSION || request->route->kind == ROUTE_DEBUG_LOGOUT))
         debug_answer(&request->reply, request->route, request->head, &request->origin->peer, request->origin->is_secure);
+    else if (is_answered_elsewhere(request))
+        answer_elsewhere(request);
     else
         endpoints_answer(&request->reply, request->route, request->head->method, request->state->body.bytes);
     if (worker->body.is_short)
