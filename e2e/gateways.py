@@ -34,6 +34,7 @@ class Gateway:
 
     silent = (503,)  # what clients get while fairvisord is dead, failing closed
     largest_body = 3 << 20
+    hands_reservation = False  # the application gets X-Fairvisor-Reservation, which it may settle
     tells_remaining = True  # allowed answers carry RateLimit-Remaining
     settings = {}  # of fairvisord
     environment = {}
@@ -103,6 +104,8 @@ class Gateway:
 
 
 class Haproxy(Gateway):
+    hands_reservation = True
+
     def command(self):
         lua = replace(shipped("haproxy/fairvisor.lua"), ("abns@fairvisor", f"abns@fairvisor-{self.port}"))
         text = replace(shipped("haproxy/haproxy.cfg"),
@@ -183,6 +186,7 @@ class Varnish(Gateway):
 
 
 class Envoy(Gateway):
+    hands_reservation = True
     # What it tells of a client stands behind what that claims, so that clients of 127.0.0.0/8 must not pass for proxies.
     settings = {"trusted_proxies": "127.0.0.1, ::1"}
 
@@ -242,6 +246,7 @@ class KongLua(Gateway):
     """The Lua of kong.yml, in nginx and kong.lua instead of Kong, which is not at hand."""
 
     modules = "/usr/lib/nginx/modules"
+    hands_reservation = True
 
     @staticmethod
     def shipped_lua():

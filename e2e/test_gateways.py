@@ -5,6 +5,7 @@ of what must hold, run for each gateway once failing closed and once failing ope
 Guards above all against the bypass: with fail-open configured, a limited request must still be refused.
 """
 
+import json
 import os
 import signal
 import time
@@ -33,12 +34,14 @@ SPOOFS = (
 
 def bundle():
     """Below /key the bucket is the client's X-Key, below /ip its address; /free is not limited; a Tor exit may not see /tor; answers
-    about /held are held back."""
+    about /held are held back; /slots has few at once."""
     policies = [("by-key", "/key", ("header:x-key",)), ("by-address", "/ip", ("ip:address",))]
     whole = harness.one_rule()
     whole["policies"] = [harness.one_rule(0.001, BURST, keys, prefix, name)["policies"][0]
                          for name, prefix, keys in policies]
     whole["policies"].append(harness.held_budget(HELD_MS, HELD_BUDGET, "/held", "held", ("header:x-key",)))
+    flight = {"name": "few", "limit_keys": [], "algorithm": "concurrency", "algorithm_config": {"max_in_flight": 9}}
+    whole["policies"].append({"id": "slots", "spec": {"selector": {"pathPrefix": "/slots"}, "mode": "enforce", "rules": [flight]}})
     whole["kill_switches"] = [{"scope_key": "ip:tor", "scope_value": "true", "route": "/tor"}]
     return whole
 
@@ -47,9 +50,9 @@ class Rows:
     """The table: each method that begins with row_ holds for every gateway, in this order."""
 
     gateway = opens = None
-    ROWS = ("allowed_passes", "clients_are_told_apart", "limited_is_refused", "limited_post_is_refused", "held_answers_pass_once",
-            "bodies_arrive", "spoofs_change_nothing", "origin_cannot_be_told", "statuses_of_the_application_stay", "huge_heads_do_not_pass", "hung_edge_is_cut",
-            "dead_edge_as_chosen", "back_again")
+    ROWS = ("allowed_passes", "clients_are_told_apart", "limited_is_refused", "limited_post_is_refused", "held_answers_pass_once", "reservations_are_handed_on",
+            "bodies_arrive", "spoofs_change_nothing", "origin_cannot_be_told", "statuses_of_the_application_stay",
+            "huge_heads_do_not_pass", "hung_edge_is_cut", "dead_edge_as_chosen", "back_again")
 
     def setUp(self):
         super().setUp()
@@ -138,6 +141,14 @@ class Rows:
         asked = self.edge.get("/v1/decision",
                               {"X-Original-Method": "GET", "X-Original-URI": "/held", "X-Key": "held"})
         self.assertEqual(asked.header("RateLimit-Remaining"), str(HELD_BUDGET - 3), asked)
+
+    def row_reservations_are_handed_on(self):
+        if not self.gateway.hands_reservation:
+            return
+        self.assertEqual(self.ask("/slots", {"X-Fairvisor-Reservation": "mine"}).status, 200)
+        name = self.backend.requests[-1][2]["x-fairvisor-reservation"]
+        settled = self.edge.get("/v1/settle", method="POST", body=json.dumps({"reservation": name}).encode())
+        self.assertEqual(settled.status, 200, (name, settled))
 
     def row_bodies_arrive(self):
         body = os.urandom(self.gateway.largest_body)

@@ -255,6 +255,66 @@ class TestNginxFirstExample(Recipe, harness.TestCase):
     example, accel, unix, opens = "first", False, False, False
 
 
+class TestNginxSettles(harness.TestCase):
+    """settle.conf gives the slots of `concurrency` rules back when requests end; without it, they come back after ttl_seconds."""
+
+    SLOTS = 5
+    MODULES = "/usr/lib/nginx/modules"
+    MAIN = f"load_module {MODULES}/ndk_http_module.so;\nload_module {MODULES}/ngx_http_lua_module.so;"
+
+    def start_behind(self, recipe, settles, unix=False):
+        bundle = harness.one_rule()
+        bundle["policies"][0]["spec"]["rules"] = [
+            {"name": "few", "limit_keys": ["ip:address"], "algorithm": "concurrency",
+             "algorithm_config": {"max_in_flight": self.SLOTS, "ttl_seconds": 600}}]
+        self.backend = self.own(harness.Backend())
+        self.edge, port = self.start_edge(bundle, unix=unix, workers=1), harness.free_port()
+        text = replace(example(recipe), "include /etc/nginx/fairvisor/upstream-tcp.conf;",
+                       f"upstream fairvisor {{ server 127.0.0.1:{self.edge.port}; }}" if not unix else
+                       f"upstream fairvisor {{ server unix:{self.edge.unix_path}; }}")
+        text = replace(text, "/etc/nginx/fairvisor/", RECIPES + "/")
+        text = replace(text, "127.0.0.1:8000", f"127.0.0.1:{self.backend.port}")
+        listen = f"listen 127.0.0.1:{port};"
+        if settles:
+            with open(os.path.join(RECIPES, "settle.conf"), encoding="utf-8") as file:
+                place = f'"unix:{self.edge.unix_path}", nil' if unix else f'"127.0.0.1", {self.edge.port}'
+                settle = replace(file.read(), '"127.0.0.1", 8080', place)
+            path = os.path.join(self.temporary_folder(), "settle.conf")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(settle)
+            listen += f" include {path};"
+        self.nginx = self.own(harness.Nginx(replace(text, "listen 80;", listen), port, main=self.MAIN)).start()
+
+    def statuses(self, count, target="/api/data"):
+        return [self.nginx.get(target).status for _ in range(count)]
+
+    def test_slots_come_back(self):
+        for recipe, unix in (("auth-request", False), ("auth-request-fail-open", True), ("accel", False)):
+            with self.subTest(recipe=recipe):
+                self.start_behind(recipe, settles=True, unix=unix)
+                for target, status in (("/api/data", 200), ("/status/500", 500), ("/status/403", 403)):
+                    for _ in range(4 * self.SLOTS):
+                        answer = harness.wait_until(lambda: self.unless_refused(target), "a slot to be free")
+                        self.assertEqual(answer.status, status, answer)
+                self.assertNotIn("fairvisor:", self.nginx.log())
+
+    def unless_refused(self, target):
+        answer = self.nginx.get(target)
+        return None if answer.status == 429 else answer
+
+    def test_without_it_they_do_not(self):
+        self.start_behind("auth-request", settles=False)
+        self.assertEqual(self.statuses(self.SLOTS + 2), [200] * self.SLOTS + [429, 429])
+
+    def test_what_is_not_settled_is_logged(self):
+        self.start_behind("auth-request", settles=True)
+        self.edge.write_settings(ops_listen=f"127.0.0.1:{harness.free_port()}")
+        self.edge.stop()
+        self.edge.start()
+        self.assertEqual(self.statuses(1), [200])
+        harness.wait_until(lambda: "was not settled (404)" in self.nginx.log(), "the line in the error log")
+
+
 class TestNginxForgottenServerPart(harness.TestCase):
     """auth-request-protect.conf in a server without auth-request.conf must not ask the application for the verdict."""
 

@@ -10,7 +10,7 @@ nginx_recipes = packaging/gateways/nginx/README.md packaging/gateways/nginx/upst
 	packaging/gateways/nginx/upstream-unix.conf packaging/gateways/nginx/auth-request.conf \
 	packaging/gateways/nginx/auth-request-protect.conf packaging/gateways/nginx/auth-request-protect-fail-open.conf \
 	packaging/gateways/nginx/accel.conf packaging/gateways/nginx/accel-fail-open.conf \
-	packaging/gateways/nginx/accel-backend.conf
+	packaging/gateways/nginx/accel-backend.conf packaging/gateways/nginx/settle.conf
 EXTRA_DIST += $(nginx_recipes) packaging/gateways/README.md \
 	packaging/gateways/haproxy/haproxy.cfg packaging/gateways/haproxy/fairvisor.lua packaging/gateways/envoy/envoy.yaml \
 	packaging/gateways/caddy/Caddyfile packaging/gateways/apache/fairvisor.conf packaging/gateways/apache/fairvisor.lua \
