@@ -130,11 +130,23 @@ static void lint_match(struct load *load, uint32_t token, const struct policy *p
 
 /* ---- policies -------------------------------------------------------------------------------------------------- */
 
+/* A server answers HEAD as it answers GET, and does the same work. */
+static void lint_methods(struct load *load, uint32_t spec, const struct policy *policy)
+{
+    uint32_t selector = lint_member(load, spec, "selector");
+    uint32_t methods = selector != JSON_NONE ? lint_member(load, selector, "methods") : JSON_NONE;
+
+    if (methods != JSON_NONE && selects_method(policy, SLICE("GET")) && !selects_method(policy, SLICE("HEAD")))
+        load_warn(load, methods, "head_left_out",
+                  "a request with HEAD, which is served like one with GET, is not limited by this policy; add \"HEAD\"");
+}
+
 static void lint_policy(struct load *load, uint32_t spec, const struct policy *policy, const struct blocked *blocked)
 {
     uint32_t list = lint_member_or_self(load, spec, "rules"), fallback = lint_member(load, spec, "fallback_limit"), i = 0;
     bool always_applies = false;
 
+    lint_methods(load, spec, policy);
     for (uint32_t token = json_first(load->json, list); token != JSON_NONE; token = json_next(load->json, token), i++) {
         lint_keys_check(load, token, policy, &policy->rules[i]);
         lint_costs_check(load, token, &policy->rules[i]);
@@ -213,6 +225,43 @@ static void lint_kill_switches(struct load *load)
         lint_expiry(load, token, load->bundle->kill_switches[i++].expires_at, "kill switch");
 }
 
+static void lint_emptiness(struct load *load)
+{
+    const struct bundle *bundle = load->bundle;
+    uint32_t list = lint_member(load, JSON_ROOT, "policies");
+
+    if (list != JSON_NONE && bundle->policy_count == 0 && !bundle->rejects_unmatched)
+        load_warn(load, list, "no_policies", "there is no policy, so nothing is limited%s",
+                  bundle->kill_switch_count > 0 ? "; only kill switches refuse requests" : "");
+}
+
+static bool is_by_usage(const struct rule *rule)
+{
+    return rule->algorithm == ALGORITHM_COST_BASED && rule->config.cost_budget.cost.source == COST_SOURCE_USAGE;
+}
+
+static bool uses_prices(const struct policy *policy)
+{
+    for (uint32_t i = 0; i < policy->rule_count; i++)
+        if (is_by_usage(&policy->rules[i]))
+            return true;
+    return policy->fallback && is_by_usage(policy->fallback);
+}
+
+static void lint_prices(struct load *load)
+{
+    uint32_t table = lint_member(load, JSON_ROOT, "price_table");
+
+    if (table == JSON_NONE || load->bundle->prices.count == 0)
+        return;
+    for (uint32_t i = 0; i < load->bundle->policy_count; i++)
+        if (uses_prices(&load->bundle->policies[i]))
+            return;
+    load_warn(load, table, "unused_field",
+              "no limit counts what requests cost, so \"price_table\" has no effect; a budget does with \"cost_based\" "
+              "and \"cost_key\": \"usage\"");
+}
+
 void lint_bundle(struct load *load)
 {
     lint_expiry(load, JSON_ROOT, load->bundle->expires_at, "bundle");
@@ -220,6 +269,8 @@ void lint_bundle(struct load *load)
     lint_override(load, "kill_switch_override", &load->bundle->kill_switch_override,
                   "no kill switch refuses anything until it ends");
     lint_kill_switches(load);
+    lint_emptiness(load);
+    lint_prices(load);
     if (load->jwt_token != JSON_NONE)
         load_warn(
             load, load->jwt_token, LOAD_UNVERIFIED_JWT,

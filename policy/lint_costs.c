@@ -94,6 +94,26 @@ static void check_delays(struct load *load, uint32_t config, const struct cost_b
                       LONGEST_DELAY_MS);
 }
 
+/* A part of one, where a part of a hundred is meant. */
+static void check_stages(struct load *load, uint32_t config)
+{
+    uint32_t stages = lint_member(load, config, "staged_actions");
+    int64_t percent;
+
+    if (stages == JSON_NONE)
+        return;
+    for (uint32_t stage = json_first(load->json, stages); stage != JSON_NONE; stage = json_next(load->json, stage)) {
+        uint32_t token = lint_member(load, stage, "threshold_percent");
+
+        if (token == JSON_NONE || decimal_parse(json_raw(load->json, token), &percent) != DECIMAL_OK || percent <= 0 ||
+            percent >= BUNDLE_MILLIONTHS)
+            continue;
+        load_warn(load, token, "tiny_threshold",
+                  "\"threshold_percent\" is in percent, so %.*s is less than a hundredth of the budget; four fifths are 80",
+                  SHOWN(json_raw(load->json, token)));
+    }
+}
+
 static void check_budget(struct load *load, uint32_t config, const struct rule *rule)
 {
     const struct cost_budget *budget = &rule->config.cost_budget;
@@ -101,6 +121,7 @@ static void check_budget(struct load *load, uint32_t config, const struct rule *
                                                                   : budget->cost.source != COST_SOURCE_FIXED;
 
     check_costs(load, config, &budget->cost, uses_standard, budget->budget, "budget");
+    check_stages(load, config);
     check_unpriced(load, config, budget);
     check_dear_models(load, config, budget);
     check_delays(load, config, budget);

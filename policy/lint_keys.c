@@ -54,37 +54,47 @@ static bool is_demanded_beside(const struct policy *policy, const struct rule *r
     return false;
 }
 
-/* Can a client get out of RULE by leaving a key out, or out of its budget by changing one, whoever he is? Claims are
- * warned of once for the whole bundle, so a rule with claims alone is left out here. */
-static bool is_client_free(const struct load *load, const struct policy *policy, const struct rule *rule)
+/* How a client, whoever he is, gets out of a rule. */
+enum way_out { WAY_OUT_NONE, WAY_OUT_CLAIM /* leaves a claim out */, WAY_OUT_CHOICE /* leaves a key out, or changes it */ };
+
+/* That claims which nobody verifies can be chosen is warned of once for the whole bundle, so claims count as left out
+ * only, which no setting refuses: jwt_on_invalid is about tokens that do not verify. */
+static enum way_out find_way_out(const struct load *load, const struct policy *policy, const struct rule *rule)
 {
     bool has_plain = false, has_gap = false;
 
     if (rule->on_missing != ON_MISSING_SKIP || policy->fallback)
-        return false;
+        return WAY_OUT_NONE;
     for (uint32_t i = 0; i < rule->key_count; i++) {
         enum descriptor_source source = load->bundle->descriptors[rule->keys[i]].source;
 
         if (fixes_key(rule, rule->keys[i]))
             continue;
         if (!is_client_chosen(source))
-            return false;
+            return WAY_OUT_NONE;
         has_plain |= source != DESCRIPTOR_JWT;
         has_gap |= !is_demanded_beside(policy, rule, rule->keys[i]);
     }
-    return has_plain && has_gap;
+    if (!has_gap)
+        return WAY_OUT_NONE;
+    return has_plain ? WAY_OUT_CHOICE : WAY_OUT_CLAIM;
 }
 
 void lint_keys_check(struct load *load, uint32_t token, const struct policy *policy, const struct rule *rule)
 {
     uint32_t keys = lint_member_or_self(load, token, "limit_keys"), i = 0;
+    enum way_out way_out = find_way_out(load, policy, rule);
 
     for (uint32_t key = json_first(load->json, keys); key != JSON_NONE; key = json_next(load->json, key))
         if (load->bundle->descriptors[rule->keys[i++]].source == DESCRIPTOR_IP_ADDRESS)
             load_warn(load, key, "ipv6_blind",
                       "one IPv6 client has 2^64 addresses and with them as many budgets; use \"ip:prefix\" for one "
                       "budget per /64");
-    if (is_client_free(load, policy, rule))
+    if (way_out == WAY_OUT_CLAIM)
+        load_warn(load, keys, "optional_claim",
+                  "a client that sends no token, an API key in its place, or a token without this claim is not limited, "
+                  "whatever jwt_on_invalid says; set \"on_missing\", or add a \"fallback_limit\"");
+    else if (way_out == WAY_OUT_CHOICE)
         load_warn(load, keys, "client_chosen_key",
                   "a client that leaves this key out is not limited, and one that changes it gets a new budget; "
                   "set \"on_missing\", add a key such as ip:prefix, or add a \"fallback_limit\"");

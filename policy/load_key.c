@@ -252,6 +252,10 @@ bool load_key_read(struct load *load, uint32_t token, uint32_t *descriptor)
     name = (struct slice){text.data + strlen(form->text), text.size - strlen(form->text)};
     if (takes_name(form) && !check_name(load, token, form, name))
         return false;
+    if (form->source == DESCRIPTOR_HEADER && memchr(name.data, '_', name.size))
+        load_warn(load, token, "underscore",
+                  "nginx and others that it may pass drop a field with \"_\" in its name, unless told otherwise "
+                  "(underscores_in_headers): then no request has \"%.*s\"", SHOWN(text));
     if (form->source == DESCRIPTOR_JWT && load->jwt_token == JSON_NONE)
         load->jwt_token = token;
     return make_descriptor(load, form, takes_name(form) ? name : (struct slice){NULL, 0}, &made) &&
@@ -337,6 +341,17 @@ static void warn_of_space(struct load *load, uint32_t token, const struct descri
                                                    : "only a request whose value does, too, has it");
 }
 
+/* Values are compared byte for byte. Fields that tell media types have an asterisk of their own. */
+static void warn_of_asterisk(struct load *load, uint32_t token, struct slice value)
+{
+    bool is_media_type = value.size > 1 && value.data[value.size - 2] == '/';
+
+    if (value.data[value.size - 1] == '*' && !is_media_type)
+        load_warn(load, token, "literal_value",
+                  "\"*\" stands for itself here, so only a request with exactly \"%.*s\" has this value; give each value "
+                  "a rule of its own", SHOWN(value));
+}
+
 bool load_key_read_value(struct load *load, uint32_t token, uint32_t descriptor, const char *name, struct slice *value)
 {
     if (!load_value_text(load, token, name, 1, MAX_VALUE, value))
@@ -361,6 +376,7 @@ bool load_key_read_value(struct load *load, uint32_t token, uint32_t descriptor,
         return check_word(load, token, load->keys.items[descriptor].source, *value);
     default:
         warn_of_space(load, token, &load->keys.items[descriptor], *value);
+        warn_of_asterisk(load, token, *value);
         return true;
     }
 }

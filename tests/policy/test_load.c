@@ -211,7 +211,7 @@ static const struct {
     {ONE("", RULE("'ip:address'", "")), "ipv6_blind "},
     {FOR("'GTE', 'PST', 'GETT', 'OPTOINS', 'PUTT'"),
      "unusual_method unusual_method unusual_method unusual_method unusual_method "},
-    {FOR("'GET', 'LIST', 'PURGE', 'PROPFIND', 'LOCK', 'X'"), ""},
+    {FOR("'GET', 'HEAD', 'LIST', 'PURGE', 'PROPFIND', 'LOCK', 'X'"), ""},
     {"{'bundle_version': 1, 'policies': [{'id': 'p', 'spec': {'selector': {'pathExact': '/v1/*', 'pathPrefix': '/a/{id}'}, " RULE(
          "", "") "}}]}",
      "literal_path literal_path "},
@@ -243,8 +243,30 @@ static const struct {
     {ONE("", RULE("", ", 'match': {'query:x': ' a'}")), "stray_space "},
     {ONE("", RULE("", ", 'match': {'header:x': 'a b'}")), ""},
     {ONE(", 'kill_switches': [{'scope_key': 'header:x', 'scope_value': 'a '}]", RULE("", "")), "stray_space "},
-    {ONE("", RULE("'jwt:a'", "")), "unverified_jwt "},
-    {ONE("", RULE("'jwt:a', 'jwt:b'", ", 'match': {'jwt:c': 'd'}")), "unverified_jwt "},
+    {ONE("", RULE("'jwt:a'", "")), "optional_claim unverified_jwt "},
+    {ONE("", RULE("'jwt:a', 'jwt:b'", ", 'match': {'jwt:c': 'd'}")), "optional_claim unverified_jwt "},
+    {ONE("", RULE("'jwt:a'", ", 'on_missing': 'reject'")), "unverified_jwt "},
+    {ONE("", RULE("'jwt:a'", ", 'on_missing': 'share'")), "unverified_jwt "},
+    {ONE("", RULE("'jwt:a', 'ip:prefix'", "")), "unverified_jwt "},
+    {ONE("", RULE("'jwt:a', 'header:x'", "")), "client_chosen_key unverified_jwt "},
+    {ONE("", TWO("'jwt:a'", "", "'jwt:a'", ", 'on_missing': 'reject'")), "unverified_jwt "},
+    {ONE("", RULE("'jwt:a'", ", 'match': {'path': '/x'}") ", 'fallback_limit': {'limit_keys': [], " BUCKET("1", "2") "}"),
+     "unverified_jwt "},
+    {FOR("'GET'"), "head_left_out "},
+    {FOR("'POST', 'GET'"), "head_left_out "},
+    {FOR("'GET', 'HEAD'"), ""},
+    {FOR("'HEAD'"), ""},
+    {FOR("'POST'"), ""},
+    {"{'bundle_version': 1, 'policies': []}", "no_policies "},
+    {"{'bundle_version': 1, 'policies': [], 'defaults': {'unmatched': 'reject'}}", ""},
+    {ONE("", RULE("", ", 'match': {'header:x': 'free*'}")), "literal_value "},
+    {ONE("", RULE("", ", 'match': {'query:x': '*'}")), "literal_value "},
+    {ONE("", RULE("", ", 'match': {'header:accept': '*/*'}")), ""},
+    {ONE("", RULE("", ", 'match': {'header:x': '*free'}")), ""},
+    {ONE(", 'kill_switches': [{'scope_key': 'header:x', 'scope_value': 'a*'}]", RULE("", "")), "literal_value "},
+    {ONE("", RULE("'header:x_api_key', 'ip:prefix'", "")), "underscore "},
+    {ONE("", RULE("'query:x_api_key', 'ip:prefix'", "")), ""},
+    {ONE(", 'price_table': {'m': {'input': 1, 'output': 2}}", RULE("", "")), "unused_field "},
     {ONE("", RULE("'header:x'", ", 'match': {'path': '/x'}") ", 'fallback_limit': {'limit_keys': [], " BUCKET("1",
                                                                                                               "2") "}"),
      ""},
@@ -309,9 +331,9 @@ static const struct {
     {"'pathPrefix': '/v1/'", "'path': '/v1'", false},
     {"'pathExact': '/v1'", "'path': '/v1/x'", false},
     {"'pathExact': '/v1', 'pathPrefix': '/v2'", "'path': '/v2/x'", true},
-    {"'pathPrefix': '/', 'methods': ['GET', 'PURGE']", "'method': 'PURGE'", true},
-    {"'pathPrefix': '/', 'methods': ['GET', 'PURGE']", "'method': 'POST'", false},
-    {"'pathPrefix': '/', 'methods': ['GET', 'PURGE']", "'method': 'BREW'", false},
+    {"'pathPrefix': '/', 'methods': ['PUT', 'PURGE']", "'method': 'PURGE'", true},
+    {"'pathPrefix': '/', 'methods': ['PUT', 'PURGE']", "'method': 'POST'", false},
+    {"'pathPrefix': '/', 'methods': ['PUT', 'PURGE']", "'method': 'BREW'", false},
     {"'pathPrefix': '/', 'hosts': ['a.example']", "'host': 'A.example:80'", true},
     {"'pathPrefix': '/', 'hosts': ['a.example']", "'host': 'b.example'", false},
 };
@@ -364,11 +386,11 @@ static const struct {
     {"'m': {'input': 1, 'output': 2}", "'cost_key': 'usage', 'fixed_cost': 2", "unused_field "},
     {"'m': {'input': 1, 'output': 2}", "'cost_key': 'usage', 'unpriced': 'charge_default', 'default_cost': 11",
      "unmeetable_limit "},
-    {"'m': {'input': 1, 'output': 2}", "'unpriced': 'reject'", "unused_field "},
+    {"'m': {'input': 1, 'output': 2}", "'unpriced': 'reject'", "unused_field unused_field "},
     {"'m': {'input': 1, 'output': 10000}", "'cost_key': 'usage'", ""},
     {"'m': {'input': 1, 'output': 10001}", "'cost_key': 'usage'", "unmeetable_limit "},
     {"'m*': {'input': 1, 'output': 10001}, 'n': {'input': 1, 'output': 20000}", "'cost_key': 'usage'", "unmeetable_limit "},
-    {"'m': {'input': 1, 'output': 10001}", "'cost_key': 'fixed'", ""},
+    {"'m': {'input': 1, 'output': 10001}", "'cost_key': 'fixed'", "unused_field "},
 };
 
 START_TEST(budgets_by_usage_are_looked_through)
@@ -415,6 +437,28 @@ START_TEST(gateways_are_thought_of)
                  strstr(complaints.items[0].pointer, "/algorithm_config") + strlen("/algorithm_config"));
         ck_assert_str_eq(text, wanted);
     }
+    bundle_free(bundle);
+}
+END_TEST
+
+static const struct {
+    const char *percent, *codes;
+} stages[] = {
+    {"0", ""}, {"0.8", "tiny_threshold "}, {"0.999999", "tiny_threshold "}, {"1", ""}, {"80", ""},
+};
+
+START_TEST(stages_are_in_percent)
+{
+    struct bundle *bundle =
+        load(ONE("", "'rules': [{'name': 'r', 'limit_keys': [], 'algorithm': 'cost_based', 'algorithm_config': {'budget': 10,"
+                     "'period': '1d', 'staged_actions': [{'threshold_percent': %s, 'action': 'warn'},"
+                     "{'threshold_percent': 100, 'action': 'reject'}]}}]"),
+             stages[_i].percent);
+    char codes[256];
+
+    ck_assert_msg(bundle != NULL, "%s", complaints.items[0].sentence);
+    gather_codes(codes, sizeof(codes));
+    ck_assert_str_eq(codes, stages[_i].codes);
     bundle_free(bundle);
 }
 END_TEST
@@ -548,6 +592,7 @@ int main(void)
     tcase_add_loop_test(tcase, costs_are_held_against_the_burst, 0, sizeof(costs) / sizeof(costs[0]));
     tcase_add_loop_test(tcase, budgets_by_usage_are_looked_through, 0, sizeof(budgets) / sizeof(budgets[0]));
     tcase_add_loop_test(tcase, gateways_are_thought_of, 0, sizeof(behind_gateways) / sizeof(behind_gateways[0]));
+    tcase_add_loop_test(tcase, stages_are_in_percent, 0, sizeof(stages) / sizeof(stages[0]));
     tcase_add_loop_test(tcase, tokens_are_held_against_the_bucket, 0, sizeof(tokens) / sizeof(tokens[0]));
     tcase_add_test(tcase, too_many_complaints_are_counted);
     tcase_add_test(tcase, a_large_bundle_is_refused);
