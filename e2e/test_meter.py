@@ -414,6 +414,14 @@ class TestOnTheWay(MeterCase):
         self.assertEqual(self.ask(edge, "/v1/chat/completions", chat(100)).status, 502)
         self.assertEqual(self.balance(edge, "/v1"), 0)
 
+    def assert_model_is_named(self, edge, model, shown):
+        """In the answer and in the event, and nothing in it speaks to who reads them; a longer name is none."""
+        refused = self.ask(edge, "/v1/chat/completions", json.dumps({"model": model}, ensure_ascii=False).encode())
+        sentence = json.loads(refused.body)["error"]["message"]
+        self.assertIn(f'The model "{shown}" has no price' if shown else "No model with a price is named", sentence)
+        done = edge.cli("logs", "-c", edge.config_file, "--no-follow", "--lines", "1", "--json", "--reason", "model_unpriced")
+        self.assertEqual(json.loads(done.stdout)["note"], f"model {model}" if shown else "no model is named")
+
     def test_an_unpriced_model_is_refused(self):
         server, edge = self.proxy(upstream.answering(upstream.counted()), policy("/v1", money()))
         edge.write_policy({**bundle(policy("/v1", money()), version=2), "price_table": {"known*": PRICE}})
@@ -421,6 +429,8 @@ class TestOnTheWay(MeterCase):
         refused = self.ask(edge, "/v1/chat/completions", chat(1))
         self.assertEqual((refused.status, refused.header("X-Fairvisor-Reason"), refused.header("x-should-retry")),
                          (429, "model_unpriced", "false"))
+        self.assert_model_is_named(edge, "brass\u202e2" + "x" * 100, "brass???2" + "x" * 100)
+        self.assert_model_is_named(edge, "y" * 129, None)
         self.assertEqual(server.requests, [])
         self.assertEqual(self.ask(edge, "/v1/chat/completions", json.dumps({"model": "known-1"}).encode()).status, 200)
 

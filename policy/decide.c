@@ -16,6 +16,7 @@
 
 #include "policy/decide_private.h"
 #include "policy/match.h"
+#include "policy/model.h"
 
 #define LONG_WAIT_NS  (60 * NANOSECONDS_PER_SECOND) /* of refusals that waiting does not cure */
 #define LOOP_DELAY_MS 1000
@@ -299,7 +300,7 @@ static void run(struct decision *decision, const struct facts *facts, struct ver
 
 static void clear(struct verdict *verdict)
 {
-    /* Not the reservation's bytes: they are as many as all the rest, and their size says whether there are any. */
+    /* Not the bytes of reservation and model: they are more than all the rest, and their sizes say whether there are any. */
     memset(verdict, 0, offsetof(struct verdict, reservation));
     verdict->is_allowed = true;
 }
@@ -313,11 +314,23 @@ static void begin(struct decision *decision, const struct facts *facts, const st
     clear(verdict);
 }
 
+/* A client's word, for answers in which any other byte would have to be looked at again. */
+static void name_model(const struct decision *decision, struct verdict *verdict)
+{
+    struct slice model = model_of(decision->facts->path, &decision->estimate);
+
+    verdict->model_size = model.size < sizeof(verdict->model) ? model.size : sizeof(verdict->model);
+    for (size_t i = 0; i < verdict->model_size; i++)
+        verdict->model[i] = model.data[i] >= ' ' && model.data[i] <= '~' ? model.data[i] : '?';
+}
+
 /* What was gathered on the way. A refused request is neither held back nor warned: it is told why. */
 static void finish(const struct decision *decision, struct verdict *verdict)
 {
     verdict->would_reject = decision->would_reject;
     verdict->loop_count = decision->loop_count;
+    if (verdict->reason == REASON_model_unpriced)
+        name_model(decision, verdict);
     if (verdict->is_allowed) {
         verdict->warnings = decision->warnings;
         verdict->delay_ms = decision->delay_ms;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "policy/load.h"
+#include "policy/model.h"
 
 #define SAMPLE_SHIFT 7 /* the first 1 << 7 allows of a second are all recorded, then one of 2, one of 3, ... */
 
@@ -140,6 +141,17 @@ static const uint32_t *identity_keys(const struct decision *decision, const stru
     return rule ? rule->keys : prepared ? prepared->keys : NULL;
 }
 
+static void add_model(struct decision *decision)
+{
+    char text[sizeof("model ") + ESTIMATE_MODEL_MAX];
+    struct slice model = model_of(decision->facts->path, &decision->estimate);
+    int size = snprintf(text, sizeof(text), "%s%.*s", model.size > 0 ? "model " : "no model is named", (int)model.size,
+                        model.data ? model.data : "");
+
+    event_add(&decision->decider->events.event, EVENT_TEXT_NOTE,
+              (struct slice){text, (size_t)size < sizeof(text) ? (size_t)size : sizeof(text) - 1});
+}
+
 static void begin(struct decision *decision, enum event_action action, enum reason reason)
 {
     struct event *event = &decision->decider->events.event;
@@ -150,6 +162,8 @@ static void begin(struct decision *decision, enum event_action action, enum reas
         event->status = verdict_reasons[reason].status;
         event_add(event, EVENT_TEXT_REASON, slice_of(verdict_reasons[reason].name));
     }
+    if (reason == REASON_model_unpriced)
+        add_model(decision);
 }
 
 /* The other keys that this decision has looked at: with them the request can be judged again. */

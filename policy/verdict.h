@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "policy/bundle.h"
+#include "policy/estimate.h"
 
 enum reason {
     REASON_NONE, /* allowed */
@@ -78,7 +79,9 @@ struct verdict {
     uint32_t matched_policies;
     struct verdict_metering metering; /* allowed only */
     size_t reservation_size;       /* 0 = nothing to settle */
+    size_t model_size;             /* for model_unpriced: 0 = no model was named */
     char reservation[VERDICT_RESERVATION_SIZE]; /* for POST /v1/settle; base64url, not terminated */
+    char model[ESTIMATE_MODEL_MAX]; /* printable ASCII, what else was in the name is a question mark; not terminated */
 };
 
 #endif

@@ -174,6 +174,14 @@ static void write_other(const struct verdict *verdict, struct outbox *out)
     }
 }
 
+static void write_model(const struct verdict *verdict, struct outbox *out)
+{
+    write_place(verdict->policy, verdict->rule, out);
+    outbox_add(out, SLICE(": The model "));
+    write_quoted((struct slice){verdict->model, verdict->model_size}, out);
+    outbox_add(out, SLICE(" has no price, and a budget counts what requests cost."));
+}
+
 static void write_token(const struct verdict *verdict, struct outbox *out)
 {
     outbox_add(out, SLICE("The token was not believed: "));
@@ -200,6 +208,8 @@ static void write_cause(const struct verdict *verdict, struct outbox *out)
         write_cap(verdict, tokens->max_completion, "completion tokens", out);
     else if (verdict->reason == REASON_max_tokens_per_request_exceeded && tokens)
         write_cap(verdict, tokens->max_per_request, "tokens", out);
+    else if (verdict->model_size > 0 && verdict->policy && verdict->rule)
+        write_model(verdict, out);
     else
         write_other(verdict, out);
 }

@@ -155,6 +155,23 @@ START_TEST(words_a_kill_switch)
 }
 END_TEST
 
+START_TEST(names_the_model_without_a_price)
+{
+    static const struct rule money = {
+        .name = {"m", 1}, .algorithm = ALGORITHM_COST_BASED, .config.cost_budget.cost.source = COST_SOURCE_USAGE};
+    struct verdict verdict = {
+        .reason = REASON_model_unpriced, .policy = &policies[0], .rule = &money, .model_size = 4, .model = "a\"\\b"};
+
+    ck_assert_ptr_nonnull(strstr(write_body(&verdict, "/x", true),
+                                 "The limit \\\"m\\\" of policy \\\"first\\\": The model \\\"a\\\"\\\\b\\\" has no price, "
+                                 "and a budget counts what requests cost. Retrying does not help."));
+    verdict.model_size = 0;
+    ck_assert_ptr_nonnull(strstr(write_body(&verdict, "/x", true), "No model with a price is named"));
+    verdict.model_size = 4;
+    ck_assert_ptr_null(strstr(write_body(&verdict, "/x", false), "a\\\""));
+}
+END_TEST
+
 START_TEST(chooses_the_dialect)
 {
     static const struct rule money = {
@@ -318,6 +335,7 @@ int main(void)
     tcase_add_test(tcase, tells_when_to_come_back);
     tcase_add_test(tcase, words_a_problem);
     tcase_add_test(tcase, words_a_kill_switch);
+    tcase_add_test(tcase, names_the_model_without_a_price);
     tcase_add_test(tcase, chooses_the_dialect);
     tcase_add_test(tcase, words_warnings_loops_and_reservations);
     tcase_add_test(tcase, words_each_cause);
