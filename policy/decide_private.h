@@ -172,6 +172,10 @@ size_t decide_prepare_most(const struct bundle *bundle);
 uint32_t decide_rules_count(const struct policy *policy);
 const struct rule *decide_rules_at(const struct policy *policy, uint32_t index);
 
+/* Fills policy, rule and rule_index of SOURCE with those of the rule with MARK. false, and SOURCE stays as it was, when a
+ * reload took it away. */
+bool decide_rules_find(const struct decider *decider, uint64_t mark, struct charge_source *source);
+
 /* Hashes the values of the rule's keys behind its identity. false when a key is missing; every missing one is counted. */
 bool decide_rules_hash(struct decision *decision, const struct policy *policy, const struct rule *rule,
                        struct siphash *hash);
@@ -244,10 +248,31 @@ struct cell_limit decide_guards_breaker_limit(const struct policy *policy);
 void decide_guards_breaker(struct decision *decision, const struct policy *policy, bool is_shadow, struct siphash *hash,
                            struct cell_limit *limit);
 
-/* ---- decide_reserve.c --------------------------------------------------------------------------------------------- */
+/* ---- decide_reserve_write.c --------------------------------------------------------------------------------------- */
 
 /* Writes the reservation of an admitted request's charges into VERDICT. */
 void decide_reserve_write(const struct decision *decision, struct verdict *verdict);
+
+/* ---- decide_owed.c ------------------------------------------------------------------------------------------------ */
+
+/* What came of a request, in the units of its limits. */
+struct decide_outcome {
+    int64_t tokens; /* millionths */
+    int64_t money;  /* millionths */
+    bool has_money; /* a price is known */
+};
+
+struct decide_outcome decide_owed_outcome(const struct decider *decider, const struct reservation *reservation,
+                                          const struct usage *usage, struct slice model);
+
+/* Millionths that ENTRY should have been charged. Nobody knows what came of it (OUTCOME NULL): as it was. */
+int64_t decide_owed_by(const struct reservation_entry *entry, const struct decide_outcome *outcome);
+
+/* Turns ENTRY of RESERVATION into the charge that corrects it; a refund has a negative cost. false when there is nothing to
+ * correct. */
+bool decide_owed_correct(struct decision *decision, const struct reservation *reservation,
+                         const struct reservation_entry *entry, const struct decide_outcome *outcome,
+                         struct charge *charge);
 
 /* ---- decide_counts.c ---------------------------------------------------------------------------------------------- */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * From a matching policy to charges: which of its rules apply, who the request is to each of them.
+ * From a matching policy to charges: which of its rules apply, who the request is to each of them. And back, from the mark
+ * of a rule to itself.
  */
 #include "policy/decide_private.h"
 
@@ -12,6 +13,53 @@ uint32_t decide_rules_count(const struct policy *policy)
 const struct rule *decide_rules_at(const struct policy *policy, uint32_t index)
 {
     return index < policy->rule_count ? &policy->rules[index] : policy->fallback;
+}
+
+/* Index of the rule with MARK, or BUNDLE_NO_INDEX when a reload took it away. */
+static uint32_t find_index(const struct decider *decider, uint64_t mark)
+{
+    uint32_t low = 0, high = decider->bundle->rule_count;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+
+        if (decider->rules[decider->by_mark[middle]].mark < mark)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == decider->bundle->rule_count || decider->rules[decider->by_mark[low]].mark != mark)
+        return BUNDLE_NO_INDEX;
+    return decider->by_mark[low];
+}
+
+/* The policy and the rule behind an index over the whole bundle. */
+static void locate(const struct decider *decider, uint32_t index, struct charge_source *source)
+{
+    const struct bundle *bundle = decider->bundle;
+    uint32_t low = 0, high = bundle->policy_count;
+
+    while (high - low > 1) {
+        uint32_t middle = low + (high - low) / 2;
+
+        if (decider->policies[middle].first_rule <= index)
+            low = middle;
+        else
+            high = middle;
+    }
+    source->policy = &bundle->policies[low];
+    source->rule = decide_rules_at(source->policy, index - decider->policies[low].first_rule);
+    source->rule_index = index;
+}
+
+bool decide_rules_find(const struct decider *decider, uint64_t mark, struct charge_source *source)
+{
+    uint32_t index = find_index(decider, mark);
+
+    if (index == BUNDLE_NO_INDEX)
+        return false;
+    locate(decider, index, source);
+    return true;
 }
 
 static bool conditions_hold(struct decision *decision, const struct policy *policy, const struct rule *rule)

@@ -37,7 +37,8 @@ libpolicy_a_SOURCES += \
 libpolicy_a_SOURCES += \
 	policy/decide.c policy/decide.h policy/decide_private.h \
 	policy/decide_prepare.c policy/decide_rules.c policy/decide_limits.c policy/decide_guards.c \
-	policy/decide_metering.c policy/decide_money.c policy/decide_reserve.c policy/decide_counts.c policy/decide_notes.c \
+	policy/decide_metering.c policy/decide_money.c policy/decide_counts.c policy/decide_notes.c \
+	policy/decide_reserve.c policy/decide_reserve_write.c policy/decide_owed.c \
 	policy/decide_cells.c policy/decide_cells.h policy/decide_kills.c policy/switch_words.c policy/switch_words.h \
 	policy/calendar.c policy/calendar.h policy/estimate.c policy/estimate.h policy/estimate_form.c policy/estimate_form.h \
 	policy/quote.c policy/quote.h \
