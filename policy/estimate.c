@@ -9,63 +9,10 @@
 #include <string.h>
 
 #include "policy/decimal.h"
+#include "policy/estimate_names.h"
 #include "policy/quote.h"
 
-#define DEPTH_MAX        64
-#define MILLION          1000000
-#define NAME_MAX_SIZE    ESTIMATE_MODEL_MAX /* no known name is longer */
-#define NAMES_OF_A_SIZE  6
-#define KELVIN           0x212a /* letters that readers in Go take for k and s */
-#define LONG_S           0x17f
-
-/* What the value behind a name means here. */
-enum meaning {
-    MEANS_NOTHING,
-    MEANS_TEXT,    /* strings are prompt */
-    MEANS_TOKENS,  /* strings are prompt, numbers are token ids */
-    MEANS_PROMPTS, /* likewise, and an array may hold several that are completed each */
-    MEANS_SCHEMA,  /* all of it is prompt, names and numbers too */
-    MEANS_DATA,    /* of a document: text, unless it looks like bytes */
-    MEANS_MEDIA,   /* an image, a file, a piece of sound */
-    MEANS_MOST,    /* a number of completion tokens */
-    MEANS_CHOICES, /* a number of completions */
-    MEANS_PART,    /* kind of a content part */
-    MEANS_MODEL,
-    MEANS_BACKGROUND,
-};
-
-struct known_name {
-    const char *name;
-    enum meaning meaning;
-    int deepest; /* nesting of the object that may hold it */
-};
-
-/* By the size of the name; a row ends with its last name. Of two with one name the first that is not too deep counts. */
-static const struct known_name names[][NAMES_OF_A_SIZE + 1] = {
-    [1] = {{"n", MEANS_CHOICES, 1}},
-    [4] = {{"text", MEANS_TEXT, DEPTH_MAX}, {"type", MEANS_PART, DEPTH_MAX}, {"data", MEANS_DATA, DEPTH_MAX},
-           {"args", MEANS_SCHEMA, DEPTH_MAX}},
-    [5] = {{"input", MEANS_TOKENS, 1}, {"input", MEANS_SCHEMA, DEPTH_MAX}, {"model", MEANS_MODEL, 1},
-           {"tools", MEANS_SCHEMA, 1}, {"texts", MEANS_TEXT, 1}, {"query", MEANS_TEXT, 1}},
-    [6] = {{"system", MEANS_TEXT, DEPTH_MAX}, {"output", MEANS_TEXT, DEPTH_MAX}, {"prompt", MEANS_PROMPTS, 1},
-           {"prompt", MEANS_TOKENS, DEPTH_MAX}, {"schema", MEANS_SCHEMA, DEPTH_MAX}},
-    [7] = {{"content", MEANS_TEXT, DEPTH_MAX}, {"best_of", MEANS_CHOICES, 1}, {"refusal", MEANS_TEXT, DEPTH_MAX},
-           {"message", MEANS_TEXT, DEPTH_MAX}},
-    [8] = {{"thinking", MEANS_TEXT, DEPTH_MAX}, {"response", MEANS_SCHEMA, DEPTH_MAX},
-           {"fileData", MEANS_MEDIA, DEPTH_MAX}, {"preamble", MEANS_TEXT, 1}},
-    [9] = {{"arguments", MEANS_TEXT, DEPTH_MAX}, {"functions", MEANS_SCHEMA, 1}, {"documents", MEANS_SCHEMA, 1}},
-    [10] = {{"background", MEANS_BACKGROUND, 1}, {"max_tokens", MEANS_MOST, 1},
-            {"inlineData", MEANS_MEDIA, DEPTH_MAX}},
-    [11] = {{"description", MEANS_TEXT, DEPTH_MAX}, {"inline_data", MEANS_MEDIA, DEPTH_MAX}, {"num_predict", MEANS_MOST, 2}},
-    [12] = {{"instructions", MEANS_TEXT, DEPTH_MAX}},
-    [14] = {{"candidateCount", MEANS_CHOICES, 2}, {"responseSchema", MEANS_SCHEMA, 2}},
-    [15] = {{"maxOutputTokens", MEANS_MOST, 2}, {"candidate_count", MEANS_CHOICES, 2},
-            {"response_schema", MEANS_SCHEMA, 2}},
-    [17] = {{"max_output_tokens", MEANS_MOST, 2}},
-    [18] = {{"responseJsonSchema", MEANS_SCHEMA, 2}},
-    [21] = {{"max_completion_tokens", MEANS_MOST, 1}},
-};
-#define NAME_SIZES (sizeof(names) / sizeof(names[0]))
+#define MILLION 1000000
 
 static const struct slice media[] = {
     SLICE("image_url"), SLICE("input_image"), SLICE("image"),       SLICE("document"),
@@ -75,12 +22,13 @@ static const struct slice media[] = {
 struct scan {
     const char *at, *end;
     int depth;
-    size_t below; /* containers open beyond DEPTH_MAX; nothing in them means anything */
+    size_t below; /* containers open beyond ESTIMATE_NAMES_DEEPEST; nothing in them means anything */
     bool is_too_deep;
-    bool is_object[DEPTH_MAX + 1];
-    enum meaning inherited[DEPTH_MAX + 1]; /* of the values in this container, when they have no name of their own */
-    enum meaning meaning;                  /* of the value that comes next */
-    bool is_folded;                        /* its name is one only to readers that do not tell capitals from small letters */
+    bool is_object[ESTIMATE_NAMES_DEEPEST + 1];
+    /* of the values in this container, when they have no name of their own */
+    enum estimate_meaning inherited[ESTIMATE_NAMES_DEEPEST + 1];
+    enum estimate_meaning meaning; /* of the value that comes next */
+    bool is_folded;                /* its name is one only to readers that do not tell capitals from small letters */
     bool wants_name;
     uint64_t text_bytes;
     int64_t tokens;
@@ -91,121 +39,11 @@ struct scan {
     bool has_bad_figure, has_bad_most, has_sure_most, is_background;
 };
 
-/* Four hexadecimal digits at AT, or -1. */
-static int code_unit(const char *at)
-{
-    int code = 0;
-
-    for (int i = 0; i < 4; i++) {
-        char c = slice_lower(at[i]);
-
-        if ((c < '0' || c > '9') && (c < 'a' || c > 'f'))
-            return -1;
-        code = code * 16 + (c <= '9' ? c - '0' : c - 'a' + 10);
-    }
-    return code;
-}
-
-/* The character at *AT with its escape undone; *AT goes behind it. -1: none that a known name holds. */
-static int next_character(struct slice name, size_t *at)
-{
-    static const struct {
-        struct slice bytes;
-        int code;
-    } like_ascii[] = {{SLICE("\xe2\x84\xaa"), KELVIN}, {SLICE("\xc5\xbf"), LONG_S}};
-    struct slice rest = {name.data + *at, name.size - *at};
-    int code = (unsigned char)rest.data[0];
-
-    for (size_t i = 0; i < 2; i++)
-        if (slice_has_prefix(rest, like_ascii[i].bytes)) {
-            *at += like_ascii[i].bytes.size;
-            return like_ascii[i].code;
-        }
-    (*at)++;
-    if (code == '\\' && rest.size >= 6 && rest.data[1] == 'u') {
-        code = code_unit(rest.data + 2);
-        *at += 5;
-    } else if (code == '\\' && rest.size >= 2 && rest.data[1] == '/') {
-        code = '/';
-        *at += 1;
-    }
-    return code;
-}
-
-/* NAME with its escapes undone, in OUT: who reads the body behind us undoes them too. A name that is too long, or
- * holds what no known name holds, comes back as it is. With FOLDS it is as those see it who do not tell capitals from small letters. */
-static struct slice unescape(struct slice name, bool folds, char out[NAME_MAX_SIZE])
-{
-    size_t used = 0;
-
-    for (size_t at = 0; at < name.size;) {
-        int code = next_character(name, &at);
-
-        if (folds && (code == KELVIN || code == LONG_S))
-            code = code == KELVIN ? 'k' : 's';
-        if (code < ' ' || code > '~' || used == NAME_MAX_SIZE)
-            return name;
-        out[used++] = folds ? slice_lower((char)code) : (char)code;
-    }
-    return (struct slice){out, used};
-}
-
-/* The names that are as long as NAME. */
-static const struct known_name *names_like(struct slice name)
-{
-    return names[name.size < NAME_SIZES ? name.size : 0];
-}
-
-static const struct known_name *find_name(struct slice name, int depth)
-{
-    for (const struct known_name *known = names_like(name); known->name; known++)
-        if (known->name[0] == name.data[0] && depth <= known->deepest && memcmp(known->name, name.data, name.size) == 0)
-            return known;
-    return NULL;
-}
-
-/* Likewise, of a name in small letters. */
-static const struct known_name *find_folded(struct slice name, int depth)
-{
-    for (const struct known_name *known = names_like(name); known->name; known++)
-        if (depth <= known->deepest && slice_equal_nocase((struct slice){known->name, name.size}, name))
-            return known;
-    return NULL;
-}
-
-/* Whether NAME is spelt as no known name is, and yet may be read as one. */
-static bool is_spelt_oddly(struct slice name)
-{
-    for (size_t i = 0; i < name.size; i++)
-        if ((name.data[i] < 'a' || name.data[i] > 'z') && name.data[i] != '_')
-            return true;
-    return false;
-}
-
-/* Not inlined, or every name would pay for its room. *IS_FOLDED: whoever tells capitals from small letters knows no such name. */
-static __attribute__((noinline)) const struct known_name *find_unescaped(struct slice name, int depth, bool *is_folded)
-{
-    char plain[NAME_MAX_SIZE];
-
-    *is_folded = !find_name(unescape(name, false, plain), depth);
-    return find_folded(unescape(name, true, plain), depth);
-}
-
-static enum meaning meaning_of(struct slice name, int depth, bool *is_folded)
-{
-    const struct known_name *known = find_name(name, depth);
-
-    *is_folded = false;
-    if (!known && is_spelt_oddly(name))
-        known = find_unescaped(name, depth, is_folded);
-    return known ? known->meaning : MEANS_NOTHING;
-}
-
 bool estimate_is_completion(struct slice name, bool is_root)
 {
     bool is_folded;
 
-    return meaning_of(name, is_root ? 1 : 2, &is_folded) == MEANS_MOST;
+    return estimate_names_meaning(name, is_root ? 1 : 2, &is_folded) == MEANS_MOST;
 }
 
 /* Reads the string that begins with the quote at scan->at and leaves scan->at behind its end. */
@@ -344,7 +182,7 @@ static void take_name(struct scan *scan, struct slice name)
         scan->text_bytes += name.size;
         return;
     }
-    scan->meaning = meaning_of(name, scan->depth, &scan->is_folded);
+    scan->meaning = estimate_names_meaning(name, scan->depth, &scan->is_folded);
     if (scan->meaning == MEANS_MEDIA)
         scan->tokens += ESTIMATE_MEDIA;
 }
@@ -361,7 +199,7 @@ static void take_quoted(struct scan *scan)
 
 static void open_container(struct scan *scan, bool is_object)
 {
-    if (scan->depth == DEPTH_MAX) {
+    if (scan->depth == ESTIMATE_NAMES_DEEPEST) {
         scan->below++;
         scan->is_too_deep = true;
         scan->at++;
@@ -437,12 +275,12 @@ static int64_t tokens_of_text(uint64_t bytes)
 
 static void keep_model(const struct scan *scan, struct estimate *estimate)
 {
-    char plain[NAME_MAX_SIZE];
+    char plain[ESTIMATE_NAMES_LONGEST];
     struct slice model = scan->model;
 
     estimate->has_two_models = scan->has_two_models;
     if (model.size > 0 && memchr(model.data, '\\', model.size))
-        model = unescape(model, false, plain);
+        model = estimate_names_unescape(model, false, plain);
     if (model.size == 0 || model.size > sizeof(estimate->model))
         return;
     memcpy(estimate->model, model.data, model.size);

@@ -40,7 +40,8 @@ libpolicy_a_SOURCES += \
 	policy/decide_metering.c policy/decide_money.c policy/decide_counts.c policy/decide_notes.c \
 	policy/decide_reserve.c policy/decide_reserve_write.c policy/decide_owed.c \
 	policy/decide_cells.c policy/decide_cells.h policy/decide_kills.c policy/switch_words.c policy/switch_words.h \
-	policy/calendar.c policy/calendar.h policy/estimate.c policy/estimate.h policy/estimate_form.c policy/estimate_form.h \
+	policy/calendar.c policy/calendar.h policy/estimate.c policy/estimate.h policy/estimate_names.c \
+	policy/estimate_names.h policy/estimate_form.c policy/estimate_form.h \
 	policy/quote.c policy/quote.h \
 	policy/body_edit.c policy/body_edit.h policy/model.c policy/model.h policy/reservation.c policy/reservation.h \
 	policy/json_flow.c policy/json_flow.h policy/usage.c policy/usage.h policy/usage_reader.c policy/usage_reader.h \

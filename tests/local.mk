@@ -268,7 +268,7 @@ tests_policy_test_calendar_SOURCES = tests/policy/test_calendar.c policy/calenda
 tests_policy_test_calendar_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_calendar_LDADD = $(CHECK_LIBS)
 tests_policy_test_estimate_SOURCES = tests/policy/test_estimate.c policy/decimal.c policy/estimate.c \
-	policy/estimate_form.c policy/quote.c
+	policy/estimate_form.c policy/estimate_names.c policy/quote.c
 tests_policy_test_estimate_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_estimate_LDADD = $(CHECK_LIBS)
 tests_policy_test_flood_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
@@ -303,7 +303,7 @@ tests_policy_test_usage_reader_LDADD = $(CHECK_LIBS)
 check_PROGRAMS += tests/policy/test_body_edit
 TESTS += tests/policy/test_body_edit
 tests_policy_test_body_edit_SOURCES = tests/policy/test_body_edit.c policy/body_edit.c policy/decimal.c policy/estimate.c \
-	policy/json.c policy/json_gate.c policy/quote.c policy/region.c
+	policy/estimate_names.c policy/json.c policy/json_gate.c policy/quote.c policy/region.c
 tests_policy_test_body_edit_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_body_edit_LDADD = libshm.a $(CHECK_LIBS)
 

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * The names of members that matter to an estimate: see estimate_names.h. Most names of a body are none of them, so that
+ * a name is compared with those of its size only.
+ */
+#include "policy/estimate_names.h"
+
+#include <string.h>
+
+#define ANYWHERE        ESTIMATE_NAMES_DEEPEST
+#define NAMES_OF_A_SIZE 6
+#define KELVIN          0x212a /* letters that readers in Go take for k and s */
+#define LONG_S          0x17f
+
+struct known_name {
+    const char *name;
+    enum estimate_meaning meaning;
+    int deepest; /* nesting of the object that may hold it */
+};
+
+/* By the size of the name; a row ends with its last name. Of two with one name the first that is not too deep counts. */
+static const struct known_name names[][NAMES_OF_A_SIZE + 1] = {
+    [1] = {{"n", MEANS_CHOICES, 1}},
+    [4] = {{"text", MEANS_TEXT, DEPTH_MAX}, {"type", MEANS_PART, DEPTH_MAX}, {"data", MEANS_DATA, DEPTH_MAX},
+           {"args", MEANS_SCHEMA, DEPTH_MAX}},
+    [5] = {{"input", MEANS_TOKENS, 1}, {"input", MEANS_SCHEMA, DEPTH_MAX}, {"model", MEANS_MODEL, 1},
+           {"tools", MEANS_SCHEMA, 1}, {"texts", MEANS_TEXT, 1}, {"query", MEANS_TEXT, 1}},
+    [6] = {{"system", MEANS_TEXT, DEPTH_MAX}, {"output", MEANS_TEXT, DEPTH_MAX}, {"prompt", MEANS_PROMPTS, 1},
+           {"prompt", MEANS_TOKENS, DEPTH_MAX}, {"schema", MEANS_SCHEMA, DEPTH_MAX}},
+    [7] = {{"content", MEANS_TEXT, DEPTH_MAX}, {"best_of", MEANS_CHOICES, 1}, {"refusal", MEANS_TEXT, DEPTH_MAX},
+           {"message", MEANS_TEXT, DEPTH_MAX}},
+    [8] = {{"thinking", MEANS_TEXT, DEPTH_MAX}, {"response", MEANS_SCHEMA, DEPTH_MAX},
+           {"fileData", MEANS_MEDIA, DEPTH_MAX}, {"preamble", MEANS_TEXT, 1}},
+    [9] = {{"arguments", MEANS_TEXT, DEPTH_MAX}, {"functions", MEANS_SCHEMA, 1}, {"documents", MEANS_SCHEMA, 1}},
+    [10] = {{"background", MEANS_BACKGROUND, 1}, {"max_tokens", MEANS_MOST, 1},
+            {"inlineData", MEANS_MEDIA, DEPTH_MAX}},
+    [11] = {{"description", MEANS_TEXT, DEPTH_MAX}, {"inline_data", MEANS_MEDIA, DEPTH_MAX}, {"num_predict", MEANS_MOST, 2}},
+    [12] = {{"instructions", MEANS_TEXT, DEPTH_MAX}},
+    [14] = {{"candidateCount", MEANS_CHOICES, 2}, {"responseSchema", MEANS_SCHEMA, 2}},
+    [15] = {{"maxOutputTokens", MEANS_MOST, 2}, {"candidate_count", MEANS_CHOICES, 2},
+            {"response_schema", MEANS_SCHEMA, 2}},
+    [17] = {{"max_output_tokens", MEANS_MOST, 2}},
+    [18] = {{"responseJsonSchema", MEANS_SCHEMA, 2}},
+    [21] = {{"max_completion_tokens", MEANS_MOST, 1}},
+};
+#define NAME_SIZES (sizeof(names) / sizeof(names[0]))
+
+/* Four hexadecimal digits at AT, or -1. */
+static int code_unit(const char *at)
+{
+    int code = 0;
+
+    for (int i = 0; i < 4; i++) {
+        char c = slice_lower(at[i]);
+
+        if ((c < '0' || c > '9') && (c < 'a' || c > 'f'))
+            return -1;
+        code = code * 16 + (c <= '9' ? c - '0' : c - 'a' + 10);
+    }
+    return code;
+}
+
+/* The character at *AT with its escape undone; *AT goes behind it. -1: none that a known name holds. */
+static int next_character(struct slice name, size_t *at)
+{
+    static const struct {
+        struct slice bytes;
+        int code;
+    } like_ascii[] = {{SLICE("\xe2\x84\xaa"), KELVIN}, {SLICE("\xc5\xbf"), LONG_S}};
+    struct slice rest = {name.data + *at, name.size - *at};
+    int code = (unsigned char)rest.data[0];
+
+    for (size_t i = 0; i < 2; i++)
+        if (slice_has_prefix(rest, like_ascii[i].bytes)) {
+            *at += like_ascii[i].bytes.size;
+            return like_ascii[i].code;
+        }
+    (*at)++;
+    if (code == '\\' && rest.size >= 6 && rest.data[1] == 'u') {
+        code = code_unit(rest.data + 2);
+        *at += 5;
+    } else if (code == '\\' && rest.size >= 2 && rest.data[1] == '/') {
+        code = '/';
+        *at += 1;
+    }
+    return code;
+}
+
+struct slice estimate_names_unescape(struct slice name, bool folds, char out[ESTIMATE_NAMES_LONGEST])
+{
+    size_t used = 0;
+
+    for (size_t at = 0; at < name.size;) {
+        int code = next_character(name, &at);
+
+        if (folds && (code == KELVIN || code == LONG_S))
+            code = code == KELVIN ? 'k' : 's';
+        if (code < ' ' || code > '~' || used == ESTIMATE_NAMES_LONGEST)
+            return name;
+        out[used++] = folds ? slice_lower((char)code) : (char)code;
+    }
+    return (struct slice){out, used};
+}
+
+/* The names that are as long as NAME. */
+static const struct known_name *names_like(struct slice name)
+{
+    return names[name.size < NAME_SIZES ? name.size : 0];
+}
+
+static const struct known_name *find_name(struct slice name, int depth)
+{
+    for (const struct known_name *known = names_like(name); known->name; known++)
+        if (known->name[0] == name.data[0] && depth <= known->deepest && memcmp(known->name, name.data, name.size) == 0)
+            return known;
+    return NULL;
+}
+
+/* Likewise, of a name in small letters. */
+static const struct known_name *find_folded(struct slice name, int depth)
+{
+    for (const struct known_name *known = names_like(name); known->name; known++)
+        if (depth <= known->deepest && slice_equal_nocase((struct slice){known->name, name.size}, name))
+            return known;
+    return NULL;
+}
+
+/* Whether NAME is spelt as no known name is, and yet may be read as one. */
+static bool is_spelt_oddly(struct slice name)
+{
+    for (size_t i = 0; i < name.size; i++)
+        if ((name.data[i] < 'a' || name.data[i] > 'z') && name.data[i] != '_')
+            return true;
+    return false;
+}
+
+/* Not inlined, or every name would pay for its room. */
+static __attribute__((noinline)) const struct known_name *find_unescaped(struct slice name, int depth, bool *is_folded)
+{
+    char plain[ESTIMATE_NAMES_LONGEST];
+
+    *is_folded = !find_name(estimate_names_unescape(name, false, plain), depth);
+    return find_folded(estimate_names_unescape(name, true, plain), depth);
+}
+
+enum estimate_meaning estimate_names_meaning(struct slice name, int depth, bool *is_folded)
+{
+    const struct known_name *known = find_name(name, depth);
+
+    *is_folded = false;
+    if (!known && is_spelt_oddly(name))
+        known = find_unescaped(name, depth, is_folded);
+    return known ? known->meaning : MEANS_NOTHING;
+}
