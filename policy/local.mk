@@ -45,6 +45,7 @@ libpolicy_a_SOURCES += \
 	policy/quote.c policy/quote.h \
 	policy/body_edit.c policy/body_edit.h policy/model.c policy/model.h policy/reservation.c policy/reservation.h \
 	policy/json_flow.c policy/json_flow.h policy/usage.c policy/usage.h policy/usage_reader.c policy/usage_reader.h \
+	policy/usage_reader_sum.c policy/usage_places.c policy/usage_places.h \
 	policy/verdict.c policy/verdict.h policy/reasons.def
 
 # Decisions as events.

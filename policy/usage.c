@@ -17,6 +17,11 @@ bool usage_is_possible(const struct usage *usage)
            is_count(usage->out_total) && is_count(usage->out_reasoning);
 }
 
+int64_t usage_most(int64_t tokens)
+{
+    return tokens > ESTIMATE_MOST ? ESTIMATE_MOST : tokens;
+}
+
 static bool clamp(int64_t *part, int64_t whole)
 {
     if (*part <= whole)

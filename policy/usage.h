@@ -19,6 +19,9 @@ struct usage {
 /* False when a figure is negative or larger than any model takes (ESTIMATE_MOST). */
 bool usage_is_possible(const struct usage *usage);
 
+/* TOKENS, or ESTIMATE_MOST when these are more. */
+int64_t usage_most(int64_t tokens);
+
 /* Makes the parts no larger than their whole. Returns whether anything had to be changed. */
 bool usage_clamp(struct usage *usage);
 

@@ -26,7 +26,7 @@ enum usage_dialect {
     USAGE_OLLAMA,
 };
 
-/* One row each in usage_reader.c; how they add up stands there. */
+/* Where each stands is told by usage_places.c, how they add up by usage_reader_sum.c. */
 enum usage_figure {
     USAGE_PROMPT,
     USAGE_INPUT,
@@ -81,7 +81,11 @@ void usage_reader_init(struct usage_reader *reader);
 
 /* Another JSON value begins, as in the next event of a stream. What was read stays. */
 void usage_reader_begin(struct usage_reader *reader);
+
+/* Its next BYTES, cut wherever they happen to be. */
 void usage_reader_feed(struct usage_reader *reader, struct slice bytes);
+
+/* It ends here. */
 void usage_reader_end(struct usage_reader *reader);
 
 /* Tokens of the text so far, estimated. */

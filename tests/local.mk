@@ -295,7 +295,7 @@ check_PROGRAMS += tests/policy/test_usage_reader
 TESTS += tests/policy/test_usage_reader
 EXTRA_DIST += tests/policy/usage
 tests_policy_test_usage_reader_SOURCES = tests/policy/test_usage_reader.c policy/decimal.c policy/json_flow.c \
-	policy/quote.c policy/usage.c policy/usage_reader.c
+	policy/quote.c policy/usage.c policy/usage_places.c policy/usage_reader.c policy/usage_reader_sum.c
 tests_policy_test_usage_reader_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_usage_reader_LDADD = $(CHECK_LIBS)
 
