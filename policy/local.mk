@@ -53,7 +53,8 @@ libpolicy_a_SOURCES += policy/decide_events.c
 
 # Tokens and the keys that verify them.
 libpolicy_a_SOURCES += \
-	policy/jwks.c policy/jwks.h policy/jwks_key.c policy/jwks_key.h \
+	policy/jwks.c policy/jwks.h policy/jwks_key.c policy/jwks_key.h policy/jwks_material.c policy/jwks_material.h \
+	policy/jwks_members.c policy/jwks_members.h \
 	policy/jwt.c policy/jwt.h policy/jwt_faults.def policy/jwt_algorithm.c policy/jwt_algorithm.h \
 	policy/jwt_shape.c policy/jwt_shape.h
 
