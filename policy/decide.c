@@ -223,15 +223,15 @@ static void judge_charges(struct decision *decision, struct verdict *verdict, co
     for (uint32_t i = 0; i < decision->charge_count; i++) {
         const struct charge *charge = &decider->charges[i];
         const struct charge_source *source = &decider->sources[i];
-        bool is_charged = admission->is_admitted && !charge->is_held_back && !decision->is_refused;
+        bool is_charged = admission->is_admitted && !charge->is_held_back && decision->charges_cells;
         struct limit_state state;
 
         if (charge->view.trips && !charge->has_no_room && decision->charges_cells && !decision->is_refused)
             decide_counts_opened(decision, source->policy, charge->key);
-        fill_state(&state, charge, source, is_charged && decision->charges_cells);
+        fill_state(&state, charge, source, is_charged && !decision->is_refused);
         decide_notes_limit(decision, charge, source, &state);
-        if (is_charged && !decision->charges_cells) /* the verdict is what a request would be told, of which it were charged */
-            fill_state(&state, charge, source, true);
+        if (!decision->charges_cells && admission->is_admitted && !charge->is_held_back && !decision->is_refused)
+            state.remaining -= charge->cost; /* an explanation's verdict is the one that a request would get */
         if (charge->group != 0) {
             if (charge->refuses)
                 would_reject(decision, charge, source);
