@@ -65,6 +65,15 @@ class Counters(harness.TestCase):
         edge.wait_log(r"warning.* shared memory is full: \d+ limits found no cell .* raise shared_dict_size")
         self.assertEqual(edge.decide(client="10.0.0.1").status, 429)
 
+    def test_cells_of_a_large_arena(self):
+        """They are counted between requests: a page tells what the last count came to, and begins another."""
+        edge = self.start_edge(harness.one_rule(rate=0.000001, burst=BURST), settings={"shared_dict_size": "300m", "snapshot_interval": 0})
+        self.assertEqual(edge.metric("fairvisor_shm_cells_used"), 0)
+        for number in range(20):
+            edge.decide(client=f"10.0.0.{number}")
+        harness.wait_until(lambda: edge.metric("fairvisor_shm_cells_used") == 20, "all to be counted")
+        self.assertGreater(edge.metric("fairvisor_shm_cells"), 300_000)
+
     def test_quit_and_start(self):
         for number in (signal.SIGQUIT, signal.SIGTERM):
             with self.subTest(number):

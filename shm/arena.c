@@ -16,6 +16,7 @@
 #include "shm/arena_layout.h"
 #include "shm/kills.h"
 #include "shm/siphash.h"
+#include "shm/survey.h"
 
 #define ARENA_MAGIC        UINT64_C(0x31616e6572617666) /* "fvarena1" */
 #define SERIES_SHARE       64                           /* one part in so many of the arena is for series */
@@ -418,12 +419,7 @@ bool arena_read_status(const struct arena *arena, struct arena_status *status)
 
 void arena_measure(const struct arena *arena, struct moment now, struct arena_usage *usage)
 {
-    usage->cells = (uint64_t)arena->stripe_count * STRIPE_CELLS;
-    usage->cells_used = 0;
-    for (uint32_t i = 0; i < arena->stripe_count; i++) {
-        const struct stripe *stripe = arena_stripe(arena, i);
+    struct survey survey = {0};
 
-        for (uint32_t j = 0; j < STRIPE_CELLS; j++)
-            usage->cells_used += stripe->tags[j] != 0 && !cell_is_reusable(&stripe->cells[j], now);
-    }
+    survey_step(&survey, arena, now, arena->stripe_count, usage);
 }

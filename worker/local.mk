@@ -41,7 +41,7 @@ libworker_a_SOURCES = \
 	worker/settle.c worker/settle.h \
 	worker/debug.c worker/debug.h \
 	worker/endpoints.c worker/endpoints.h \
-	worker/metrics.c worker/metrics.h worker/metrics_text.c worker/metrics_text.h \
+	worker/cells.c worker/cells.h worker/metrics.c worker/metrics.h worker/metrics_text.c worker/metrics_text.h \
 	worker/reply.c worker/reply.h \
 	worker/outbox.c worker/outbox.h
 libworker_a_CPPFLAGS = $(AM_CPPFLAGS) $(UV_CFLAGS) $(SSL_CFLAGS)

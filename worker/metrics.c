@@ -12,10 +12,10 @@
 #include "shm/events.h"
 #include "shm/families.h"
 #include "shm/series.h"
+#include "worker/cells.h"
 #include "worker/judge.h"
 #include "worker/metrics_text.h"
 
-#define USAGE_MAX_AGE_NS NANOSECONDS_PER_SECOND
 
 static void write_head(enum family family, struct outbox *out)
 {
@@ -266,14 +266,10 @@ static void write_circuits(const struct worker *worker, struct outbox *out)
 
 static void write_cells(struct worker *worker, struct outbox *out)
 {
-    struct moment now = moment_now();
+    const struct arena_usage *usage = cells_look(worker);
 
-    if (worker->usage_at_ns == 0 || now.boot_ns - worker->usage_at_ns > USAGE_MAX_AGE_NS) {
-        arena_measure(&worker->arena, now, &worker->usage);
-        worker->usage_at_ns = now.boot_ns;
-    }
-    write_single(FAMILY_shm_cells, (int64_t)worker->usage.cells, out);
-    write_single(FAMILY_shm_cells_used, (int64_t)worker->usage.cells_used, out);
+    write_single(FAMILY_shm_cells, (int64_t)usage->cells, out);
+    write_single(FAMILY_shm_cells_used, (int64_t)usage->cells_used, out);
     write_single(FAMILY_series_overflow, (int64_t)series_overflow(&worker->arena), out);
 }
 

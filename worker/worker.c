@@ -13,6 +13,7 @@
 
 #include "policy/load.h"
 #include "shm/log.h"
+#include "worker/cells.h"
 #include "worker/conn.h"
 #include "worker/conn_batch.h"
 #include "worker/http.h"
@@ -406,6 +407,7 @@ bool worker_open(struct worker *worker, struct failure *failure)
     worker->turn_end.data = worker;
     uv_check_start(&worker->turn_end, on_turn_end); /* these two cannot fail */
     start_beating(worker);
+    cells_open(worker);
     if (!watch(worker))
         return failure_set(failure, EXIT_CODE_OS, "cannot watch signals and the lifeline");
     return listener_open_all(worker, failure) && say_ready(failure);
@@ -419,8 +421,9 @@ void worker_run(struct worker *worker)
 void worker_fini(struct worker *worker)
 {
     uv_handle_t *handles[] = {(uv_handle_t *)&worker->tick, (uv_handle_t *)&worker->beat,
-                              (uv_handle_t *)&worker->alone, (uv_handle_t *)&worker->lifeline, (uv_handle_t *)&worker->quit,
-                              (uv_handle_t *)&worker->term, (uv_handle_t *)&worker->turn_end};
+                              (uv_handle_t *)&worker->counting, (uv_handle_t *)&worker->alone,
+                              (uv_handle_t *)&worker->lifeline, (uv_handle_t *)&worker->quit, (uv_handle_t *)&worker->term,
+                              (uv_handle_t *)&worker->turn_end};
 
     listener_close_all(worker);
     worker->is_leaving = true;

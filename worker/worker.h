@@ -17,6 +17,7 @@
 #include "shm/flights.h"
 #include "shm/handoff.h"
 #include "shm/sealed.h"
+#include "shm/survey.h"
 #include "worker/body.h"
 #include "worker/head.h"
 #include "worker/headers.h"
@@ -75,7 +76,9 @@ struct worker {
     uint64_t tls_log_ms;                 /* uv_now() of the last line about TLS with the upstream */
 
     /* metrics */
-    struct arena_usage usage; /* as measured at usage_at_ns (boot time) */
+    struct survey survey;     /* under way, of the cells in use */
+    uv_idle_t counting;       /* carries it on */
+    struct arena_usage usage; /* as counted at usage_at_ns (boot time) */
     int64_t usage_at_ns;
 
     /* sockets */

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 
 #include "shm/arena_layout.h"
+#include "shm/survey.h"
 #include "tests/shm/arena_fixture.h"
 
 #define SMALL (UINT64_C(8) << 20)
@@ -130,6 +131,35 @@ START_TEST(another_users_is_refused_unread)
     }
     ck_assert_int_eq(arena_open(fixture.instance, workers, true, &again, &failure), -1);
     ck_assert_ptr_nonnull(strstr(failure.sentence, "never finished"));
+}
+END_TEST
+
+/* However small the parts are that it is done in. */
+START_TEST(a_survey_counts_what_is_there)
+{
+    struct arena_usage whole, parts;
+    struct moment now = moment_now();
+
+    for (uint32_t i = 0; i < fixture.arena.stripe_count; i += 3)
+        for (uint32_t j = 0; j <= i % STRIPE_CELLS; j++) {
+            struct cell *cell = &arena_stripe(&fixture.arena, i)->cells[j];
+
+            *cell = (struct cell){.kind = CELL_BUCKET, .expires_ns = INT64_MAX};
+            arena_stripe(&fixture.arena, i)->tags[j] = 1;
+        }
+    arena_measure(&fixture.arena, now, &whole);
+    ck_assert_uint_eq(whole.cells, (uint64_t)fixture.arena.stripe_count * STRIPE_CELLS);
+    for (uint32_t part = 1; part < fixture.arena.stripe_count + 5; part += part / 2 + 1) {
+        struct survey survey = {0};
+        uint32_t steps = 1;
+
+        while (!survey_step(&survey, &fixture.arena, now, part, &parts))
+            steps++;
+        ck_assert_uint_eq(steps, (fixture.arena.stripe_count + part - 1) / part);
+        ck_assert_uint_eq(parts.cells_used, whole.cells_used);
+        ck_assert_uint_eq(parts.cells, whole.cells);
+        ck_assert_uint_eq(survey.next + survey.used, 0);
+    }
 }
 END_TEST
 
@@ -381,6 +411,7 @@ int main(void)
     tcase_add_test(tests, another_users_is_refused_unread);
     tcase_add_test(tests, one_of_two_names_is_refused);
     tcase_add_test(tests, one_claims_it);
+    tcase_add_test(tests, a_survey_counts_what_is_there);
     tcase_add_test(tests, one_set_aside_makes_room);
     tcase_add_test(tests, an_absent_one_is_told_apart);
     tcase_add_test(tests, too_small_is_a_sentence);
