@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "cli/bearer.h"
 #include "cli/emit.h"
 #include "cli/input.h"
 #include "cli/instance.h"
@@ -22,6 +23,7 @@
 #include "policy/load.h"
 #include "shm/counted.h"
 
+#define NANOSECONDS_PER_MICROSECOND 1000
 #define SCRATCH_SIZE    (64u << 10)
 #define REQUEST_MEMBERS 5 /* of the answer's head, before those of the bundle */
 
@@ -40,6 +42,7 @@ struct basis {
     const struct arena *arena;     /* NULL: fresh counters */
     struct bundle *bundle;
     struct references references; /* of the settings, as far as the bundle's keys need them */
+    struct bearer bearer;         /* the request's */
 };
 
 static bool choose_path(struct basis *basis, const struct choice *choice, struct failure *failure)
@@ -140,6 +143,32 @@ static void print_body(const struct question *question, bool wants_body)
                counted(estimate.prompt, "token", "tokens", text));
 }
 
+/* A token that is not good ends the request, or counts for nothing; to a kill switch alone it never is more than nothing. */
+static bool refuses_token(const struct basis *basis)
+{
+    return basis->bundle->uses_jwt && basis->bearer.fault != JWT_GOOD && basis->instance.settings.jwt_on_invalid == SETTINGS_JWT_REJECT;
+}
+
+static void print_token(const struct basis *basis, const struct question *question)
+{
+    const struct bearer *bearer = &basis->bearer;
+
+    if (bearer->fault != JWT_GOOD)
+        printf("token     not good, %s: %s\n", jwt_faults[bearer->fault].name, jwt_faults[bearer->fault].sentence);
+    if (bearer->fault != JWT_GOOD && !refuses_token(basis))
+        puts("note      such a request is judged as one without claims, for jwt_on_invalid is anonymous");
+    if (bearer->failure.code != EXIT_CODE_OK) {
+        print_labelled("note      the signature is not verified: ", slice_of(bearer->failure.sentence));
+        fputs(bearer->fault == JWT_GOOD ? "; the verdict holds if it is good, else it is jwt_invalid\n" : "\n", stdout);
+    }
+    if (bearer->claims && bearer->is_verified)
+        puts("claims    of the token, whose signature is good");
+    else if (bearer->claims && bearer->failure.code == EXIT_CODE_OK)
+        fputs("claims    read from the token; its signature is not checked (`fairvisor jwt` does)\n", stdout);
+    else if (!bearer->claims && question->has_bearer && bearer->fault == JWT_GOOD)
+        fputs("claims    none, because the Authorization field holds no readable token\n", stdout);
+}
+
 static void print_head(const struct basis *basis, const struct question *question, bool wants_body, struct moment now)
 {
     const struct facts *facts = &question->facts;
@@ -169,11 +198,22 @@ static void print_head(const struct basis *basis, const struct question *questio
     print_missing(basis);
     if (wants_body && !question->has_body)
         puts("note      a policy for this request looks into its body: --body FILE gives one; judged as one without");
-    if (basis->bundle->uses_jwt && question->claims)
-        fputs("claims    read from the token; its signature is not checked (`fairvisor jwt` does)\n", stdout);
-    else if (basis->bundle->uses_jwt && question->has_bearer)
-        fputs("claims    none, because the Authorization field holds no readable token\n", stdout);
+    if (basis->bundle->uses_jwt)
+        print_token(basis, question);
     putchar('\n');
+}
+
+/* `good` is null when nobody here knows. */
+static void print_token_json(const struct bearer *bearer)
+{
+    printf(",\"token\":{\"good\":%s", !bearer->is_verified ? "null" : bearer->fault == JWT_GOOD ? "true" : "false");
+    if (bearer->fault != JWT_GOOD)
+        printf(",\"reason\":\"%s\"", jwt_faults[bearer->fault].name);
+    if (bearer->failure.code != EXIT_CODE_OK) {
+        fputs(",\"keys\":", stdout);
+        emit_json_string(slice_of(bearer->failure.sentence), stdout);
+    }
+    putchar('}');
 }
 
 static void print_head_json(const struct basis *basis, const struct question *question)
@@ -192,6 +232,8 @@ static void print_head_json(const struct basis *basis, const struct question *qu
                    {",\"version\":", basis->bundle->version_text}};
 
     for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+        if (i == REQUEST_MEMBERS && basis->bundle->uses_jwt && basis->bearer.is_token)
+            print_token_json(&basis->bearer);
         if (i == REQUEST_MEMBERS && question->has_body)
             printf(",\"body\":{\"bytes\":%zu,\"readable\":%s}", facts->body.size,
                    estimate_body(facts->body).is_readable ? "true" : "false");
@@ -212,8 +254,11 @@ static void tell(struct decider *decider, const struct basis *basis, const struc
         print_head_json(basis, question);
     else
         print_head(basis, question, decide_wants_body(decider, &question->facts), now);
-    decide_explain(decider, &question->facts, question->claims, now, &verdict,
-                   is_json ? narrate_step_json : narrate_step, &narration);
+    if (refuses_token(basis))
+        decide_refuse(decider, &question->facts, REASON_jwt_invalid, now, &verdict);
+    else
+        decide_explain(decider, &question->facts, basis->bearer.claims, now, &verdict,
+                       is_json ? narrate_step_json : narrate_step, &narration);
     if (is_json) {
         fputs("],\"verdict\":", stdout);
         narrate_verdict_json(&verdict, stdout);
@@ -266,7 +311,11 @@ static int explain(const struct choice *choice, struct question *question)
         return command_fail(&failure);
     }
     decide_use_references(decider, &basis.references);
+    if (question->has_bearer)
+        bearer_judge(&basis.instance.settings, question->authorization, question->is_repeated,
+                     now.wall_ns / NANOSECONDS_PER_MICROSECOND, &basis.bearer);
     tell(decider, &basis, question, now, choice->is_json);
+    bearer_free(&basis.bearer);
     decide_free(decider);
     references_close(&basis.references);
     bundle_free(basis.bundle);

@@ -31,6 +31,7 @@ fairvisor_SOURCES = \
 	cli/narrate.c cli/narrate.h \
 	cli/order.c cli/order.h \
 	cli/page.c cli/page.h \
+	cli/bearer.c cli/bearer.h \
 	cli/question.c cli/question.h \
 	cli/record.c cli/record.h \
 	cli/replay.c cli/replay.h \

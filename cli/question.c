@@ -62,6 +62,15 @@ bool question_read_body(struct question *question, const char *path, struct fail
     return true;
 }
 
+static size_t count_fields(const struct question *question, struct slice name)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < question->facts.field_count; i++)
+        count += slice_equal_nocase(question->fields[i].name, name);
+    return count;
+}
+
 static bool find_field(const struct question *question, struct slice name, struct slice *value)
 {
     for (size_t i = 0; i < question->facts.field_count; i++)
@@ -107,23 +116,19 @@ static bool take_uri(struct question *question, struct slice uri, struct failure
 
 bool question_finish(struct question *question, const char *method, const char *uri, struct failure *failure)
 {
-    struct slice authorization;
-
     question->facts.method = slice_of(method);
     if (!is_token(question->facts.method))
         return failure_set(failure, EXIT_CODE_USAGE, "'%s' is no method; give METHOD URI, as in GET /api/data", method);
     if (!take_uri(question, slice_of(uri), failure))
         return false;
-    question->has_bearer = find_field(question, SLICE("authorization"), &authorization);
-    if (question->has_bearer)
-        question->claims = claims_read(authorization);
+    question->has_bearer = find_field(question, SLICE("authorization"), &question->authorization);
+    question->is_repeated = count_fields(question, SLICE("authorization")) > 1;
     return true;
 }
 
 void question_free(struct question *question)
 {
     input_free(&question->body);
-    claims_free(question->claims);
     free(question->host);
     free(question->path);
 }

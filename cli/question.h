@@ -9,7 +9,6 @@
 #include <stddef.h>
 
 #include "cli/input.h"
-#include "policy/claims.h"
 #include "policy/facts.h"
 #include "shm/failure.h"
 
@@ -19,8 +18,9 @@
 struct question {
     struct fact_field fields[QUESTION_MAX_FIELDS];
     struct facts facts;
-    struct claims *claims; /* NULL: none */
-    bool has_bearer;       /* an Authorization field was given */
+    struct slice authorization; /* value of the first field of this name */
+    bool has_bearer;            /* there is one */
+    bool is_repeated;           /* there are more */
     bool has_body;
     struct input body;     /* owned */
     size_t size;           /* bytes of all values together */

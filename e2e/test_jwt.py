@@ -267,5 +267,8 @@ class Keys(Case):
             document = json.loads(done.stdout)
             status = self.ask(edge, token).status
             self.assertEqual((document["valid"], done.returncode), (status == 200, 0 if status == 200 else 1), done)
+            done = edge.cli("explain", "-c", edge.config_file, "--json", "GET", "/", "-H", "Authorization: Bearer " + token)
+            explained = json.loads(done.stdout)
+            self.assertEqual((explained["request"]["token"]["good"], explained["verdict"]["allowed"]), (status == 200,) * 2, done)
             if not document["valid"]:
                 self.assertEqual(self.checks(edge, document["reason"]), 1)
