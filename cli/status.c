@@ -126,6 +126,7 @@ static void gather(struct status_report *report)
     if (instance->has_arena) {
         arena_measure(&instance->arena, report->now, &report->usage);
         report->connections = counters_sum(&instance->arena, COUNTER_connections);
+        report->clients_untold = (uint64_t)counters_sum(&instance->arena, COUNTER_clients_untold);
         bundle_copy_refresh(&report->copy, instance);
         if (!fill_read(&instance->arena, report->copy.decider, &report->fill))
             fputs("fairvisor: memory is out: the fill of limits is not told\n", stderr);

@@ -160,6 +160,9 @@ static void print_body(const struct status_report *report)
         printf("  decisions    %" PRIu64 ", of them rejects: %" PRIu64 "\n", report->decisions, report->rejects);
     else
         fputs("  decisions    unknown, because the copy of the loaded policy cannot be read\n", stdout);
+    if (report->clients_untold > 0)
+        printf("  clients      %" PRIu64 " times told by no trusted proxy, and taken for the proxy itself; the log tells which proxy\n",
+               report->clients_untold);
     print_bar(&report->usage);
     fill_print(&report->fill);
     print_histories(status);
@@ -221,7 +224,7 @@ static void print_json_body(const struct status_report *report)
         printf(",\"decisions\":%" PRIu64 ",\"rejects\":%" PRIu64, report->decisions, report->rejects);
     else
         fputs(",\"decisions\":null,\"rejects\":null", stdout);
-    fputs(",\"limits\":", stdout);
+    printf(",\"clients_untold\":%" PRIu64 ",\"limits\":", report->clients_untold);
     fill_print_json(&report->fill);
     printf(",\"cells\":%" PRIu64 ",\"cells_used\":%" PRIu64 ",\"reloads\":%" PRIu64 ",\"reload_failures\":%" PRIu64
            ",\"last_reload_failed\":%s",

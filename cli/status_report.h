@@ -21,6 +21,7 @@ struct status_report {
     struct fill fill; /* of limits */
     struct moment now;
     int64_t connections;
+    uint64_t clients_untold; /* requests of trusted proxies that told no client */
     struct bundle_copy copy;     /* without a bundle when it cannot be read */
     uint64_t decisions, rejects; /* known with the bundle */
     struct kills_table kills;    /* set by hand */

@@ -7,6 +7,7 @@ import collections
 import glob
 import importlib.machinery
 import importlib.util
+import json
 import os
 import random
 import signal
@@ -103,6 +104,24 @@ class TestHttp(harness.TestCase):
                 self.assertTrue(rest == b"" or rest.startswith(b"HTTP/1.1 "), (bytes(data), rest))
         self.assertEqual(edge.workers(), workers, "a worker died")
         self.assertEqual(edge.get("/livez").status, 200)
+
+    def test_proxies_that_tell_no_client(self):
+        """They are counted and logged, once for many, when a key looks at addresses."""
+        edge = self.start_edge(harness.one_rule(), workers=1)
+        for told, count in (("192.0.2.1", 0), ("garbage, 192.0.2.1", 0), ("garbage", 1), ("", 2), (None, 3), ("garbage, 127.0.0.1", 4)):
+            fields = {} if told is None else {"X-Forwarded-For": told}
+            edge.get("/v1/decision", {"X-Original-Method": "GET", "X-Original-URI": "/", **fields})
+            self.assertEqual(edge.metrics()["fairvisor_clients_untold_total"], count, told)
+        self.assertEqual(edge.log().count("a trusted proxy, 127.0.0.1, told no client"), 1)
+        self.assertIn("4 times told by no trusted proxy", edge.cli("status", "-c", edge.config_file).stdout)
+        self.assertEqual(json.loads(edge.cli("status", "-c", edge.config_file, "--json").stdout)["clients_untold"], 4)
+
+    def test_no_key_looks_at_clients(self):
+        edge = self.start_edge(harness.one_rule(keys=("header:x-key",)), workers=1)
+        edge.get("/v1/decision", {"X-Original-Method": "GET", "X-Original-URI": "/"})
+        self.assertEqual(edge.metrics()["fairvisor_clients_untold_total"], 0)
+        self.assertNotIn("told no client", edge.log())
+        self.assertNotIn("told by no trusted proxy", edge.cli("status", "-c", edge.config_file).stdout)
 
     def test_slow_clients(self):
         """A silent connection is closed, a slow head or body is answered 408, and others are served meanwhile."""

@@ -28,6 +28,7 @@ struct facts {
     struct slice body;     /* as received; empty when there is none or nobody looks into it */
     bool body_can_be_clamped; /* whoever sends it on can make the completion it asks for shorter */
     struct address client; /* ADDRESS_NONE when unknown */
+    bool client_is_told;   /* false: a trusted proxy sent the request and did not say for whom; CLIENT is that proxy */
     bool peer_is_trusted;  /* the fields come from a proxy that may tell about the client: see origin.h */
 };
 

@@ -28,8 +28,8 @@ static struct slice take_last(struct slice *list)
     return (struct slice){start, (size_t)(end - start)};
 }
 
-/* Walks one field. true when the walk ends in it. */
-static bool walk(const struct settings *settings, struct slice list, struct address *client)
+/* Walks one field. true when the walk ends in it. *IS_TOLD: at an address. */
+static bool walk(const struct settings *settings, struct slice list, struct address *client, bool *is_told)
 {
     bool is_last = list.size == 0;
 
@@ -40,7 +40,8 @@ static bool walk(const struct settings *settings, struct slice list, struct addr
         is_last = list.size == 0;
         if (element.size == 0)
             continue; /* an empty list element counts for nothing (RFC 9110 5.6.1) */
-        if (!address_parse_forwarded(element, &address))
+        *is_told = address_parse_forwarded(element, &address);
+        if (!*is_told)
             return true;
         *client = address;
         if (!is_trusted(settings, &address))
@@ -54,20 +55,22 @@ bool client_is_trusted(const struct settings *settings, const struct client_peer
     return peer->is_unix ? settings->trusted_unix : is_trusted(settings, &peer->address);
 }
 
-struct address client_find(const struct settings *settings, const struct client_peer *peer, const struct head *head)
+struct address client_find(const struct settings *settings, const struct client_peer *peer, const struct head *head,
+                           bool *is_told)
 {
     struct address client = peer->address;
     size_t first = head->first[HEAD_FIELD_forwarded_for];
 
-    if (first == 0 || !client_is_trusted(settings, peer))
+    *is_told = !client_is_trusted(settings, peer);
+    if (first == 0 || *is_told)
         return client;
     if (!head_is_repeated(head, HEAD_FIELD_forwarded_for)) {
-        walk(settings, head->fields[first - 1].value, &client);
+        walk(settings, head->fields[first - 1].value, &client, is_told);
         return client;
     }
     for (size_t i = head->field_count; i >= first; i--)
         if (head_is_named(head->fields[i - 1].name, HEAD_FIELD_forwarded_for) &&
-            walk(settings, head->fields[i - 1].value, &client))
+            walk(settings, head->fields[i - 1].value, &client, is_told))
             break;
     return client;
 }

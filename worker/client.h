@@ -21,7 +21,9 @@ bool client_is_trusted(const struct settings *settings, const struct client_peer
 
 /* A peer that trusted_proxies does not name is the client itself. A trusted one's X-Forwarded-For fields, taken as one
  * list, are walked from the right: the first address that is not trusted is the client; when all are trusted the
- * leftmost is. An element that is no address ends the walk at the last address seen (the peer's, when none was). */
-struct address client_find(const struct settings *settings, const struct client_peer *peer, const struct head *head);
+ * leftmost is. An element that is no address ends the walk at the last address seen (the peer's, when none was). *IS_TOLD is
+ * false when it did, and when a trusted peer told none: the answer is then no client but a proxy. */
+struct address client_find(const struct settings *settings, const struct client_peer *peer, const struct head *head,
+                           bool *is_told);
 
 #endif

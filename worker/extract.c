@@ -108,7 +108,7 @@ bool extract_facts(const struct settings *settings, const struct head *head, con
     facts->host = facts_host(host, room->host);
     facts->fields = head->fields;
     facts->field_count = head->field_count;
-    facts->client = client_find(settings, peer, head);
+    facts->client = client_find(settings, peer, head, &facts->client_is_told);
     facts->peer_is_trusted = client_is_trusted(settings, peer);
     return true;
 }

@@ -5,6 +5,8 @@
  */
 #include "worker/request.h"
 
+#include <stdio.h>
+
 #include "policy/body_edit.h"
 #include "worker/debug.h"
 #include "worker/endpoints.h"
@@ -16,7 +18,8 @@
 #include "worker/reply.h"
 #include "worker/route.h"
 
-#define FORBIDDEN 403
+#define FORBIDDEN          403
+#define UNTOLD_INTERVAL_MS 60000
 
 struct request {
     struct reply reply;
@@ -159,6 +162,24 @@ static void answer_last_hop(const struct request *request)
                    is_trace ? "Nothing is traced here." : "Max-Forwards is 0: the request ends here.");
 }
 
+/* All clients of such a proxy count as one, and nobody would see why. */
+static void note_untold(struct worker *worker, const struct facts *facts)
+{
+    uint64_t now = uv_now(&worker->loop);
+    char proxy[ADDRESS_TEXT_SIZE];
+
+    counters_add(worker->slot, COUNTER_clients_untold, 1);
+    if (worker->untold_log_ms != 0 && now - worker->untold_log_ms < UNTOLD_INTERVAL_MS)
+        return;
+    worker->untold_log_ms = now;
+    if (address_print(&facts->client, proxy) == 0)
+        snprintf(proxy, sizeof(proxy), "on a unix socket");
+    log_line(LOG_LEVEL_WARNING,
+             "a trusted proxy, %s, told no client in X-Forwarded-For: keys such as ip:address take all of its clients for one; let it "
+             "send the field, or take it out of trusted_proxies",
+             proxy);
+}
+
 static void decide(struct request *request)
 {
     struct worker *worker = request->reply.worker;
@@ -176,6 +197,8 @@ static void decide(struct request *request)
         answer_last_hop(request);
         return;
     }
+    if (!facts.client_is_told && worker->bundle->uses_client)
+        note_untold(worker, &facts);
     facts.body = request->state->body.bytes;
     facts.body_can_be_clamped =
         worker->bundle->clamps && is_proxied(request) && body_edit_can_clamp(facts.path, facts.body);
@@ -327,7 +350,8 @@ static bool may_ask(const struct request *request)
 {
     const struct settings *settings = settings_of(request);
     const struct client_peer *peer = &request->origin->peer;
-    struct client_peer client = {.address = client_find(settings, peer, request->head)};
+    bool is_told;
+    struct client_peer client = {.address = client_find(settings, peer, request->head, &is_told)};
 
     client.is_unix = peer->is_unix && client.address.family == ADDRESS_NONE;
     return client_is_trusted(settings, peer) && client_is_trusted(settings, &client);

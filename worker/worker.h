@@ -97,6 +97,7 @@ struct worker {
     uint64_t drain_since_ms; /* uv_now() at the start of the drain */
     int64_t debug_log_ns;    /* boot clock of the last line about a wrong debug_session_secret */
     uint64_t refused_log_ms; /* uv_now() of the last line about refused connections */
+    uint64_t untold_log_ms;  /* the same about proxies that tell no client */
     bool is_ticking;
     bool is_accepting;
     bool is_draining;

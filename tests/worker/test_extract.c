@@ -82,14 +82,49 @@ START_TEST(finds_the_client)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct client_peer peer = {.is_unix = cases[i].peer[0] == '\0'};
         struct address client;
+        bool is_told;
         char lines[512], text[ADDRESS_TEXT_SIZE] = "";
 
         ck_assert(peer.is_unix || address_parse(slice_of(cases[i].peer), &peer.address));
         snprintf(lines, sizeof(lines), "GET / HTTP/1.1\nHost: a\n%s", cases[i].forwarded);
         parse(lines);
-        client = client_find(&settings, &peer, &head);
+        client = client_find(&settings, &peer, &head, &is_told);
         address_print(&client, text);
         ck_assert_msg(strcmp(text, cases[i].client) == 0, "%s: '%s'", cases[i].forwarded, text);
+    }
+}
+END_TEST
+
+START_TEST(knows_whether_a_client_was_told)
+{
+    static const struct {
+        const char *peer, *forwarded;
+        bool is_told;
+    } cases[] = {
+        {"192.0.2.9", "", true},
+        {"192.0.2.9", "X-Forwarded-For: garbage\n", true},
+        {"127.0.0.1", "", false},
+        {"", "", false},
+        {"127.0.0.1", "X-Forwarded-For: ,\n", false},
+        {"127.0.0.1", "X-Forwarded-For: garbage\n", false},
+        {"127.0.0.1", "X-Forwarded-For: garbage, 10.1.1.1\n", false},
+        {"127.0.0.1", "X-Forwarded-For: garbage\nX-Forwarded-For: 10.1.1.1\n", false},
+        {"127.0.0.1", "X-Forwarded-For: 192.0.2.1\n", true},
+        {"127.0.0.1", "X-Forwarded-For: garbage, 192.0.2.1\n", true},
+        {"127.0.0.1", "X-Forwarded-For: 10.1.1.1\n", true},
+        {"", "X-Forwarded-For: 192.0.2.1\n", true},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct client_peer peer = {.is_unix = cases[i].peer[0] == '\0'};
+        char lines[512];
+        bool is_told = !cases[i].is_told;
+
+        ck_assert(peer.is_unix || address_parse(slice_of(cases[i].peer), &peer.address));
+        snprintf(lines, sizeof(lines), "GET / HTTP/1.1\nHost: a\n%s", cases[i].forwarded);
+        parse(lines);
+        client_find(&settings, &peer, &head, &is_told);
+        ck_assert_msg(is_told == cases[i].is_told, "%s from '%s'", cases[i].forwarded, cases[i].peer);
     }
 }
 END_TEST
@@ -97,10 +132,11 @@ END_TEST
 START_TEST(distrusts_a_unix_peer_when_told_so)
 {
     struct client_peer peer = {.is_unix = true};
+    bool is_told;
 
     settings.trusted_unix = false;
     parse("GET / HTTP/1.1\nHost: a\nX-Forwarded-For: 192.0.2.1\n");
-    ck_assert_int_eq(client_find(&settings, &peer, &head).family, ADDRESS_NONE);
+    ck_assert_int_eq(client_find(&settings, &peer, &head, &is_told).family, ADDRESS_NONE);
 }
 END_TEST
 
@@ -225,6 +261,7 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, setup, NULL);
     tcase_add_test(tcase, finds_the_client);
+    tcase_add_test(tcase, knows_whether_a_client_was_told);
     tcase_add_test(tcase, distrusts_a_unix_peer_when_told_so);
     tcase_add_test(tcase, finds_routes);
     tcase_add_test(tcase, keeps_metrics_to_operators);
