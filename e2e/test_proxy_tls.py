@@ -190,9 +190,18 @@ class TestClients(test_proxy.ProxyCase):
         folder = self.temporary_folder()
         key, pem = make_certificate(folder, "server")
         edge = self.start(folder, key, pem)
-        with harness.Connection(("127.0.0.1", self.port)) as client:
-            client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-            self.assertNotIn(b"HTTP/", client.rest())
+        for method in ("GET", "POST", "DELETE"):
+            answer = harness.request(("127.0.0.1", self.port), method, "/v1/decision/x", body=b"x" * 70000 if method == "POST" else b"")
+            self.assertEqual((answer.status, answer.header("Connection")), (400, "close"))
+            self.assertIn(b"https://", answer.body)
+        for start in (b"G", b"GET / HTTP/1.1\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"):
+            with harness.Connection(("127.0.0.1", self.port)) as client:
+                client.send(start)
+                self.assertTrue(client.rest().startswith(b"HTTP/1.1 400 "))
+        for noise in (b"\x16\x03GET / HTTP/1.1\r\n\r\n", b"get / HTTP/1.1\r\n\r\n", b"\0" * 100):
+            with harness.Connection(("127.0.0.1", self.port)) as client:
+                client.send(noise)
+                self.assertNotIn(b"HTTP/", client.rest())
         old = self.context(pem)
         old.maximum_version = ssl.TLSVersion.TLSv1_1
         old.minimum_version = ssl.TLSVersion.TLSv1_1

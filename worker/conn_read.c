@@ -10,6 +10,7 @@
 
 #include "worker/conn_batch.h"
 #include "worker/conn_private.h"
+#include "worker/reply.h"
 
 #define LINGER_MAX_BYTES (UINT32_C(4) << 20) /* discarded at most while lingering */
 #define HELD_MAX_BYTES   WORKER_READ_SIZE    /* behind a held answer nothing more is read when so many bytes wait */
@@ -125,12 +126,29 @@ static void on_end(struct conn *conn, bool is_orderly)
     }
 }
 
+/* In plain words, as the client speaks, and nothing of what it asks is looked at. */
+static void refuse_plain_http(struct conn *conn)
+{
+    counters_add(conn->worker->slot, COUNTER_tls_failures, 1);
+    counters_add(conn->worker->slot, COUNTER_http_400, 1);
+    tls_free(conn->tls);
+    conn->tls = NULL;
+    outbox_add(&conn->worker->out, reply_plain_http());
+    conn->state = ENDING;
+    conn_step_rest(conn, true);
+}
+
 /* DATA is the worker's buffer, which has room again once its bytes are fed. */
 static void read_tls(struct conn *conn, char *data, size_t fed)
 {
-    enum tls_result result = tls_feed(conn->tls, data, fed);
+    enum tls_result result;
     size_t size;
 
+    if (tls_is_plain_http(conn->tls, data, fed)) {
+        refuse_plain_http(conn);
+        return;
+    }
+    result = tls_feed(conn->tls, data, fed);
     if (!conn_write_tls(conn) || result == TLS_BROKEN) {
         counters_add(conn->worker->slot, COUNTER_tls_failures, 1);
         conn_close(conn);

@@ -160,6 +160,13 @@ void reply_continue(struct worker *worker)
     outbox_add(&worker->out, SLICE("HTTP/1.1 100 Continue\r\n\r\n"));
 }
 
+struct slice reply_plain_http(void)
+{
+    return SLICE("HTTP/1.1 400 Bad Request\r\nServer: fairvisor\r\nConnection: close\r\n"
+                 "Content-Type: text/plain; charset=utf-8\r\nContent-Length: 61\r\n\r\n"
+                 "This port speaks TLS: ask with https:// in place of http://.\n");
+}
+
 struct slice reply_overloaded(void)
 {
     return SLICE("HTTP/1.1 503 Service Unavailable\r\nServer: fairvisor\r\nRetry-After: 1\r\nConnection: close\r\n"

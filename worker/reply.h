@@ -48,4 +48,7 @@ void reply_init(struct worker *worker);
 /* A ready answer for a connection that finds no place, sent before it is even read. */
 struct slice reply_overloaded(void);
 
+/* A ready answer for a client that speaks plain HTTP where TLS is spoken. */
+struct slice reply_plain_http(void);
+
 #endif

@@ -257,6 +257,11 @@ void tls_end(struct tls *tls)
     SSL_shutdown(tls->ssl);
 }
 
+bool tls_is_plain_http(const struct tls *tls, const char *data, size_t size)
+{
+    return SSL_in_before(tls->ssl) && size > 0 && data[0] >= 'A' && data[0] <= 'Z';
+}
+
 bool tls_flush(struct tls *tls, tls_sender *send, void *to)
 {
     char *data = NULL;

@@ -35,6 +35,9 @@ enum tls_result {
 /* Takes bytes of the socket (or none, to begin), and shakes hands as far as that goes. */
 enum tls_result tls_feed(struct tls *tls, const char *data, size_t size);
 
+/* Whether DATA, the first bytes that came, begin a request in plain HTTP: a method's letter is no type of a TLS record. */
+bool tls_is_plain_http(const struct tls *tls, const char *data, size_t size);
+
 /* Whether the handshake is done. */
 bool tls_is_open(const struct tls *tls);
 
