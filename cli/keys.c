@@ -308,7 +308,8 @@ static bool run_on(const struct choice *choice, const struct instance *instance,
 static bool run(const struct choice *choice, struct failure *failure)
 {
     static struct instance instance;
-    struct bundle *words = switch_words_parse(choice->words, choice->count, failure);
+    static struct complaint_list complaints; /* a pattern finds nothing, which is told */
+    struct bundle *words = switch_words_parse(choice->words, choice->count, &complaints, failure);
     struct bundle *loaded = words ? loaded_open(&instance, choice->config, choice->name, failure) : NULL;
     bool is_done = loaded && run_on(choice, &instance, loaded, words, failure);
 

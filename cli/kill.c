@@ -13,6 +13,7 @@
 #include "cli/lookup.h"
 #include "cli/order.h"
 #include "policy/iso8601.h"
+#include "policy/load.h"
 #include "policy/switch_words.h"
 #include "shm/kills.h"
 #include "shm/quantity.h"
@@ -108,6 +109,26 @@ static bool holds(const struct override *override)
     return override->is_enabled && moment_now().wall_ns / NANOSECONDS_PER_SECOND < override->expires_at;
 }
 
+static bool is_known(const struct bundle *loaded, const struct descriptor *key)
+{
+    for (uint32_t i = 0; i < loaded->descriptor_count; i++)
+        if (slice_equal(loaded->descriptors[i].text, key->text))
+            return true;
+    return false;
+}
+
+/* A name that nobody has written before may be misspelt. */
+static void warn_of_name(const struct bundle *loaded, const struct bundle *words)
+{
+    const struct descriptor *key = &words->descriptors[words->kill_switches[0].descriptor];
+
+    if (key->name.size == 0 || is_known(loaded, key))
+        return;
+    fputs("fairvisor: warning: no rule of the loaded bundle has the key ", stderr);
+    emit_plain(key->text, stderr);
+    fputs(": look whether its name is right\n", stderr);
+}
+
 /* What would make a kill switch do nothing must be known now, not when the bill comes. */
 static void warn(const struct choice *choice, const struct bundle *words, const struct instance *instance)
 {
@@ -120,6 +141,8 @@ static void warn(const struct choice *choice, const struct bundle *words, const 
     if (loaded && holds(&loaded->kill_switch_override))
         fputs("fairvisor: warning: kill_switch_override of the loaded bundle holds: no kill switch refuses anything\n",
               stderr);
+    if (loaded)
+        warn_of_name(loaded, words);
     if (missing != 0) {
         references_explain(missing, sentence);
         fprintf(stderr, "fairvisor: warning: %s, which is not set\n", sentence);
@@ -200,14 +223,27 @@ static bool order(const struct choice *choice, const struct bundle *words, struc
     return true;
 }
 
+/* What blocks nothing must not look as if it did; what may block nothing is set, and said to. */
+static bool heed(const struct complaint_list *complaints, struct failure *failure)
+{
+    for (size_t i = 0; i < complaints->count; i++)
+        if (strcmp(complaints->items[i].code, LOAD_LITERAL_PATH) == 0)
+            return failure_set(failure, EXIT_CODE_USAGE, "%s", complaints->items[i].sentence);
+    for (size_t i = 0; i < complaints->count; i++)
+        if (strncmp(complaints->items[i].pointer, SWITCH_WORDS_POINTER, strlen(SWITCH_WORDS_POINTER)) == 0)
+            fprintf(stderr, "fairvisor: warning: %s\n", complaints->items[i].sentence);
+    return true;
+}
+
 static bool set_or_lift_value(const struct choice *choice, struct failure *failure)
 {
     struct switch_words texts = {.key = slice_of(choice->key),
                                  .value = slice_of(choice->value),
                                  .route = slice_of(choice->route),
                                  .reason = slice_of(choice->reason)};
-    struct bundle *words = switch_words_parse(&texts, 1, failure);
-    bool is_done = words && order(choice, words, failure);
+    static struct complaint_list complaints;
+    struct bundle *words = switch_words_parse(&texts, 1, &complaints, failure);
+    bool is_done = words && (choice->is_remove || heed(&complaints, failure)) && order(choice, words, failure);
 
     bundle_free(words);
     return is_done;

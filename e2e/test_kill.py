@@ -113,11 +113,15 @@ class TestKill(harness.TestCase):
             with self.subTest(key=key):
                 uri = "/api?q=a+b" if key == "query:q" else "/api"
                 self.assertEqual(self.ask(edge, "alice", uri, **fields), 200)
-                self.kill(edge, key, value)
+                told = self.kill(edge, key, value).stderr
+                self.assertEqual("no rule of the loaded bundle has the key" in told, key in ("header:X-Tenant", "query:q", "jwt:org"))
                 self.assertEqual(self.ask(edge, "alice", uri, **fields), self.KILLED)
                 self.assertEqual(self.ask(edge, "alice", **{"User-Agent": "Mozilla/5.0"}), 200)
                 self.kill(edge, "--remove", key, value)
                 self.assertEqual(self.ask(edge, "alice", uri, **fields), 200)
+        self.assertEqual(self.kill(edge, "header:x-key", "mallory").stderr, "")
+        self.assertIn("underscores_in_headers", self.kill(edge, "header:x_key", "mallory").stderr)
+        self.assertIn("stands for itself", self.kill(edge, "header:x-key", "mal*").stderr)
         self.assertIn("geoip_country_db", self.kill(edge, "ip:country", "DE").stderr)
         self.assertEqual(self.ask(edge, "alice", **{"X-Country-Code": "DE"}), self.KILLED)
 

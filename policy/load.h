@@ -20,6 +20,9 @@
 #define LOAD_LONG_DELAY "long_delay"
 #define LOAD_UNSETTLED  "unsettled"
 
+/* Code of the warning about a path that is written like a pattern. */
+#define LOAD_LITERAL_PATH "literal_path"
+
 /* Builds the policy from TEXT, judged at the wall-clock time NOW (seconds). Returns it, owned by the caller
  * (bundle_free), or NULL when complaints->errors > 0; warnings alone do not stop it. TEXT need not outlive the call.
  * Initializes COMPLAINTS. */

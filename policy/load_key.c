@@ -353,6 +353,15 @@ static void warn_of_asterisk(struct load *load, uint32_t token, struct slice val
                   "a rule of its own", SHOWN(value));
 }
 
+/* Paths, too; what is an asterisk elsewhere has many shapes there. */
+void load_key_warn_of_pattern(struct load *load, uint32_t token, struct slice path)
+{
+    if (path.size > 0 && memchr(path.data, '*', path.size))
+        load_warn(load, token, LOAD_LITERAL_PATH,
+                  "\"%.*s\" is no pattern: only a path with a \"*\" in it is this one; what is below a path is a selector's "
+                  "\"pathPrefix\"", SHOWN(path));
+}
+
 bool load_key_read_value(struct load *load, uint32_t token, uint32_t descriptor, const char *name, struct slice *value)
 {
     if (!load_value_text(load, token, name, 1, MAX_VALUE, value))
@@ -363,8 +372,11 @@ bool load_key_read_value(struct load *load, uint32_t token, uint32_t descriptor,
     case DESCRIPTOR_IP_PREFIX:
         return canonical_address(load, token, true, value);
     case DESCRIPTOR_HOST:
-        return canonical_host(load, value);
+        return load_selector_check_host(load, token, *value) && canonical_host(load, value);
+    case DESCRIPTOR_METHOD:
+        return load_selector_check_method(load, token, *value);
     case DESCRIPTOR_PATH:
+        load_key_warn_of_pattern(load, token, *value);
         return load_value_check_path(load, token, name, *value);
     case DESCRIPTOR_IP_COUNTRY:
         return canonical_country(load, token, value);

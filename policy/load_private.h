@@ -108,11 +108,18 @@ bool load_key_read(struct load *load, uint32_t token, uint32_t *descriptor);
  * calls it. */
 bool load_key_read_value(struct load *load, uint32_t token, uint32_t descriptor, const char *name, struct slice *value);
 
+/* Warns of a path, not a selector's, that is written as a pattern. */
+void load_key_warn_of_pattern(struct load *load, uint32_t token, struct slice path);
+
 /* Gives the descriptors to the bundle. */
 bool load_key_finish(struct load *load);
 void load_key_fini(struct load *load);
 
 /* ---- the rest, one object each --------------------------------------------------------------------------------- */
+
+/* Whether TEXT can be the method, or the host, of a request; complains when it cannot. */
+bool load_selector_check_method(struct load *load, uint32_t token, struct slice text);
+bool load_selector_check_host(struct load *load, uint32_t token, struct slice text);
 
 bool load_selector_read(struct load *load, uint32_t token, struct policy *policy);
 bool load_algorithm_read(struct load *load, const struct load_value *algorithm, uint32_t token, struct rule *rule);

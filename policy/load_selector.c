@@ -5,6 +5,7 @@
 #include "policy/load_private.h"
 
 #include "policy/facts.h"
+#include "policy/load.h"
 #include "shm/near.h"
 
 #define MAX_METHOD 32
@@ -25,7 +26,7 @@ static void complain_repeated(struct load *load, uint32_t token, const char *nam
 }
 
 /* Methods are case-sensitive (RFC 9110 9.1), so "get" would match nothing. */
-static bool check_method(struct load *load, uint32_t token, struct slice text)
+bool load_selector_check_method(struct load *load, uint32_t token, struct slice text)
 {
     for (size_t i = 0; i < text.size; i++) {
         if (text.data[i] >= 'a' && text.data[i] <= 'z') {
@@ -62,7 +63,7 @@ static void read_methods(struct load *load, uint32_t list, struct policy *policy
         struct slice text;
         uint32_t index;
 
-        if (!load_value_text(load, token, "method", 1, MAX_METHOD, &text) || !check_method(load, token, text))
+        if (!load_value_text(load, token, "method", 1, MAX_METHOD, &text) || !load_selector_check_method(load, token, text))
             continue;
         index = bundle_method_index(text);
         if (index == BUNDLE_NO_INDEX ? is_in_list(others, policy->other_method_count, text)
@@ -78,13 +79,13 @@ static void read_methods(struct load *load, uint32_t list, struct policy *policy
     policy->other_methods = others;
 }
 
-static bool check_host(struct load *load, uint32_t token, struct slice text)
+bool load_selector_check_host(struct load *load, uint32_t token, struct slice text)
 {
     for (size_t i = 0; i < text.size; i++) {
         unsigned char c = (unsigned char)text.data[i];
 
         if (c == '*') {
-            load_complain(load, token, "bad_host", "\"%.*s\": hosts are exact; list every host, or leave \"hosts\" out",
+            load_complain(load, token, "bad_host", "\"%.*s\": hosts are exact; name each host by itself, or none",
                           SHOWN(text));
             return false;
         }
@@ -105,7 +106,7 @@ static void read_hosts(struct load *load, uint32_t list, struct policy *policy)
         struct slice text;
         char *canonical;
 
-        if (!load_value_text(load, token, "host", 1, MAX_HOST, &text) || !check_host(load, token, text))
+        if (!load_value_text(load, token, "host", 1, MAX_HOST, &text) || !load_selector_check_host(load, token, text))
             continue;
         canonical = load_take(load, text.size, 1);
         if (!canonical)
@@ -126,7 +127,7 @@ static void warn_of_pattern(struct load *load, const struct load_value *path)
 {
     for (size_t i = 0; path->is_valid && i < path->text.size; i++)
         if (strchr("*{}^$", path->text.data[i])) {
-            load_warn(load, path->token, "literal_path",
+            load_warn(load, path->token, LOAD_LITERAL_PATH,
                       "\"%.*s\" is no pattern: it covers only paths with a \"%c\" in them; \"pathPrefix\": \"/v1/chat\" covers "
                       "all that is below",
                       SHOWN(path->text), path->text.data[i]);

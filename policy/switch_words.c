@@ -63,9 +63,9 @@ static char *print_bundle(const struct switch_words *words, size_t count, size_t
     return NULL;
 }
 
-struct bundle *switch_words_parse(const struct switch_words *words, size_t count, struct failure *failure)
+struct bundle *switch_words_parse(const struct switch_words *words, size_t count, struct complaint_list *complaints,
+                                  struct failure *failure)
 {
-    static struct complaint_list complaints;
     struct bundle *bundle;
     size_t size = 0;
     char *text = print_bundle(words, count, &size);
@@ -74,11 +74,11 @@ struct bundle *switch_words_parse(const struct switch_words *words, size_t count
         failure_set(failure, EXIT_CODE_OS, "memory is out");
         return NULL;
     }
-    bundle = load_bundle((struct slice){text, size}, 0, &complaints);
+    bundle = load_bundle((struct slice){text, size}, 0, complaints);
     free(text);
-    for (size_t i = 0; !bundle && i < complaints.count; i++)
-        if (complaints.items[i].severity == COMPLAINT_ERROR) {
-            failure_set(failure, EXIT_CODE_USAGE, "%s", complaints.items[i].sentence);
+    for (size_t i = 0; !bundle && i < complaints->count; i++)
+        if (complaints->items[i].severity == COMPLAINT_ERROR) {
+            failure_set(failure, EXIT_CODE_USAGE, "%s", complaints->items[i].sentence);
             return NULL;
         }
     if (!bundle)

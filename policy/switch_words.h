@@ -19,7 +19,10 @@ struct switch_words {
 };
 
 /* A bundle of nothing but kill switches, one for each of the COUNT WORDS, in their order; the caller frees it. NULL with
- * EXIT_CODE_USAGE and what is wrong with the first bad one. */
-struct bundle *switch_words_parse(const struct switch_words *words, size_t count, struct failure *failure);
+ * EXIT_CODE_USAGE and what is wrong with the first bad one. COMPLAINTS has the warnings, their pointers begin with
+ * SWITCH_WORDS_POINTER. */
+#define SWITCH_WORDS_POINTER "/kill_switches/"
+struct bundle *switch_words_parse(const struct switch_words *words, size_t count, struct complaint_list *complaints,
+                                  struct failure *failure);
 
 #endif

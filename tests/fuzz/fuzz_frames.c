@@ -16,13 +16,14 @@
 static void check_words(const struct door_request *request)
 {
     struct switch_words words[DOOR_MAX_PAIRS];
+    static struct complaint_list complaints;
     struct failure failure = {0};
     struct bundle *bundle;
 
     for (uint32_t i = 0; i < request->pair_count; i++)
         words[i] = (struct switch_words){slice_of(request->pairs[i].key), slice_of(request->pairs[i].value),
                                          slice_of(request->route), slice_of(request->reason)};
-    bundle = switch_words_parse(words, request->pair_count, &failure);
+    bundle = switch_words_parse(words, request->pair_count, &complaints, &failure);
     MUST(bundle || (failure.code == EXIT_CODE_USAGE && failure.sentence[0]));
     MUST(!bundle || bundle->kill_switch_count == request->pair_count);
     bundle_free(bundle);

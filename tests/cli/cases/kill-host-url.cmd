@@ -1,0 +1,1 @@
+fairvisor kill host https://x.com

@@ -1,0 +1,1 @@
+fairvisor kill method get

@@ -1,0 +1,1 @@
+fairvisor kill path '/api/*'

@@ -1,0 +1,1 @@
+fairvisor kill header:x-key 1 --route '/api/*'
