@@ -14,6 +14,7 @@
 
 #include "cli/event_line.h"
 #include "cli/instance.h"
+#include "cli/loaded.h"
 #include "cli/settled.h"
 #include "cli/sieve.h"
 #include "cli/watch.h"
@@ -214,6 +215,31 @@ static void tell_nothing(const struct choice *choice, const struct watch *watch)
                 count > 0 ? "none that is still in memory is asked for" : "for no request was judged yet");
 }
 
+static bool has_policy(const struct bundle *bundle, struct slice id)
+{
+    for (uint32_t i = 0; i < bundle->policy_count; i++)
+        if (slice_equal(bundle->policies[i].id, id))
+            return true;
+    return false;
+}
+
+/* Not refused, for events of policies that are gone are still there. */
+static void warn_of_policies(const struct choice *choice, const struct instance *instance)
+{
+    char path[SETTINGS_PATH_SIZE];
+    struct bundle *bundle = NULL;
+    struct failure failure;
+
+    if (choice->sieve.policies.count == 0 || !instance_bundle_path(instance, path) ||
+        !loaded_read(instance, path, &bundle, &failure))
+        return;
+    for (size_t i = 0; i < choice->sieve.policies.count; i++)
+        if (!has_policy(bundle, choice->sieve.policies.items[i]))
+            fprintf(stderr, "fairvisor: warning: the loaded bundle has no policy '%.*s'\n",
+                    (int)choice->sieve.policies.items[i].size, choice->sieve.policies.items[i].data);
+    bundle_free(bundle);
+}
+
 static int read_ring(const struct choice *choice, struct instance *instance)
 {
     struct past past = {.room = choice->lines};
@@ -231,6 +257,7 @@ static int read_ring(const struct choice *choice, struct instance *instance)
     }
     if (!instance->is_running)
         watch_tell_master(&watch);
+    warn_of_policies(choice, instance);
     print_past(choice, &watch, &past);
     free(past.events);
     if (choice->ends && past.count == 0)
@@ -267,7 +294,7 @@ static bool take_actions(void *context, const char *word, struct failure *failur
 
 static bool take_reason(void *context, const char *word, struct failure *failure)
 {
-    return sieve_add(&((struct choice *)context)->sieve.reasons, "--reason", word, failure);
+    return sieve_add_reason(&((struct choice *)context)->sieve, word, failure);
 }
 
 static bool take_policy(void *context, const char *word, struct failure *failure)
@@ -277,7 +304,7 @@ static bool take_policy(void *context, const char *word, struct failure *failure
 
 static bool take_key(void *context, const char *word, struct failure *failure)
 {
-    return sieve_add(&((struct choice *)context)->sieve.keys, "--key", word, failure);
+    return sieve_add_key(&((struct choice *)context)->sieve, word, failure);
 }
 
 static bool take_since(void *context, const char *word, struct failure *failure)

@@ -7,7 +7,10 @@
 #include <string.h>
 
 #include "policy/iso8601.h"
+#include "policy/load.h"
+#include "policy/verdict.h"
 #include "shm/moment.h"
+#include "shm/near.h"
 #include "shm/quantity.h"
 
 #define NANOSECONDS_PER_MILLISECOND INT64_C(1000000)
@@ -42,6 +45,47 @@ bool sieve_add_actions(struct sieve *sieve, const char *word, struct failure *fa
     }
 }
 
+static bool is_reason(struct slice text)
+{
+    static const char *const verbs[] = {"reset", "grant", "kill", "lift", "push", "push_refused", "reload", "reload_refused"};
+
+    for (int i = REASON_NONE + 1; i < REASON_COUNT; i++)
+        if (slice_equal(text, slice_of(verdict_reasons[i].name)))
+            return true;
+    for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+        if (slice_equal(text, slice_of(verbs[i])))
+            return true;
+    return false;
+}
+
+bool sieve_add_reason(struct sieve *sieve, const char *word, struct failure *failure)
+{
+    struct near near;
+
+    near_init(&near, slice_of(word));
+    for (int i = REASON_NONE + 1; i < REASON_COUNT; i++)
+        near_offer(&near, slice_of(verdict_reasons[i].name));
+    if (word[0] && !is_reason(slice_of(word)))
+        return near.best.size > 0 ? failure_set(failure, EXIT_CODE_USAGE, "--reason %s is none; did you mean %.*s?", word,
+                                                (int)near.best.size, near.best.data)
+                                  : failure_set(failure, EXIT_CODE_USAGE,
+                                                "--reason %s is none; fairvisor-policy(5) has the reasons, such as "
+                                                "rate_limit_exceeded", word);
+    return sieve_add(&sieve->reasons, "--reason", word, failure);
+}
+
+bool sieve_add_key(struct sieve *sieve, const char *word, struct failure *failure)
+{
+    struct descriptor descriptor;
+    struct slice name = {word, strcspn(word, "=")};
+
+    if (word[0] && !load_key_parse(name, &descriptor))
+        return failure_set(failure, EXIT_CODE_USAGE,
+                           "--key %s: '%.*s' is no key; keys are spelt as in a policy, such as header:x-api-key or ip:address",
+                           word, (int)name.size, name.data);
+    return sieve_add(&sieve->keys, "--key", word, failure);
+}
+
 bool sieve_set_since(struct sieve *sieve, const char *word, int64_t now_ns, struct failure *failure)
 {
     uint64_t milliseconds;
@@ -66,10 +110,12 @@ static bool has_item(const struct sieve_list *list, struct slice text)
     return list->count == 0;
 }
 
-/* NAME, or NAME=VALUE. */
+/* NAME, or NAME=VALUE; a header field's name in capitals, too. */
 static bool key_is(struct slice wish, struct slice name, struct slice value)
 {
-    if (!slice_has_prefix(wish, name))
+    struct slice head = {wish.data, wish.size < name.size ? wish.size : name.size};
+
+    if (slice_has_prefix(name, SLICE("header:")) ? !slice_equal_nocase(head, name) : !slice_equal(head, name))
         return false;
     if (wish.size == name.size)
         return true;

@@ -32,6 +32,10 @@ struct sieve {
 bool sieve_add_actions(struct sieve *sieve, const char *word, struct failure *failure);
 bool sieve_add(struct sieve_list *list, const char *option, const char *word, struct failure *failure);
 
+/* The same for one that no event can have: a reason, or verb of an operator's deed, that is none; a word that is no key. */
+bool sieve_add_reason(struct sieve *sieve, const char *word, struct failure *failure);
+bool sieve_add_key(struct sieve *sieve, const char *word, struct failure *failure);
+
 /* WORD is a span ("10m": ago, from NOW_NS) or a point in time ("2026-11-24T20:00:00Z"). */
 bool sieve_set_since(struct sieve *sieve, const char *word, int64_t now_ns, struct failure *failure);
 

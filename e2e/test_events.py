@@ -60,7 +60,9 @@ class TestLogs(EventsTest):
         self.assertEqual(self.logs(edge, "--no-follow", "--key", "ip:address=10.0.0.2"), [])
         nothing = edge.cli("logs", "-c", edge.config_file, "--no-follow", "--policy", "mispelt")
         self.assertEqual((nothing.returncode, nothing.stdout), (0, ""))
-        self.assertRegex(nothing.stderr, r"^fairvisor: nothing to show: \d+ events were written so far, none that is still in memory is asked for$")
+        self.assertRegex(nothing.stderr, r"^fairvisor: warning: the loaded bundle has no policy 'mispelt'\n"
+                         r"fairvisor: nothing to show: \d+ events were written so far, none that is still in memory is asked for$")
+        self.assertEqual(edge.cli("logs", "-c", edge.config_file, "--no-follow", "--policy", "shadow").stderr, "")
         everything = edge.cli("logs", "-c", edge.config_file, "--no-follow", "--lines", "100", "--action",
                               "allow,reject,would_reject,charge").stdout
         self.assertNotIn("sk-secret", everything)

@@ -1,0 +1,1 @@
+fairvisor logs --key x-api-key=1 decisions.txt

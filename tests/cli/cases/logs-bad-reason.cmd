@@ -1,0 +1,1 @@
+fairvisor logs --reason typo decisions.txt

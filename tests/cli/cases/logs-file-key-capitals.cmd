@@ -1,0 +1,1 @@
+fairvisor logs --key header:X-Api-Key decisions.txt

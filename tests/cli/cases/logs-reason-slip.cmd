@@ -1,0 +1,1 @@
+fairvisor logs --reason rate_limit_exceded decisions.txt

@@ -1,0 +1,1 @@
+fairvisor logs --reason kill --reason jwt_invalid decisions.txt
