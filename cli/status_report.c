@@ -7,6 +7,7 @@
 #include <inttypes.h>
 
 #include "cli/emit.h"
+#include "policy/decide.h"
 #include "policy/iso8601.h"
 
 #define BAR_WIDTH         20
@@ -43,12 +44,17 @@ static void print_bar(const struct arena_usage *usage)
 }
 
 /* What is in force beside the limits: text from the bundle, of whoever wrote it. */
-static void print_in_force(const char *label, struct slice what, struct slice reason, int64_t expires_at)
+static void print_in_force(const char *label, struct slice what, struct slice value, struct slice reason,
+                           int64_t expires_at)
 {
     char time[ISO8601_TEXT_SIZE];
 
     printf("  %-12s ", label);
     emit_plain(what, stdout);
+    if (value.size > 0) {
+        putchar('=');
+        emit_plain(value, stdout);
+    }
     if (expires_at != BUNDLE_NEVER) {
         iso8601_print(expires_at, time);
         printf(" until %s", time);
@@ -60,6 +66,17 @@ static void print_in_force(const char *label, struct slice what, struct slice re
     putchar('\n');
 }
 
+/* A status is passed on to more people than the list of kill switches: whom it is about is told as events tell it. */
+static void print_switch(const struct status_report *report, const char *label, struct slice key, struct slice value,
+                         struct slice reason, int64_t expires_at)
+{
+    char room[DECIDE_EVENTS_HASH_SIZE];
+
+    print_in_force(label, key,
+                   decide_events_redact(&report->instance.arena, report->instance.settings.redact, key, value, room),
+                   reason, expires_at);
+}
+
 static void print_overrides(const struct status_report *report)
 {
     const struct bundle *bundle = report->copy.bundle;
@@ -67,10 +84,11 @@ static void print_overrides(const struct status_report *report)
     uint32_t shown = 0, held = 0;
 
     if (bundle->global_shadow.is_enabled && now < bundle->global_shadow.expires_at)
-        print_in_force("override", SLICE("global_shadow"), bundle->global_shadow.reason,
+        print_in_force("override", SLICE("global_shadow"), SLICE(""), bundle->global_shadow.reason,
                        bundle->global_shadow.expires_at);
     if (bundle->kill_switch_override.is_enabled && now < bundle->kill_switch_override.expires_at)
-        print_in_force("override", SLICE("kill_switch_override"), bundle->kill_switch_override.reason,
+        print_in_force("override", SLICE("kill_switch_override"), SLICE(""),
+                       bundle->kill_switch_override.reason,
                        bundle->kill_switch_override.expires_at);
     for (uint32_t i = 0; i < bundle->kill_switch_count; i++) {
         const struct kill_switch *kill = &bundle->kill_switches[i];
@@ -81,7 +99,8 @@ static void print_overrides(const struct status_report *report)
         if (shown == MAX_KILL_SWITCHES)
             continue;
         shown++;
-        print_in_force("kill switch", bundle->descriptors[kill->descriptor].text, kill->reason, kill->expires_at);
+        print_switch(report, "kill switch", bundle->descriptors[kill->descriptor].text, kill->value, kill->reason,
+                     kill->expires_at);
     }
     if (held > shown)
         printf("  kill switch  and %u more\n", held - shown);
@@ -95,7 +114,8 @@ static void print_kills(const struct status_report *report)
         const struct kills_row *row = &report->kills.rows[i];
 
         if (now < row->expires_at)
-            print_in_force("kill by hand", slice_of(row->key), slice_of(row->reason), row->expires_at);
+            print_switch(report, "kill by hand", slice_of(row->key), slice_of(row->value), slice_of(row->reason),
+                         row->expires_at);
     }
 }
 

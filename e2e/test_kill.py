@@ -42,7 +42,7 @@ class TestKill(harness.TestCase):
         row, = self.list(edge)
         self.assertEqual((row["key"], row["value"], row["reason"], row["expires_at"], row["source"]),
                          ("header:x-key", "mallory", "ticket 911", None, "hand"))
-        self.assertIn("kill by hand header:x-key, because: ticket 911",
+        self.assertIn("kill by hand header:x-key=mallory, because: ticket 911",
                       edge.cli("status", "-c", edge.config_file).stdout)
         explained = edge.cli("explain", "-c", edge.config_file, "GET", "/", "-H", "X-Key: mallory").stdout
         self.assertIn('kill switch: header:x-key is "mallory"', explained)
@@ -95,6 +95,7 @@ class TestKill(harness.TestCase):
         began = time.time()
         self.kill(edge, "header:x-key", "mallory", "--for", "2s")
         self.assertEqual(self.ask(edge, "mallory"), self.KILLED)
+        self.assertRegex(edge.cli("status", "-c", edge.config_file).stdout, "kill by hand header:x-key=#[0-9a-f]{16} until ")
         edge.wait_log("the kill switch of header:x-key=#[0-9a-f]{16} has ended")
         edge.wait_log("audit: kill header:x-key=#[0-9a-f]{16} by user .*, until .*, because: no reason given")
         self.assertNotIn("mallory", edge.log(), "the value of a credential is in the log")
