@@ -86,19 +86,43 @@ bool sieve_add_key(struct sieve *sieve, const char *word, struct failure *failur
     return sieve_add(&sieve->keys, "--key", word, failure);
 }
 
+/* A time with the offset of a time zone behind it, as in 2026-01-31T09:00:00+01:00 (RFC 3339). */
+static bool parse_with_offset(struct slice text, int64_t *seconds)
+{
+    char time[ISO8601_TEXT_SIZE];
+    struct slice offset = {text.data + ISO8601_TEXT_SIZE - 2, text.size - (ISO8601_TEXT_SIZE - 2)};
+    int hours, minutes;
+
+    if (text.size != sizeof("2026-01-31T09:00:00+01:00") - 1 || (offset.data[0] != '+' && offset.data[0] != '-') ||
+        offset.data[3] != ':')
+        return false;
+    for (size_t i = 1; i < offset.size; i++)
+        if (i != 3 && (offset.data[i] < '0' || offset.data[i] > '9'))
+            return false;
+    memcpy(time, text.data, ISO8601_TEXT_SIZE - 2);
+    memcpy(time + ISO8601_TEXT_SIZE - 2, "Z", 2);
+    hours = (offset.data[1] - '0') * 10 + offset.data[2] - '0';
+    minutes = (offset.data[4] - '0') * 10 + offset.data[5] - '0';
+    if (hours > 23 || minutes > 59 || !iso8601_parse(slice_of(time), seconds))
+        return false;
+    *seconds -= (offset.data[0] == '-' ? -60 : 60) * (hours * 60 + minutes);
+    return true;
+}
+
 bool sieve_set_since(struct sieve *sieve, const char *word, int64_t now_ns, struct failure *failure)
 {
     uint64_t milliseconds;
     int64_t seconds;
 
-    if (iso8601_parse(slice_of(word), &seconds))
+    if (iso8601_parse(slice_of(word), &seconds) || parse_with_offset(slice_of(word), &seconds))
         sieve->since_ns = seconds < INT64_MAX / NANOSECONDS_PER_SECOND ? seconds * NANOSECONDS_PER_SECOND : INT64_MAX;
     else if (quantity_parse_duration(slice_of(word), &milliseconds) &&
              milliseconds < (uint64_t)(INT64_MAX / NANOSECONDS_PER_MILLISECOND))
         sieve->since_ns = now_ns - (int64_t)milliseconds * NANOSECONDS_PER_MILLISECOND;
     else
         return failure_set(failure, EXIT_CODE_USAGE,
-                           "--since %s: give a span such as 10m, or a time such as 2026-01-31T08:00:00Z", word);
+                           "--since %s: give a span such as 90s, 10m, 1h or 2d, or a time such as "
+                           "2026-01-31T08:00:00Z or 2026-01-31T09:00:00+01:00", word);
     return true;
 }
 

@@ -1,0 +1,1 @@
+fairvisor logs --since 5min decisions.txt
