@@ -99,6 +99,13 @@ class Refusals(harness.TestCase):
             self.refused(edge, 71, rf"127\.0\.0\.1:{edge.port} is in use")
         self.assertFalse(os.path.exists(f"/dev/shm/fairvisor-{edge.name}"))
 
+    def test_address_of_nobody_here(self):
+        edge = self.new_edge(harness.one_rule())
+        for address, sentence in (("192.0.2.1", "this machine has no such address$"),
+                                  ("[2001:db8::1]", "this machine (has no such address; .*IPv6 is off|does not speak IPv6)$")):
+            edge.write_settings(listen=f"{address}:{edge.port}")
+            self.refused(edge, 71, "(?m)cannot be bound: " + sentence)
+
     def test_port_of_another_instance(self):
         """SO_REUSEPORT alone would let the two share it without a word."""
         first = self.start_edge(harness.one_rule())
@@ -207,6 +214,16 @@ class Starts(harness.TestCase):
         result = edge.run("-t")
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("without verifying", result.stderr)
+
+    def test_proxies_that_are_everybody(self):
+        edge = self.new_edge(harness.one_rule())
+        for networks, is_told in (("0.0.0.0/0", True), ("10.0.0.0/8, ::/0", True), ("10.0.0.0/8, ::1", False), ("none", False)):
+            with self.subTest(networks):
+                edge.write_settings(trusted_proxies=networks)
+                self.assertEqual("trusted_proxies has every address" in edge.run("-t").stderr, is_told)
+        edge.write_settings(trusted_proxies="0.0.0.0/0")
+        edge.start()
+        edge.wait_log("warning master: trusted_proxies has every address")
 
     def test_dump_can_be_read_again(self):
         edge = self.new_edge(harness.one_rule(), settings={"allow_status": "204"})

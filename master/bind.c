@@ -60,8 +60,12 @@ static int refuse(int fd, const struct settings_listen *where, struct failure *f
     if (saved == EADDRINUSE)
         failure_set(failure, EXIT_CODE_OS,
                     "%s is in use by another process: stop that one, or choose another address in `listen`", name);
+    else if (saved == EAFNOSUPPORT)
+        failure_set(failure, EXIT_CODE_OS, "%s cannot be bound: this machine does not speak IPv6", name);
     else if (saved == EADDRNOTAVAIL)
-        failure_set(failure, EXIT_CODE_OS, "%s cannot be bound: this machine has no such address", name);
+        failure_set(failure, EXIT_CODE_OS, "%s cannot be bound: this machine has no such address%s", name,
+                    !where->is_unix && where->address.family == ADDRESS_IPV6
+                        ? "; with net.ipv6.conf.all.disable_ipv6 = 1, IPv6 is off" : "");
     else if (saved == EACCES)
         failure_set(failure, EXIT_CODE_PERMISSION, "%s cannot be bound: this user may not", name);
     else

@@ -20,8 +20,9 @@ static void ignore_signal(void *context, int signal, const struct ucred *from)
     (void)signal;
 }
 
-static void print_complaints(const struct vet_report *report, const char *path)
+static void print_complaints(const struct vet_report *report, const struct settings *settings)
 {
+    const char *path = settings->config_file;
     char line[COMPLAINT_SENTENCE_SIZE + COMPLAINT_POINTER_SIZE + SETTINGS_PATH_SIZE + 64];
 
     for (size_t i = 0; i < report->complaints.count; i++) {
@@ -32,6 +33,8 @@ static void print_complaints(const struct vet_report *report, const char *path)
         fprintf(stderr, "%s: warning: %s\n", path, VET_UNVERIFIED_CLAIMS);
     if (report->trusts_hosts)
         fprintf(stderr, "%s: warning: %s\n", path, VET_CHOSEN_HOST);
+    if (vet_trusts_everybody(settings))
+        fputs("warning: " VET_TRUSTS_EVERYBODY "\n", stderr);
     if (report->keys_left_out > 0)
         fprintf(stderr, VET_KEYS_LEFT_OUT "\n", report->keys_left_out);
 }
@@ -55,7 +58,7 @@ static bool vet(const struct settings *settings, struct vet_report *report, stru
     loop_fini(&loop);
     copies_close(&copies);
     source_free(&source);
-    print_complaints(report, settings->config_file);
+    print_complaints(report, settings);
     return is_valid;
 }
 

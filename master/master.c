@@ -92,6 +92,8 @@ static void say_warnings(const struct generation *generation)
         log_line(LOG_LEVEL_WARNING, "%s", VET_UNVERIFIED_CLAIMS);
     if (report->trusts_hosts)
         log_line(LOG_LEVEL_WARNING, "%s", VET_CHOSEN_HOST);
+    if (vet_trusts_everybody(&generation->settings))
+        log_line(LOG_LEVEL_WARNING, "%s", VET_TRUSTS_EVERYBODY);
     if (report->keys_left_out > 0)
         log_line(LOG_LEVEL_NOTICE, VET_KEYS_LEFT_OUT, report->keys_left_out);
 }

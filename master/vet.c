@@ -263,6 +263,14 @@ bool vet_bundle(struct loop *loop, const struct source *source, const struct set
     return judge(&vet, path, failure);
 }
 
+bool vet_trusts_everybody(const struct settings *settings)
+{
+    for (uint32_t i = 0; i < settings->trusted_count; i++)
+        if (settings->trusted[i].prefix_bits == 0)
+            return true;
+    return false;
+}
+
 void vet_print_complaint(const struct complaint *complaint, const char *path, char *line, size_t size)
 {
     const char *severity = complaint->severity == COMPLAINT_WARNING ? "warning" : "error";

@@ -29,6 +29,11 @@
     "jwt: keys are read without verifying signatures, for jwt_keys_file is not set: this is right only behind a " \
     "gateway that has verified them"
 
+/* Said wherever vet_trusts_everybody. */
+#define VET_TRUSTS_EVERYBODY                                                                                       \
+    "trusted_proxies has every address (/0): whoever can connect chooses the address that he is counted by, and more; name " \
+    "the gateways' networks alone"
+
 /* Said of a key set with keys of no use here; takes their number, a uint32_t. */
 #define VET_KEYS_LEFT_OUT "keys in jwt_keys_file that are left out, for they are there to encrypt (use is enc): %u"
 
@@ -52,6 +57,9 @@ struct vet_report {
 bool vet_bundle(struct loop *loop, const struct source *source, const struct settings *settings,
                 const struct copies *copies, const struct privileges *privileges, struct vet_report *report,
                 struct failure *failure);
+
+/* Whether trusted_proxies leaves out nobody who speaks IPv4, or IPv6. */
+bool vet_trusts_everybody(const struct settings *settings);
 
 /* "FILE:LINE:COL: error: SENTENCE (POINTER)" */
 void vet_print_complaint(const struct complaint *complaint, const char *path, char *line, size_t size);
