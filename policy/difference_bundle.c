@@ -209,6 +209,9 @@ void difference_bundle_compare(struct difference_work *work)
                                            "kill_switch_override reason"};
     const struct bundle *before = work->before, *after = work->after;
 
+    if (before->policy_count > 0 && after->policy_count == 0 && !after->rejects_unmatched)
+        difference_add(work, DIFFERENCE_REMOVED, DIFFERENCE_LOOSER, "every policy", SLICE(""),
+                       SLICE("nothing is limited any more"));
     add_time(work, "expires_at", before->expires_at, after->expires_at, MORE_IS_OTHER);
     difference_add_word(work, FIELD_defaults_unmatched, before->rejects_unmatched, after->rejects_unmatched,
                         after->rejects_unmatched ? DIFFERENCE_STRICTER : DIFFERENCE_LOOSER);

@@ -1,0 +1,1 @@
+fairvisor diff --json bundles/quick-start.json bundles/nothing.json

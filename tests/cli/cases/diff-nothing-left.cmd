@@ -1,0 +1,1 @@
+fairvisor diff bundles/quick-start.json bundles/nothing.json
