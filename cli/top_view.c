@@ -71,7 +71,7 @@ struct slice top_view_place(const struct event *event)
 
     if (policy.size > 0)
         return policy;
-    return reason.size > 0 ? reason : SLICE("(no limit)");
+    return reason.size > 0 ? reason : SLICE("(none enforced)");
 }
 
 /* TEXT is NAME, or the beginning of it when the event cut its texts. */
