@@ -30,6 +30,34 @@ static bool has_type(struct load *load, const struct field_row *row, uint32_t to
 
 /* ---- numbers --------------------------------------------------------------------------------------------------- */
 
+/* What a field counts, by the end of its name; NULL: the name does not say. */
+static const char *unit_of(const char *key)
+{
+    static const struct {
+        const char *end, *unit;
+    } units[] = {{"_per_second", "how many a second"}, {"rps", "how many a second"},
+                 {"_per_minute", "how many a minute"}, {"_per_day", "how many a day"},
+                 {"_seconds", "how many seconds"},     {"_minutes", "how many minutes"},
+                 {"_ms", "how many milliseconds"},     {"_percent", "how many hundredths"}};
+    size_t size = strlen(key);
+
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+        if (size >= strlen(units[i].end) && strcmp(key + size - strlen(units[i].end), units[i].end) == 0)
+            return units[i].unit;
+    return NULL;
+}
+
+/* Whoever writes "5r/s" or "10m" must be told what the number counts. */
+static bool is_number(struct load *load, const struct field_row *row, uint32_t token, const char *wanted)
+{
+    const char *unit = unit_of(row->key);
+
+    if (!unit || json_type(load->json, token) != JSON_STRING)
+        return has_type(load, row, token, JSON_NUMBER, wanted);
+    load_complain(load, token, "wrong_type", "\"%s\" must be %s, not a string: %s", row->key, wanted, unit);
+    return false;
+}
+
 static bool is_in_range(struct load *load, const struct field_row *row, uint32_t token, int64_t number, int64_t unit)
 {
     char least[DECIMAL_TEXT_SIZE], most[DECIMAL_TEXT_SIZE];
@@ -67,7 +95,7 @@ static bool read_decimal(struct load *load, const struct field_row *row, uint32_
 
 static bool read_amount(struct load *load, const struct field_row *row, struct load_value *value)
 {
-    return has_type(load, row, value->token, JSON_NUMBER, "a number") &&
+    return is_number(load, row, value->token, "a number") &&
            read_decimal(load, row, value->token, &value->number) &&
            is_in_range(load, row, value->token, value->number, 1);
 }
@@ -76,7 +104,7 @@ static bool read_integer(struct load *load, const struct field_row *row, struct 
 {
     int64_t millionths;
 
-    if (!has_type(load, row, value->token, JSON_NUMBER, "a whole number") ||
+    if (!is_number(load, row, value->token, "a whole number") ||
         !read_decimal(load, row, value->token, &millionths))
         return false;
     if (millionths % BUNDLE_MILLIONTHS != 0) {
