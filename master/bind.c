@@ -16,6 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "master/holder.h"
 #include "master/listeners.h"
 #include "shm/loopback.h"
 #include "shm/slice.h"
@@ -50,7 +51,7 @@ static socklen_t make_address(const struct settings_listen *where, union any_add
 /* Closes FD and words what errno means for somebody who has to get the service up. */
 static int refuse(int fd, const struct settings_listen *where, struct failure *failure)
 {
-    char name[LISTENERS_NAME_SIZE];
+    char name[LISTENERS_NAME_SIZE], holder[HOLDER_SIZE];
     int saved = errno;
 
     if (fd >= 0)
@@ -59,7 +60,8 @@ static int refuse(int fd, const struct settings_listen *where, struct failure *f
     errno = saved;
     if (saved == EADDRINUSE)
         failure_set(failure, EXIT_CODE_OS,
-                    "%s is in use by another process: stop that one, or choose another address in `listen`", name);
+                    "%s is in use by %s: stop that one, or choose another address in `listen`", name,
+                    holder_find(where, holder));
     else if (saved == EAFNOSUPPORT)
         failure_set(failure, EXIT_CODE_OS, "%s cannot be bound: this machine does not speak IPv6", name);
     else if (saved == EADDRNOTAVAIL)

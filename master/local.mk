@@ -18,6 +18,7 @@ fairvisord_SOURCES = \
 	master/backend_watch.c master/backend_watch.h master/fullness.c master/fullness.h \
 	master/generation.c master/generation.h \
 	master/history.c master/history.h \
+	master/holder.c master/holder.h \
 	master/landing.c master/landing.h \
 	master/letter.c master/letter.h \
 	master/limits.c master/limits.h \
