@@ -60,7 +60,7 @@ static bool has_master(const struct instance *instance)
     bool is_held = false;
     int fd = runtime_path(instance, ".lock", path) ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
 
-    if (fd < 0)
+    if (fd < 0) /* without shared memory there is no number, which is 0 then */
         return pid > 1 && (kill(pid, 0) == 0 || errno == EPERM);
     if (fcntl(fd, F_OFD_GETLK, &lock) == 0)
         is_held = lock.l_type != F_UNLCK;
@@ -97,7 +97,12 @@ static uint32_t count_orphans(const struct instance *instance)
 
 static void look(struct instance *instance)
 {
-    instance->is_running = instance->has_arena && has_master(instance);
+    bool has_one = has_master(instance);
+    char copy[SETTINGS_PATH_SIZE];
+
+    instance->is_running = instance->has_arena && has_one;
+    instance->is_bereft = !instance->has_arena && instance->failure.code == EXIT_CODE_NO_INPUT && has_one &&
+                          instance_bundle_path(instance, copy) && access(copy, F_OK) == 0; /* or else it is still starting */
     instance->orphans = instance->has_arena && !instance->is_running ? count_orphans(instance) : 0;
 }
 
@@ -122,8 +127,16 @@ void instance_open(struct instance *instance)
 {
     int fd = instance_open_arena(instance, &instance->arena, &instance->failure);
 
-    if (fd < 0)
+    if (fd < 0) {
+        look(instance);
+        if (instance->is_bereft)
+            failure_set(&instance->failure, EXIT_CODE_OS,
+                        "instance %s is running, but its shared memory was removed (by hand, or by RemoveIPC= of "
+                        "systemd-logind): it decides on, and nobody can look into it. Stop it with `fairvisord -s quit`, which "
+                        "keeps its counters, and start it again",
+                        instance->settings.instance);
         return;
+    }
     close(fd);
     instance->has_arena = arena_read_status(&instance->arena, &instance->status);
     look(instance);

@@ -18,6 +18,7 @@ struct instance {
     struct arena_status status;
     bool has_arena;         /* arena and status hold something */
     bool is_running;        /* a master lives */
+    bool is_bereft;         /* one lives, but somebody has removed its shared memory */
     uint32_t orphans;       /* workers that serve on without one, until they have drained */
     struct failure failure; /* why there is no arena: EXIT_CODE_NO_INPUT when there is none */
 };

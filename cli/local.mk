@@ -6,7 +6,7 @@ fairvisor_SOURCES = \
 	cli/access_log.c cli/access_log.h \
 	cli/bundle_copy.c cli/bundle_copy.h \
 	cli/command.c cli/command.h \
-	cli/connect.c cli/connect.h \
+	cli/connect.c cli/connect.h cli/connect_kept.c cli/connect_kept.h \
 	cli/contrast.c cli/contrast.h \
 	cli/diff.c cli/diff.h \
 	cli/emit.c cli/emit.h \
@@ -30,6 +30,7 @@ fairvisor_SOURCES = \
 	cli/lookup.c cli/lookup.h \
 	cli/narrate.c cli/narrate.h \
 	cli/order.c cli/order.h \
+	cli/put_back.c cli/put_back.h \
 	cli/page.c cli/page.h \
 	cli/bearer.c cli/bearer.h \
 	cli/question.c cli/question.h \

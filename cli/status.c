@@ -12,6 +12,7 @@
 #include "cli/emit.h"
 #include "cli/input.h"
 #include "cli/status_report.h"
+#include "policy/certificates.h"
 #include "policy/digest.h"
 #include "policy/verdict.h"
 #include "shm/counted.h"
@@ -82,6 +83,7 @@ static void judge(struct status_report *report)
 {
     const struct arena_status *status = &report->instance.status;
     const char *name = report->instance.settings.instance, *log = status_report_log(&report->instance.settings);
+    int64_t now_s = report->now.wall_ns / NANOSECONDS_PER_SECOND;
     char since[EMIT_TIME_SIZE], text[COUNTED_SIZE], connections[COUNTED_SIZE];
 
     report->state = STATUS_WARNING;
@@ -97,7 +99,10 @@ static void judge(struct status_report *report)
                  "instance %s is not running; its counters are kept in shared memory. Start it with fairvisord", name);
     } else if (status->last_reload_failed) {
         snprintf(report->message, sizeof(report->message),
-                 "the last reload of instance %s failed; it keeps the policy from before. Its log, %s, tells why", name, log);
+                 "the last reload of instance %s failed; it keeps the policy from before%s%.*s. Its log, %s, tells %s", name,
+                 status->reload_refusal[0] ? ": " : "",
+                 (int)strnlen(status->reload_refusal, sizeof(status->reload_refusal)), status->reload_refusal, log,
+                 status->reload_refusal[0] ? "more" : "why");
     } else if (status->last_snapshot_failed) {
         snprintf(report->message, sizeof(report->message),
                  "the last snapshot of instance %s failed; a reboot would lose its counters. Its log, %s, tells why", name, log);
@@ -105,6 +110,21 @@ static void judge(struct status_report *report)
         snprintf(report->message, sizeof(report->message),
                  "the upstream of instance %s fails since %s. Its log, %s, and fairvisor_upstream_failures_total tell more", name,
                  emit_time(status->upstream_failing_since_ns, since), log);
+    } else if (status->log_losing_since_ns != 0) {
+        snprintf(report->message, sizeof(report->message),
+                 "the log of instance %s, %s, takes no lines since %s; %s were lost so far. Is its disk full, or does nobody "
+                 "listen?", name, log, emit_time(status->log_losing_since_ns, since),
+                 counted(report->log_lines_lost, "line", "lines", text));
+    } else if (status->bundle_expires_at != 0 && status->bundle_expires_at <= now_s) {
+        snprintf(report->message, sizeof(report->message),
+                 "the bundle of instance %s expired at %s; it is served on, but the next reload or start refuses it. Push one "
+                 "with a later expires_at, or go back with `fairvisor connect --rollback`", name,
+                 emit_time(status->bundle_expires_at * NANOSECONDS_PER_SECOND, since));
+    } else if (status->certificate_ends_at != 0 && status->certificate_ends_at <= now_s + CERTIFICATES_SOON_S) {
+        snprintf(report->message, sizeof(report->message),
+                 "the certificate (tls_cert) of instance %s %s at %s; put a new one in its place and reload", name,
+                 status->certificate_ends_at <= now_s ? "expired" : "expires",
+                 emit_time(status->certificate_ends_at * NANOSECONDS_PER_SECOND, since));
     } else if (is_crowded(&report->usage)) {
         snprintf(report->message, sizeof(report->message),
                  "instance %s uses more than %d %% of its cells; raise shared_dict_size", name, CROWDED_PERCENT);
@@ -125,6 +145,8 @@ static void gather(struct status_report *report)
     instance_open(instance);
     if (instance->has_arena) {
         arena_measure(&instance->arena, report->now, &report->usage);
+        report->log_lines_lost = instance->status.log_lines_lost + (uint64_t)counters_sum(&instance->arena, COUNTER_log_dropped);
+        report->unmatched = counters_sum(&instance->arena, COUNTER_unmatched);
         report->connections = counters_sum(&instance->arena, COUNTER_connections);
         report->clients_untold = (uint64_t)counters_sum(&instance->arena, COUNTER_clients_untold);
         bundle_copy_refresh(&report->copy, instance);
@@ -140,7 +162,7 @@ static void gather(struct status_report *report)
                  "instance %s is not running, it has no shared memory. Start it with fairvisord",
                  instance->settings.instance);
     } else {
-        report->state = STATUS_UNKNOWN;
+        report->state = instance->is_bereft ? STATUS_WARNING : STATUS_UNKNOWN;
         snprintf(report->message, sizeof(report->message), "%s", instance->failure.sentence);
     }
 }

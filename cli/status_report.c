@@ -9,8 +9,11 @@
 #include "cli/emit.h"
 #include "policy/decide.h"
 #include "policy/iso8601.h"
+#include "shm/families.h"
+#include "shm/series.h"
 
 #define BAR_WIDTH         20
+#define FAR_S             (INT64_C(3650) * 24 * 60 * 60) /* nobody counts the days until then */
 #define MAX_KILL_SWITCHES 10 /* that are listed */
 
 static const struct {
@@ -157,6 +160,40 @@ static void print_histories(const struct arena_status *status)
     print_history("snapshots", sums, status->last_snapshot_failed, status->last_snapshot_ns);
 }
 
+/* Requests that lacked a key: of those keys that some did. */
+static void print_missing(const struct status_report *report)
+{
+    const struct bundle *bundle = report->copy.bundle;
+
+    for (uint32_t i = 0; i < bundle->descriptor_count; i++) {
+        uint64_t count =
+            series_read(&report->instance.arena, families_name(FAMILY_descriptor_missing), &bundle->descriptors[i].text, 1);
+
+        if (count == 0)
+            continue;
+        printf("  missing      %" PRIu64 " times a request lacked ", count);
+        emit_plain(bundle->descriptors[i].text, stdout);
+        putchar('\n');
+    }
+}
+
+/* When the bundle or the certificate ends; nothing of what never does. */
+static void print_end(const char *label, int64_t at, struct moment now)
+{
+    char time[ISO8601_TEXT_SIZE], span[EMIT_SPAN_SIZE];
+    int64_t left_s = at - now.wall_ns / NANOSECONDS_PER_SECOND;
+
+    if (at == 0)
+        return;
+    iso8601_print(at, time);
+    if (left_s > FAR_S)
+        printf("  %-12s %s\n", label, time);
+    else if (left_s > 0)
+        printf("  %-12s %s, in %s\n", label, time, emit_span(left_s * NANOSECONDS_PER_SECOND, span));
+    else
+        printf("  %-12s %s: it has expired\n", label, time);
+}
+
 static void print_body(const struct status_report *report)
 {
     const struct arena_status *status = &report->instance.status;
@@ -168,6 +205,8 @@ static void print_body(const struct status_report *report)
     printf(", generation %u, loaded %s\n  hash         ", status->generation, emit_time(status->loaded_at_ns, time));
     emit_plain(slice_of(status->policy_hash), stdout);
     putchar('\n');
+    print_end("expires", status->bundle_expires_at, report->now);
+    print_end("certificate", status->certificate_ends_at, report->now);
     if (report->file_differs) {
         fputs("  file         ", stdout);
         emit_plain(slice_of(report->instance.settings.config_file), stdout);
@@ -183,6 +222,12 @@ static void print_body(const struct status_report *report)
     if (report->clients_untold > 0)
         printf("  clients      %" PRIu64 " times told by no trusted proxy, and taken for the proxy itself; the log tells which proxy\n",
                report->clients_untold);
+    if (report->unmatched > 0)
+        printf("  unmatched    %" PRId64 " requests matched no policy's selector\n", report->unmatched);
+    if (report->copy.bundle)
+        print_missing(report);
+    if (report->log_lines_lost > 0)
+        printf("  log          %" PRIu64 " lines were lost\n", report->log_lines_lost);
     print_bar(&report->usage);
     fill_print(&report->fill);
     print_histories(status);
@@ -225,6 +270,27 @@ static void print_time_member(const char *name, int64_t wall_ns)
     print_member(name, wall_ns ? emit_time(wall_ns, text) : NULL);
 }
 
+static void print_end_member(const char *name, int64_t at)
+{
+    char text[ISO8601_TEXT_SIZE];
+
+    iso8601_print(at, text);
+    print_member(name, at ? text : NULL);
+}
+
+static void print_missing_json(const struct status_report *report)
+{
+    const struct bundle *bundle = report->copy.bundle;
+
+    for (uint32_t i = 0; i < bundle->descriptor_count; i++) {
+        if (i > 0)
+            putchar(',');
+        emit_json_string(bundle->descriptors[i].text, stdout);
+        printf(":%" PRIu64, series_read(&report->instance.arena, families_name(FAMILY_descriptor_missing),
+                                        &bundle->descriptors[i].text, 1));
+    }
+}
+
 static void print_json_body(const struct status_report *report)
 {
     const struct arena_status *status = &report->instance.status;
@@ -238,13 +304,21 @@ static void print_json_body(const struct status_report *report)
     print_member("policy_hash", status->policy_hash);
     printf(",\"generation\":%u", status->generation);
     print_time_member("loaded_at", status->loaded_at_ns);
+    print_end_member("expires_at", status->bundle_expires_at);
+    print_end_member("certificate_ends_at", status->certificate_ends_at);
     printf(",\"workers\":%u,\"worker_restarts\":%" PRIu64 ",\"connections\":%" PRId64,
            is_running ? status->worker_count : report->instance.orphans, status->worker_restarts, report->connections);
     if (report->copy.bundle)
         printf(",\"decisions\":%" PRIu64 ",\"rejects\":%" PRIu64, report->decisions, report->rejects);
     else
         fputs(",\"decisions\":null,\"rejects\":null", stdout);
-    printf(",\"clients_untold\":%" PRIu64 ",\"limits\":", report->clients_untold);
+    printf(",\"clients_untold\":%" PRIu64, report->clients_untold);
+    printf(",\"unmatched\":%" PRId64 ",\"missing\":{", report->unmatched);
+    if (report->copy.bundle)
+        print_missing_json(report);
+    printf("},\"log_lines_lost\":%" PRIu64, report->log_lines_lost);
+    print_time_member("log_losing_since", status->log_losing_since_ns);
+    fputs(",\"limits\":", stdout);
     fill_print_json(&report->fill);
     printf(",\"cells\":%" PRIu64 ",\"cells_used\":%" PRIu64 ",\"reloads\":%" PRIu64 ",\"reload_failures\":%" PRIu64
            ",\"last_reload_failed\":%s",
@@ -264,7 +338,7 @@ void status_report_print_json(const struct status_report *report)
     print_member("instance", report->instance.settings.instance);
     if (report->instance.has_arena)
         print_json_body(report);
-    else if (report->state == STATUS_CRITICAL)
-        fputs(",\"running\":false", stdout);
+    else if (report->state != STATUS_UNKNOWN)
+        printf(",\"running\":%s", report->instance.is_bereft ? "true" : "false");
     puts("}");
 }

@@ -22,6 +22,8 @@ struct status_report {
     struct moment now;
     int64_t connections;
     uint64_t clients_untold; /* requests of trusted proxies that told no client */
+    int64_t unmatched;       /* requests that no policy's selector matched */
+    uint64_t log_lines_lost; /* of master and workers */
     struct bundle_copy copy;     /* without a bundle when it cannot be read */
     uint64_t decisions, rejects; /* known with the bundle */
     struct kills_table kills;    /* set by hand */

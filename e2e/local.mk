@@ -22,6 +22,7 @@ EXTRA_DIST += e2e/run e2e/harness.py e2e/gateways.py e2e/test_gateways.py e2e/te
 	e2e/test_master_upgrade.py
 EXTRA_DIST += e2e/test_events.py
 EXTRA_DIST += e2e/test_providers.py
+EXTRA_DIST += e2e/test_silence.py
 EXTRA_DIST += e2e/test_debug.py
 EXTRA_DIST += e2e/test_monitoring.py
 EXTRA_DIST += e2e/test_flights.py e2e/test_proxy.py e2e/test_proxy_tls.py e2e/test_proxy_bodies.py e2e/test_proxy_hostile.py e2e/upstream.py

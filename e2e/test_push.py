@@ -181,7 +181,8 @@ class TestPush(PushCase):
         self.assertEqual(glob.glob(edge.policy_file + ".*"), [])
         edge.stop()
         self.connect(edge, "--push", target, "--yes", code=69)
-        self.connect(edge, "--list", code=69)
+        self.assertIn("(in config_file)", self.connect(edge, "--list").stdout)
+        self.connect(edge, "--list", "--instance", "no-such-one", code=69)
 
     def test_refusal_says_what_validate_says(self):
         """The same errors with the same place, and the file that was to be pushed, not the one that is served."""

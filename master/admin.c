@@ -234,6 +234,7 @@ void admin_push(struct admin *admin)
     is_done = deploy_run(master, visitor->bundle_fd, (uint32_t)visitor->request.amount, &failure);
     if (is_done) {
         snprintf(answer.sentence, sizeof(answer.sentence), "%s", master->serving.settings.config_file);
+        answer.changed = master->is_kept ? 0 : 1;
     } else {
         answer.code = failure.code;
         snprintf(answer.sentence, sizeof(answer.sentence), "%s", failure.sentence);

@@ -35,6 +35,10 @@ static void print_complaints(const struct vet_report *report, const struct setti
         fprintf(stderr, "%s: warning: %s\n", path, VET_CHOSEN_HOST);
     if (vet_trusts_everybody(settings))
         fputs("warning: " VET_TRUSTS_EVERYBODY "\n", stderr);
+    if (vet_print_certificate(report, line, sizeof(line)))
+        fprintf(stderr, "warning: %s\n", line);
+    if (report->shows_key)
+        fprintf(stderr, "warning: %s\n", VET_SHOWN_KEY);
     if (report->keys_left_out > 0)
         fprintf(stderr, VET_KEYS_LEFT_OUT "\n", report->keys_left_out);
 }

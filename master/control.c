@@ -131,14 +131,20 @@ static bool wait_for_end(const struct settings *settings, int pidfd, pid_t pid, 
                        patience_ms / 1000);
 }
 
-static bool explain_refusal(const struct settings *settings, struct failure *failure)
+/* In the words of the master; but shared memory may say anything. */
+static bool explain_refusal(const struct settings *settings, const struct arena_status *now, struct failure *failure)
 {
+    size_t size = strnlen(now->reload_refusal, sizeof(now->reload_refusal));
+
     if (!check_bundle(settings, failure))
         return false;
-    return failure_set(
-        failure, EXIT_CODE_BAD_CONFIG,
-        "the reload was refused and the old settings and bundle go on: see the log of '%s' for the reason",
-        settings->instance);
+    failure_set(failure, EXIT_CODE_BAD_CONFIG,
+                "the reload was refused and the old settings and bundle of '%s' go on: %.*s", settings->instance,
+                (int)size, size > 0 ? now->reload_refusal : "the log has the reason");
+    for (char *byte = failure->sentence; *byte; byte++)
+        if ((unsigned char)*byte < 0x20 || *byte == 0x7f)
+            *byte = '?';
+    return false;
 }
 
 static bool wait_for_reload(const struct settings *settings, int pidfd, const struct arena *arena,
@@ -154,7 +160,7 @@ static bool wait_for_reload(const struct settings *settings, int pidfd, const st
         if (!arena_read_status(arena, &now))
             continue;
         if (now.reload_failures > before->reload_failures)
-            return explain_refusal(settings, failure);
+            return explain_refusal(settings, &now, failure);
         if (now.reloads > before->reloads)
             return true;
     }
@@ -177,16 +183,21 @@ static bool reload(const struct settings *settings, int pidfd, pid_t pid, struct
 {
     struct arena arena;
     struct arena_status before;
-    int fd = arena_open(settings->instance, owner_of(settings), false, &arena, failure);
+    struct failure unreadable = {.sentence = "it holds no whole status; the log has the outcome"};
+    int fd = arena_open(settings->instance, owner_of(settings), false, &arena, &unreadable);
     bool is_known = fd >= 0 && arena_read_status(&arena, &before);
 
     if (fd >= 0)
         close(fd);
+    else if (unreadable.code == EXIT_CODE_NO_INPUT)
+        failure_set(&unreadable, EXIT_CODE_OS, "it was removed while in use; the log has the outcome. Stop the service with "
+                    "`fairvisord -s quit` and start it again");
     if (!send_order(pidfd, pid, SIGHUP, failure))
         return false;
     if (!is_known)
         return failure_set(failure, EXIT_CODE_OS,
-                           "the reload was ordered, but its outcome cannot be read from shared memory: see the log");
+                           "the reload was ordered, but nobody can tell how it went, for the shared memory of '%s' cannot be "
+                           "read: %s", settings->instance, unreadable.sentence);
     return wait_for_reload(settings, pidfd, &arena, &before, failure);
 }
 

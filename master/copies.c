@@ -118,8 +118,16 @@ static bool refuse_open(const struct copying *copying)
                              copying->setting);
 }
 
-/* *FD stays -1 when nothing is set. */
-static bool make(const struct settings *settings, enum settings_reference which, int *fd, struct failure *failure)
+static bool can_be_read_by_all(int fd)
+{
+    struct stat facts;
+
+    return fstat(fd, &facts) == 0 && (facts.st_mode & S_IROTH) != 0;
+}
+
+/* The descriptor stays -1 when nothing is set. */
+static bool make(const struct settings *settings, enum settings_reference which, struct copies *copies,
+                 struct failure *failure)
 {
     bool is_packaged;
     struct copying copying = {.setting = settings_reference_name(which),
@@ -138,12 +146,14 @@ static bool make(const struct settings *settings, enum settings_reference which,
         return (is_packaged && errno == ENOENT) || refuse_open(&copying);
     snprintf(name, sizeof(name), "fairvisor-%s", copying.setting);
     copying.to = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (which == SETTINGS_REFERENCE_TLS_KEY)
+        copies->shows_key = can_be_read_by_all(copying.from);
     is_copied = copying.to >= 0
                     ? copy(&copying)
                     : failure_set_errno(failure, EXIT_CODE_OS, "a copy of %s could not be made", copying.path);
     close(copying.from);
     if (is_copied)
-        *fd = copying.to;
+        copies->fds[which] = copying.to;
     else if (copying.to >= 0)
         close(copying.to);
     return is_copied;
@@ -151,10 +161,11 @@ static bool make(const struct settings *settings, enum settings_reference which,
 
 bool copies_make(const struct settings *settings, struct copies *copies, struct failure *failure)
 {
+    copies->shows_key = false;
     for (int i = 0; i < SETTINGS_REFERENCES; i++)
         copies->fds[i] = -1;
     for (int i = 0; i < SETTINGS_REFERENCES; i++)
-        if (!make(settings, (enum settings_reference)i, &copies->fds[i], failure)) {
+        if (!make(settings, (enum settings_reference)i, copies, failure)) {
             copies_close(copies);
             return false;
         }

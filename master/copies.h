@@ -18,6 +18,7 @@
 
 struct copies {
     int fds[SETTINGS_REFERENCES]; /* sealed memfds, owned; -1: not set */
+    bool shows_key;               /* the file of tls_key can be read by everybody */
 };
 
 /* Copies every file that SETTINGS name, and the packaged one where none is named and it is there. false with all of

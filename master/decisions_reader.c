@@ -51,8 +51,12 @@ static void wait_a_little(struct writer *writer, int timeout_ms)
 
 /* ---- to the target ------------------------------------------------------------------------------------------------ */
 
-static void send_to_syslog(const char *text, size_t size)
+static bool send_to_syslog(const char *text, size_t size)
 {
+    if (!logsink_has_syslog()) {
+        errno = ENOTCONN;
+        return false;
+    }
     while (size > 0) {
         size_t length = (size_t)((const char *)memchr(text, '\n', size) - text);
 
@@ -60,6 +64,7 @@ static void send_to_syslog(const char *text, size_t size)
         text += length + 1;
         size -= length + 1;
     }
+    return true;
 }
 
 /* Pieces that a pipe takes whole, so that lines of others do not come between. Waits for a reader that is slow, but not
@@ -99,7 +104,7 @@ static void flush(struct writer *writer)
     if (writer->used == 0)
         return;
     if (writer->of->target == SETTINGS_LOG_SYSLOG)
-        send_to_syslog(writer->buffer, writer->used);
+        is_sent = send_to_syslog(writer->buffer, writer->used);
     else
         is_sent = send_to_descriptor(writer, writer->buffer, writer->used);
     atomic_fetch_add(is_sent ? &writer->head->log_written : &writer->head->log_failed, writer->lines);

@@ -49,15 +49,15 @@ static bool write_file(const char *path, const void *bytes, size_t size)
     return false;
 }
 
-static void write_place(const struct history *history, uint32_t number)
+static bool write_place(const struct history *history, uint32_t number)
 {
     char path[KEPT_PATH_SIZE], line[16];
     int length = snprintf(line, sizeof(line), "%u\n", number);
 
     if (kept_read_place(history->settings) == number)
-        return;
+        return true;
     kept_place_path(history->settings, path);
-    write_file(path, line, (size_t)length);
+    return write_file(path, line, (size_t)length);
 }
 
 /* One less than KEPT_MAX stay, for a new one. */
@@ -78,7 +78,7 @@ static uint32_t last_of(const struct history *history)
     return history->count > 0 ? history->numbers[history->count - 1] : 0;
 }
 
-static void append(struct history *history, const struct source *source)
+static bool append(struct history *history, const struct source *source)
 {
     uint32_t number = last_of(history) + 1;
     char path[KEPT_PATH_SIZE];
@@ -86,26 +86,28 @@ static void append(struct history *history, const struct source *source)
     remove_oldest(history);
     kept_path(history->settings, number, path);
     if (!write_file(path, source->bytes, source->size))
-        return;
+        return false;
     history->numbers[history->count++] = number;
-    write_place(history, number);
+    return write_place(history, number);
 }
 
 /* Behind a return comes something new: the one returned to stands before it, for it was served before it. */
-static void repeat(struct history *history, uint32_t number)
+static bool repeat(struct history *history, uint32_t number)
 {
     char path[KEPT_PATH_SIZE];
     struct failure failure;
     struct source kept;
+    bool is_done;
 
     kept_path(history->settings, number, path);
     if (!source_read(path, &kept, &failure))
-        return;
-    append(history, &kept);
+        return true; /* somebody has removed it */
+    is_done = append(history, &kept);
     source_free(&kept);
+    return is_done;
 }
 
-void history_keep(const struct settings *settings, const struct source *source, uint32_t number)
+bool history_keep(const struct settings *settings, const struct source *source, uint32_t number)
 {
     struct history history = {.settings = settings};
     uint32_t place = kept_read_place(settings);
@@ -115,7 +117,7 @@ void history_keep(const struct settings *settings, const struct source *source, 
     if ((mkdir(path, 0700) != 0 && errno != EEXIST) ||
         !kept_list(settings, history.numbers, LOOK_AT, &history.count)) {
         log_errno(LOG_LEVEL_WARNING, "the bundle is not kept for `fairvisor connect --rollback`: %s", path);
-        return;
+        return false;
     }
     if (place == 0)
         place = last_of(&history);
@@ -123,7 +125,7 @@ void history_keep(const struct settings *settings, const struct source *source, 
         return write_place(&history, number);
     if (is_kept_as(&history, place, source))
         return write_place(&history, place);
-    if (place != last_of(&history))
-        repeat(&history, place);
-    append(&history, source);
+    if (place != last_of(&history) && !repeat(&history, place))
+        return false;
+    return append(&history, source);
 }

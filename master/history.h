@@ -5,13 +5,15 @@
 #ifndef FAIRVISOR_MASTER_HISTORY_H
 #define FAIRVISOR_MASTER_HISTORY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "master/source.h"
 #include "shm/settings.h"
 
 /* Keeps SOURCE, which is served from now on, unless it is what was served last or a return to the kept one of NUMBER (0:
- * it is none): going back again then goes further back. A failure is a warning in the log. */
-void history_keep(const struct settings *settings, const struct source *source, uint32_t number);
+ * it is none): going back again then goes further back. A failure is a warning in the log. false, and
+ * the log tells why, when it could not be kept. */
+bool history_keep(const struct settings *settings, const struct source *source, uint32_t number);
 
 #endif

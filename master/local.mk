@@ -13,6 +13,7 @@ fairvisord_SOURCES = \
 	master/crew.c master/crew.h \
 	master/daemon.c master/daemon.h \
 	master/deploy.c master/deploy.h \
+	master/expiry.c master/expiry.h \
 	master/finish.c master/finish.h \
 	master/folders.c master/folders.h \
 	master/backend_watch.c master/backend_watch.h master/fullness.c master/fullness.h \
@@ -28,6 +29,7 @@ fairvisord_SOURCES = \
 	master/loop.c master/loop.h \
 	master/main.c \
 	master/master.c master/master.h \
+	master/memory_watch.c master/memory_watch.h \
 	master/notify.c master/notify.h \
 	master/options.c master/options.h \
 	master/orphans.c master/orphans.h \

@@ -8,13 +8,20 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <paths.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
 
+#include "policy/iso8601.h"
+#include "shm/moment.h"
 #include "shm/owner.h"
+
+#define RETRY_NS NANOSECONDS_PER_SECOND /* between two attempts to tell of lost lines */
 
 #define LOGSINK_PIPE_SIZE (1 << 20) /* bytes; room for a burst of workers' lines while the master is busy */
 
@@ -62,6 +69,18 @@ static void send_to_syslog(const char *text, size_t size)
     }
 }
 
+bool logsink_has_syslog(void)
+{
+    const struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = _PATH_LOG};
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool is_there = fd >= 0 && (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 ||
+                                errno == EPROTOTYPE); /* somebody listens for streams, which syslog(3) speaks, too */
+
+    if (fd >= 0)
+        close(fd);
+    return is_there;
+}
+
 static uint64_t count_lines(const char *text, size_t size)
 {
     uint64_t count = 0;
@@ -78,7 +97,8 @@ static void send_to_stderr(struct logsink *sink, const char *text, size_t size)
         size_t piece = logsink_piece(text, size, PIPE_BUF);
         struct pollfd target = {.fd = STDERR_FILENO, .events = POLLOUT};
 
-        if (poll(&target, 1, 0) != 1 || write(STDERR_FILENO, text, piece) != (ssize_t)piece)
+        sink->is_failing = poll(&target, 1, 0) != 1 || write(STDERR_FILENO, text, piece) != (ssize_t)piece;
+        if (sink->is_failing)
             sink->lost += count_lines(text, piece);
         text += piece;
         size -= piece;
@@ -89,24 +109,76 @@ static void pass_on(struct logsink *sink, size_t size)
 {
     if (size == 0)
         return;
-    if (sink->kind == SETTINGS_LOG_SYSLOG)
-        send_to_syslog(sink->buffer, size);
-    else
+    if (sink->kind != SETTINGS_LOG_SYSLOG) {
         send_to_stderr(sink, sink->buffer, size);
+    } else {
+        sink->is_failing = !logsink_has_syslog();
+        if (sink->is_failing)
+            sink->lost += count_lines(sink->buffer, size);
+        else
+            send_to_syslog(sink->buffer, size);
+    }
     sink->used -= size;
     memmove(sink->buffer, sink->buffer + size, sink->used);
 }
 
-static void tell_of_lost_lines(struct logsink *sink)
+uint64_t logsink_lost(const struct logsink *sink)
+{
+    return sink->lost + log_dropped() - sink->attempts;
+}
+
+static bool may_take_lines(const struct logsink *sink)
 {
     struct pollfd target = {.fd = STDERR_FILENO, .events = POLLOUT};
-    uint64_t lost = sink->lost;
 
-    if (lost == 0 || poll(&target, 1, 0) != 1)
+    return sink->kind == SETTINGS_LOG_SYSLOG ? logsink_has_syslog() : poll(&target, 1, 0) == 1;
+}
+
+/* The line is its own test: when it arrives, others do. */
+static void try_to_tell(struct logsink *sink, struct moment now)
+{
+    char since[ISO8601_TEXT_SIZE];
+    uint64_t dropped = log_dropped();
+
+    sink->next_try_ns = now.boot_ns + RETRY_NS;
+    if (!may_take_lines(sink))
         return;
-    sink->lost = 0;
-    log_line(LOG_LEVEL_WARNING, "%llu log lines were dropped because the log did not take them",
-             (unsigned long long)lost);
+    iso8601_print(sink->losing_since_ns / NANOSECONDS_PER_SECOND, since);
+    log_line(LOG_LEVEL_WARNING, "%llu log lines were dropped because the log did not take them, from %s on",
+             (unsigned long long)(sink->seen - sink->told), since);
+    sink->attempts += log_dropped() - dropped;
+    if (log_is_failing())
+        return;
+    sink->told = sink->seen;
+    sink->is_failing = false;
+    sink->losing_since_ns = 0;
+    sink->has_changed = true;
+}
+
+static int64_t next_time(void *context)
+{
+    const struct logsink *sink = context;
+
+    if (logsink_lost(sink) != sink->seen)
+        return 0;
+    return sink->losing_since_ns != 0 ? sink->next_try_ns : LOOP_NEVER;
+}
+
+static void on_time(void *context, int64_t now_ns)
+{
+    struct logsink *sink = context;
+    struct moment now = moment_now();
+
+    if (logsink_lost(sink) != sink->seen) {
+        sink->seen = logsink_lost(sink);
+        sink->has_changed = true;
+        if (sink->losing_since_ns == 0) {
+            sink->losing_since_ns = now.wall_ns;
+            sink->next_try_ns = now_ns;
+        }
+    }
+    if (sink->losing_since_ns != 0 && now_ns >= sink->next_try_ns)
+        try_to_tell(sink, now);
 }
 
 static void on_lines(void *context, int fd)
@@ -118,7 +190,6 @@ static void on_lines(void *context, int fd)
         return;
     sink->used += (size_t)got;
     pass_on(sink, logsink_whole_lines(sink->buffer, sink->used, sink->used == sizeof(sink->buffer)));
-    tell_of_lost_lines(sink);
 }
 
 bool logsink_init(struct logsink *sink, struct loop *loop, struct failure *failure)
@@ -134,6 +205,7 @@ bool logsink_init(struct logsink *sink, struct loop *loop, struct failure *failu
     (void)fcntl(sink->pipe_write, F_SETPIPE_SZ,
                 LOGSINK_PIPE_SIZE); /* refused to some users: then the default will do */
     loop_watch(loop, sink->pipe_read, on_lines, sink);
+    loop_add_clock(loop, next_time, on_time, sink);
     return true;
 }
 

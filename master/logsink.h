@@ -26,7 +26,14 @@ struct logsink {
     int pipe_write; /* fd 2 of workers */
     char buffer[LOGSINK_BUFFER_SIZE];
     size_t used;
-    uint64_t lost; /* lines the target did not take, not told about yet */
+    uint64_t lost;     /* workers' lines that the target did not take; the master's own are counted by log_dropped() */
+    uint64_t attempts; /* of those, lines that only tried whether the target takes some again */
+    uint64_t seen;     /* lines lost at the last look */
+    uint64_t told;     /* of those, told about in the log */
+    bool is_failing;   /* the target did not take the last lines of workers */
+    int64_t losing_since_ns; /* wall clock; 0: what is written arrives */
+    int64_t next_try_ns;     /* to tell */
+    bool has_changed;        /* until somebody publishes it */
 };
 
 /* Makes the pipe and keeps the present fd 2 as the console; lines go there until logsink_use. */
@@ -41,6 +48,12 @@ int logsink_open(const struct settings *settings, struct failure *failure);
 
 /* Logs from now on where SETTINGS say; FD as logsink_open gave it, taken over. */
 void logsink_use(struct logsink *sink, const struct settings *settings, int fd);
+
+/* Lines of master and workers that the target has not taken since the service began. */
+uint64_t logsink_lost(const struct logsink *sink);
+
+/* Is there anybody behind syslog(3)? It does not tell itself. */
+bool logsink_has_syslog(void);
 
 /* Opens the log file anew, after somebody moved it away. */
 void logsink_reopen(struct logsink *sink);

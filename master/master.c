@@ -56,6 +56,11 @@ void master_publish(struct master *master)
     status->loaded_at_ns = serving->loaded_at_ns;
     snprintf(status->policy_version, sizeof(status->policy_version), "%s", serving->report.version_text);
     snprintf(status->policy_hash, sizeof(status->policy_hash), "%s", serving->source.digest);
+    status->bundle_expires_at = serving->report.expires_at;
+    status->certificate_ends_at = serving->report.certificate_ends_at;
+    status->log_lines_lost = master->log_lines_lost_before + logsink_lost(&master->logsink);
+    status->log_losing_since_ns = master->logsink.losing_since_ns;
+    status->memory_is_removed = master->memory_watch.is_removed;
     status->last_snapshot_ns = master->snapshots.last_ns;
     status->last_snapshot_failed = master->snapshots.has_failed;
     status->snapshot_failures = master->snapshots.failures;
@@ -66,6 +71,8 @@ void master_publish(struct master *master)
     master->backend_watch.has_changed = false;
     master->snapshots.has_changed = false;
     master->crew.has_changed = false;
+    master->logsink.has_changed = false;
+    master->memory_watch.has_changed = false;
 }
 
 void master_print_state(const struct master *master, char *text, size_t size)
@@ -94,6 +101,10 @@ static void say_warnings(const struct generation *generation)
         log_line(LOG_LEVEL_WARNING, "%s", VET_CHOSEN_HOST);
     if (vet_trusts_everybody(&generation->settings))
         log_line(LOG_LEVEL_WARNING, "%s", VET_TRUSTS_EVERYBODY);
+    if (vet_print_certificate(report, line, sizeof(line)))
+        log_line(LOG_LEVEL_WARNING, "%s", line);
+    if (report->shows_key)
+        log_line(LOG_LEVEL_WARNING, "%s", VET_SHOWN_KEY);
     if (report->keys_left_out > 0)
         log_line(LOG_LEVEL_NOTICE, VET_KEYS_LEFT_OUT, report->keys_left_out);
 }
@@ -111,7 +122,7 @@ void master_say_bundle(const struct generation *generation, bool were_said)
         say_warnings(generation);
 }
 
-void master_keep_bundle(const struct master *master, uint32_t number)
+void master_keep_bundle(struct master *master, uint32_t number)
 {
     const struct settings *settings = &master->serving.settings;
     struct failure failure;
@@ -121,7 +132,7 @@ void master_keep_bundle(const struct master *master, uint32_t number)
     if (!folders_replace_file(path, master->serving.source.bytes, master->serving.source.size, 0640,
                               master->privileges.gid, &failure))
         log_line(LOG_LEVEL_WARNING, "%s; `fairvisor explain` will not know what is loaded", failure.sentence);
-    history_keep(settings, &master->serving.source, number);
+    master->is_kept = history_keep(settings, &master->serving.source, number);
 }
 
 static void pause_workers(struct master *master)
@@ -215,7 +226,8 @@ void master_run(struct master *master)
         grant_wishes(master);
         if (master->stop == MASTER_STOP_NONE && !has_work(master))
             loop_turn(&master->loop, LOOP_NEVER);
-        if (master->snapshots.has_changed || master->crew.has_changed || master->backend_watch.has_changed)
+        if (master->snapshots.has_changed || master->crew.has_changed || master->backend_watch.has_changed ||
+            master->logsink.has_changed || master->memory_watch.has_changed)
             master_publish(master);
     }
 }

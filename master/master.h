@@ -25,11 +25,13 @@
 #include "master/bundle_watch.h"
 #include "master/crew.h"
 #include "master/decisions.h"
+#include "master/expiry.h"
 #include "master/fullness.h"
 #include "master/generation.h"
 #include "master/listeners.h"
 #include "master/logsink.h"
 #include "master/loop.h"
+#include "master/memory_watch.h"
 #include "master/options.h"
 #include "master/privileges.h"
 #include "master/snapshots.h"
@@ -57,11 +59,14 @@ struct master {
     bool arena_is_new; /* made by this start: nobody had counted anything in it before */
     struct listeners listeners;
     struct generation serving;
+    bool is_kept;             /* its bundle, for a way back */
     struct generation none;   /* number 0: what serves before the first one is ready */
     uint32_t next_generation; /* number of the next one; never used twice, also when it fails */
     struct crew crew;
     struct snapshots snapshots;
     struct fullness fullness;
+    struct expiry expiry;
+    struct memory_watch memory_watch;
     struct backend_watch backend_watch;
     struct decisions decisions;
     struct switches switches;
@@ -69,6 +74,7 @@ struct master {
     struct bundle_watch bundle_watch;
     struct upgrade upgrade;
     struct arena_status status;
+    uint64_t log_lines_lost_before; /* by masters that this one took over from */
 
     enum master_stop stop; /* wishes: noted by signals, granted between turns of the loop */
     bool wants_reload;
@@ -95,6 +101,6 @@ void master_say_bundle(const struct generation *generation, bool were_said);
 
 /* Keeps a copy of the bundle in the runtime folder, where `fairvisor explain` looks, and one for a way back. NUMBER: see
  * history.h. */
-void master_keep_bundle(const struct master *master, uint32_t number);
+void master_keep_bundle(struct master *master, uint32_t number);
 
 #endif

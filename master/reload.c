@@ -6,6 +6,7 @@
 #include "master/reload.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -72,7 +73,8 @@ static bool has_same_warnings(const struct generation *a, const struct generatio
     return strcmp(a->source.digest, b->source.digest) == 0 &&
            a->report.complaints.warnings == b->report.complaints.warnings &&
            a->report.trusts_claims == b->report.trusts_claims && a->report.trusts_hosts == b->report.trusts_hosts &&
-           a->report.keys_left_out == b->report.keys_left_out;
+           a->report.keys_left_out == b->report.keys_left_out &&
+           a->report.certificate_ends_at == b->report.certificate_ends_at && a->report.shows_key == b->report.shows_key;
 }
 
 /* Whoever is told that the reload is done finds only the new generation behind a new connection. A worker that has been stopped
@@ -104,6 +106,7 @@ static void commit(struct master *master, struct reload *reload)
     crew_leave_others(&master->crew, master->serving.number, SIGQUIT);
     wait_until_deaf(master);
     master->status.last_reload_failed = 0;
+    master->status.reload_refusal[0] = '\0';
     master->status.last_reload_ns = moment_now().wall_ns;
     master->status.reloads++;
     master_publish(master);
@@ -150,6 +153,8 @@ static void refuse(struct master *master, struct reload *reload, struct failure 
     generation_fini(&reload->next);
     if (!reload->order->source) {
         master->status.last_reload_failed = 1;
+        snprintf(master->status.reload_refusal, sizeof(master->status.reload_refusal), "%.*s",
+                 (int)sizeof(master->status.reload_refusal) - 1, failure->sentence);
         master->status.reload_failures++;
         master_publish(master);
     }

@@ -213,12 +213,13 @@ static bool apply(const struct snapshot *snapshot, const struct arena *arena, co
 }
 
 int restore_arena(const struct settings *settings, const struct privileges *privileges, struct arena *arena,
-                  enum restore_origin *origin, struct failure *failure)
+                  enum restore_origin *origin, int64_t *taken_at_ns, struct failure *failure)
 {
     struct snapshot *snapshot;
     int fd = adopt(settings, privileges, arena, failure);
 
     *origin = RESTORE_ADOPTED;
+    *taken_at_ns = 0;
     if (fd >= 0 || failure->code == EXIT_CODE_PIDFILE)
         return fd;
     snapshot = find_snapshot(settings);
@@ -233,6 +234,8 @@ int restore_arena(const struct settings *settings, const struct privileges *priv
         log_line(LOG_LEVEL_NOTICE, "the counters start at zero: there is neither shared memory nor a snapshot of '%s'",
                  settings->instance);
     }
+    if (fd >= 0 && snapshot)
+        *taken_at_ns = snapshot_taken_at_ns(snapshot);
     snapshot_free(snapshot);
     return fd;
 }

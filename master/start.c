@@ -21,6 +21,7 @@
 #include "master/orphans.h"
 #include "master/pidfile.h"
 #include "master/restore.h"
+#include "shm/kept.h"
 #include "shm/log.h"
 #include "shm/moment.h"
 #include "shm/owner.h"
@@ -69,12 +70,26 @@ static bool print_complaints(const struct master *master, const char *path)
     return false;
 }
 
+/* Whoever starts a service that is down needs the cure beside the error. */
+static void tell_way_back(const struct settings *settings, struct failure *failure)
+{
+    uint32_t numbers[KEPT_MAX];
+    size_t count = 0, used = strlen(failure->sentence);
+
+    if (kept_list(settings, numbers, KEPT_MAX, &count) && count > 0)
+        snprintf(failure->sentence + used, sizeof(failure->sentence) - used,
+                 "; mend it, or put back a bundle that was served before: `fairvisor connect --list` shows them, `fairvisor "
+                 "connect --rollback` takes the last but this one");
+}
+
 static bool load_first_generation(struct master *master, const struct settings *settings, uint32_t number,
                                   struct failure *failure)
 {
     master->next_generation = number + 1;
     if (generation_init(&master->serving, number, settings, NULL, &master->loop, &master->privileges, failure))
         return true;
+    if (failure->code == EXIT_CODE_BAD_BUNDLE)
+        tell_way_back(settings, failure);
     return print_complaints(master, settings->config_file);
 }
 
@@ -184,6 +199,7 @@ static void continue_status(struct master *master, enum restore_origin origin)
     if (origin != RESTORE_ADOPTED || !arena_read_status(&master->arena, &before))
         return;
     master->status = before;
+    master->log_lines_lost_before = before.log_lines_lost;
     master->snapshots.last_ns = before.last_snapshot_ns;
     master->snapshots.has_failed = before.last_snapshot_failed == 1;
     master->snapshots.failures = before.snapshot_failures;
@@ -195,16 +211,20 @@ static bool open_arena(struct master *master, const struct settings *settings, c
                        struct failure *failure)
 {
     enum restore_origin origin = RESTORE_ADOPTED;
+    int64_t taken_at_ns = 0;
 
     if (letter)
         master->arena_fd = restore_shared_arena(settings, &master->privileges, &master->arena, failure);
     else
-        master->arena_fd = restore_arena(settings, &master->privileges, &master->arena, &origin, failure);
+        master->arena_fd = restore_arena(settings, &master->privileges, &master->arena, &origin, &taken_at_ns, failure);
     if (master->arena_fd < 0)
         return false;
     master->arena_is_new = origin != RESTORE_ADOPTED;
     snapshots_init(&master->snapshots, &master->loop, &master->arena, settings);
+    master->snapshots.last_ns = taken_at_ns; /* it is on the disk still */
     fullness_init(&master->fullness, &master->loop, &master->arena);
+    memory_watch_init(&master->memory_watch, &master->loop, master->serving.settings.instance, master->arena_fd);
+    expiry_init(&master->expiry, &master->loop, &master->serving);
     backend_watch_init(&master->backend_watch, &master->loop, &master->arena, &master->serving.settings);
     decisions_init(&master->decisions, &master->loop, &master->arena, master->arena_fd, &master->privileges);
     continue_status(master, origin);
@@ -280,6 +300,7 @@ static bool announce(struct master *master, const struct letter *letter, struct 
     master->status.started_at_ns = moment_now().wall_ns;
     master->status.last_reload_ns = master->serving.loaded_at_ns;
     master->status.last_reload_failed = 0;
+    master->status.reload_refusal[0] = '\0';
     master_publish(master);
     master_keep_bundle(master, 0);
     bundle_watch_use(&master->bundle_watch, settings);

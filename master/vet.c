@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "policy/certificates.h"
+#include "policy/iso8601.h"
 #include "policy/load.h"
 #include "policy/references.h"
 #include "shm/moment.h"
@@ -114,6 +115,7 @@ static void fill_report(const struct source *source, const struct settings *sett
     report->is_valid = 1;
     report->policy_count = bundle->policy_count;
     report->rule_count = bundle->rule_count;
+    report->expires_at = bundle->expires_at == BUNDLE_NEVER ? 0 : bundle->expires_at;
     report->kill_switch_count = bundle->kill_switch_count;
     report->trusts_claims = bundle->uses_jwt && copies->fds[SETTINGS_REFERENCE_TOKEN_KEYS] < 0;
     report->trusts_hosts = settings->mode == SETTINGS_MODE_REVERSE_PROXY && selects_by_host(bundle);
@@ -137,6 +139,8 @@ static void run_child(const struct source *source, const struct settings *settin
         _exit(EXIT_CODE_OS);
     *report = empty;
     open_references(settings, copies, &references, &report->references);
+    report->certificate_ends_at = certificates_end(copies->fds[SETTINGS_REFERENCE_TLS_CERT]);
+    report->shows_key = copies->shows_key;
     report->keys_left_out = references.token_keys ? (uint32_t)references.token_keys->left_out : 0;
     if (close_range(STDERR_FILENO + 1, ~0U, 0) != 0 || !set_limit(RLIMIT_NOFILE, VET_FILES))
         _exit(EXIT_CODE_OS);
@@ -190,6 +194,7 @@ static bool is_sane(const struct vet_report *report)
     const struct complaint_list *list = &report->complaints;
 
     if (list->count > COMPLAINT_MAX || report->is_valid > 1 || report->trusts_claims > 1 || report->trusts_hosts > 1 ||
+        report->shows_key > 1 || report->expires_at < 0 || report->certificate_ends_at < 0 ||
         report->keys_left_out > JWKS_MAX_KEYS ||
         !is_terminated(report->version_text, sizeof(report->version_text)) ||
         !is_terminated(report->references.sentence, sizeof(report->references.sentence)) ||
@@ -269,6 +274,20 @@ bool vet_trusts_everybody(const struct settings *settings)
         if (settings->trusted[i].prefix_bits == 0)
             return true;
     return false;
+}
+
+bool vet_print_certificate(const struct vet_report *report, char *line, size_t size)
+{
+    int64_t now = moment_now().wall_ns / NANOSECONDS_PER_SECOND;
+    char time[ISO8601_TEXT_SIZE];
+
+    if (report->certificate_ends_at == 0 || report->certificate_ends_at - now > CERTIFICATES_SOON_S)
+        return false;
+    iso8601_print(report->certificate_ends_at, time);
+    snprintf(line, size, "the certificate of tls_cert %s at %s: %s", report->certificate_ends_at <= now ? "expired" : "expires",
+             time, report->certificate_ends_at <= now ? "clients that check it turn away; put a new one in its place and reload"
+                                             : "put a new one in its place and reload before");
+    return true;
 }
 
 void vet_print_complaint(const struct complaint *complaint, const char *path, char *line, size_t size)

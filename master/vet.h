@@ -37,6 +37,10 @@
 /* Said of a key set with keys of no use here; takes their number, a uint32_t. */
 #define VET_KEYS_LEFT_OUT "keys in jwt_keys_file that are left out, for they are there to encrypt (use is enc): %u"
 
+#define VET_SHOWN_KEY \
+    "the file of tls_key can be read by every user of this machine: take that right away (chmod o-r), and replace the key " \
+    "if others may have read it"
+
 /* Travels through a pipe as bytes; vet_bundle checks every field of it. `code` of the complaints is not kept. */
 struct vet_report {
     uint32_t is_valid; /* 0 or 1 */
@@ -46,6 +50,9 @@ struct vet_report {
     uint32_t trusts_claims; /* 0 or 1: it uses jwt: keys, and there is nothing to verify tokens with */
     uint32_t trusts_hosts;  /* 0 or 1: policies select by the client's Host, and whatever it says is passed on */
     uint32_t keys_left_out; /* of the key set: see struct jwks */
+    uint32_t shows_key;     /* 0 or 1: every user of the machine can read tls_key */
+    int64_t expires_at;     /* of the bundle, seconds since 1970; 0: never */
+    int64_t certificate_ends_at; /* of tls_cert, the same; 0: there is none */
     char version_text[VET_VERSION_SIZE];
     struct failure references; /* what is wrong with the files that keys are looked up in; EXIT_CODE_OK: nothing */
     struct complaint_list complaints;
@@ -60,6 +67,9 @@ bool vet_bundle(struct loop *loop, const struct source *source, const struct set
 
 /* Whether trusted_proxies leaves out nobody who speaks IPv4, or IPv6. */
 bool vet_trusts_everybody(const struct settings *settings);
+
+/* One sentence about the certificate of REPORT when it has expired, or will within a week; or else false. */
+bool vet_print_certificate(const struct vet_report *report, char *line, size_t size);
 
 /* "FILE:LINE:COL: error: SENTENCE (POINTER)" */
 void vet_print_complaint(const struct complaint *complaint, const char *path, char *line, size_t size);

@@ -120,3 +120,20 @@ bool certificates_check(const int fds[SETTINGS_REFERENCES], const char *const na
         return false;
     return authorities < 0 || check_authorities(authorities, names[SETTINGS_REFERENCE_BACKEND_CA], failure);
 }
+
+int64_t certificates_end(int fd)
+{
+    X509 *certificate = fd >= 0 ? read_certificate(fd) : NULL;
+    ASN1_TIME *origin = ASN1_TIME_set(NULL, 0);
+    int days = 0, seconds = 0;
+    int64_t end = 0;
+
+    if (certificate && origin && ASN1_TIME_diff(&days, &seconds, origin, X509_get0_notAfter(certificate)) == 1)
+        end = (int64_t)days * 24 * 60 * 60 + seconds;
+    if (certificate && end < 1)
+        end = 1;
+    ASN1_TIME_free(origin);
+    X509_free(certificate);
+    ERR_clear_error();
+    return end;
+}

@@ -7,6 +7,7 @@
 #define FAIRVISOR_POLICY_CERTIFICATES_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <openssl/bio.h>
 
@@ -23,5 +24,12 @@ void certificates_free(BIO *file);
  * EXIT_CODE_BAD_CONFIG or EXIT_CODE_OS. */
 bool certificates_check(const int fds[SETTINGS_REFERENCES], const char *const names[SETTINGS_REFERENCES],
                         struct failure *failure);
+
+/* The last second, since 1970, at which the first certificate behind FD is good (notAfter); one that ended before 1970, or whose
+ * time cannot be read, ends at 1. 0 when there is none. */
+int64_t certificates_end(int fd);
+
+/* How long before its end it is said to end soon. */
+#define CERTIFICATES_SOON_S (INT64_C(7) * 24 * 60 * 60)
 
 #endif

@@ -290,7 +290,8 @@ static bool check_owner(int fd, unsigned owner, struct failure *failure)
     if (status.st_uid != owner && status.st_uid != geteuid() && status.st_uid != 0)
         return failure_set(failure, EXIT_CODE_OS,
                            "the shared memory of this instance cannot be used: it belongs to user %u, not to the workers' %u "
-                           "(setting `user`)",
+                           "(setting `user`); if that user has started the instance, run this as him, or name his folder in "
+                           "FAIRVISOR_RUNTIME_DIR",
                            (unsigned)status.st_uid, owner);
     if (status.st_nlink > 1)
         return failure_set(failure, EXIT_CODE_OS,

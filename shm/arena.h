@@ -118,6 +118,12 @@ struct arena_status {
     uint64_t worker_hangs; /* of those, killed because they hung */
     uint64_t reloads;
     uint64_t reload_failures;
+    uint64_t log_lines_lost;      /* of master and workers, that the target of the log did not take */
+    int64_t log_losing_since_ns;  /* wall clock; 0 = it takes them */
+    uint32_t memory_is_removed;   /* 1: the name of the shared memory is another's or nobody's */
+    char reload_refusal[512];     /* why the last reload failed; "" when it did not */
+    int64_t bundle_expires_at;   /* seconds since 1970; 0 = never */
+    int64_t certificate_ends_at; /* of tls_cert; the same; 0 = there is none */
     int64_t upstream_failing_since_ns; /* wall clock; 0 = it answers, or nobody asked */
 };
 

@@ -64,7 +64,8 @@ struct door_reply {
     uint32_t code;       /* enum exit_code */
     char sentence[1024]; /* why not; PUSH: the file that the bundle was written to */
     uint32_t generation; /* PUSH: of the workers that serve it */
-    uint64_t changed;    /* RESET, GRANT: limits that were changed; KILL, LIFT: kill switches that were there before */
+    uint64_t changed;    /* RESET, GRANT: limits that were changed; KILL, LIFT: kill switches that were there before;
+                          * PUSH: 1 when what is served now could not be kept for a way back */
     int64_t amount;      /* GRANT: what was really given back, of the limit that got most; millionths */
 };
 

@@ -26,6 +26,7 @@ static struct {
     enum log_level level;
     bool json;
     _Atomic uint64_t dropped;
+    _Atomic bool is_failing;
 } log_state = {.who = "fairvisor", .level = LOG_LEVEL_INFO};
 
 static const char *const level_names[] = {"error", "warning", "notice", "info", "debug"};
@@ -45,6 +46,11 @@ void log_init(const char *who, enum log_level level, bool json)
 uint64_t log_dropped(void)
 {
     return atomic_load_explicit(&log_state.dropped, memory_order_relaxed);
+}
+
+bool log_is_failing(void)
+{
+    return atomic_load_explicit(&log_state.is_failing, memory_order_relaxed);
 }
 
 /* Room for text; what does not fit marks the line as cut. */
@@ -159,6 +165,7 @@ static void write_line(enum log_level level, const char *sentence)
     do
         written = write(STDERR_FILENO, line, size);
     while (written < 0 && errno == EINTR);
+    atomic_store_explicit(&log_state.is_failing, written != (ssize_t)size, memory_order_relaxed);
     if (written != (ssize_t)size)
         atomic_fetch_add_explicit(&log_state.dropped, 1, memory_order_relaxed);
 }

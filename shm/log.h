@@ -30,6 +30,9 @@ void log_errno(enum log_level level, const char *format, ...) __attribute__((for
 /* Lines of this process that could not be written (pipe full, disk full) since it started. */
 uint64_t log_dropped(void);
 
+/* The last line of this process could not be written. */
+bool log_is_failing(void);
+
 /* "error", "warning", ...; NULL for no such level. */
 const char *log_level_name(enum log_level level);
 

@@ -96,7 +96,13 @@ static void write_ratios(const struct arena *arena, struct outbox *out)
     }
 }
 
-static void write_counters(const struct arena *arena, struct outbox *out)
+/* The master counts in no slot. */
+static int64_t count_of(const struct arena *arena, enum counter counter, const struct arena_status *status)
+{
+    return counters_sum(arena, counter) + (counter == COUNTER_log_dropped ? (int64_t)status->log_lines_lost : 0);
+}
+
+static void write_counters(const struct arena *arena, const struct arena_status *status, struct outbox *out)
 {
     for (size_t i = 0; i < COUNTER_COUNT; i++) {
         const struct counter_row *row = &counters_table[i];
@@ -112,7 +118,7 @@ static void write_counters(const struct arena *arena, struct outbox *out)
             metrics_text(out, "}");
         }
         metrics_text(out, " ");
-        metrics_text_integer(out, counters_sum(arena, (enum counter)i));
+        metrics_text_integer(out, count_of(arena, (enum counter)i, status));
     }
 }
 
@@ -307,6 +313,9 @@ static void write_config(const struct worker *worker, const struct arena_status 
     write_single_seconds(FAMILY_config_last_reload_success_timestamp, status->last_reload_ns, out);
     write_single(FAMILY_config_reloads, (int64_t)status->reloads, out);
     write_single(FAMILY_config_reload_failures, (int64_t)status->reload_failures, out);
+    write_single(FAMILY_bundle_expiry_timestamp, status->bundle_expires_at, out);
+    write_single(FAMILY_tls_certificate_expiry_timestamp, status->certificate_ends_at, out);
+    write_single(FAMILY_shm_removed, status->memory_is_removed ? 1 : 0, out);
 }
 
 static void write_processes(const struct arena_status *status, struct outbox *out)
@@ -321,9 +330,10 @@ static void write_processes(const struct arena_status *status, struct outbox *ou
 
 void metrics_write(struct worker *worker, struct outbox *out)
 {
-    struct arena_status status;
+    struct arena_status status = {.master_pid = 0};
+    bool is_known = arena_read_status(&worker->arena, &status);
 
-    write_counters(&worker->arena, out);
+    write_counters(&worker->arena, &status, out);
     write_ratios(&worker->arena, out);
     write_durations(&worker->arena, out);
     write_decisions(&worker->arena, worker->bundle, out);
@@ -333,7 +343,7 @@ void metrics_write(struct worker *worker, struct outbox *out)
     write_circuits(worker, out);
     write_cells(worker, out);
     write_decision_log(&worker->arena, out);
-    if (arena_read_status(&worker->arena, &status)) {
+    if (is_known) {
         write_config(worker, &status, out);
         write_processes(&status, out);
     }

@@ -200,10 +200,20 @@ static void on_leaving(struct timeout *timeout)
         conn_abort(timeout);
 }
 
+static void count_dropped_lines(struct worker *worker)
+{
+    uint64_t dropped = log_dropped();
+
+    counters_add(worker->slot, COUNTER_log_dropped, (int64_t)(dropped - worker->log_lines_dropped));
+    worker->log_lines_dropped = dropped;
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct worker *worker = timer->data;
     uint64_t now = uv_now(&worker->loop);
+
+    count_dropped_lines(worker);
 
     timeouts_tick(&worker->timeouts, now, on_timeout);
     listener_resume_all(worker);
@@ -243,8 +253,9 @@ void worker_count_connection(struct worker *worker, int change)
 
 static void on_beat(uv_timer_t *timer)
 {
-    const struct worker *worker = timer->data;
+    struct worker *worker = timer->data;
 
+    count_dropped_lines(worker);
     counters_beat(worker->slot);
 }
 

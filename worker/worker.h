@@ -99,6 +99,7 @@ struct worker {
     uint64_t refused_log_ms; /* uv_now() of the last line about refused connections */
     uint64_t untold_log_ms;  /* the same about proxies that tell no client */
     bool is_ticking;
+    uint64_t log_lines_dropped; /* counted so far */
     bool is_accepting;
     bool is_draining;
     bool is_leaving; /* at once, whoever is still connected */
