@@ -404,6 +404,7 @@ class TestOnTheWay(MeterCase):
             self.assertEqual((refused.status, refused.header("X-Fairvisor-Reason"), refused.header("x-should-retry")),
                              (415, "body_encoded", "false"))
             self.assertEqual(json.loads(refused.body)["error"]["type"], "invalid_request_error")
+        self.assertEqual(edge.metrics()['fairvisor_http_requests_total{code="415"}'], 2)
         self.assertEqual(server.requests, [])
         self.assertEqual(self.ask(edge, "/free", body, headers=[("Content-Encoding", "gzip")]).status, 200)
         self.assertEqual(self.balance(edge, "/v1"), 0)

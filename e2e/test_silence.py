@@ -179,6 +179,18 @@ class TestRemovedMemory(SilenceCase):
             self.assertRegex(edge.run().stderr, rf"in use by process {os.getpid()} \(\S+\): stop that one")
 
 
+class TestOtherUsers(SilenceCase):
+    @unittest.skipUnless(harness.IS_ROOT, "changes the owner of shared memory")
+    def test_root_is_told_how_to_reach_an_instance_of_another_user(self):
+        edge = self.start_edge(harness.one_rule(), settings={"user": "root", "group": "root"})
+        os.chown(f"/dev/shm/fairvisor-{edge.name}", 65534, 65534)
+        environment = {**edge.environment(), "FAIRVISOR_RUNTIME_DIR": "/nonexistent"}
+        told = subprocess.run(edge.command("-s", "reload"), env=environment, capture_output=True, text=True, check=False)
+        self.assertEqual(told.returncode, 77, told.stderr)
+        self.assertIn("it belongs to user 65534", told.stderr)
+        self.assertIn("name his folder in FAIRVISOR_RUNTIME_DIR", told.stderr)
+
+
 class TestOrders(SilenceCase):
     def test_a_history_that_is_not_kept(self):
         edge = self.start_edge(harness.one_rule(version=1))

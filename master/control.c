@@ -62,15 +62,30 @@ static bool has_trace(const char *folder, const char *instance)
     return false;
 }
 
+/* Then the lock is in a folder of that user, and the sentence in HIDDEN says what to do. */
+static bool is_of_another_user(const struct settings *settings, struct failure *hidden)
+{
+    struct arena arena;
+    int fd = geteuid() == 0 ? arena_open(settings->instance, owner_of(settings), false, &arena, hidden) : -1;
+
+    if (fd >= 0)
+        close(fd);
+    return geteuid() == 0 && fd < 0 && hidden->code == EXIT_CODE_PERMISSION;
+}
+
 static int not_running(const struct settings *settings, struct failure *failure)
 {
     const char *folder = find_folder_of_root(settings);
+    struct failure hidden;
 
     if (folder && has_trace(folder, settings->instance))
         failure_set(failure, EXIT_CODE_PERMISSION,
                     "no process holds the lock of the instance '%s' in %s, which is your own folder, but root has one "
                     "of that name in %s: run this as root",
                     settings->instance, settings->runtime_dir, folder);
+    else if (is_of_another_user(settings, &hidden))
+        failure_set(failure, EXIT_CODE_PERMISSION, "no process holds the lock of the instance '%s' in %s, but %s",
+                    settings->instance, settings->runtime_dir, hidden.sentence);
     else
         failure_set(failure, EXIT_CODE_NOT_RUNNING,
                     "the instance '%s' is not running (no process holds its lock in %s%s%s)", settings->instance,

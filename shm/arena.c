@@ -288,7 +288,7 @@ static bool check_owner(int fd, unsigned owner, struct failure *failure)
     if (fstat(fd, &status))
         return failure_set_errno(failure, EXIT_CODE_OS, "cannot look at the shared memory of this instance");
     if (status.st_uid != owner && status.st_uid != geteuid() && status.st_uid != 0)
-        return failure_set(failure, EXIT_CODE_OS,
+        return failure_set(failure, EXIT_CODE_PERMISSION,
                            "the shared memory of this instance cannot be used: it belongs to user %u, not to the workers' %u "
                            "(setting `user`); if that user has started the instance, run this as him, or name his folder in "
                            "FAIRVISOR_RUNTIME_DIR",

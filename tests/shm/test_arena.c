@@ -127,6 +127,7 @@ START_TEST(another_users_is_refused_unread)
         ck_assert_int_eq(fchown(fixture.fd, stranger, 0), 0);
         ck_assert_int_eq(arena_open(fixture.instance, workers, true, &again, &failure), -1);
         ck_assert_ptr_nonnull(strstr(failure.sentence, "it belongs to user 65534, not to the workers' 1234 (setting `user`)"));
+        ck_assert_ptr_nonnull(strstr(failure.sentence, "run this as him, or name his folder in FAIRVISOR_RUNTIME_DIR"));
         ck_assert_int_eq(fchown(fixture.fd, workers, 0), 0);
     }
     ck_assert_int_eq(arena_open(fixture.instance, workers, true, &again, &failure), -1);
