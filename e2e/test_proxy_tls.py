@@ -5,6 +5,7 @@ import os
 import socket
 import ssl
 import subprocess
+import time
 
 import harness
 import test_proxy
@@ -219,12 +220,18 @@ class TestClients(test_proxy.ProxyCase):
         edge = self.start(folder, key, pem)
         old = self.context(pem)
         SecureConnection(("127.0.0.1", self.port), old).close()
-        new_key, new_pem = make_certificate(folder, "second")
+        self.assertAlmostEqual(edge.metric("fairvisor_tls_certificate_expiry_timestamp_seconds"), time.time() + 2 * 86400,
+                               delta=600)
+        status = edge.cli("status", "-c", edge.config_file)
+        self.assertEqual(status.returncode, 1, status.stdout)
+        self.assertRegex(status.stdout, r"WARNING - the certificate \(tls_cert\) of instance \S+ expires at 20\S+Z")
+        new_key, new_pem = make_certificate(folder, "second", days="30")
         os.replace(new_key, key)
         self.assertIn("is not that of the certificate", edge.reload_refused())
         os.replace(new_pem, pem)
         edge.reload()
         SecureConnection(("127.0.0.1", self.port), self.context(pem)).close()
+        self.assertEqual(edge.cli("status", "-c", edge.config_file).returncode, 0)
         with self.assertRaises(ssl.SSLCertVerificationError):
             SecureConnection(("127.0.0.1", self.port), old)
         self.assertNotIn("PRIVATE KEY", edge.log())

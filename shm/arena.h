@@ -64,8 +64,8 @@ int arena_create(const char *instance, uint64_t size, unsigned uid, unsigned gid
                  struct arena *arena, struct failure *failure);
 
 /* Opens an existing arena, of the user OWNER (the workers', see owner.h), of ours or of root. -1 with failure->code EXIT_CODE_NO_INPUT
- * when there is none; EXIT_CODE_OS when it is foreign (owner, magic, version, layout, size) and must not be used. WRITABLE only for the
- * master. */
+ * when there is none; EXIT_CODE_PERMISSION when it is another user's, EXIT_CODE_OS when it is foreign otherwise (magic, version, layout,
+ * size): then it must not be used. WRITABLE only for the master. */
 int arena_open(const char *instance, unsigned owner, bool writable, struct arena *arena, struct failure *failure);
 
 /* Claims the arena behind FD for this process, until it ends or closes any descriptor of it (a record lock of fcntl(2): children do not
