@@ -24,8 +24,8 @@ static bool refuse(const char *path, struct failure *failure)
 /* Whose file it is stays as it is. */
 static bool fill(const struct stat *before, int fd, struct slice bytes)
 {
-    return (before->st_uid == geteuid() || fchown(fd, before->st_uid, before->st_gid) == 0) &&
-           fchmod(fd, before->st_mode & 0777) == 0 && write_whole(fd, bytes.data, bytes.size) && fsync(fd) == 0;
+    return fchown(fd, before->st_uid, before->st_gid) == 0 && fchmod(fd, before->st_mode & 0777) == 0 &&
+           write_whole(fd, bytes.data, bytes.size) && fsync(fd) == 0;
 }
 
 static bool write_new(const char *path, const struct stat *before, struct slice bytes, char name[NAME_SIZE],

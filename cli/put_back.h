@@ -10,9 +10,9 @@
 #include "shm/failure.h"
 #include "shm/slice.h"
 
-/* PATH holds BYTES, with the owner and mode of the file that was there, which is moved to PATH.replaced. At every moment PATH is
- * the one or the other, whole; what it was is copied aside before. false and nothing changed: EXIT_CODE_REFUSED for what is no
- * regular file, EXIT_CODE_PERMISSION, EXIT_CODE_OS. */
+/* PATH holds BYTES, with the owner and mode of the file that was there, which has the name PATH.replaced then. At every
+ * moment PATH is the one or the other, whole. false, and PATH unchanged: EXIT_CODE_REFUSED for what is no regular file,
+ * EXIT_CODE_PERMISSION, EXIT_CODE_OS. */
 bool put_back(const char *path, struct slice bytes, struct failure *failure);
 
 #endif

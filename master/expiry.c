@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * A clock of the loop: see expiry.h. Times of expiry are those of the wall, which may be set, so nobody sleeps longer than
- * LOOK_NS towards one.
+ * A clock of the loop: see expiry.h. Times of expiry are those of the wall clock, which may be set, so nobody sleeps longer
+ * than LOOK_NS towards one.
  */
 #include "master/expiry.h"
 
@@ -40,8 +40,8 @@ static void say_bundle(const struct generation *serving)
 
     iso8601_print(serving->report.expires_at, time);
     log_line(LOG_LEVEL_WARNING,
-             "the bundle %s expired at %s: it is served on, but the next reload or start will refuse it; push one with a "
-             "later \"expires_at\", or go back with `fairvisor connect --rollback`",
+             "the bundle %s expired at %s: it is served on, but the next reload or start will refuse it; push one with "
+             "a later \"expires_at\", or go back with `fairvisor connect --rollback`",
              serving->settings.config_file, time);
 }
 
@@ -51,8 +51,8 @@ static void say_certificate(const struct generation *serving)
 
     iso8601_print(serving->report.certificate_ends_at, time);
     log_line(LOG_LEVEL_WARNING,
-             "the certificate of tls_cert expired at %s: clients that check it turn away; put a new one in its place and "
-             "reload", time);
+             "the certificate of tls_cert expired at %s: clients that check it turn away; put a new one in its place "
+             "and reload", time);
 }
 
 static bool has_passed(int64_t at, int64_t *said, int64_t now_s)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * What the serving generation holds that ends by itself: its bundle (expires_at) and the certificate of tls_cert. Both are
- * served on when their time has come, for an outage would be worse; so it must be said. The page of metrics and
+ * What the serving generation holds that ends by itself: its bundle (expires_at) and the certificate of tls_cert. Both
+ * are served on when their time has come, for an outage would be worse; so it must be said. The page of metrics and
  * `fairvisor status` tell the times at any moment; here is one line of the log for each, when it passes.
  */
 #ifndef FAIRVISOR_MASTER_EXPIRY_H

@@ -12,8 +12,8 @@
 #include "shm/settings.h"
 
 /* Keeps SOURCE, which is served from now on, unless it is what was served last or a return to the kept one of NUMBER (0:
- * it is none): going back again then goes further back. A failure is a warning in the log. false, and
- * the log tells why, when it could not be kept. */
+ * it is none): going back again then goes further back. false when it could not be kept, which is a
+ * warning in the log, too. */
 bool history_keep(const struct settings *settings, const struct source *source, uint32_t number);
 
 #endif

@@ -109,6 +109,7 @@ const char *holder_find(const struct settings_listen *where, char text[HOLDER_SI
     read_command(pid, command);
     snprintf(text, HOLDER_SIZE, "process %d (%s%s)", (int)pid, command,
              strncmp(command, "fairvisor-worker ", 17) == 0
-                 ? ", which a master that is gone may have left behind: `kill -QUIT` lets it and its like finish and leave" : "");
+                 ? ", which a master that is gone may have left behind: `kill -QUIT`, to each of them, lets it finish and leave"
+                 : "");
     return text;
 }
