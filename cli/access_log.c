@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "policy/iso8601.h"
+#include "shm/hex_digit.h"
 #include "shm/moment.h"
 
 static const struct {
@@ -112,13 +113,6 @@ bool access_log_compile(struct access_log *log, struct slice format, struct fail
 
 /* ---- values ------------------------------------------------------------------------------------------------------ */
 
-static int digit_of(char c)
-{
-    char lower = slice_lower(c);
-
-    return c >= '0' && c <= '9' ? c - '0' : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 /* Resolves one escape at TEXT, which begins with a backslash. Returns the bytes of TEXT that it takes. */
 static size_t resolve(struct slice text, char *byte)
 {
@@ -127,9 +121,9 @@ static size_t resolve(struct slice text, char *byte)
     const char *letter = text.size > 1 ? memchr(letters, text.data[1], sizeof(letters) - 1) : NULL;
 
     *byte = text.data[0];
-    if (digits_at > 0 && digits_at + 2 <= text.size && digit_of(text.data[digits_at]) >= 0 &&
-        digit_of(text.data[digits_at + 1]) >= 0) {
-        *byte = (char)(digit_of(text.data[digits_at]) * 16 + digit_of(text.data[digits_at + 1]));
+    if (digits_at > 0 && digits_at + 2 <= text.size && hex_digit(text.data[digits_at]) >= 0 &&
+        hex_digit(text.data[digits_at + 1]) >= 0) {
+        *byte = (char)(hex_digit(text.data[digits_at]) * 16 + hex_digit(text.data[digits_at + 1]));
         return digits_at + 2;
     }
     if (letter)

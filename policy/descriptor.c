@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "shm/address.h"
+#include "shm/hex_digit.h"
 
 bool descriptor_cache_init(struct descriptor_cache *cache, const struct bundle *bundle, size_t scratch_size)
 {
@@ -119,14 +120,6 @@ static bool header_value(struct descriptor_cache *cache, struct slice name, stru
 }
 
 /* ---- query parameters (application/x-www-form-urlencoded) ------------------------------------------------------ */
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = slice_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 /* Decodes the byte at *AT and moves on. A percent sign without two digits stands for itself. */
 static char decode_byte(struct slice text, size_t *at)

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "shm/hex_digit.h"
+
 #define ANYWHERE        ESTIMATE_NAMES_DEEPEST
 #define NAMES_OF_A_SIZE 6
 #define KELVIN          0x212a /* letters that readers in Go take for k and s */
@@ -51,11 +53,11 @@ static int code_unit(const char *at)
     int code = 0;
 
     for (int i = 0; i < 4; i++) {
-        char c = slice_lower(at[i]);
+        int digit = hex_digit(at[i]);
 
-        if ((c < '0' || c > '9') && (c < 'a' || c > 'f'))
+        if (digit < 0)
             return -1;
-        code = code * 16 + (c <= '9' ? c - '0' : c - 'a' + 10);
+        code = code * 16 + digit;
     }
     return code;
 }

@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "shm/hex_digit.h"
 #include "shm/utf8.h"
 
 struct gate {
@@ -52,21 +53,13 @@ static size_t character_length(const struct gate *gate)
     return utf8_size((struct slice){(const char *)gate->text + gate->at, gate->size - gate->at});
 }
 
-static int hex_digit(unsigned char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Reads the four digits behind "\u"; the cursor is on the first. -1 when they are not hexadecimal. */
 static int32_t hex_quad(struct gate *gate)
 {
     int32_t unit = 0;
 
     for (int i = 0; i < 4; i++, gate->at++) {
-        int digit = gate->at < gate->size ? hex_digit(gate->text[gate->at]) : -1;
+        int digit = gate->at < gate->size ? hex_digit((char)gate->text[gate->at]) : -1;
 
         if (digit < 0)
             return -1;

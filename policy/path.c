@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#include "shm/hex_digit.h"
+
 /* End of TARGET without its fragment. */
 static size_t cut_fragment(struct slice target)
 {
@@ -55,14 +57,6 @@ bool path_split(struct slice target, struct slice *path, struct slice *query)
     if (path->size == 0)
         *path = SLICE("/"); /* "http://h" and "http://h?q" ask for the root (RFC 9112 3.2.1) */
     return true;
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = slice_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 static bool is_unreserved(unsigned char c)

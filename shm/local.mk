@@ -2,7 +2,7 @@
 
 noinst_LIBRARIES += libshm.a
 libshm_a_CFLAGS = $(AM_CFLAGS) $(LTO_CFLAGS)
-libshm_a_SOURCES = shm/slice.h shm/must.h shm/handoff.h
+libshm_a_SOURCES = shm/slice.h shm/must.h shm/handoff.h shm/hex_digit.h
 if COVERAGE
 libshm_a_SOURCES += tests/coverage_exit.c
 endif

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "shm/hex_digit.h"
 #include "worker/head.h"
 
 #define MAX_SIZE_DIGITS 16
@@ -29,18 +30,9 @@ void chunk_init(struct chunk *chunk)
     *chunk = (struct chunk){.state = SIZE_DIGITS};
 }
 
-static int hex_digit(unsigned char byte)
-{
-    if (byte >= '0' && byte <= '9')
-        return byte - '0';
-    if ((byte | 0x20) >= 'a' && (byte | 0x20) <= 'f')
-        return (byte | 0x20) - 'a' + 10;
-    return -1;
-}
-
 static enum chunk_result take_size(struct chunk *chunk, unsigned char byte, uint64_t max_body)
 {
-    int digit = hex_digit(byte);
+    int digit = hex_digit((char)byte);
 
     if (digit >= 0) {
         if (chunk->digits == MAX_SIZE_DIGITS)
