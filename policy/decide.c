@@ -4,9 +4,10 @@
  *
  *   kill switches -> matching policies -> their rules become charges -> admission over all cells at once -> verdict
  *
- * Rules become charges in decide_rules.c; what happened is counted in decide_counts.c and told in
- * decide_notes.c. Nothing in here allocates, and
- * whether something is charged is decided by one flag, so that an explanation takes the very path that a request takes.
+ * Rules become charges in decide_rules.c; what happened is counted in decide_counts.c, recorded in decide_events.c and told
+ * in decide_notes.c; what has to be corrected later is written down in decide_reserve_write.c. Nothing but making a decider
+ * allocates, and whether something is charged is decided by one flag, so that an explanation takes the very path that a
+ * request takes.
  */
 #include "policy/decide.h"
 

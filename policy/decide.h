@@ -83,6 +83,7 @@ bool decide_events_open(struct decider *decider, const struct decide_recording *
 #define DECIDE_EVENTS_HASH_SIZE 20
 struct slice decide_events_redact(const struct arena *arena, enum settings_redact redact, struct slice key,
                                   struct slice value, char room[DECIDE_EVENTS_HASH_SIZE]);
+
 /* Whether a decision looks at claims: the bundle has keys of tokens, or a kill switch that was set by hand. */
 bool decide_kills_use_claims(struct decider *decider);
 
@@ -123,7 +124,7 @@ enum decide_settlement decide_reserve_settle(struct decider *decider, struct sli
  * request's end himself. */
 enum decide_settlement decide_reserve_release(struct decider *decider, struct slice text, struct moment now);
 
-/* Like decide_reserve_settle, but not too late after 15 minutes either: likewise. */
+/* Like decide_reserve_settle, but not too late after 15 minutes either, for the same reason. */
 enum decide_settlement decide_reserve_finish(struct decider *decider, struct slice text, const struct usage *usage,
                                              struct slice model, struct moment now);
 

@@ -135,7 +135,7 @@ struct decision {
     struct verdict_metering metering;
     uint32_t weight;    /* allowed: its events stand for so many requests; 0 = it is none of the sample */
     int64_t clamp_most; /* looking for how long a completion may be: the shortest that a rule allows; 0 = none was asked */
-    uint64_t body_digest[2]; /* likewise */
+    uint64_t body_digest[2]; /* for loop detection; made when the first policy asks */
     bool has_body_digest;
     decide_observer *observer; /* or NULL */
     void *context;
@@ -283,8 +283,8 @@ void decide_counts_missing(const struct decision *decision, uint32_t descriptor)
 void decide_counts_admission(const struct decision *decision, const struct admission *admission);
 void decide_counts_verdict(const struct decision *decision, const struct verdict *verdict);
 
-/* Counts what a settled request used of POLICY's tokens (NULL: of one that is not there any more) and, unless it is negative, how that compares with what was RESERVED; once for
- * each policy. */
+/* Counts what a settled request used of POLICY's tokens (NULL: of one that is not there any more) and, unless it is
+ * negative, how that compares with what was RESERVED; once for each policy. */
 void decide_counts_usage(const struct decision *decision, const struct policy *policy, const struct usage *usage,
                          int64_t reserved);
 

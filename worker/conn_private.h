@@ -2,7 +2,8 @@
  *
  * Private to worker/conn*.c: what a connection is, and what its parts do for each other. A request passes them in this
  * order: conn_read.c (bytes of the socket), conn_step.c (requests of the bytes, answers into the outbox), conn_write.c
- * (the outbox to the socket), mostly by way of conn_batch.c; conn.c opens, times and closes. A proxied request comes back through conn_proxy.c.
+ * (the outbox to the socket), mostly by way of conn_batch.c; conn.c opens, times and closes. A proxied request comes back
+ * through conn_proxy.c.
  *
  * Any function that writes or steps may close the connection: its struct lives until the loop next turns, `state` says
  * so.

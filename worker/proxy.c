@@ -251,28 +251,40 @@ static enum forward_framing choose_request_framing(const struct proxy_request *r
     return request->head->content_length > 0 ? FORWARD_COUNTED : FORWARD_BODYLESS;
 }
 
-struct proxy *proxy_new(struct worker *worker, const struct proxy_request *request, struct body *body)
+/* What REQUEST, with BODY as it goes on, is to the upstream. */
+static struct forward_request forward_of(const struct worker *worker, const struct proxy_request *request,
+                                         const struct body *body)
 {
     const struct head *head = request->head;
+    enum forward_framing framing = choose_request_framing(request, body);
+
+    return (struct forward_request){
+        .head = head,
+        .facts = request->facts,
+        .peer = request->peer,
+        .bundle = worker->bundle,
+        .authority = worker->upstreams.backend.authority,
+        .peer_is_trusted = request->facts->peer_is_trusted,
+        .is_secure = request->is_secure,
+        .is_upgrade = forward_is_upgrade(head),
+        .keeps_alive = worker->handoff.settings.backend_keepalive > 0,
+        .framing = framing,
+        .content_length = request->has_gathered ? body->bytes.size : head->content_length,
+        .says_empty = framing == FORWARD_BODYLESS && (head->is_chunked || head->has_content_length),
+    };
+}
+
+struct proxy *proxy_new(struct worker *worker, const struct proxy_request *request, struct body *body)
+{
     struct exchange_wishes wishes = {.replaces_body = false};
     struct exchange *exchange = NULL;
-    struct forward_request forward = {.head = head,
-                                      .facts = request->facts,
-                                      .peer = request->peer,
-                                      .bundle = worker->bundle,
-                                      .authority = worker->upstreams.backend.authority,
-                                      .peer_is_trusted = request->facts->peer_is_trusted,
-                                      .is_secure = request->is_secure,
-                                      .is_upgrade = forward_is_upgrade(head),
-                                      .keeps_alive = worker->handoff.settings.backend_keepalive > 0};
+    struct forward_request forward;
     struct proxy *proxy;
     size_t verdict_size;
 
     if (!begin_exchange(worker, request, body, &wishes, &exchange))
         return NULL;
-    forward.framing = choose_request_framing(request, body);
-    forward.content_length = request->has_gathered ? body->bytes.size : head->content_length;
-    forward.says_empty = forward.framing == FORWARD_BODYLESS && (head->is_chunked || head->has_content_length);
+    forward = forward_of(worker, request, body);
     forward.wants_identity = wishes.wants_identity;
     write_texts(worker, request, &forward, &verdict_size);
     proxy = worker->body.is_short ? NULL : malloc(sizeof(*proxy) + worker->body.used);
@@ -288,8 +300,8 @@ struct proxy *proxy_new(struct worker *worker, const struct proxy_request *reque
                             .to_upstream = forward.framing,
                             .verdict_size = (uint32_t)verdict_size,
                             .head_size = (uint32_t)(worker->body.used - verdict_size),
-                            .minor = head->minor,
-                            .is_head_request = slice_equal(head->method, SLICE("HEAD")),
+                            .minor = request->head->minor,
+                            .is_head_request = slice_equal(request->head->method, SLICE("HEAD")),
                             .is_upgrade = forward.is_upgrade,
                             .keeps_alive = request->keeps_alive,
                             .reads_on_ms = wishes.reads_on_ms};

@@ -5,9 +5,9 @@
  *
  *   step      where                 what                                          may answer
  *   head      head_parse            bytes -> method, target, version, fields      400* 414* 431* 501* 505*
- *   begin     http_begin            framing: body? keep-alive?                    400*
+ *   begin     http_begin            framing: body? keep-alive? an expectation?    400* 417*
  *   route     route_find            which endpoint                                404 405
- *   body      http_body, chunk      read, up to max_body_bytes; kept if wanted    400* 408* 413* 417* 503*
+ *   body      http_body, chunk      read, up to max_body_bytes; kept if wanted    400* 408* 413* 503*
  *   extract   extract_facts         the original request, whose it is             400
  *   judge     judge_request         token -> claims, facts -> verdict
  *   headers   headers_write         verdict -> fields
@@ -58,8 +58,7 @@ enum request_progress {
 struct request_outcome {
     enum request_progress progress;
     size_t used; /* so many bytes belong to this request; 0 for REQUEST_NEEDS_HEAD */
-    size_t
-        head_size; /* REQUEST_NEEDS_BODY of request_begin: the first so many are the head, to be kept by the caller */
+    size_t head_size; /* REQUEST_NEEDS_BODY of request_begin: the first so many are the head, to be kept by the caller */
     struct proxy *proxy;
     uint64_t delay_ms; /* hold the answer back for so long; what is in the outbox before it is not meant */
 };
