@@ -23,8 +23,7 @@
 #define LOOP_DELAY_MS 1000
 #define SPREAD_MAX_NS (60 * NANOSECONDS_PER_SECOND)
 
-/* ---- making a decider ---------------------------------------------------------------------------------------------
- */
+/* ---- making a decider -------------------------------------------------------------------------------------------- */
 
 static bool allocate(struct decider *decider)
 {
@@ -95,8 +94,7 @@ bool decide_override_holds(const struct override *override, struct moment now)
     return override->is_enabled && now.wall_ns / NANOSECONDS_PER_SECOND < override->expires_at;
 }
 
-/* ---- the verdict --------------------------------------------------------------------------------------------------
- */
+/* ---- the verdict ------------------------------------------------------------------------------------------------- */
 
 /* Adds up to half of WAIT again, at most a minute: the same identity always the same share, so that clients who were
  * refused together do not come back together. */
@@ -246,8 +244,7 @@ static void judge_charges(struct decision *decision, struct verdict *verdict, co
     }
 }
 
-/* ---- the steps, in order ------------------------------------------------------------------------------------------
- */
+/* ---- the steps, in order ----------------------------------------------------------------------------------------- */
 
 static void admit(struct decision *decision, struct verdict *verdict)
 {

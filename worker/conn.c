@@ -20,8 +20,7 @@
 
 _Static_assert(sizeof(struct conn) <= 500, "an idle connection is to cost 500 bytes at most");
 
-/* ---- closing ------------------------------------------------------------------------------------------------------
- * */
+/* ---- closing ----------------------------------------------------------------------------------------------------- */
 
 static void on_closed(uv_handle_t *handle)
 {
@@ -68,8 +67,7 @@ void conn_reset(struct conn *conn)
     conn_close(conn);
 }
 
-/* ---- keeping ------------------------------------------------------------------------------------------------------
- * */
+/* ---- keeping ----------------------------------------------------------------------------------------------------- */
 
 /* Appends to the kept bytes. Their number is bounded: a head's limit, or HELD_MAX_BYTES, and what one read brought on
  * top. */
@@ -98,8 +96,7 @@ void conn_forget_kept(struct conn *conn)
     conn->kept_size = conn->kept_room = 0;
 }
 
-/* ---- ending -------------------------------------------------------------------------------------------------------
- * */
+/* ---- ending ------------------------------------------------------------------------------------------------------ */
 
 /* The last answer is sent. A client that asked for the close itself expects nothing more: no need to linger. */
 void conn_finish(struct conn *conn)
@@ -120,8 +117,7 @@ void conn_finish(struct conn *conn)
     conn_read_set(conn, true);
 }
 
-/* ---- timeouts -----------------------------------------------------------------------------------------------------
- * */
+/* ---- timeouts ---------------------------------------------------------------------------------------------------- */
 
 static void give_up(struct conn *conn, enum counter counter)
 {
@@ -179,8 +175,7 @@ void conn_abort(struct timeout *timeout)
     conn_close((struct conn *)((char *)timeout - offsetof(struct conn, timeout)));
 }
 
-/* ---- opening ------------------------------------------------------------------------------------------------------
- * */
+/* ---- opening ----------------------------------------------------------------------------------------------------- */
 
 static void refuse(struct conn *conn)
 {

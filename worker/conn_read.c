@@ -15,8 +15,7 @@
 #define LINGER_MAX_BYTES (UINT32_C(4) << 20) /* discarded at most while lingering */
 #define HELD_MAX_BYTES   WORKER_READ_SIZE    /* behind a held answer nothing more is read when so many bytes wait */
 
-/* ---- whether to read ----------------------------------------------------------------------------------------------
- * */
+/* ---- whether to read --------------------------------------------------------------------------------------------- */
 
 static void on_ready(uv_poll_t *poll, int status, int events);
 
@@ -69,8 +68,7 @@ void conn_read_update(struct conn *conn)
         conn_read_set(conn, !conn->is_writing && !(is_behind && conn->kept_size + conn->lingered >= most));
 }
 
-/* ---- what was read ------------------------------------------------------------------------------------------------
- * */
+/* ---- what was read ----------------------------------------------------------------------------------------------- */
 
 /* Bytes that come while an answer is held back: requests to be answered after it, or, when it is the last, nothing. */
 static void keep_behind_held(struct conn *conn, const char *data, size_t size)

@@ -10,8 +10,7 @@
 
 #define FLUSH_SIZE 32768 /* answers to pipelined requests are sent when they are this many bytes */
 
-/* ---- answers that are held back -----------------------------------------------------------------------------------
- * */
+/* ---- answers that are held back ---------------------------------------------------------------------------------- */
 
 static void on_hold_over(void *context)
 {
@@ -44,8 +43,7 @@ static void release(struct conn *conn)
     conn->held = NULL;
 }
 
-/* ---- proxied requests ---------------------------------------------------------------------------------------------
- * */
+/* ---- proxied requests -------------------------------------------------------------------------------------------- */
 
 /* The answers before it go out first: the outbox is the proxy's then. */
 static void start_proxy(struct conn *conn, struct proxy *proxy)
@@ -99,8 +97,7 @@ static size_t step_proxy(struct conn *conn, char *data, size_t size)
     return size;
 }
 
-/* ---- step by step -------------------------------------------------------------------------------------------------
- * */
+/* ---- step by step ------------------------------------------------------------------------------------------------ */
 
 /* Takes one step of one request. Returns how many of the bytes it consumed; *IS_STARVED: it needs more than there are.
  */

@@ -22,8 +22,7 @@ static const struct {
 #undef END
 };
 
-/* ---- the end ------------------------------------------------------------------------------------------------------
- * */
+/* ---- the end ----------------------------------------------------------------------------------------------------- */
 
 /* Ends the exchange and frees the proxy. The upstream must be given back or closed before. */
 void proxy_finish(struct proxy *proxy, enum exchange_end how)
@@ -150,8 +149,7 @@ bool proxy_lose_client(struct proxy *proxy)
     return leave(proxy, PROXY_CLIENT_LEFT);
 }
 
-/* ---- the beginning ------------------------------------------------------------------------------------------------
- * */
+/* ---- the beginning ----------------------------------------------------------------------------------------------- */
 
 static void on_delay_over(void *context)
 {
@@ -177,8 +175,7 @@ void proxy_start(struct proxy *proxy, struct conn *conn)
         proxy_fail(proxy, UPSTREAM_END_memory);
 }
 
-/* ---- on its way ---------------------------------------------------------------------------------------------------
- * */
+/* ---- on its way -------------------------------------------------------------------------------------------------- */
 
 /* Reads of the upstream rest while the client has something to take. */
 void proxy_update_upstream(struct proxy *proxy)
@@ -201,8 +198,7 @@ void proxy_on_client_drained(struct proxy *proxy)
         proxy_update_upstream(proxy);
 }
 
-/* ---- making -------------------------------------------------------------------------------------------------------
- * */
+/* ---- making ------------------------------------------------------------------------------------------------------ */
 
 /* Lets the exchange begin and takes over the gathered body, or what replaces it. */
 static bool begin_exchange(struct worker *worker, const struct proxy_request *request, struct body *body,

@@ -21,8 +21,7 @@ struct upstream_write {
     char data[];
 };
 
-/* ---- closing ------------------------------------------------------------------------------------------------------
- * */
+/* ---- closing ----------------------------------------------------------------------------------------------------- */
 
 static void on_closed(uv_handle_t *handle)
 {
@@ -74,8 +73,7 @@ void upstream_tell_end(struct upstream *upstream, enum upstream_end why)
         upstream->user->on_end(upstream->context, why);
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------------
- * */
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
 
 static void on_written(uv_write_t *write, int status)
 {
@@ -195,8 +193,7 @@ bool upstream_is_reused(const struct upstream *upstream)
     return upstream->is_reused;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------
- * */
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
@@ -287,8 +284,7 @@ void upstream_set_reading(struct upstream *upstream, bool is_wanted)
         uv_read_stop(&upstream->socket->stream);
 }
 
-/* ---- waiting ------------------------------------------------------------------------------------------------------
- * */
+/* ---- waiting ----------------------------------------------------------------------------------------------------- */
 
 struct upstream *upstream_of_timeout(struct timeout *timeout)
 {
@@ -313,8 +309,7 @@ void upstream_abort(struct timeout *timeout)
     upstream_tell_end(upstream_of_timeout(timeout), UPSTREAM_END_leaving);
 }
 
-/* ---- the whole ----------------------------------------------------------------------------------------------------
- * */
+/* ---- the whole --------------------------------------------------------------------------------------------------- */
 
 struct upstream *upstream_open(struct worker *worker, const struct upstream_user *user, void *context,
                                enum upstream_end *why)
