@@ -81,26 +81,13 @@ class Gateway:
 
     def log(self):
         """What it has said, and what those that have an error log of their own have written there."""
-        text = ""
-        for name in ("log", "error.log"):
-            if os.path.exists(self.path(name)):
-                with open(self.path(name), encoding="utf-8", errors="replace") as file:
-                    text += file.read()
-        return text
+        return harness.texts_in(self.directory, "log", "error.log")
 
     def get(self, target="/", headers=(), method="GET", body=b"", **more):
         return harness.request(self.address, method, target, headers, body, **more)
 
     def remove(self):
-        if self.process and self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(20)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-                return [f"{self.name} did not stop within 20 s"]
-        return []
+        return harness.stop_process(self.process, self.name)
 
 
 class Haproxy(Gateway):

@@ -618,6 +618,30 @@ http {{
 """
 
 
+def texts_in(directory, *names):
+    """What stands in those of the files NAMES that are there."""
+    text = ""
+    for name in names:
+        path = os.path.join(directory, name)
+        if os.path.exists(path):
+            with open(path, encoding="utf-8", errors="replace") as file:
+                text += file.read()
+    return text
+
+
+def stop_process(process, name, seconds=20):
+    """Asks PROCESS, which may be None or over, to end; kills it when it has not within SECONDS. Returns the complaints."""
+    if process and process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            return [f"{name} did not stop within {seconds} s"]
+    return []
+
+
 class Nginx:
     """A real nginx with a prefix of its own; HTTP is the text of its http block, MAIN stands before everything."""
 
@@ -651,27 +675,13 @@ class Nginx:
         return [self.process.pid, *children_of(self.process.pid)]
 
     def log(self):
-        text = ""
-        for name in ("stderr", "error.log"):
-            path = os.path.join(self.directory, name)
-            if os.path.exists(path):
-                with open(path, encoding="utf-8", errors="replace") as file:
-                    text += file.read()
-        return text
+        return texts_in(self.directory, "stderr", "error.log")
 
     def get(self, target="/", headers=(), method="GET", body=b"", **more):
         return request(self.address, method, target, headers, body, **more)
 
     def remove(self):
-        if self.process and self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(20)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-                return ["nginx did not stop within 20 s"]
-        return []
+        return stop_process(self.process, "nginx")
 
 
 # ---- the load client -------------------------------------------------------------------------------------------------
