@@ -112,7 +112,7 @@ void conn_finish(struct conn *conn)
         return;
     }
     conn->state = LINGERING;
-    conn->lingered = 0;
+    conn->counted = 0;
     timeouts_start(&conn->worker->timeouts, &conn->timeout, TIMEOUT_LINGER);
     conn_read_set(conn, true);
 }
@@ -132,10 +132,10 @@ static void give_up(struct conn *conn, enum counter counter)
  * would keep what is left for minutes, and offer it again and again. */
 static void on_answer_timeout(struct conn *conn)
 {
-    uint32_t left = conn->held ? 0 : conn_write_left(conn), before = conn->lingered;
+    uint32_t left = conn->held ? 0 : conn_write_left(conn), before = conn->counted;
     bool is_first_look = conn->timeout.kind == TIMEOUT_IDLE && left != before;
 
-    conn->lingered = left;
+    conn->counted = left;
     if (left == 0)
         conn_close(conn);
     else if (is_first_look || (before > left && before - left >= conn->worker->least_bytes))
@@ -147,9 +147,9 @@ static void on_answer_timeout(struct conn *conn)
 /* A body that is gathered has to be there by now; one that is passed on has to go on at min_rate. */
 static void on_body_timeout(struct conn *conn)
 {
-    bool goes_on = conn->state == PROXYING && conn->lingered >= conn->worker->least_bytes;
+    bool goes_on = conn->state == PROXYING && conn->counted >= conn->worker->least_bytes;
 
-    conn->lingered = 0;
+    conn->counted = 0;
     if (goes_on)
         timeouts_start(&conn->worker->timeouts, &conn->timeout, TIMEOUT_BODY);
     else

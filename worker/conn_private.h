@@ -36,8 +36,8 @@ struct conn {
     uint32_t kept_size;
     uint32_t kept_room;
     struct unsent *unsent; /* what the socket did not take yet, or NULL */
-    uint32_t lingered; /* bytes discarded; while a body is passed on: how many have come since the last look; while the client has
-                          to take an answer: how many were left at it */
+    uint32_t counted; /* bytes. Lingering, or behind a last answer that is held back: those discarded. While a body is passed
+                         on: those that have come since the last look. While the client takes an answer: those left at it */
     uint8_t state;     /* enum conn_state */
     uint8_t watched;   /* what the loop watches for: UV_READABLE, UV_WRITABLE */
     bool is_reading;

@@ -51,7 +51,7 @@ static void go_on(struct conn *conn)
 void conn_proxy_over(struct conn *conn, bool keeps_alive)
 {
     conn->proxy = NULL;
-    conn->lingered = 0;
+    conn->counted = 0;
     conn->state = keeps_alive ? READING_HEAD : ENDING;
     if (!keeps_alive)
         conn_forget_kept(conn);
@@ -65,7 +65,7 @@ void conn_proxy_cut(struct conn *conn, bool is_unframed)
         conn_reset(conn);
         return;
     }
-    conn->lingered = 0;
+    conn->counted = 0;
     conn->state = ENDING;
     conn->request.http.is_complete = false;
     conn_forget_kept(conn);

@@ -65,7 +65,7 @@ void conn_read_update(struct conn *conn)
     else if (conn->state == PROXYING)
         conn_read_set(conn, !is_behind || conn->kept_size < most);
     else
-        conn_read_set(conn, !conn->is_writing && !(is_behind && conn->kept_size + conn->lingered >= most));
+        conn_read_set(conn, !conn->is_writing && !(is_behind && conn->kept_size + conn->counted >= most));
 }
 
 /* ---- what was read ----------------------------------------------------------------------------------------------- */
@@ -74,7 +74,7 @@ void conn_read_update(struct conn *conn)
 static void keep_behind_held(struct conn *conn, const char *data, size_t size)
 {
     if (conn->state == ENDING)
-        conn->lingered += (uint32_t)size;
+        conn->counted += (uint32_t)size;
     else if (!conn_keep(conn, data, size))
         conn_close(conn);
     conn_read_update(conn);
@@ -176,8 +176,8 @@ static void read_some(struct conn *conn)
     if (count <= 0) {
         on_end(conn, count == 0 && !conn->tls);
     } else if (conn->state == LINGERING) {
-        conn->lingered += (uint32_t)count;
-        if (conn->lingered > LINGER_MAX_BYTES)
+        conn->counted += (uint32_t)count;
+        if (conn->counted > LINGER_MAX_BYTES)
             conn_close(conn);
     } else if (conn->tls) {
         read_tls(conn, data, (size_t)count);

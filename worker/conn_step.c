@@ -84,7 +84,7 @@ static size_t step_proxy(struct conn *conn, char *data, size_t size)
     switch (http_piece(http, data, size, conn->worker->handoff.settings.max_body_bytes, &piece, &used)) {
     case HTTP_MORE:
     case HTTP_DONE:
-        conn->lingered += (uint32_t)used;
+        conn->counted += (uint32_t)used;
         proxy_request_body(conn->proxy, piece, http->is_complete);
         return used;
     case HTTP_TOO_LARGE:
@@ -152,7 +152,7 @@ static void wait_on(struct conn *conn, bool has_answered)
     else if (conn->kept_size > 0)
         kind = TIMEOUT_HEAD;
     if (conn->timeout.kind == TIMEOUT_WRITE)
-        conn->lingered = 0; /* counts bytes behind a held answer from now on */
+        conn->counted = 0; /* counts bytes behind a held answer from now on */
     if (has_answered || conn->timeout.kind != kind)
         timeouts_start(&conn->worker->timeouts, &conn->timeout, kind);
 }

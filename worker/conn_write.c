@@ -42,7 +42,7 @@ static bool keep_unsent(struct conn *conn, const uv_buf_t *pieces, size_t count,
     unsent->size = before + pieces_copy_rest(pieces, count, taken, unsent->data + before);
     conn->unsent = unsent;
     conn->is_writing = true;
-    conn->lingered = conn_write_left(conn);
+    conn->counted = conn_write_left(conn);
     timeouts_start(&conn->worker->timeouts, &conn->timeout, TIMEOUT_WRITE);
     conn_read_watch(conn);
     return conn->state != CLOSED;
