@@ -13,6 +13,7 @@ the logs of a failed test. Never stands in for a real program with an imitation.
             self.assertEqual(answer.status, 200)
 """
 
+import contextlib
 import copy
 import glob
 import json
@@ -753,6 +754,30 @@ class TestCase(unittest.TestCase):
 
     def load(self, target, *arguments):
         return self.own(Load(target, *arguments))
+
+    @contextlib.contextmanager
+    def everybody_allowed(self, edge):
+        """Four clients ask EDGE, one request after the other, until the block ends: nobody may be refused, or not be answered."""
+        trouble, answers, done = [], [], threading.Event()
+
+        def client():
+            while not done.is_set():
+                try:
+                    answers.append(edge.decide(client="10.0.0.1").status)
+                except (OSError, Incomplete) as error:
+                    trouble.append(repr(error))
+
+        threads = [threading.Thread(target=client) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            for thread in threads:
+                thread.join()
+        self.assertEqual(trouble, [])
+        self.assertEqual(set(answers), {200})
 
     def temporary_folder(self):
         folder = tempfile.mkdtemp(prefix="fairvisor-e2e-")
