@@ -293,6 +293,7 @@ class TestFailures(ProxyCase):
     def check(self, answer, status, cause):
         self.assertEqual(answer.status, status)
         self.assertEqual(answer.header("content-type"), "application/json")
+        self.assertEqual(answer.header("x-fairvisor-status"), "200")  # of the verdict, which let the request pass
         self.assertEqual((answer.json()["error"]["type"], answer.json()["error"]["code"]), ("upstream_error", cause))
 
     def test_nobody_there(self):
