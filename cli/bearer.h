@@ -22,8 +22,8 @@ struct bearer {
     struct failure failure; /* why jwt_keys_file, which is set, could not be read; code EXIT_CODE_OK: it could, or is not set */
 };
 
-/* Looks at AUTHORIZATION, the value of the request's field, at NOW_US of the wall clock. IS_REPEATED: there are more of them. When
- * the key set cannot be read, claims that are wrong without it (an exp that is over) are faults all the same. */
+/* Looks at AUTHORIZATION, the value of the request's field, at NOW_US of the wall clock. IS_REPEATED: there are more of
+ * them. When the key set cannot be read, claims that are wrong without it (an exp that is over) are faults all the same. */
 void bearer_judge(const struct settings *settings, struct slice authorization, bool is_repeated, int64_t now_us,
                   struct bearer *bearer);
 void bearer_free(struct bearer *bearer);

@@ -146,7 +146,8 @@ static void print_body(const struct question *question, bool wants_body)
 /* A token that is not good ends the request, or counts for nothing; to a kill switch alone it never is more than nothing. */
 static bool refuses_token(const struct basis *basis)
 {
-    return basis->bundle->uses_jwt && basis->bearer.fault != JWT_GOOD && basis->instance.settings.jwt_on_invalid == SETTINGS_JWT_REJECT;
+    return basis->bundle->uses_jwt && basis->bearer.fault != JWT_GOOD &&
+           basis->instance.settings.jwt_on_invalid == SETTINGS_JWT_REJECT;
 }
 
 static void print_token(const struct basis *basis, const struct question *question)

@@ -220,7 +220,8 @@ static void print_body(const struct status_report *report)
     else
         fputs("  decisions    unknown, because the copy of the loaded policy cannot be read\n", stdout);
     if (report->clients_untold > 0)
-        printf("  clients      %" PRIu64 " times told by no trusted proxy, and taken for the proxy itself; the log tells which proxy\n",
+        printf("  clients      %" PRIu64
+               " times told by no trusted proxy, and taken for the proxy itself; the log tells which proxy\n",
                report->clients_untold);
     if (report->unmatched > 0)
         printf("  unmatched    %" PRId64 " requests matched no policy's selector\n", report->unmatched);

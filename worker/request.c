@@ -175,8 +175,8 @@ static void note_untold(struct worker *worker, const struct facts *facts)
     if (address_print(&facts->client, proxy) == 0)
         snprintf(proxy, sizeof(proxy), "on a unix socket");
     log_line(LOG_LEVEL_WARNING,
-             "a trusted proxy, %s, told no client in X-Forwarded-For: keys such as ip:address take all of its clients for one; let it "
-             "send the field, or take it out of trusted_proxies",
+             "a trusted proxy, %s, told no client in X-Forwarded-For: keys such as ip:address take all of its clients for "
+             "one; let it send the field, or take it out of trusted_proxies",
              proxy);
 }
 
