@@ -164,6 +164,26 @@ START_TEST(a_survey_counts_what_is_there)
 }
 END_TEST
 
+/* Another one may have it, or none. */
+START_TEST(a_name_is_of_one_object)
+{
+    struct failure failure = {0};
+    struct arena other;
+    int fd;
+
+    ck_assert(arena_has_name(fixture.instance, fixture.fd));
+    ck_assert(arena_remove(fixture.instance));
+    ck_assert(!arena_has_name(fixture.instance, fixture.fd));
+    fd = arena_create(fixture.instance, SMALL, getuid(), getgid(), NULL, &other, &failure);
+    ck_assert_msg(fd >= 0, "%s", failure.sentence);
+    ck_assert(arena_has_name(fixture.instance, fd));
+    ck_assert(!arena_has_name(fixture.instance, fixture.fd));
+    ck_assert(!arena_has_name(fixture.instance, -1));
+    munmap(other.header, other.size);
+    close(fd);
+}
+END_TEST
+
 /* By one process at a time, however unfinished it is, and until that one ends. */
 START_TEST(one_claims_it)
 {
@@ -195,6 +215,7 @@ START_TEST(one_claims_it)
     ck_assert(arena_claim(fixture.fd));
     ck_assert(arena_set_aside(fixture.instance));
     ck_assert(!arena_has_name(fixture.instance, fixture.fd));
+    ck_assert(!arena_find_claim(fixture.instance, &pid));
     snprintf(refused, sizeof(refused), "%s.refused", fixture.instance);
     ck_assert(arena_remove(refused));
 }
@@ -411,6 +432,7 @@ int main(void)
     tcase_add_test(tests, what_is_no_shared_memory_is_refused);
     tcase_add_test(tests, another_users_is_refused_unread);
     tcase_add_test(tests, one_of_two_names_is_refused);
+    tcase_add_test(tests, a_name_is_of_one_object);
     tcase_add_test(tests, one_claims_it);
     tcase_add_test(tests, a_survey_counts_what_is_there);
     tcase_add_test(tests, one_set_aside_makes_room);
