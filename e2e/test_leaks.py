@@ -141,6 +141,9 @@ if not harness.ASAN:  # which finds leaks by itself
                 self.assertEqual(client.answer().status, 400)
             with harness.Connection(self.public, 60) as client:
                 client.send(harness.format_request())  # that is not TLS
+                self.assertEqual(client.answer().status, 400)
+            with harness.Connection(self.public, 60) as client:
+                client.send(b"\x16\x03" + harness.format_request())  # nor is that
                 self.assertNotIn(b"HTTP/", client.rest())
             self.assertEqual(edge.get("/metrics", timeout=60).status, 200)
 

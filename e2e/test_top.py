@@ -153,8 +153,7 @@ class TestTop(harness.TestCase):
         self.assertEqual((once.returncode, json.loads(once.stdout)["running"], json.loads(once.stdout)["rows"][0]["rejects"]),
                          (0, False, 3))
         self.assertIn(f"instance {edge.name} is not running", once.stderr)
-        for words, code in ((("keys", "get", "header:x-client=greedy"), 69), (("kill", "--list"), 69),
-                            (("connect", "--list"), 69), (("status",), 2)):
+        for words, code in ((("keys", "get", "header:x-client=greedy"), 69), (("kill", "--list"), 69), (("status",), 2)):
             done = edge.cli(words[0], "-c", edge.config_file, *words[1:])
             self.assertEqual(done.returncode, code, done)
             self.assertIn("is not running", done.stdout if words[0] == "status" else done.stderr)
