@@ -372,9 +372,9 @@ bool load_key_read_value(struct load *load, uint32_t token, uint32_t descriptor,
     case DESCRIPTOR_IP_PREFIX:
         return canonical_address(load, token, true, value);
     case DESCRIPTOR_HOST:
-        return load_selector_check_host(load, token, *value) && canonical_host(load, value);
+        return load_selector_check_host(load, token, *value, "bad_value") && canonical_host(load, value);
     case DESCRIPTOR_METHOD:
-        return load_selector_check_method(load, token, *value);
+        return load_selector_check_method(load, token, *value, "bad_value");
     case DESCRIPTOR_PATH:
         load_key_warn_of_pattern(load, token, *value);
         return load_value_check_path(load, token, name, *value);

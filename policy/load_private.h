@@ -117,9 +117,9 @@ void load_key_fini(struct load *load);
 
 /* ---- the rest, one object each --------------------------------------------------------------------------------- */
 
-/* Whether TEXT can be the method, or the host, of a request; complains when it cannot. */
-bool load_selector_check_method(struct load *load, uint32_t token, struct slice text);
-bool load_selector_check_host(struct load *load, uint32_t token, struct slice text);
+/* Whether TEXT can be the method, or the host, of a request; complains with CODE when it cannot. */
+bool load_selector_check_method(struct load *load, uint32_t token, struct slice text, const char *code);
+bool load_selector_check_host(struct load *load, uint32_t token, struct slice text, const char *code);
 
 bool load_selector_read(struct load *load, uint32_t token, struct policy *policy);
 bool load_algorithm_read(struct load *load, const struct load_value *algorithm, uint32_t token, struct rule *rule);

@@ -26,15 +26,15 @@ static void complain_repeated(struct load *load, uint32_t token, const char *nam
 }
 
 /* Methods are case-sensitive (RFC 9110 9.1), so "get" would match nothing. */
-bool load_selector_check_method(struct load *load, uint32_t token, struct slice text)
+bool load_selector_check_method(struct load *load, uint32_t token, struct slice text, const char *code)
 {
     for (size_t i = 0; i < text.size; i++) {
         if (text.data[i] >= 'a' && text.data[i] <= 'z') {
-            load_complain(load, token, "bad_method", "the method \"%.*s\" must be in upper case", SHOWN(text));
+            load_complain(load, token, code, "the method \"%.*s\" must be in upper case", SHOWN(text));
             return false;
         }
         if (!(text.data[i] >= 'A' && text.data[i] <= 'Z') && text.data[i] != '-' && text.data[i] != '_') {
-            load_complain(load, token, "bad_method", "\"%.*s\" is not a method", SHOWN(text));
+            load_complain(load, token, code, "\"%.*s\" is not a method", SHOWN(text));
             return false;
         }
     }
@@ -63,7 +63,8 @@ static void read_methods(struct load *load, uint32_t list, struct policy *policy
         struct slice text;
         uint32_t index;
 
-        if (!load_value_text(load, token, "method", 1, MAX_METHOD, &text) || !load_selector_check_method(load, token, text))
+        if (!load_value_text(load, token, "method", 1, MAX_METHOD, &text) ||
+            !load_selector_check_method(load, token, text, "bad_method"))
             continue;
         index = bundle_method_index(text);
         if (index == BUNDLE_NO_INDEX ? is_in_list(others, policy->other_method_count, text)
@@ -79,18 +80,18 @@ static void read_methods(struct load *load, uint32_t list, struct policy *policy
     policy->other_methods = others;
 }
 
-bool load_selector_check_host(struct load *load, uint32_t token, struct slice text)
+bool load_selector_check_host(struct load *load, uint32_t token, struct slice text, const char *code)
 {
     for (size_t i = 0; i < text.size; i++) {
         unsigned char c = (unsigned char)text.data[i];
 
         if (c == '*') {
-            load_complain(load, token, "bad_host", "\"%.*s\": hosts are exact; name each host by itself, or none",
+            load_complain(load, token, code, "\"%.*s\": hosts are exact; name each host by itself, or none",
                           SHOWN(text));
             return false;
         }
         if (c <= 0x20 || c >= 0x7F || strchr("/?#@,\\\"", c)) {
-            load_complain(load, token, "bad_host", "\"%.*s\" is not a host name, such as api.example.com", SHOWN(text));
+            load_complain(load, token, code, "\"%.*s\" is not a host name, such as api.example.com", SHOWN(text));
             return false;
         }
     }
@@ -106,7 +107,8 @@ static void read_hosts(struct load *load, uint32_t list, struct policy *policy)
         struct slice text;
         char *canonical;
 
-        if (!load_value_text(load, token, "host", 1, MAX_HOST, &text) || !load_selector_check_host(load, token, text))
+        if (!load_value_text(load, token, "host", 1, MAX_HOST, &text) ||
+            !load_selector_check_host(load, token, text, "bad_host"))
             continue;
         canonical = load_take(load, text.size, 1);
         if (!canonical)
