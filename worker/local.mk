@@ -3,7 +3,7 @@
 # The worker's rooms, in the order in which a request passes them.
 noinst_LIBRARIES += libworker.a
 libworker_a_SOURCES = \
-	worker/worker.c worker/worker.h \
+	worker/worker.c worker/worker.h worker/worker_make.c \
 	worker/confine.c worker/confine.h \
 	worker/syscalls.c worker/syscalls.h \
 	worker/listener.c worker/listener.h \

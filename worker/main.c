@@ -42,7 +42,7 @@ static bool start(struct worker *worker, struct failure *failure)
     snprintf(name, sizeof(name), "worker %u", worker->handoff.slot);
     log_init(name, settings->log_level, settings->log_json);
     return confine_descriptors(HANDOFF_FD_LISTENERS + (int)worker->handoff.listener_count, failure) &&
-           worker_init(worker, failure) && confine_process(settings, failure) &&
+           worker_make(worker, failure) && confine_process(settings, failure) &&
            worker_open(worker, failure);
 }
 

@@ -106,7 +106,7 @@ struct worker {
 };
 
 /* Maps the arena and the bundle, claims the slot, makes everything but sockets. HANDOFF has been read. */
-bool worker_init(struct worker *worker, struct failure *failure);
+bool worker_make(struct worker *worker, struct failure *failure);
 
 /* Listens, watches signals and the lifeline, and tells the master that it is ready. */
 bool worker_open(struct worker *worker, struct failure *failure);
