@@ -366,7 +366,8 @@ void forward_write_response(const struct forward_response *forward, struct outbo
         if (is_passed(forward, i, passes_ratelimit))
             add_field(out, response->fields[i].name, response->fields[i].value);
     if (response->status >= 200 || response->is_upgrade) {
-        outbox_add(out, forward->date);
+        if (forward->date.size > 0)
+            outbox_add(out, forward->date);
         add_field(out, SLICE("Via"), response->minor == 0 ? SLICE("1.0 fairvisor") : SLICE("1.1 fairvisor"));
         if (passes_ratelimit)
             add_verdict(forward->verdict, true, out);

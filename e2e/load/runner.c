@@ -45,8 +45,8 @@ struct loop {
     struct runner_plan *plan;
     int epoll, timer;
     struct connection *connections;
-    struct connection **idle; /* stack */
-    unsigned idle_count, busy_count;
+    struct connection **idle; /* ring: who has been idle longest is next, so that none idles until the server closes it */
+    unsigned idle_first, idle_count, busy_count;
     int64_t next_sweep_ns;
     uint64_t sent; /* open loop: requests of this thread so far */
 };
@@ -77,11 +77,25 @@ static void disconnect(struct connection *connection)
     }
 }
 
+static void queue_idle(struct loop *loop, struct connection *connection)
+{
+    loop->idle[(loop->idle_first + loop->idle_count++) % loop->runner->connection_count] = connection;
+}
+
 static void become_idle(struct loop *loop, struct connection *connection)
 {
     connection->state = STATE_IDLE;
     loop->busy_count--;
-    loop->idle[loop->idle_count++] = connection;
+    queue_idle(loop, connection);
+}
+
+static struct connection *take_idle(struct loop *loop)
+{
+    struct connection *connection = loop->idle[loop->idle_first];
+
+    loop->idle_first = (loop->idle_first + 1) % loop->runner->connection_count;
+    loop->idle_count--;
+    return connection;
 }
 
 static void fail(struct loop *loop, struct connection *connection, enum tally_trouble trouble)
@@ -333,7 +347,7 @@ static bool feed(struct loop *loop)
             return false;
         }
         loop->sent++;
-        begin(loop, loop->idle[--loop->idle_count], number, intended, now);
+        begin(loop, take_idle(loop), number, intended, now);
     }
     return true;
 }
@@ -392,7 +406,7 @@ static bool loop_init(struct loop *loop, struct runner *runner)
         if (!loop->connections[i].out) {
             return false;
         }
-        loop->idle[loop->idle_count++] = &loop->connections[i];
+        queue_idle(loop, &loop->connections[i]);
     }
     return true;
 }
