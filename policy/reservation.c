@@ -108,6 +108,20 @@ static uint32_t read_weight(const unsigned char *at)
     return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
+/* What no decision writes, though its signature be good: the key may have come with an arena of before. */
+static bool is_possible(const struct reservation *reservation)
+{
+    const struct price *price = &reservation->price;
+
+    if (reservation->begun_ns < 0 || reservation->begun_ns > INT64_MAX / 2 || price->input < 0 || price->cached_input < 0 ||
+        price->output < 0)
+        return false;
+    for (uint32_t i = 0; i < reservation->count; i++)
+        if (reservation->entries[i].cost < 0 || reservation->entries[i].extra < 0)
+            return false;
+    return true;
+}
+
 bool reservation_parse(struct slice text, const uint64_t key[2], struct reservation *reservation, uint64_t digest[2])
 {
     unsigned char bytes[BASE64URL_BYTES_SIZE(TEXT_SIZE)], tag_bytes[TAG_SIZE];
@@ -134,5 +148,5 @@ bool reservation_parse(struct slice text, const uint64_t key[2], struct reservat
     reservation->begun_ns = (int64_t)begun;
     for (uint32_t i = 0; i < reservation->count; i++)
         read_entry(bytes + HEAD_SIZE + i * (size_t)ENTRY_SIZE, &reservation->entries[i]);
-    return true;
+    return is_possible(reservation);
 }

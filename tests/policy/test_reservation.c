@@ -34,12 +34,12 @@ static uint64_t roll(uint64_t *state)
 static void make(struct reservation *reservation, uint32_t count)
 {
     *reservation =
-        (struct reservation){.expires_s = 1800000000, .begun_ns = -5, .nonce = UINT64_MAX - count, .weight = count * 0x01020304, .count = count};
+        (struct reservation){.expires_s = 1800000000, .begun_ns = INT64_MAX / 2, .nonce = UINT64_MAX - count, .weight = count * 0x01020304, .count = count};
     for (uint32_t i = 0; i < count; i++)
         reservation->entries[i] = (struct reservation_entry){.mark = UINT64_C(1) << 63 | i,
                                                              .role = (uint8_t)(i * 7),
                                                              .key = {~UINT64_C(0) - i, i},
-                                                             .cost = INT64_MIN + i,
+                                                             .cost = INT64_MAX - i,
                                                              .extra = INT64_MAX - i,
                                                              .layout = (uint16_t)(0x80ff + i)};
 }
@@ -136,6 +136,29 @@ START_TEST(any_other_text_is_refused)
     memset(text + size, 'A', 4);
     for (size_t i = 1; i <= 4; i++)
         ck_assert(!reservation_parse((struct slice){text, size + i}, key, &read, digest));
+}
+END_TEST
+
+/* Figures that no decision writes, though whoever wrote them had the key. */
+START_TEST(impossible_figures_are_refused)
+{
+    struct reservation good, bad;
+    char text[VERDICT_RESERVATION_SIZE];
+    uint64_t digest[2];
+    int64_t *figures[] = {&bad.begun_ns, &bad.price.input, &bad.price.cached_input, &bad.price.output, &bad.entries[0].cost,
+                          &bad.entries[1].extra};
+
+    make(&good, 2);
+    good.has_price = true;
+    bad = good;
+    ck_assert(reservation_parse((struct slice){text, reservation_print(&bad, key, text, sizeof(text))}, key, &bad, digest));
+    for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
+        struct reservation read;
+
+        bad = good;
+        *figures[i] = INT64_MIN;
+        ck_assert(!reservation_parse((struct slice){text, reservation_print(&bad, key, text, sizeof(text))}, key, &read, digest));
+    }
 }
 END_TEST
 
@@ -617,6 +640,7 @@ int main(void)
     tcase_add_loop_test(tests, a_text_says_what_was_written, 0, RESERVATION_MAX_ENTRIES + 1);
     tcase_add_test(tests, a_text_has_no_price_when_there_is_none);
     tcase_add_loop_test(tests, any_other_text_is_refused, 0, 3);
+    tcase_add_test(tests, impossible_figures_are_refused);
     tcase_add_test(tests, random_bytes_are_refused);
     tcase_add_test(tests, no_room_is_no_text);
     tcase_add_test(tests, sequences_end_with_the_balance_of_the_model);
