@@ -18,6 +18,7 @@ import copy
 import glob
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -79,6 +80,7 @@ def wait_until(condition, what, seconds=START_SECONDS):
         time.sleep(0.01)
 
 
+LOWEST_PORT = 10000
 PORTS_GIVEN = set()
 
 
@@ -93,12 +95,22 @@ def is_listening(process, address):
         return False
 
 
+def first_own_port():
+    """Connections that go out get ports from here on, as they please."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+        return int(file.read().split()[0])
+
+
 def free_port(family=socket.AF_INET):
+    """One that nobody listens on, nor gets by connecting somewhere until it is used."""
     host = "127.0.0.1" if family == socket.AF_INET else "::1"
     while True:
+        port = random.randrange(min(LOWEST_PORT, first_own_port() // 2), first_own_port())
         with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.bind((host, 0))
-            port = probe.getsockname()[1]
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
         if port not in PORTS_GIVEN:
             PORTS_GIVEN.add(port)
             return port
