@@ -38,12 +38,8 @@ void lookup_complain(const struct settings *settings, const struct bundle *bundl
     unsigned missing = lookup_find_missing(settings, bundle->references);
     char sentence[REFERENCES_SENTENCE_SIZE];
 
-    if (settings->references[SETTINGS_REFERENCE_TOKEN_KEYS][0] != '\0')
-        complaint_remove_warnings(complaints, LOAD_UNVERIFIED_JWT);
-    if (settings->mode == SETTINGS_MODE_REVERSE_PROXY) {
-        complaint_remove_warnings(complaints, LOAD_LONG_DELAY);
-        complaint_remove_warnings(complaints, LOAD_UNSETTLED);
-    }
+    load_suit_settings(complaints, settings->references[SETTINGS_REFERENCE_TOKEN_KEYS][0] != '\0',
+                       settings->mode != SETTINGS_MODE_REVERSE_PROXY);
     if (missing == 0)
         return;
     references_explain(missing, sentence);

@@ -102,12 +102,8 @@ static void fill_report(const struct source *source, const struct settings *sett
     struct bundle *bundle = load_bundle((struct slice){source->bytes, source->size}, now, &report->complaints);
     size_t length;
 
-    if (copies->fds[SETTINGS_REFERENCE_TOKEN_KEYS] >= 0)
-        complaint_remove_warnings(&report->complaints, LOAD_UNVERIFIED_JWT);
-    if (settings->mode == SETTINGS_MODE_REVERSE_PROXY) {
-        complaint_remove_warnings(&report->complaints, LOAD_LONG_DELAY);
-        complaint_remove_warnings(&report->complaints, LOAD_UNSETTLED);
-    }
+    load_suit_settings(&report->complaints, copies->fds[SETTINGS_REFERENCE_TOKEN_KEYS] >= 0,
+                       settings->mode != SETTINGS_MODE_REVERSE_PROXY);
     for (size_t i = 0; i < COMPLAINT_MAX; i++)
         report->complaints.items[i].code = NULL;
     if (bundle == NULL)

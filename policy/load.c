@@ -252,3 +252,13 @@ struct bundle *load_bundle(struct slice text, int64_t now, struct complaint_list
     }
     return load.bundle;
 }
+
+void load_suit_settings(struct complaint_list *complaints, bool verifies_tokens, bool answers_gateways)
+{
+    if (verifies_tokens)
+        complaint_remove_warnings(complaints, LOAD_UNVERIFIED_JWT);
+    if (answers_gateways)
+        return;
+    complaint_remove_warnings(complaints, LOAD_LONG_DELAY);
+    complaint_remove_warnings(complaints, LOAD_UNSETTLED);
+}

@@ -14,7 +14,7 @@
 #define LOAD_MAX_BYTES  (UINT64_C(64) << 20)
 #define LOAD_MAX_TOKENS ((size_t)8 << 20) /* JSON values and member names */
 
-/* Code of the warning about jwt: keys, for those who know of keys that verify tokens: see complaint_remove_warnings. */
+/* Code of the warning about jwt: keys, for those who know of keys that verify tokens: see load_suit_settings. */
 #define LOAD_UNVERIFIED_JWT "unverified_jwt"
 /* Codes of warnings that hold only for answers to a gateway: whoever knows that the mode is another removes them. */
 #define LOAD_LONG_DELAY "long_delay"
@@ -27,6 +27,10 @@
  * (bundle_free), or NULL when complaints->errors > 0; warnings alone do not stop it. TEXT need not outlive the call.
  * Initializes COMPLAINTS. */
 struct bundle *load_bundle(struct slice text, int64_t now, struct complaint_list *complaints);
+
+/* Removes the warnings about what the settings have seen to: VERIFIES_TOKENS: there are keys for them; ANSWERS_GATEWAYS:
+ * the mode is that of the decision service. */
+void load_suit_settings(struct complaint_list *complaints, bool verifies_tokens, bool answers_gateways);
 
 /* Reads the key TEXT, as a descriptor's text spells it, into DESCRIPTOR, whose slices point into TEXT. false when it is
  * none. Allocates nothing and complains to nobody. */
