@@ -104,8 +104,9 @@ def first_own_port():
 def free_port(family=socket.AF_INET):
     """One that nobody listens on, nor gets by connecting somewhere until it is used."""
     host = "127.0.0.1" if family == socket.AF_INET else "::1"
+    end = first_own_port()
     while True:
-        port = random.randrange(min(LOWEST_PORT, first_own_port() // 2), first_own_port())
+        port = random.randrange(min(LOWEST_PORT, end // 2), end)
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             try:
                 probe.bind((host, port))
