@@ -31,8 +31,19 @@ int command_refuse(const struct command *command, const char *format, ...)
     return EXIT_CODE_USAGE;
 }
 
+int command_fail(const struct failure *failure)
+{
+    fprintf(stderr, "fairvisor: %s\n", failure->sentence);
+    return (int)failure->code;
+}
+
+int command_answer(const struct command *command, const struct failure *failure)
+{
+    return failure->code == EXIT_CODE_USAGE ? command_refuse(command, "%s", failure->sentence) : command_fail(failure);
+}
+
 /* ANSWER is the '?' or ':' of getopt_long(3), which leaves optopt 0 for a long option that it does not know. */
-int command_refuse_option(const struct command *command, int answer, char **words)
+static int refuse_option(const struct command *command, int answer, char **words)
 {
     const char *word = words[optind - 1];
     char letter[] = {'-', (char)optopt, '\0'};
@@ -108,16 +119,9 @@ int command_read_options(const struct command *command, int word_count, char **w
             return EXIT_CODE_OK;
         }
         if (!option)
-            return command_refuse_option(command, answer, words);
+            return refuse_option(command, answer, words);
         if (!take(option, context, &failure))
-            return failure.code == EXIT_CODE_USAGE ? command_refuse(command, "%s", failure.sentence)
-                                                   : command_fail(&failure);
+            return command_answer(command, &failure);
     }
     return COMMAND_GOES_ON;
-}
-
-int command_fail(const struct failure *failure)
-{
-    fprintf(stderr, "fairvisor: %s\n", failure->sentence);
-    return (int)failure->code;
 }

@@ -39,9 +39,10 @@ int command_read_options(const struct command *command, int word_count, char **w
 
 void command_print_help(const struct command *command, FILE *out);
 
-/* Say on standard error what is wrong and what to do; return the exit code. */
+/* Say on standard error what is wrong and what to do; return the exit code. refuse: wrong use, with the usage behind it; fail:
+ * anything else; answer: the one or the other, as the failure's code has it. */
 int command_refuse(const struct command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
-int command_refuse_option(const struct command *command, int answer, char **words);
 int command_fail(const struct failure *failure);
+int command_answer(const struct command *command, const struct failure *failure);
 
 #endif

@@ -22,6 +22,7 @@
 #include "policy/digest.h"
 #include "policy/load.h"
 #include "shm/kept.h"
+#include "shm/moment.h"
 
 struct choice {
     const char *config, *name;
@@ -155,14 +156,11 @@ static void print_served(const struct bundle *bundle, const struct door_reply *r
 static void print_served_json(const struct connect_scene *scene, const struct bundle *bundle, const struct difference_list *list,
                               const struct door_reply *reply)
 {
-    fputs("{\"instance\":", stdout);
-    emit_json_string(slice_of(scene->instance.settings.instance), stdout);
-    fputs(",\"before\":", stdout);
-    emit_json_string(scene->served->version_text, stdout);
-    fputs(",\"after\":", stdout);
-    emit_json_string(bundle->version_text, stdout);
-    printf(",\"generation\":%u,\"kept\":%s,\"file\":", reply->generation, reply->changed == 0 ? "true" : "false");
-    emit_json_string(slice_of(reply->sentence), stdout);
+    emit_json_text("{\"instance\":", slice_of(scene->instance.settings.instance), stdout);
+    emit_json_text(",\"before\":", scene->served->version_text, stdout);
+    emit_json_text(",\"after\":", bundle->version_text, stdout);
+    printf(",\"generation\":%u,\"kept\":%s", reply->generation, reply->changed == 0 ? "true" : "false");
+    emit_json_text(",\"file\":", slice_of(reply->sentence), stdout);
     putchar(',');
     diff_print_json(list, stdout);
     puts("}");
@@ -171,7 +169,7 @@ static void print_served_json(const struct connect_scene *scene, const struct bu
 static bool confirm_and_hand_over(const struct choice *choice, const struct connect_scene *scene, const struct input *input,
                                   const struct bundle *bundle, struct failure *failure)
 {
-    struct difference_list *list = difference_find(scene->served, bundle);
+    struct difference_list *list = difference_find(scene->served, bundle, moment_now().wall_ns / NANOSECONDS_PER_SECOND);
     struct door_reply reply;
     bool is_done;
 
@@ -209,12 +207,9 @@ static bool confirm_and_put_back(const struct choice *choice, const struct conne
     if (!confirm(choice, failure) || !put_back(path, input_slice(input), failure))
         return false;
     if (choice->is_json) {
-        fputs("{\"instance\":", stdout);
-        emit_json_string(slice_of(scene->instance.settings.instance), stdout);
-        fputs(",\"after\":", stdout);
-        emit_json_string(bundle->version_text, stdout);
-        fputs(",\"generation\":null,\"file\":", stdout);
-        emit_json_string(slice_of(path), stdout);
+        emit_json_text("{\"instance\":", slice_of(scene->instance.settings.instance), stdout);
+        emit_json_text(",\"after\":", bundle->version_text, stdout);
+        emit_json_text(",\"generation\":null,\"file\":", slice_of(path), stdout);
         puts("}");
     } else {
         fputs("written to ", stdout);

@@ -20,8 +20,10 @@
     "                     environment)\n"                                                                              \
     "  --instance NAME    another instance than the settings name\n"                                                   \
     "  --json             --list: one object: instance, config_file, and bundles, a list of {number, kept_at,\n"       \
-    "                     version, policies, hash, served}; else, with --yes, one object: instance, before, after\n"    \
-    "                     (versions), generation, file, and what diff --json tells of the differences\n"                \
+    "                     version, policies, hash, served}; else, with --yes, one object: instance, before, after\n"   \
+    "                     (versions), generation, kept (whether --rollback can come back to it), file, and what diff\n"\
+    "                     --json tells of the differences; of an instance that is not running instance, after,\n"      \
+    "                     generation (null) and file\n"                                                                \
     "\n"                                                                                                               \
     "Until the new workers are ready the old ones serve; when anything is wrong, nothing changes.\n"                   \
     "\n"                                                                                                               \

@@ -125,10 +125,8 @@ bool connect_kept_list(const struct connect_scene *scene, bool is_json, struct f
         return false;
     served = find_served(scene, numbers, count);
     if (is_json) {
-        fputs("{\"instance\":", stdout);
-        emit_json_string(slice_of(scene->instance.settings.instance), stdout);
-        fputs(",\"config_file\":", stdout);
-        emit_json_string(slice_of(scene->instance.settings.config_file), stdout);
+        emit_json_text("{\"instance\":", slice_of(scene->instance.settings.instance), stdout);
+        emit_json_text(",\"config_file\":", slice_of(scene->instance.settings.config_file), stdout);
         fputs(",\"bundles\":[", stdout);
     } else if (count > 0) {
         print_kept_heading();
@@ -156,12 +154,13 @@ bool connect_kept_list(const struct connect_scene *scene, bool is_json, struct f
 /* The last one before the one that is served with other bytes, however often somebody has gone back before. */
 static bool find_previous(const struct connect_scene *scene, uint32_t *number, struct failure *failure)
 {
-    uint32_t numbers[KEPT_MAX], served;
+    uint32_t numbers[KEPT_MAX], served, last;
     size_t count;
 
     if (!list_numbers(scene, numbers, &count, failure))
         return false;
     served = find_served(scene, numbers, count);
+    last = count > 0 ? numbers[count - 1] : 0;
     while (count-- > 0) {
         struct kept kept;
         bool is_other;
@@ -176,8 +175,11 @@ static bool find_previous(const struct connect_scene *scene, uint32_t *number, s
             return true;
         }
     }
-    return failure_set(failure, EXIT_CODE_REFUSED, "there is nothing to go back to: no other bundle was served before; --to NUMBER serves any "
-                       "of those that --list shows");
+    if (served != 0 && served < last)
+        return failure_set(failure, EXIT_CODE_REFUSED,
+                           "there is nothing to go back to: no other bundle older than number %u, which is served, is kept; "
+                           "--to NUMBER serves any of those that --list shows, later ones too", served);
+    return failure_set(failure, EXIT_CODE_REFUSED, "there is nothing to go back to: no other bundle was served before");
 }
 
 bool connect_kept_find(struct connect_scene *scene, const char *wanted, char path[KEPT_PATH_SIZE], struct failure *failure)

@@ -47,7 +47,7 @@ static void print_one(const struct difference *difference, FILE *out)
     if (difference->before.size > 0 && difference->after.size > 0)
         fputs(" -> ", out);
     emit_plain(difference->after, out);
-    fputc('\n', out);
+    fputs(difference->begins_at_zero ? " (its counts begin at zero)\n" : "\n", out);
 }
 
 void diff_print(const struct difference_list *list, FILE *out)
@@ -73,12 +73,10 @@ void diff_print_sum(const struct difference_list *list, FILE *out)
             list->by_effect[DIFFERENCE_OTHER]);
 }
 
-static void print_member(const char *name, struct slice text, FILE *out)
+static void print_if_known(const char *label, struct slice text, FILE *out)
 {
-    if (text.size == 0)
-        return;
-    fprintf(out, ",\"%s\":", name);
-    emit_json_string(text, out);
+    if (text.size > 0)
+        emit_json_text(label, text, out);
 }
 
 void diff_print_json(const struct difference_list *list, FILE *out)
@@ -91,12 +89,12 @@ void diff_print_json(const struct difference_list *list, FILE *out)
 
         fprintf(out, "%s{\"change\":\"%s\",\"effect\":\"%s\"", i > 0 ? "," : "",
                 difference_change_name(difference->change), difference_effect_name(difference->effect));
-        print_member("policy", difference->policy, out);
-        print_member("rule", difference->rule, out);
-        print_member("subject", slice_of(difference->subject), out);
-        print_member("before", difference->before, out);
-        print_member("after", difference->after, out);
-        fputc('}', out);
+        print_if_known(",\"policy\":", difference->policy, out);
+        print_if_known(",\"rule\":", difference->rule, out);
+        print_if_known(",\"subject\":", slice_of(difference->subject), out);
+        print_if_known(",\"before\":", difference->before, out);
+        print_if_known(",\"after\":", difference->after, out);
+        fputs(difference->begins_at_zero ? ",\"counts_at_zero\":true}" : "}", out);
     }
     fputc(']', out);
 }
@@ -106,10 +104,8 @@ void diff_print_json(const struct difference_list *list, FILE *out)
 static int report(const char *const paths[2], const struct difference_list *list, bool is_json)
 {
     if (is_json) {
-        fputs("{\"before\":", stdout);
-        emit_json_string(slice_of(input_name(paths[0])), stdout);
-        fputs(",\"after\":", stdout);
-        emit_json_string(slice_of(input_name(paths[1])), stdout);
+        emit_json_text("{\"before\":", slice_of(input_name(paths[0])), stdout);
+        emit_json_text(",\"after\":", slice_of(input_name(paths[1])), stdout);
         putchar(',');
         diff_print_json(list, stdout);
         puts("}");
@@ -131,7 +127,7 @@ static int compare(const char *const paths[2], bool is_json)
     int code;
 
     if (input_load(paths[0], &bundles[0], &failure) && input_load(paths[1], &bundles[1], &failure)) {
-        list = difference_find(bundles[0], bundles[1]);
+        list = difference_find(bundles[0], bundles[1], moment_now().wall_ns / NANOSECONDS_PER_SECOND);
         if (!list)
             failure_set(&failure, EXIT_CODE_OS, "there is no memory to compare the bundles in");
     }
@@ -144,22 +140,12 @@ static int compare(const char *const paths[2], bool is_json)
 
 int diff_run(const struct command *command, int count, char **words)
 {
-    static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
     bool is_json = false;
-    int letter;
+    const struct command_option options[] = {{"json", .flag = &is_json}};
+    int code = command_read_options(command, count, words, options, 1, NULL);
 
-    opterr = 0;
-    while ((letter = getopt_long(count, words, ":h", options, NULL)) != -1) {
-        if (letter == 'h') {
-            command_print_help(command, stdout);
-            return EXIT_CODE_OK;
-        } else if (letter == 'j') {
-            is_json = true;
-        } else {
-            return command_refuse_option(command, letter, words);
-        }
-    }
+    if (code != COMMAND_GOES_ON)
+        return code;
     if (count - optind != 2)
         return command_refuse(command, "two bundles are needed, the old and the new one");
     if (strcmp(words[optind], "-") == 0 && strcmp(words[optind + 1], "-") == 0)

@@ -13,12 +13,15 @@
 #define DIFF_DETAILS                                                                                                   \
     "  BEFORE AFTER  two policy bundles; - reads one of them from standard input\n"                                    \
     "  --json        one object: before, after, same, stricter, looser, other (numbers), and differences, a list of\n" \
-    "                {change, effect, policy, rule, subject, before, after}; what a difference does not have is\n"     \
-    "                left out\n"                                                                                       \
+    "                {change, effect, policy, rule, subject, before, after, counts_at_zero}; what a difference\n"      \
+    "                does not have is left out\n"                                                                      \
     "\n"                                                                                                               \
     "What the bundles demand is compared, not their text: order, spelling, bundle_version and issued_at do not\n"      \
     "matter. A difference is stricter when it can only refuse more, looser when it can only refuse less, other when\n" \
     "it may do both or neither. In a policy that stays in shadow everything is other.\n"                               \
+    "\n"                                                                                                               \
+    "Counters are found by the policy, its mode, the rule, its algorithm and its limit_keys: where one of these is\n"  \
+    "another, or has another name, they begin at zero, and the difference says so. Figures and periods keep them.\n"   \
     "\n"                                                                                                               \
     "Exit code: 0 the same; 1 different; 64 wrong usage; 65 invalid bundle; 66 no such file; 77 permission.\n"
 

@@ -32,6 +32,38 @@ void emit_json_string(struct slice text, FILE *out)
     fputc('"', out);
 }
 
+void emit_json_text(const char *label, struct slice text, FILE *out)
+{
+    fputs(label, out);
+    emit_json_string(text, out);
+}
+
+void emit_json_text_or_null(const char *label, struct slice text, FILE *out)
+{
+    fputs(label, out);
+    if (text.data)
+        emit_json_string(text, out);
+    else
+        fputs("null", out);
+}
+
+void emit_json_date(const char *label, int64_t at, FILE *out)
+{
+    char text[ISO8601_TEXT_SIZE];
+    bool is_known = at > 0 && at != INT64_MAX;
+
+    if (is_known)
+        iso8601_print(at, text);
+    emit_json_text_or_null(label, slice_of(is_known ? text : NULL), out);
+}
+
+void emit_json_seconds(const char *label, int64_t ns, FILE *out)
+{
+    int64_t milliseconds = ns / 1000000;
+
+    fprintf(out, "%s%" PRId64 ".%03" PRId64, label, milliseconds / 1000, milliseconds % 1000);
+}
+
 size_t emit_plain(struct slice text, FILE *out)
 {
     size_t count = 0;

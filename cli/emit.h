@@ -14,6 +14,17 @@
 /* A JSON string with its quotes; bytes that are no UTF-8 become U+FFFD. */
 void emit_json_string(struct slice text, FILE *out);
 
+/* LABEL as it stands, such as `,"policy":`, and behind it TEXT as a JSON string; or_null: null when there is no text
+ * (data is NULL; an empty one is ""). */
+void emit_json_text(const char *label, struct slice text, FILE *out);
+void emit_json_text_or_null(const char *label, struct slice text, FILE *out);
+
+/* LABEL as it stands, and the second AT since 1970 as "2026-11-23T18:54:33Z"; null when it is 0, or never (INT64_MAX). */
+void emit_json_date(const char *label, int64_t at, FILE *out);
+
+/* LABEL as it stands, and NS in seconds, cut to milliseconds. */
+void emit_json_seconds(const char *label, int64_t ns, FILE *out);
+
 /* TEXT with control bytes and broken UTF-8 as '?'. Returns the number of characters printed. */
 size_t emit_plain(struct slice text, FILE *out);
 

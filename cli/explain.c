@@ -31,7 +31,7 @@ struct choice {
     const char *config, *bundle, *name;
     const char *method, *uri;
     bool is_json;
-    bool wants_help;
+    struct question *question; /* made of the words */
 };
 
 /* What is judged by. */
@@ -108,7 +108,7 @@ static void print_counters(const struct basis *basis)
 
 static void print_override(const struct override *override, struct moment now, const char *what)
 {
-    if (override->is_enabled && now.wall_ns / NANOSECONDS_PER_SECOND < override->expires_at)
+    if (bundle_override_holds(override, now.wall_ns / NANOSECONDS_PER_SECOND))
         printf("note      %s\n", what);
 }
 
@@ -211,8 +211,7 @@ static void print_token_json(const struct bearer *bearer)
     if (bearer->fault != JWT_GOOD)
         printf(",\"reason\":\"%s\"", jwt_faults[bearer->fault].name);
     if (bearer->failure.code != EXIT_CODE_OK) {
-        fputs(",\"keys\":", stdout);
-        emit_json_string(slice_of(bearer->failure.sentence), stdout);
+        emit_json_text(",\"keys\":", slice_of(bearer->failure.sentence), stdout);
     }
     putchar('}');
 }
@@ -238,8 +237,7 @@ static void print_head_json(const struct basis *basis, const struct question *qu
         if (i == REQUEST_MEMBERS && question->has_body)
             printf(",\"body\":{\"bytes\":%zu,\"readable\":%s}", facts->body.size,
                    estimate_body(facts->body).is_readable ? "true" : "false");
-        fputs(members[i].label, stdout);
-        emit_json_string(members[i].text, stdout);
+        emit_json_text(members[i].label, members[i].text, stdout);
     }
     printf(",\"loaded\":%s},\"counters\":\"%s\",\"steps\":[", basis->is_loaded ? "true" : "false",
            basis->arena ? "live" : "fresh");
@@ -323,68 +321,52 @@ static int explain(const struct choice *choice, struct question *question)
     return EXIT_CODE_OK;
 }
 
-/* false with failure->code 0 and *ANSWER of getopt_long(3) when it was the one to refuse. */
-static bool read_words(int count, char **words, struct choice *choice, struct question *question, int *answer,
-                       struct failure *failure)
+static bool take_field(void *context, const char *word, struct failure *failure)
 {
-    static const struct option options[] = {
-        {"bundle", required_argument, NULL, 'b'},   {"client", required_argument, NULL, 'a'},
-        {"instance", required_argument, NULL, 'i'}, {"json", no_argument, NULL, 'j'},
-        {"body", required_argument, NULL, 'd'},     {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0}};
-    int letter;
+    return question_add_field(((struct choice *)context)->question, word, failure);
+}
 
-    opterr = 0;
-    failure->code = EXIT_CODE_OK;
-    while ((letter = getopt_long(count, words, ":c:H:h", options, NULL)) != -1) {
-        if (letter == 'c')
-            choice->config = optarg;
-        else if (letter == 'b')
-            choice->bundle = optarg;
-        else if (letter == 'i')
-            choice->name = optarg;
-        else if (letter == 'j')
-            choice->is_json = true;
-        else if (letter == 'h')
-            choice->wants_help = true;
-        else if (letter == 'd' && !question_read_body(question, optarg, failure))
-            return false;
-        else if (letter == 'H' && !question_add_field(question, optarg, failure))
-            return false;
-        else if (letter == 'a' && !question_set_client(question, optarg, failure))
-            return false;
-        else if (letter == '?' || letter == ':') {
-            *answer = letter;
-            return false;
-        }
-    }
-    if (choice->wants_help)
-        return true;
+static bool take_client(void *context, const char *word, struct failure *failure)
+{
+    return question_set_client(((struct choice *)context)->question, word, failure);
+}
+
+static bool take_body_file(void *context, const char *path, struct failure *failure)
+{
+    return question_read_body(((struct choice *)context)->question, path, failure);
+}
+
+static int read_words(const struct command *command, int count, char **words, struct choice *choice)
+{
+    const struct command_option options[] = {
+        {NULL, 'c', .text = &choice->config},   {NULL, 'H', .take = take_field},
+        {"bundle", .text = &choice->bundle},    {"client", .take = take_client},
+        {"instance", .text = &choice->name},    {"json", .flag = &choice->is_json},
+        {"body", .take = take_body_file}};
+    int code = command_read_options(command, count, words, options, sizeof(options) / sizeof(options[0]), choice);
+    struct failure failure;
+
+    if (code != COMMAND_GOES_ON)
+        return code;
     if (count - optind != 2)
-        return failure_set(failure, EXIT_CODE_USAGE, "METHOD and URI are needed, and nothing else");
+        return command_refuse(command, "METHOD and URI are needed, and nothing else");
     choice->method = words[optind];
     choice->uri = words[optind + 1];
-    return question_finish(question, choice->method, choice->uri, failure);
+    if (question_finish(choice->question, choice->method, choice->uri, &failure))
+        return COMMAND_GOES_ON;
+    return command_answer(command, &failure);
 }
 
 int explain_run(const struct command *command, int count, char **words)
 {
     static struct question question;
-    struct choice choice = {.config = NULL};
-    struct failure failure;
-    int code, answer = 0;
+    struct choice choice = {.question = &question};
+    int code;
 
     question_init(&question);
-    if (!read_words(count, words, &choice, &question, &answer, &failure)) {
-        code = failure.code == EXIT_CODE_OK      ? command_refuse_option(command, answer, words)
-               : failure.code == EXIT_CODE_USAGE ? command_refuse(command, "%s", failure.sentence)
-                                                 : command_fail(&failure);
-    } else if (choice.wants_help) {
-        command_print_help(command, stdout);
-        code = EXIT_CODE_OK;
-    } else {
+    code = read_words(command, count, words, &choice);
+    if (code == COMMAND_GOES_ON)
         code = explain(&choice, &question);
-    }
     question_free(&question);
     return code;
 }

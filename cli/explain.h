@@ -17,11 +17,13 @@
     "                     environment)\n"                                                                              \
     "  --instance NAME    another instance than the settings name\n"                                                   \
     "  --bundle FILE      judge by this policy bundle\n"                                                               \
-    "  --json             one object: request {method, path, query, host, client}, bundle {source, version},\n"        \
-    "                     counters (\"live\" or \"fresh\"), steps, a list of {step, policy, rule, guard, counts, key, value, path, count, "\
-    "limit,\n"                                                                                                         \
-    "                     remaining, window_seconds, reset_seconds, cost, fits, shadow}, and verdict {allowed,\n"      \
-    "                     reason, status, policy, rule, retry_after_seconds, ...}\n"                                   \
+    "  --json             one object: request {method, path, query, host, client, token {good, reason, keys}, body\n"  \
+    "                     {bytes, readable}}, bundle {source, version, loaded}, counters (\"live\" or \"fresh\"), steps,\n"\
+    "                     a list of {step, policy, rule, guard, counts, key, value, path, count, limit, remaining,\n"  \
+    "                     window_seconds, reset_seconds, cost, fits, shadow}, and verdict {allowed,\n"                 \
+    "                     matched_policies, would_reject, reason, status, retry_cures, retry_after_seconds, warnings,\n"\
+    "                     loop_count, delay_ms, policy, rule, kill_switch_reason, limit, remaining, window_seconds,\n"  \
+    "                     reset_seconds}; what there is not is left out\n"                                             \
     "\n"                                                                                                               \
     "While the instance runs, its loaded policy and its live counters are used; otherwise the configured policy and\n" \
     "fresh counters. Nothing is charged.\n"                                                                            \

@@ -142,10 +142,8 @@ void fill_print_json(const struct fill *fill)
 {
     putchar('[');
     for (uint32_t i = 0; i < fill->count; i++) {
-        fputs(i > 0 ? ",{\"policy\":" : "{\"policy\":", stdout);
-        emit_json_string(slice_of(fill->rules[i].policy), stdout);
-        fputs(",\"rule\":", stdout);
-        emit_json_string(slice_of(fill->rules[i].rule), stdout);
+        emit_json_text(i > 0 ? ",{\"policy\":" : "{\"policy\":", slice_of(fill->rules[i].policy), stdout);
+        emit_json_text(",\"rule\":", slice_of(fill->rules[i].rule), stdout);
         printf(",\"fill_percent\":%d,\"rejects\":%" PRId64 "}", fill->rules[i].percent, fill->rules[i].rejects);
     }
     putchar(']');

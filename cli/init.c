@@ -84,20 +84,12 @@ static int refuse_name(const struct command *command, const char *name)
     return command_refuse(command, "there is no template '%s'; they are api, llm, webhook and agents", name);
 }
 
-static void print_json_member(const char *name, const char *text)
-{
-    printf("\"%s\":", name);
-    emit_json_string(slice_of(text), stdout);
-}
-
 static int print_list_json(void)
 {
     fputs("{\"templates\":[", stdout);
     for (size_t i = 0; i < TEMPLATE_COUNT; i++) {
-        fputs(i > 0 ? ",{" : "{", stdout);
-        print_json_member("template", templates[i].name);
-        putchar(',');
-        print_json_member("purpose", templates[i].purpose);
+        emit_json_text(i > 0 ? ",{\"template\":" : "{\"template\":", slice_of(templates[i].name), stdout);
+        emit_json_text(",\"purpose\":", slice_of(templates[i].purpose), stdout);
         putchar('}');
     }
     puts("]}");
@@ -138,14 +130,10 @@ static bool write_file(const struct choice *choice, const char *text, struct fai
 
 static void tell_json(const struct choice *choice, const struct template *template)
 {
-    putchar('{');
-    print_json_member("file", choice->path);
-    putchar(',');
-    print_json_member("template", template->name);
-    putchar(',');
-    print_json_member("purpose", template->purpose);
-    putchar(',');
-    print_json_member("advice", template->advice);
+    emit_json_text("{\"file\":", slice_of(choice->path), stdout);
+    emit_json_text(",\"template\":", slice_of(template->name), stdout);
+    emit_json_text(",\"purpose\":", slice_of(template->purpose), stdout);
+    emit_json_text(",\"advice\":", slice_of(template->advice), stdout);
     puts("}");
 }
 
@@ -188,32 +176,14 @@ static int init(const struct command *command, const struct choice *choice)
 
 int init_run(const struct command *command, int count, char **words)
 {
-    static const struct option options[] = {{"template", required_argument, NULL, 't'},
-                                            {"force", no_argument, NULL, 'f'},
-                                            {"list", no_argument, NULL, 'l'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
     struct choice choice = {.path = DEFAULT_FILE};
-    int letter;
+    const struct command_option options[] = {
+        {"template", .text = &choice.name}, {"force", .flag = &choice.is_forced},
+        {"list", .flag = &choice.is_list},  {"json", .flag = &choice.is_json}};
+    int code = command_read_options(command, count, words, options, sizeof(options) / sizeof(options[0]), NULL);
 
-    opterr = 0;
-    while ((letter = getopt_long(count, words, ":h", options, NULL)) != -1) {
-        if (letter == 'h') {
-            command_print_help(command, stdout);
-            return EXIT_CODE_OK;
-        } else if (letter == 't') {
-            choice.name = optarg;
-        } else if (letter == 'f') {
-            choice.is_forced = true;
-        } else if (letter == 'l') {
-            choice.is_list = true;
-        } else if (letter == 'j') {
-            choice.is_json = true;
-        } else {
-            return command_refuse_option(command, letter, words);
-        }
-    }
+    if (code != COMMAND_GOES_ON)
+        return code;
     if (count - optind > 1)
         return command_refuse(command, "one file at a time");
     if (count - optind == 1)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,23 +19,44 @@
 
 static bool read_file(struct settings *settings, const char *config, struct failure *failure)
 {
-    if (config)
-        return settings_read_file(settings, config, failure);
-    return settings_read_file(settings, DEFAULT_CONFIG, failure) || failure->code == EXIT_CODE_NO_INPUT;
+    bool is_there;
+
+    return config ? settings_read_file(settings, config, failure)
+                  : settings_read_file_if_there(settings, DEFAULT_CONFIG, &is_there, failure);
+}
+
+static bool take_name(struct instance *instance, const char *name, struct failure *failure)
+{
+    char why[SETTING_WHY_SIZE];
+
+    if (name && !setting_parse(&instance->settings, &setting_table[SETTING_instance], slice_of(name), why))
+        return failure_set(failure, EXIT_CODE_USAGE, "--instance %s: %s", name, why);
+    return true;
 }
 
 bool instance_configure(struct instance *instance, const char *config, const char *name, struct failure *failure)
 {
-    char why[SETTING_WHY_SIZE];
-
     memset(instance, 0, sizeof(*instance));
     settings_default(&instance->settings);
     if (!read_file(&instance->settings, config, failure) ||
         !settings_read_environment(&instance->settings, environ, failure))
         return false;
-    if (name && !setting_parse(&instance->settings, &setting_table[SETTING_instance], slice_of(name), why))
-        return failure_set(failure, EXIT_CODE_USAGE, "--instance %s: %s", name, why);
-    return true;
+    return take_name(instance, name, failure);
+}
+
+bool instance_find(struct instance *instance, const char *config, const char *name, struct failure *failure)
+{
+    static bool is_told;
+    struct failure passed_over;
+
+    memset(instance, 0, sizeof(*instance));
+    settings_default(&instance->settings);
+    if (!settings_read_where(&instance->settings, config ? config : DEFAULT_CONFIG, !config, environ, &passed_over, failure))
+        return false;
+    if (passed_over.code != EXIT_CODE_OK && !is_told)
+        fprintf(stderr, "fairvisor: warning: %s (passed over here; a reload or a start will refuse it)\n", passed_over.sentence);
+    is_told = is_told || passed_over.code != EXIT_CODE_OK;
+    return take_name(instance, name, failure);
 }
 
 static bool runtime_path(const struct instance *instance, const char *suffix, char path[SETTINGS_PATH_SIZE])

@@ -27,6 +27,10 @@ struct instance {
  * instead of theirs when it is not NULL. What only the service needs (config_file) may be missing. */
 bool instance_configure(struct instance *instance, const char *config, const char *name, struct failure *failure);
 
+/* The same, for operators of an instance that runs: a mistake in the settings that does not say where the instance is locks
+ * nobody out. It is passed over, and told on standard error, once. */
+bool instance_find(struct instance *instance, const char *config, const char *name, struct failure *failure);
+
 /* Looks for the instance's shared memory and its master. */
 void instance_open(struct instance *instance);
 

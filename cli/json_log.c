@@ -143,6 +143,21 @@ static bool read_reason(struct json_reading *reading, struct slice name, uint32_
     return true;
 }
 
+static bool read_keys(struct json_reading *reading, struct slice name, uint32_t value)
+{
+    reading->line.record->tells_keys = true;
+    return json_keys_read(reading, name, value);
+}
+
+/* The service names a policy together with all keys that it looked at, if there are any. */
+static bool read_policy(struct json_reading *reading, struct slice name, uint32_t value)
+{
+    (void)name;
+    (void)value;
+    reading->line.record->tells_keys = true;
+    return true;
+}
+
 /* Lines that the service writes about itself stand in the same file. */
 static bool read_level(struct json_reading *reading, struct slice name, uint32_t value)
 {
@@ -261,13 +276,14 @@ static const struct {
     {"uri", read_target},          {"path", read_path},
     {"query", read_query},         {"host", read_host},
     {"client", read_client},       {"headers", read_headers},
-    {"keys", json_keys_read},           {"other_keys", json_keys_read},
+    {"keys", read_keys},           {"other_keys", read_keys},
     {"model", read_model},
     {"claims", read_claims},       {"body", read_body},
     {"duration_seconds", read_duration}, {"request_time", read_duration},
     {"prompt_tokens", read_prompt}, {"completion_tokens", read_completion},
     {"weight", read_weight},       {"action", read_action},
     {"level", read_level},         {"reason", read_reason},
+    {"policy", read_policy},
     {"request", read_request},     {"request_uri", read_target},
     {"request_method", read_method}, {"args", read_query},
     {"remote_addr", read_client},  {"time_iso8601", read_iso},

@@ -22,9 +22,9 @@
 #define NANOSECONDS_PER_MICROSECOND  1000
 
 struct choice {
-    const char *keys, *token; /* token: "-" is standard input */
+    const char *keys, *issuer, *audience, *token; /* token: "-" is standard input */
     struct jwt_rules rules;
-    bool is_raw, is_json, wants_help;
+    bool is_raw, is_json;
 };
 
 /* ---- printing ---------------------------------------------------------------------------------------------------- */
@@ -103,27 +103,16 @@ static void print_json(const struct choice *choice, const struct jwt *jwt, enum 
 {
     const struct jwks_key *key = jwt->key;
 
-    printf("{\"valid\":%s,\"reason\":", fault == JWT_GOOD ? "true" : "false");
-    if (fault == JWT_GOOD)
-        fputs("null", stdout);
-    else
-        emit_json_string(slice_of(jwt_faults[fault].name), stdout);
-    fputs(",\"sentence\":", stdout);
-    emit_json_string(slice_of(jwt_faults[fault].sentence), stdout);
-    printf(",\"algorithm\":%s%s%s,\"kid\":", key ? "\"" : "", key ? key->key.algorithm->name : "null", key ? "\"" : "");
-    if (key && key->id)
-        emit_json_string((struct slice){key->id, key->id_size}, stdout);
-    else
-        fputs("null", stdout);
+    printf("{\"valid\":%s", fault == JWT_GOOD ? "true" : "false");
+    emit_json_text_or_null(",\"reason\":", slice_of(fault == JWT_GOOD ? NULL : jwt_faults[fault].name), stdout);
+    emit_json_text(",\"sentence\":", slice_of(jwt_faults[fault].sentence), stdout);
+    emit_json_text_or_null(",\"algorithm\":", slice_of(key ? key->key.algorithm->name : NULL), stdout);
+    emit_json_text_or_null(",\"kid\":", key ? (struct slice){key->id, key->id_size} : (struct slice){NULL, 0}, stdout);
     print_json_part("header", jwt->header);
-    if (!choice->is_raw) {
+    if (choice->is_raw)
+        emit_json_text_or_null(",\"payload\":", jwt->payload, stdout);
+    else
         print_json_part("claims", jwt->payload);
-    } else if (jwt->payload.data) {
-        fputs(",\"payload\":", stdout);
-        emit_json_string(jwt->payload, stdout);
-    } else {
-        fputs(",\"payload\":null", stdout);
-    }
     puts("}");
 }
 
@@ -177,12 +166,13 @@ static int verify(const struct choice *choice)
     return code;
 }
 
-static bool take_leeway(const char *text, struct choice *choice)
+static bool take_leeway(void *context, const char *word, struct failure *failure)
 {
+    struct choice *choice = context;
     uint64_t milliseconds;
 
-    if (!quantity_parse_duration(slice_of(text), &milliseconds) || milliseconds > MAX_LEEWAY_MS)
-        return false;
+    if (!quantity_parse_duration(slice_of(word), &milliseconds) || milliseconds > MAX_LEEWAY_MS)
+        return failure_set(failure, EXIT_CODE_USAGE, "--leeway takes a time of at most an hour, as 60s, not '%s'", word);
     choice->rules.leeway_us = (int64_t)milliseconds * MICROSECONDS_PER_MILLISECOND;
     return true;
 }
@@ -201,38 +191,16 @@ static int check_words(const struct command *command, int count, char **words, s
 
 int jwt_run(const struct command *command, int count, char **words)
 {
-    static const struct option options[] = {{"keys", required_argument, NULL, 'k'},
-                                            {"issuer", required_argument, NULL, 'i'},
-                                            {"audience", required_argument, NULL, 'a'},
-                                            {"leeway", required_argument, NULL, 'l'},
-                                            {"raw", no_argument, NULL, 'r'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
     struct choice choice = {.rules.leeway_us = DEFAULT_LEEWAY_US};
-    int letter;
+    const struct command_option options[] = {
+        {"keys", .text = &choice.keys},         {"issuer", .text = &choice.issuer},
+        {"audience", .text = &choice.audience}, {"leeway", .take = take_leeway},
+        {"raw", .flag = &choice.is_raw},        {"json", .flag = &choice.is_json}};
+    int code = command_read_options(command, count, words, options, sizeof(options) / sizeof(options[0]), &choice);
 
-    opterr = 0;
-    while ((letter = getopt_long(count, words, ":h", options, NULL)) != -1) {
-        if (letter == 'k')
-            choice.keys = optarg;
-        else if (letter == 'i')
-            choice.rules.issuer = slice_of(optarg);
-        else if (letter == 'a')
-            choice.rules.audience = slice_of(optarg);
-        else if (letter == 'l' && !take_leeway(optarg, &choice))
-            return command_refuse(command, "--leeway takes a time of at most an hour, as 60s, not '%s'", optarg);
-        else if (letter == 'r')
-            choice.is_raw = true;
-        else if (letter == 'j')
-            choice.is_json = true;
-        else if (letter == 'h')
-            choice.wants_help = true;
-        else if (letter == '?' || letter == ':')
-            return command_refuse_option(command, letter, words);
-    }
-    if (!choice.wants_help)
-        return check_words(command, count, words, &choice);
-    command_print_help(command, stdout);
-    return EXIT_CODE_OK;
+    if (code != COMMAND_GOES_ON)
+        return code;
+    choice.rules.issuer = slice_of(choice.issuer);
+    choice.rules.audience = slice_of(choice.audience);
+    return check_words(command, count, words, &choice);
 }

@@ -163,14 +163,11 @@ static void on_limit(void *context, const struct decide_cells_limit *limit)
 
 static void print_identity_json(const struct instance *instance, const struct decide_cells_identity *identity)
 {
-    fputs("{\"instance\":", stdout);
-    emit_json_string(slice_of(instance->settings.instance), stdout);
+    emit_json_text("{\"instance\":", slice_of(instance->settings.instance), stdout);
     fputs(",\"identity\":[", stdout);
     for (size_t i = 0; i < identity->count; i++) {
-        printf("%s{\"key\":", i > 0 ? "," : "");
-        emit_json_string(identity->pairs[i].key, stdout);
-        fputs(",\"value\":", stdout);
-        emit_json_string(identity->pairs[i].value, stdout);
+        emit_json_text(i > 0 ? ",{\"key\":" : "{\"key\":", identity->pairs[i].key, stdout);
+        emit_json_text(",\"value\":", identity->pairs[i].value, stdout);
         putchar('}');
     }
     fputs("],\"limits\":[", stdout);
@@ -254,7 +251,9 @@ static void print_done(const struct choice *choice, const struct door_reply *rep
         puts("}");
         return;
     }
-    if (is_grant) {
+    if (is_grant && reply->changed == 0) {
+        puts("nothing to give back: nothing is spent");
+    } else if (is_grant) {
         keys_view_print_amount("given back: ", reply->amount);
         printf(", limits changed: %" PRIu64 "\n", reply->changed);
     } else if (reply->changed > 0) {

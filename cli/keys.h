@@ -21,7 +21,7 @@
     "  --policy ID        only limits of this policy\n"                                                                \
     "  --rule NAME        only limits of this rule\n"                                                                  \
     "  --amount NUMBER    grant: how much, in the unit of the rule: requests, tokens, money\n"                         \
-    "  --reason TEXT      reset, grant: why; stands in the service's log beside who did it\n"                          \
+    "  --reason TEXT      reset, grant: why, which they need; stands in the service's log beside who did it\n"         \
     "  -c FILE            the settings of the instance (default " SYSCONFDIR "/fairvisor/fairvisor.conf, then the\n"   \
     "                     environment)\n"                                                                              \
     "  --instance NAME    another instance than the settings name\n"                                                   \

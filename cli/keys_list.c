@@ -120,10 +120,8 @@ static void print_row_json(const struct named *named)
     keys_view_print_json(&named->view);
     printf(",\"fill_percent\":%d,\"identity\":[", keys_view_fill(&named->view));
     while (at < named->row->last.rule_keys && event_next_key(&named->row->last, &at, &key, &value)) {
-        fputs(at > 1 ? ",{\"key\":" : "{\"key\":", stdout);
-        emit_json_string(key, stdout);
-        fputs(",\"value\":", stdout);
-        emit_json_string(value, stdout);
+        emit_json_text(at > 1 ? ",{\"key\":" : "{\"key\":", key, stdout);
+        emit_json_text(",\"value\":", value, stdout);
         putchar('}');
     }
     fputs("]}", stdout);
@@ -131,8 +129,7 @@ static void print_row_json(const struct named *named)
 
 static void print_json(const struct naming *naming, uint64_t cells_used)
 {
-    fputs("{\"instance\":", stdout);
-    emit_json_string(slice_of(naming->instance->settings.instance), stdout);
+    emit_json_text("{\"instance\":", slice_of(naming->instance->settings.instance), stdout);
     fputs(",\"limits\":[", stdout);
     for (size_t i = 0; i < naming->count; i++) {
         if (i > 0)

@@ -64,30 +64,18 @@ void keys_view_print(const struct keys_view *view)
         printf(", whole again in %s", emit_span(view->cell.reset_ns, span));
 }
 
-static void print_seconds(const char *name, int64_t ns)
-{
-    int64_t milliseconds = ns / 1000000;
-
-    printf(",\"%s\":%" PRId64 ".%03" PRId64, name, milliseconds / 1000, milliseconds % 1000);
-}
-
 void keys_view_print_json(const struct keys_view *view)
 {
     const struct decide_cells_limit *limit = &view->limit;
 
-    fputs("\"policy\":", stdout);
-    emit_json_string(limit->policy->id, stdout);
-    fputs(",\"rule\":", stdout);
-    if (limit->rule)
-        emit_json_string(limit->rule->name, stdout);
-    else
-        fputs("null", stdout);
+    emit_json_text("\"policy\":", limit->policy->id, stdout);
+    emit_json_text_or_null(",\"rule\":", limit->rule ? limit->rule->name : (struct slice){NULL, 0}, stdout);
     printf(",\"limit\":\"%s\",\"shadow\":%s", limit->role, limit->is_shadow ? "true" : "false");
     keys_view_print_amount(",\"capacity\":", limit->limit.capacity);
     keys_view_print_amount(",\"spent\":", view->spent);
     keys_view_print_amount(",\"remaining\":", view->cell.remaining);
-    print_seconds("window_seconds", limit->window_ns);
-    print_seconds("reset_seconds", view->spent > 0 ? view->cell.reset_ns : 0);
+    emit_json_seconds(",\"window_seconds\":", limit->window_ns, stdout);
+    emit_json_seconds(",\"reset_seconds\":", view->spent > 0 ? view->cell.reset_ns : 0, stdout);
     if (limit->limit.kind == CELL_BREAKER)
         printf(",\"open\":%s", keys_view_is_open(view) ? "true" : "false");
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * fairvisor kill: orders to the master; the list is read from shared memory and the loaded bundle.
+ * fairvisor kill: orders to the master.
  */
 #include "cli/kill.h"
 
@@ -9,6 +9,7 @@
 
 #include "cli/emit.h"
 #include "cli/input.h"
+#include "cli/kill_list.h"
 #include "cli/loaded.h"
 #include "cli/lookup.h"
 #include "cli/order.h"
@@ -16,6 +17,7 @@
 #include "policy/load.h"
 #include "policy/switch_words.h"
 #include "shm/kills.h"
+#include "shm/near.h"
 #include "shm/quantity.h"
 
 struct choice {
@@ -104,11 +106,6 @@ static bool fill_request(const struct choice *choice, const struct bundle *words
            order_set_text(request->reason, sizeof(request->reason), kill->reason, "--reason", failure);
 }
 
-static bool holds(const struct override *override)
-{
-    return override->is_enabled && moment_now().wall_ns / NANOSECONDS_PER_SECOND < override->expires_at;
-}
-
 static bool is_known(const struct bundle *loaded, const struct descriptor *key)
 {
     for (uint32_t i = 0; i < loaded->descriptor_count; i++)
@@ -117,16 +114,32 @@ static bool is_known(const struct bundle *loaded, const struct descriptor *key)
     return false;
 }
 
+static struct slice nearest_name(const struct bundle *loaded, struct slice text)
+{
+    struct near near;
+
+    near_init(&near, text);
+    for (uint32_t i = 0; i < loaded->descriptor_count; i++)
+        if (loaded->descriptors[i].name.size > 0)
+            near_offer(&near, loaded->descriptors[i].text);
+    return near.best;
+}
+
 /* A name that nobody has written before may be misspelt. */
 static void warn_of_name(const struct bundle *loaded, const struct bundle *words)
 {
     const struct descriptor *key = &words->descriptors[words->kill_switches[0].descriptor];
+    struct slice nearest;
 
     if (key->name.size == 0 || is_known(loaded, key))
         return;
     fputs("fairvisor: warning: no rule of the loaded bundle has the key ", stderr);
     emit_plain(key->text, stderr);
-    fputs(": look whether its name is right\n", stderr);
+    nearest = nearest_name(loaded, key->text);
+    if (nearest.size > 0)
+        fputs("; did you mean ", stderr);
+    emit_plain(nearest, stderr);
+    fputs(nearest.size > 0 ? "?\n" : ": look whether its name is right\n", stderr);
 }
 
 /* What would make a kill switch do nothing must be known now, not when the bill comes. */
@@ -138,7 +151,7 @@ static void warn(const struct choice *choice, const struct bundle *words, const 
     struct failure failure;
     struct bundle *loaded = loaded_open(&running, choice->config, choice->name, &failure);
 
-    if (loaded && holds(&loaded->kill_switch_override))
+    if (loaded && bundle_override_holds(&loaded->kill_switch_override, moment_now().wall_ns / NANOSECONDS_PER_SECOND))
         fputs("fairvisor: warning: kill_switch_override of the loaded bundle holds: no kill switch refuses anything\n",
               stderr);
     if (loaded)
@@ -163,7 +176,7 @@ static void print_done(const struct choice *choice, const struct door_request *r
     putchar('=');
     emit_plain(slice_of(request->pairs[0].value), stdout);
     if (request->route[0]) {
-        fputs(" for ", stdout);
+        fputs(" for exactly ", stdout); /* what is below it passes: it is no prefix */
         emit_plain(slice_of(request->route), stdout);
     }
     fputs(" is refused", stdout);
@@ -174,33 +187,15 @@ static void print_done(const struct choice *choice, const struct door_request *r
     putchar('\n');
 }
 
-static void print_text_member(const char *label, struct slice text)
-{
-    fputs(label, stdout);
-    if (text.size > 0)
-        emit_json_string(text, stdout);
-    else
-        fputs("null", stdout);
-}
-
-static void print_time_member(const char *label, int64_t seconds)
-{
-    char text[ISO8601_TEXT_SIZE] = "";
-
-    if (seconds > 0 && seconds != KILLS_NEVER)
-        iso8601_print(seconds, text);
-    print_text_member(label, slice_of(text));
-}
-
 static void print_done_json(const struct choice *choice, const struct door_request *request, const struct door_reply *reply)
 {
     printf("{\"done\":\"%s\"", choice->is_remove ? "lifted" : reply->changed > 0 ? "changed" : "set");
-    print_text_member(",\"key\":", slice_of(request->pairs[0].key));
-    print_text_member(",\"value\":", slice_of(request->pairs[0].value));
-    print_text_member(",\"route\":", slice_of(request->route));
-    print_text_member(",\"reason\":", slice_of(request->reason));
+    emit_json_text(",\"key\":", slice_of(request->pairs[0].key), stdout);
+    emit_json_text(",\"value\":", slice_of(request->pairs[0].value), stdout);
+    emit_json_text_or_null(",\"route\":", slice_of(request->route[0] ? request->route : NULL), stdout);
+    emit_json_text_or_null(",\"reason\":", slice_of(request->reason[0] ? request->reason : NULL), stdout);
     if (!choice->is_remove)
-        print_time_member(",\"expires_at\":", request->expires_at);
+        emit_json_date(",\"expires_at\":", request->expires_at, stdout);
     puts("}");
 }
 
@@ -211,7 +206,7 @@ static bool order(const struct choice *choice, const struct bundle *words, struc
     struct door_reply reply;
 
     if (!fill_request(choice, words, &request, failure) ||
-        !instance_configure(&instance, choice->config, choice->name, failure) ||
+        !instance_find(&instance, choice->config, choice->name, failure) ||
         !order_send(&instance.settings, &request, &reply, failure))
         return false;
     if (choice->is_json)
@@ -223,11 +218,16 @@ static bool order(const struct choice *choice, const struct bundle *words, struc
     return true;
 }
 
+static bool is_grave(const struct complaint *complaint)
+{
+    return strcmp(complaint->code, LOAD_LITERAL_PATH) == 0 || strcmp(complaint->code, LOAD_HASHED_VALUE) == 0;
+}
+
 /* What blocks nothing must not look as if it did; what may block nothing is set, and said to. */
 static bool heed(const struct complaint_list *complaints, struct failure *failure)
 {
     for (size_t i = 0; i < complaints->count; i++)
-        if (strcmp(complaints->items[i].code, LOAD_LITERAL_PATH) == 0)
+        if (is_grave(&complaints->items[i]))
             return failure_set(failure, EXIT_CODE_USAGE, "%s", complaints->items[i].sentence);
     for (size_t i = 0; i < complaints->count; i++)
         if (strncmp(complaints->items[i].pointer, SWITCH_WORDS_POINTER, strlen(SWITCH_WORDS_POINTER)) == 0)
@@ -261,138 +261,6 @@ static bool set_or_lift(struct choice *choice, struct failure *failure)
     return set_or_lift_value(choice, failure);
 }
 
-/* ---- the list ---------------------------------------------------------------------------------------------------- */
-
-struct shown {
-    struct slice key, value, route, reason;
-    int64_t expires_at, made_at; /* 0: not known */
-};
-
-struct listing {
-    bool is_json;
-    int64_t now; /* seconds since 1970 */
-    size_t count;
-};
-
-static void print_time(const char *label, int64_t seconds)
-{
-    char text[ISO8601_TEXT_SIZE];
-
-    iso8601_print(seconds, text);
-    printf("%s%s", label, text);
-}
-
-static void print_part(const char *label, struct slice text)
-{
-    if (text.size == 0)
-        return;
-    fputs(label, stdout);
-    emit_plain(text, stdout);
-}
-
-static void print_row(const struct shown *shown, int64_t now)
-{
-    char span[EMIT_SPAN_SIZE];
-
-    emit_plain(shown->key, stdout);
-    print_part("=", shown->value);
-    print_part(" for ", shown->route);
-    if (shown->expires_at != KILLS_NEVER) {
-        print_time(" until ", shown->expires_at);
-        if (shown->expires_at - now < INT64_MAX / NANOSECONDS_PER_SECOND) /* about 292 years; beyond, the date says it all */
-            printf(", for another %s", emit_span((shown->expires_at - now) * NANOSECONDS_PER_SECOND, span));
-    }
-    if (shown->made_at > 0)
-        print_time(", set by hand ", shown->made_at);
-    else
-        fputs(", of the bundle", stdout);
-    print_part(", because: ", shown->reason);
-    putchar('\n');
-}
-
-static void print_row_json(const struct shown *shown)
-{
-    print_text_member("{\"key\":", shown->key);
-    print_text_member(",\"value\":", shown->value);
-    print_text_member(",\"route\":", shown->route);
-    print_text_member(",\"reason\":", shown->reason);
-    print_time_member(",\"made_at\":", shown->made_at);
-    print_time_member(",\"expires_at\":", shown->expires_at);
-    printf(",\"source\":\"%s\"}", shown->made_at > 0 ? "hand" : "bundle");
-}
-
-static void show(struct listing *listing, const struct shown *shown)
-{
-    if (listing->now >= shown->expires_at)
-        return;
-    if (listing->is_json && listing->count > 0)
-        putchar(',');
-    if (listing->is_json)
-        print_row_json(shown);
-    else
-        print_row(shown, listing->now);
-    listing->count++;
-}
-
-static void show_by_hand(struct listing *listing, const struct kills_table *table)
-{
-    for (uint32_t i = 0; i < table->count; i++) {
-        const struct kills_row *row = &table->rows[i];
-        struct shown shown = {.key = slice_of(row->key),
-                              .value = slice_of(row->value),
-                              .route = slice_of(row->route),
-                              .reason = slice_of(row->reason),
-                              .expires_at = row->expires_at,
-                              .made_at = row->made_at > 0 ? row->made_at : 1};
-
-        show(listing, &shown);
-    }
-}
-
-static void show_of_bundle(struct listing *listing, const struct bundle *bundle)
-{
-    for (uint32_t i = 0; i < bundle->kill_switch_count; i++) {
-        const struct kill_switch *kill = &bundle->kill_switches[i];
-        struct shown shown = {.key = bundle->descriptors[kill->descriptor].text,
-                              .value = kill->value,
-                              .route = kill->route,
-                              .reason = kill->reason,
-                              .expires_at = kill->expires_at};
-
-        show(listing, &shown);
-    }
-}
-
-static bool list(const struct choice *choice, struct failure *failure)
-{
-    static struct instance instance;
-    static struct kills_table table;
-    struct listing listing = {.is_json = choice->is_json, .now = moment_now().wall_ns / NANOSECONDS_PER_SECOND};
-    struct bundle *bundle = loaded_open(&instance, choice->config, choice->name, failure);
-    uint32_t sequence;
-
-    if (!bundle)
-        return false;
-    if (!kills_read(&instance.arena, &table, &sequence)) {
-        bundle_free(bundle);
-        return failure_set(failure, EXIT_CODE_OS, "the kill switches are being written: try again");
-    }
-    if (choice->is_json) {
-        print_text_member("{\"instance\":", slice_of(instance.settings.instance));
-        printf(",\"overridden\":%s,\"kill_switches\":[", holds(&bundle->kill_switch_override) ? "true" : "false");
-    } else if (holds(&bundle->kill_switch_override)) {
-        puts("kill_switch_override of the loaded bundle holds: none of these refuses anything");
-    }
-    show_by_hand(&listing, &table);
-    show_of_bundle(&listing, bundle);
-    if (choice->is_json)
-        puts("]}");
-    else if (listing.count == 0)
-        puts("there are no kill switches");
-    bundle_free(bundle);
-    return true;
-}
-
 /* ---- the command ------------------------------------------------------------------------------------------------- */
 
 int kill_run(const struct command *command, int count, char **words)
@@ -400,9 +268,11 @@ int kill_run(const struct command *command, int count, char **words)
     struct choice choice = {.config = NULL};
     struct failure failure;
     int code = read_words(command, count, words, &choice);
+    bool is_done;
 
     if (code != COMMAND_GOES_ON)
         return code;
-    return (choice.is_list ? list(&choice, &failure) : set_or_lift(&choice, &failure)) ? EXIT_CODE_OK
-                                                                                      : command_fail(&failure);
+    is_done = choice.is_list ? kill_list_print(choice.config, choice.name, choice.is_json, &failure)
+                             : set_or_lift(&choice, &failure);
+    return is_done ? EXIT_CODE_OK : command_fail(&failure);
 }

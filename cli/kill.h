@@ -13,6 +13,9 @@
     "                     KEY=VALUE as one word does as well\n"                                                        \
     "                     VALUE - is the first line of standard input, for a value that is a secret: whatever stands\n" \
     "                     among the words of a command is read by every user of the machine\n"                         \
+    "                     VALUE is the value itself: #, and 16 digits, is how logs and lists show the hash of one that\n" \
+    "                     the setting redact hides, and is refused; a value that really is like that can be blocked\n" \
+    "                     by a kill switch of the bundle\n"                                                            \
     "  --route PATH       only requests with exactly this path\n"                                                      \
     "  --for TIME         end by itself after so much time (ms, s, m, h, d); unset, it holds until it is removed\n"    \
     "  --reason TEXT      why; stands in the log, in the list, and in the answer to refused clients\n"                 \

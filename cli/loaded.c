@@ -36,7 +36,7 @@ struct bundle *loaded_open(struct instance *instance, const char *config, const 
     char path[SETTINGS_PATH_SIZE];
     struct bundle *bundle = NULL;
 
-    if (!instance_configure(instance, config, name, failure))
+    if (!instance_find(instance, config, name, failure))
         return NULL;
     instance_open(instance);
     if (!check_running(instance, failure))

@@ -328,7 +328,8 @@ static int read_words(const struct command *command, int count, char **words, st
         return command_refuse(command, "'%s' is one argument too many", words[optind + 1]);
     choice->file = words[optind];
     if (choice->file && choice->has_lines)
-        return command_refuse(command, "--lines is for the running instance, not for a file");
+        return command_refuse(command, "--lines is for the events of the running instance, which it begins with; a file is read as a whole: leave it "
+                              "out, and use --since, or tail -n");
     if (!choice->has_lines)
         choice->lines = choice->sieve.since_ns ? MAX_LINES : DEFAULT_LINES;
     return COMMAND_GOES_ON;
@@ -345,8 +346,7 @@ int logs_run(const struct command *command, int count, char **words)
         return code;
     if (choice.file)
         return read_file(&choice);
-    if (!instance_configure(&instance, choice.config, choice.name, &failure))
-        return failure.code == EXIT_CODE_USAGE ? command_refuse(command, "%s", failure.sentence)
-                                               : command_fail(&failure);
+    if (!instance_find(&instance, choice.config, choice.name, &failure))
+        return command_answer(command, &failure);
     return read_ring(&choice, &instance);
 }

@@ -17,7 +17,8 @@
     "  --policy ID      only of this policy; may be repeated\n"                                                       \
     "  --key NAME[=VALUE]  only of requests with this key, such as ip:address=10.0.0.1; may be repeated\n"            \
     "  --since TIME     begin with events that are so old (10m) or since then (2026-01-31T08:00:00Z)\n"               \
-    "  --lines N        begin with the last N events that are still in memory (default 10, with --since all)\n"       \
+    "  --lines N        begin with the last N events that are still in memory; when left out 10, or every one since the\n" \
+    "                   time of --since; not for a FILE, which is read as a whole\n"                                  \
     "  --no-follow      print what is there and end\n"                                                                \
     "  --format json    a JSON object in each line, as in the decision log: see fairvisor(1), DECISION LOG\n"         \
     "  --json           the same as --format json\n"                                                                  \

@@ -95,6 +95,17 @@ static void print_overview(FILE *out)
     fputs("\n`fairvisor help COMMAND` tells more. The service itself is fairvisord(8).\n", out);
 }
 
+/* Words that others give to their one program, and that are for fairvisord(8) here. */
+static bool is_of_daemon(const char *word)
+{
+    static const char *const words[] = {"start", "stop", "quit", "restart", "reload", "reopen", "run", "serve"};
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (strcmp(word, words[i]) == 0)
+            return true;
+    return false;
+}
+
 static int refuse_name(const char *name)
 {
     struct near near;
@@ -103,7 +114,11 @@ static int refuse_name(const char *name)
     for (const struct command *command = command_table; command->name; command++)
         near_offer(&near, slice_of(command->name));
     fprintf(stderr, "fairvisor: there is no command '%s'", name);
-    if (near.best.size > 0)
+    if (name[0] == '-')
+        fputs("; options stand behind the command, as in `fairvisor status -c FILE`", stderr);
+    else if (is_of_daemon(name))
+        fputs("; the service is fairvisord(8), and its orders are `fairvisord -s reload`, stop, quit and reopen", stderr);
+    else if (near.best.size > 0)
         fprintf(stderr, "; did you mean '%.*s'?", (int)near.best.size, near.best.data);
     fputs("\nThe commands are:", stderr);
     for (const struct command *command = command_table; command->name; command++)

@@ -10,6 +10,7 @@
 
 #include "cli/emit.h"
 #include "policy/decimal.h"
+#include "shm/event.h"
 #include "shm/moment.h"
 
 /* One row for each enum decide_step. %r is the rule, %k the key, %v its value in quotes, %p the policy, %o
@@ -137,6 +138,8 @@ static void print_limit(const struct decide_note *note, FILE *out)
         fputs(", and never will", out);
     else if (!note->fits)
         fprintf(out, " for another %s", emit_span(note->limit->reset_ns, span));
+    if (note->has_no_room)
+        fputs(", but shared memory has no room to count it", out);
 }
 
 void narrate_step(void *context, const struct decide_note *note)
@@ -157,25 +160,12 @@ void narrate_step(void *context, const struct decide_note *note)
 
 /* ---- JSON -------------------------------------------------------------------------------------------------------- */
 
-static void print_text_member(const char *name, struct slice text, FILE *out)
-{
-    fprintf(out, ",\"%s\":", name);
-    emit_json_string(text, out);
-}
-
-static void print_seconds(const char *name, int64_t ns, FILE *out)
-{
-    int64_t milliseconds = ns / 1000000;
-
-    fprintf(out, ",\"%s\":%" PRId64 ".%03" PRId64, name, milliseconds / 1000, milliseconds % 1000);
-}
-
 static void print_state(const struct limit_state *state, FILE *out)
 {
     print_amount(",\"limit\":", state->limit, out);
     print_amount(",\"remaining\":", state->remaining, out);
-    print_seconds("window_seconds", state->window_ns, out);
-    print_seconds("reset_seconds", state->reset_ns, out);
+    emit_json_seconds(",\"window_seconds\":", state->window_ns, out);
+    emit_json_seconds(",\"reset_seconds\":", state->reset_ns, out);
 }
 
 void narrate_step_json(void *context, const struct decide_note *note)
@@ -186,19 +176,19 @@ void narrate_step_json(void *context, const struct decide_note *note)
     fprintf(out, "%s{\"step\":\"%s\"", narration->has_steps ? "," : "", steps[note->step].name);
     narration->has_steps = true;
     if (note->policy)
-        print_text_member("policy", note->policy->id, out);
+        emit_json_text(",\"policy\":", note->policy->id, out);
     if (note->rule)
-        print_text_member("rule", name_of_rule(note->rule), out);
+        emit_json_text(",\"rule\":", name_of_rule(note->rule), out);
     else if (note->role)
-        print_text_member("guard", name_of_limit(note), out);
+        emit_json_text(",\"guard\":", name_of_limit(note), out);
     if (note->role)
-        print_text_member("counts", slice_of(note->role), out);
+        emit_json_text(",\"counts\":", slice_of(note->role), out);
     if (note->detail.size > 0)
-        print_text_member("key", note->detail, out);
+        emit_json_text(",\"key\":", note->detail, out);
     if (note->value.size > 0)
-        print_text_member("value", note->value, out);
+        emit_json_text(",\"value\":", note->value, out);
     if (note->route.size > 0)
-        print_text_member("path", note->route, out);
+        emit_json_text(",\"path\":", note->route, out);
     if (note->count > 0)
         fprintf(out, ",\"count\":%" PRIu32, note->count);
     if (note->step == DECIDE_LIMIT) {
@@ -209,22 +199,52 @@ void narrate_step_json(void *context, const struct decide_note *note)
     fprintf(out, ",\"shadow\":%s}", note->is_shadow ? "true" : "false");
 }
 
+/* Their names, as X-Fairvisor-Warning has them. */
+static void print_warnings(unsigned warnings, const char *separator, const char *quote, FILE *out)
+{
+    static const struct {
+        unsigned bit; /* of enum verdict_warning, as events have them */
+        const char *name;
+    } rows[] = {
+#define EVENT_WARNING_ROW(bit, name) {bit, name},
+        EVENT_WARNING_ROWS(EVENT_WARNING_ROW)
+#undef EVENT_WARNING_ROW
+    };
+    const char *before = "";
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (!(warnings & rows[i].bit))
+            continue;
+        fprintf(out, "%s%s%s%s", before, quote, rows[i].name, quote);
+        before = separator;
+    }
+}
+
 void narrate_verdict_json(const struct verdict *verdict, FILE *out)
 {
     fprintf(out, "{\"allowed\":%s,\"matched_policies\":%u,\"would_reject\":%s", verdict->is_allowed ? "true" : "false",
             verdict->matched_policies, verdict->would_reject ? "true" : "false");
     if (!verdict->is_allowed) {
-        print_text_member("reason", slice_of(verdict_reasons[verdict->reason].name), out);
+        emit_json_text(",\"reason\":", slice_of(verdict_reasons[verdict->reason].name), out);
         fprintf(out, ",\"status\":%u,\"retry_cures\":%s", verdict_reasons[verdict->reason].status,
                 verdict->retry_cures ? "true" : "false");
-        print_seconds("retry_after_seconds", verdict->retry_after_ns, out);
+        emit_json_seconds(",\"retry_after_seconds\":", verdict->retry_after_ns, out);
     }
+    if (verdict->warnings) {
+        fputs(",\"warnings\":[", out);
+        print_warnings(verdict->warnings, ",", "\"", out);
+        fputc(']', out);
+    }
+    if (verdict->loop_count > 0)
+        fprintf(out, ",\"loop_count\":%" PRId64, verdict->loop_count);
+    if (verdict->delay_ms > 0)
+        fprintf(out, ",\"delay_ms\":%" PRId64, verdict->delay_ms);
     if (verdict->policy)
-        print_text_member("policy", verdict->policy->id, out);
+        emit_json_text(",\"policy\":", verdict->policy->id, out);
     if (verdict->rule)
-        print_text_member("rule", name_of_rule(verdict->rule), out);
+        emit_json_text(",\"rule\":", name_of_rule(verdict->rule), out);
     if (verdict->kill_switch)
-        print_text_member("kill_switch_reason", verdict->kill_switch->reason, out);
+        emit_json_text(",\"kill_switch_reason\":", verdict->kill_switch->reason, out);
     if (verdict->has_limit)
         print_state(&verdict->limit, out);
     fputc('}', out);
@@ -255,6 +275,13 @@ static void print_allowed(const struct verdict *verdict, FILE *out)
         fputs("; no enforced limit applies", out);
     }
     fputc('\n', out);
+    if (verdict->warnings) {
+        fputs("  the answer carries X-Fairvisor-Warning: ", out);
+        print_warnings(verdict->warnings, ", ", "", out);
+        fputc('\n', out);
+    }
+    if (verdict->delay_ms > 0)
+        fprintf(out, "  it is held back for %" PRId64 " ms\n", verdict->delay_ms);
 }
 
 /* Retry-After has whole seconds only, and waiting too long is better than too short. */
@@ -291,6 +318,8 @@ void narrate_verdict(const struct verdict *verdict, FILE *out)
         print_allowed(verdict, out);
     else
         print_rejected(verdict, out);
+    if (verdict->loop_count > 0)
+        fprintf(out, "  the answer carries X-Fairvisor-Loop-Count: %" PRId64 "\n", verdict->loop_count);
     if (verdict->would_reject)
         fputs("  a shadow policy would have rejected it\n", out);
 }

@@ -103,7 +103,7 @@ static bool take_uri(struct question *question, struct slice uri, struct failure
         return failure_set(failure, EXIT_CODE_USAGE, "the URI begins with '/' or 'http://', unlike '%s'", uri.data);
     if (host.size == 0)
         find_field(question, SLICE("host"), &host);
-    question->path = malloc(path.size + 1);
+    question->path = malloc(PATH_NORMAL_SIZE(path.size));
     question->host = malloc(host.size + 1);
     if (!question->path || !question->host)
         return failure_set_errno(failure, EXIT_CODE_OS, "the request cannot be held");

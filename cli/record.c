@@ -45,6 +45,7 @@ void record_begin(struct record *record)
     record->is_coarse = false;
     record->is_request = true;
     record->verdict = RECORD_UNTOLD;
+    record->tells_keys = false;
     record->has_bad_token = false;
     record->has_usage = false;
     record->prompt_tokens = record->completion_tokens = 0;
@@ -213,7 +214,7 @@ bool record_facts(struct record *record, struct facts *facts)
                              (int)(record->target.size < 50 ? record->target.size : 50), record->target.data);
     if (record->host.size == 0)
         find_field(record, SLICE("host"), &record->host);
-    paths = record_take(record, path.size + 1);
+    paths = record_take(record, PATH_NORMAL_SIZE(path.size));
     hosts = record_take(record, record->host.size + 1);
     if (!paths || !hosts)
         return record_refuse(record, "it is too long");

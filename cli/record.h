@@ -35,6 +35,7 @@ struct record {
     int64_t prompt_tokens, completion_tokens;
     int64_t weight; /* stands for so many requests */
     enum record_verdict verdict;
+    bool tells_keys;    /* the line has keys, or names the policy of a verdict: then it has all keys there were */
     bool has_bad_token; /* the service found that it does not verify */
     bool is_request; /* false: a line that tells of something else */
     char cause[RECORD_CAUSE_SIZE]; /* why a line cannot be used */

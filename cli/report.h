@@ -26,6 +26,7 @@ struct report {
     size_t worst_count[2], worst_all[2];
     char **notes; /* what the reader should know, a sentence each; owned */
     size_t note_count;
+    bool is_doubtful[2]; /* rules need what the log does not carry */
     bool lacks_memory;
 };
 

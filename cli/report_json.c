@@ -10,12 +10,6 @@
 #include "cli/emit.h"
 #include "shm/moment.h"
 
-static void print_text(const char *name, struct slice text, FILE *out)
-{
-    fprintf(out, "\"%s\":", name);
-    emit_json_string(text, out);
-}
-
 static void print_time(const char *name, int64_t ns, FILE *out)
 {
     char text[EMIT_TIME_SIZE];
@@ -25,18 +19,13 @@ static void print_time(const char *name, int64_t ns, FILE *out)
     fprintf(out, ",\"%s\":\"%.19s.%03dZ\"", name, text, (int)(ns / 1000000 % 1000));
 }
 
-static void print_seconds(const char *name, int64_t ns, FILE *out)
-{
-    fprintf(out, ",\"%s\":%" PRId64 ".%03" PRId64, name, ns / NANOSECONDS_PER_SECOND, ns / 1000000 % 1000);
-}
-
 static void print_place_json(const struct tally_row *row, FILE *out)
 {
     if (row->policy) {
-        print_text("policy", row->policy->id, out);
+        emit_json_text("\"policy\":", row->policy->id, out);
         fputc(',', out);
     }
-    print_text(row->rule ? "rule" : "guard", tally_rule_name(row), out);
+    emit_json_text(row->rule ? "\"rule\":" : "\"guard\":", tally_rule_name(row), out);
 }
 
 /* Keys of ROW that requests lacked. One that is in the match, too, is told once: as its key. */
@@ -93,16 +82,15 @@ static void print_identities_json(const struct report *report, size_t which, FIL
     for (size_t i = 0; i < report->worst_count[which]; i++) {
         const struct tally_identity *identity = report->worst[which][i];
 
-        fputs(i > 0 ? ",{" : "{", out);
-        print_text("identity", identity->text, out);
+        emit_json_text(i > 0 ? ",{\"identity\":" : "{\"identity\":", identity->text, out);
         fputc(',', out);
         print_place_json(identity->row, out);
         fprintf(out, ",\"requests\":%" PRIu64 ",\"rejected\":%" PRIu64 ",\"would_reject\":%" PRIu64,
                 identity->requests, identity->refused, identity->would);
         print_time("first", identity->first_ns, out);
         print_time("last", identity->last_ns, out);
-        print_seconds("longest_seconds", identity->longest_ns, out);
-        print_seconds("limited_seconds", identity->all_ns, out);
+        emit_json_seconds(",\"longest_seconds\":", identity->longest_ns, out);
+        emit_json_seconds(",\"limited_seconds\":", identity->all_ns, out);
         fputc('}', out);
     }
     fputc(']', out);
@@ -125,10 +113,8 @@ static void print_result_json(const struct report *report, size_t which, FILE *o
     const struct tally *tally = &report->replays[which].tally;
     const struct replay_agreement *agreement = &report->replays[which].agreement;
 
-    fputc('{', out);
-    print_text("source", slice_of(input_name(report->paths[which])), out);
-    fputc(',', out);
-    print_text("version", report->replays[which].bundle->version_text, out);
+    emit_json_text("{\"source\":", slice_of(input_name(report->paths[which])), out);
+    emit_json_text(",\"version\":", report->replays[which].bundle->version_text, out);
     fprintf(out, ",\"allowed\":%" PRIu64 ",\"rejected\":%" PRIu64 ",\"would_reject\":%" PRIu64 ",\"unmatched\":%" PRIu64,
             tally->allowed, tally->refused, tally->would, tally->unmatched);
     fprintf(out, ",\"as_logged\":{\"verdicts\":%" PRIu64 ",\"rejected_only_then\":%" PRIu64 ",\"rejected_only_here\":%" PRIu64 "}",
@@ -145,12 +131,11 @@ static void print_changes_json(const char *name, const struct contrast_row *rows
     for (size_t i = 0; i < count; i++) {
         fputs(i > 0 ? ",{" : "{", out);
         if (rows[i].identity.size > 0) {
-            print_text("identity", rows[i].identity, out);
+            emit_json_text("\"identity\":", rows[i].identity, out);
             fputc(',', out);
         }
-        print_text("policy", rows[i].policy, out);
-        fputc(',', out);
-        print_text("rule", rows[i].rule, out);
+        emit_json_text("\"policy\":", rows[i].policy, out);
+        emit_json_text(",\"rule\":", rows[i].rule, out);
         fprintf(out, ",\"before\":%" PRIu64 ",\"after\":%" PRIu64 "}", rows[i].before, rows[i].after);
     }
     fputc(']', out);
@@ -160,19 +145,18 @@ static void print_log_json(const struct report *report, FILE *out)
 {
     const struct traffic *traffic = report->traffic;
 
-    fputs("\"log\":{", out);
-    print_text("source", slice_of(input_name(report->log_path)), out);
+    emit_json_text("\"log\":{\"source\":", slice_of(input_name(report->log_path)), out);
     fprintf(out, ",\"lines\":%zu,\"requests\":%zu,\"bad\":%zu,\"other\":%zu,\"empty\":%zu,\"out_of_order\":%zu",
             traffic->all_lines, traffic->count, traffic->bad, traffic->other, traffic->empty, traffic->out_of_order);
     print_time("from", report->from_ns, out);
     print_time("to", report->to_ns, out);
     fputs(",\"bad_lines\":[", out);
     for (size_t i = 0; i < traffic->bad && i < TRAFFIC_BAD_SHOWN; i++) {
-        fprintf(out, "%s{\"line\":%zu,", i > 0 ? "," : "", traffic->first_bad[i].line);
-        print_text("cause", slice_of(traffic->first_bad[i].cause), out);
+        fprintf(out, "%s{\"line\":%zu", i > 0 ? "," : "", traffic->first_bad[i].line);
+        emit_json_text(",\"cause\":", slice_of(traffic->first_bad[i].cause), out);
         fputc('}', out);
     }
-    fputs("],\"notes\":[", out);
+    fprintf(out, "],\"doubtful\":%s,\"notes\":[", report->is_doubtful[0] || report->is_doubtful[1] ? "true" : "false");
     for (size_t i = 0; i < report->note_count; i++) {
         fputs(i > 0 ? "," : "", out);
         emit_json_string(slice_of(report->notes[i]), out);

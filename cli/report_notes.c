@@ -117,18 +117,22 @@ static bool was_applicable(const struct tally_row *row)
     return is_found;
 }
 
-/* Whether the log has what KEY is read from: an access log by its format, JSON lines by what they had. */
-static bool is_carried(const struct traffic *traffic, const struct tally_row *row, const struct tally_key *key)
+static bool format_tells(const struct traffic *traffic, const struct descriptor *descriptor)
 {
-    const struct descriptor *descriptor = key->descriptor;
     const char *field = evidence[descriptor->source].field;
 
-    if (traffic->is_json)
-        return key->found > 0 || (key->is_condition && was_applicable(row));
     return access_log_tells(&traffic->log, evidence[descriptor->source].meanings,
                             descriptor->source == DESCRIPTOR_HEADER ? descriptor->name
                             : field                                 ? slice_of(field)
                                                                     : SLICE(""));
+}
+
+/* Whether the log has what KEY is read from: an access log by its format, JSON lines by what they had. */
+static bool is_carried(const struct traffic *traffic, const struct tally_row *row, const struct tally_key *key)
+{
+    if (traffic->is_json)
+        return key->found > 0 || (key->is_condition && was_applicable(row));
+    return format_tells(traffic, key->descriptor);
 }
 
 /* WHERE: of which bundle ROW is, when another one was told of before. */
@@ -179,13 +183,49 @@ static void note_keys(struct report *report, size_t which, size_t *count)
             const struct tally_key *key = &rows[i]->keys[j];
 
             /* Rules have conditions so that they do not hold for some. */
-            if (key->lacking == 0 || (key->is_condition && is_carried(report->traffic, rows[i], key)) ||
-                (which > 0 && is_same_before(&report->replays[0].tally, rows[i], key)))
+            if (key->lacking == 0 || (key->is_condition && is_carried(report->traffic, rows[i], key)))
                 continue;
+            report->is_doubtful[which] = report->is_doubtful[which] || report->traffic->keyless > 0 ||
+                                         !is_carried(report->traffic, rows[i], key);
+            if (which > 0 && is_same_before(&report->replays[0].tally, rows[i], key))
+                continue; /* told already */
             if (++*count <= MOST_OF_KEYS)
                 note_key(report, rows[i], key, where);
         }
     free(rows);
+}
+
+/* ---- costs that the log does not tell ---------------------------------------------------------------------------- */
+
+/* The field or parameter that RULE takes the cost of a request from; NULL when it takes it from neither. */
+static const struct descriptor *find_cost(const struct bundle *bundle, const struct rule *rule)
+{
+    const struct cost *cost = rule->algorithm == ALGORITHM_TOKEN_BUCKET ? &rule->config.token_bucket.cost
+                              : rule->algorithm == ALGORITHM_COST_BASED ? &rule->config.cost_budget.cost
+                                                                        : NULL;
+
+    if (!cost || (cost->source != COST_SOURCE_HEADER && cost->source != COST_SOURCE_QUERY))
+        return NULL;
+    return &bundle->descriptors[cost->descriptor];
+}
+
+/* JSON lines have it or have it not, each by itself. */
+static void note_costs(struct report *report, size_t which)
+{
+    const struct replay *replay = &report->replays[which];
+
+    for (const struct tally_row *row = replay->tally.rows; row && !report->traffic->is_json; row = row->next) {
+        const struct descriptor *cost = row->rule ? find_cost(replay->bundle, row->rule) : NULL;
+        char variable[VARIABLE_SIZE];
+
+        if (!cost || row->requests == 0 || format_tells(report->traffic, cost))
+            continue;
+        report->is_doubtful[which] = true;
+        variable_of(cost, variable);
+        add(report, "each request costs the default_cost of %.*s / %.*s, for the log does not carry %.*s; add %s to log_format",
+            (int)row->policy->id.size, row->policy->id.data, (int)row->rule->name.size, row->rule->name.data, (int)cost->text.size,
+            cost->text.data, variable);
+    }
 }
 
 /* ---- what was judged --------------------------------------------------------------------------------------------- */
@@ -200,11 +240,17 @@ static void note_replays(struct report *report)
         const struct replay *replay = &report->replays[i];
 
         note_keys(report, i, &keys);
+        note_costs(report, i);
         unsettled += replay->unsettled;
         untold += replay->tally.untold;
         if (replay->with_body == 0 && replay->without_body > bodiless)
             bodiless = replay->without_body;
     }
+    if (keys > 0 && report->traffic->keyless > 0)
+        add(report,
+            "%s without keys: the service tells none of a request that no enforced policy matched, as with all in shadow; a log "
+            "of the gateway that has them tells more",
+            counted((int64_t)report->traffic->keyless, "request was allowed", "requests were allowed", requests));
     if (keys > MOST_OF_KEYS)
         add(report, "%zu more keys of rules were lacking; --json lists them all", keys - MOST_OF_KEYS);
     if (bodiless > 0)

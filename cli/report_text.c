@@ -73,6 +73,12 @@ static void print_sums(const struct replay *replay, FILE *out)
     print_agreement(&replay->agreement, out);
 }
 
+static void print_doubt(FILE *out)
+{
+    emit_coloured(EMIT_WARN, "doubtful", out);
+    fputs("  do not rely on these figures: rules need what the log does not carry, see the notes\n", out);
+}
+
 static void print_place(struct slice policy, struct slice rule, FILE *out)
 {
     if (policy.size > 0) {
@@ -175,6 +181,8 @@ void report_text_print(const struct report *report, FILE *out)
         emit_plain(report->replays[i].bundle->version_text, out);
         fputc('\n', out);
         print_sums(&report->replays[i], out);
+        if (report->is_doubtful[i])
+            print_doubt(out);
         print_rules(&report->replays[i].tally, out);
         print_identities(report, i, out);
     }

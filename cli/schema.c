@@ -22,12 +22,6 @@
 #define METHOD_PATTERN "^[A-Z_-]+$"
 #define HOST_PATTERN   "^[!$-)+.0->A-\\[\\]-~-]+$"
 
-static void print_text(const char *name, const char *text, FILE *out)
-{
-    fprintf(out, ",\"%s\":", name);
-    emit_json_string(slice_of(text), out);
-}
-
 static void print_number(const char *name, int64_t millionths, FILE *out)
 {
     char text[DECIMAL_TEXT_SIZE];
@@ -43,7 +37,7 @@ static void print_string(const struct field_row *row, const char *pattern, FILE 
     if (row->least > 0)
         fputs(",\"minLength\":1", out);
     fprintf(out, ",\"maxLength\":%" PRId64, row->most);
-    print_text("pattern", pattern, out);
+    emit_json_text(",\"pattern\":", slice_of(pattern), out);
 }
 
 static void print_words(const char *words, FILE *out)
@@ -61,18 +55,125 @@ static void print_words(const char *words, FILE *out)
     fputc(']', out);
 }
 
-static void print_list(const struct field_row *row, const char *item, const char *pattern, FILE *out)
+/* A list of different strings of at most MOST bytes each. */
+static void print_list(const struct field_row *row, int most, const char *pattern, FILE *out)
 {
-    fprintf(out, "\"type\":\"array\",\"minItems\":%" PRId64 ",\"maxItems\":%" PRId64 ",\"items\":{%s", row->least,
-            row->most, item);
-    if (pattern)
-        emit_json_string(slice_of(pattern), out);
-    fputs("}", out);
+    fprintf(out,
+            "\"type\":\"array\",\"minItems\":%" PRId64 ",\"maxItems\":%" PRId64
+            ",\"items\":{\"type\":\"string\",\"maxLength\":%d",
+            row->least, row->most, most);
+    emit_json_text(",\"pattern\":", slice_of(pattern), out);
+    fputs("},\"uniqueItems\":true", out);
 }
 
 static void print_reference(const char *object, FILE *out)
 {
     fprintf(out, "\"$ref\":\"#/definitions/%s\"", object);
+}
+
+static void print_range(const struct field_row *row, int64_t unit, FILE *out)
+{
+    if (row->least == 0 && row->most == 0)
+        return;
+    print_number("minimum", row->least * unit, out);
+    print_number("maximum", row->most * unit, out);
+}
+
+/* ---- one for each type of field: see fields.h -------------------------------------------------------------------- */
+
+static void print_amount(const struct field_row *row, FILE *out)
+{
+    fputs("\"type\":\"number\"", out);
+    print_range(row, 1, out);
+}
+
+static void print_integer(const struct field_row *row, FILE *out)
+{
+    fputs("\"type\":\"integer\"", out);
+    print_range(row, BUNDLE_MILLIONTHS, out);
+}
+
+static void print_boolean(const struct field_row *row, FILE *out)
+{
+    (void)row;
+    fputs("\"type\":\"boolean\"", out);
+}
+
+static void print_time(const struct field_row *row, FILE *out)
+{
+    (void)row;
+    fputs("\"type\":\"string\"", out);
+    emit_json_text(",\"pattern\":", slice_of(TIME_PATTERN), out);
+}
+
+static void print_text(const struct field_row *row, FILE *out)
+{
+    print_string(row, TEXT_PATTERN, out);
+}
+
+static void print_name(const struct field_row *row, FILE *out)
+{
+    print_string(row, NAME_PATTERN, out);
+}
+
+static void print_word(const struct field_row *row, FILE *out)
+{
+    print_words(row->words, out);
+}
+
+/* What it must repeat stands in print_configs. */
+static void print_repeated(const struct field_row *row, FILE *out)
+{
+    (void)row;
+    fputs("\"type\":\"string\"", out);
+}
+
+static void print_path(const struct field_row *row, FILE *out)
+{
+    print_string(row, PATH_PATTERN, out);
+}
+
+static void print_key(const struct field_row *row, FILE *out)
+{
+    print_string(row, KEY_PATTERN, out);
+}
+
+static void print_cost_source(const struct field_row *row, FILE *out)
+{
+    fputs("\"anyOf\":[{", out);
+    print_words(row->words, out);
+    fputs("},{", out);
+    print_string(row, COST_PATTERN, out);
+    fputs("}]", out);
+}
+
+static void print_keys(const struct field_row *row, FILE *out)
+{
+    print_list(row, 128, KEY_PATTERN, out);
+}
+
+static void print_methods(const struct field_row *row, FILE *out)
+{
+    print_list(row, 32, METHOD_PATTERN, out);
+}
+
+static void print_hosts(const struct field_row *row, FILE *out)
+{
+    print_list(row, 253, HOST_PATTERN, out);
+}
+
+static void print_match(const struct field_row *row, FILE *out)
+{
+    fprintf(out, "\"type\":\"object\",\"maxProperties\":%" PRId64 ",\"propertyNames\":{", row->most);
+    emit_json_text("\"pattern\":", slice_of(KEY_PATTERN), out);
+    fputs("},\"additionalProperties\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":1024", out);
+    emit_json_text(",\"pattern\":", slice_of(TEXT_PATTERN), out);
+    fputc('}', out);
+}
+
+static void print_inner_object(const struct field_row *row, FILE *out)
+{
+    print_reference(row->words, out);
 }
 
 static void print_objects(const struct field_row *row, FILE *out)
@@ -90,95 +191,41 @@ static void print_map(const struct field_row *row, FILE *out)
     fputc('}', out);
 }
 
-static void print_match(const struct field_row *row, FILE *out)
+/* What is in it stands in print_configs. */
+static void print_config(const struct field_row *row, FILE *out)
 {
-    fprintf(out, "\"type\":\"object\",\"maxProperties\":%" PRId64 ",\"propertyNames\":{\"pattern\":", row->most);
-    emit_json_string(slice_of(KEY_PATTERN), out);
-    fputs("},\"additionalProperties\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":1024", out);
-    print_text("pattern", TEXT_PATTERN, out);
-    fputc('}', out);
-}
-
-static void print_range(const struct field_row *row, int64_t unit, FILE *out)
-{
-    if (row->least == 0 && row->most == 0)
-        return;
-    print_number("minimum", row->least * unit, out);
-    print_number("maximum", row->most * unit, out);
+    (void)row;
+    fputs("\"type\":\"object\"", out);
 }
 
 static void print_type(const struct field_row *row, FILE *out)
 {
-    switch (row->type) {
-    case FIELD_TYPE_AMOUNT:
-        fputs("\"type\":\"number\"", out);
-        print_range(row, 1, out);
-        break;
-    case FIELD_TYPE_INTEGER:
-        fputs("\"type\":\"integer\"", out);
-        print_range(row, BUNDLE_MILLIONTHS, out);
-        break;
-    case FIELD_TYPE_BOOLEAN:
-        fputs("\"type\":\"boolean\"", out);
-        break;
-    case FIELD_TYPE_TIME:
-        fputs("\"type\":\"string\"", out);
-        print_text("pattern", TIME_PATTERN, out);
-        break;
-    case FIELD_TYPE_TEXT:
-        print_string(row, TEXT_PATTERN, out);
-        break;
-    case FIELD_TYPE_NAME:
-        print_string(row, NAME_PATTERN, out);
-        break;
-    case FIELD_TYPE_WORD:
-        print_words(row->words, out);
-        break;
-    case FIELD_TYPE_REPEATED:
-        fputs("\"type\":\"string\"", out);
-        break;
-    case FIELD_TYPE_PATH:
-        print_string(row, PATH_PATTERN, out);
-        break;
-    case FIELD_TYPE_KEY:
-        print_string(row, KEY_PATTERN, out);
-        break;
-    case FIELD_TYPE_COST_SOURCE:
-        fputs("\"anyOf\":[{", out);
-        print_words(row->words, out);
-        fputs("},{", out);
-        print_string(row, COST_PATTERN, out);
-        fputs("}]", out);
-        break;
-    case FIELD_TYPE_KEYS:
-        print_list(row, "\"type\":\"string\",\"maxLength\":128,\"pattern\":", KEY_PATTERN, out);
-        fputs(",\"uniqueItems\":true", out);
-        break;
-    case FIELD_TYPE_METHODS:
-        print_list(row, "\"type\":\"string\",\"maxLength\":32,\"pattern\":", METHOD_PATTERN, out);
-        fputs(",\"uniqueItems\":true", out);
-        break;
-    case FIELD_TYPE_HOSTS:
-        print_list(row, "\"type\":\"string\",\"maxLength\":253,\"pattern\":", HOST_PATTERN, out);
-        fputs(",\"uniqueItems\":true", out);
-        break;
-    case FIELD_TYPE_MATCH:
-        print_match(row, out);
-        break;
-    case FIELD_TYPE_OBJECT:
-        print_reference(row->words, out);
-        break;
-    case FIELD_TYPE_OBJECTS:
-        print_objects(row, out);
-        break;
-    case FIELD_TYPE_OBJECT_MAP:
-        print_map(row, out);
-        break;
-    case FIELD_TYPE_CONFIG:
-        fputs("\"type\":\"object\"", out);
-        break;
-    }
+    static void (*const printers[])(const struct field_row *row, FILE *out) = {
+        [FIELD_TYPE_AMOUNT] = print_amount,
+        [FIELD_TYPE_INTEGER] = print_integer,
+        [FIELD_TYPE_BOOLEAN] = print_boolean,
+        [FIELD_TYPE_TIME] = print_time,
+        [FIELD_TYPE_TEXT] = print_text,
+        [FIELD_TYPE_NAME] = print_name,
+        [FIELD_TYPE_WORD] = print_word,
+        [FIELD_TYPE_REPEATED] = print_repeated,
+        [FIELD_TYPE_PATH] = print_path,
+        [FIELD_TYPE_KEY] = print_key,
+        [FIELD_TYPE_COST_SOURCE] = print_cost_source,
+        [FIELD_TYPE_KEYS] = print_keys,
+        [FIELD_TYPE_METHODS] = print_methods,
+        [FIELD_TYPE_HOSTS] = print_hosts,
+        [FIELD_TYPE_MATCH] = print_match,
+        [FIELD_TYPE_OBJECT] = print_inner_object,
+        [FIELD_TYPE_OBJECTS] = print_objects,
+        [FIELD_TYPE_OBJECT_MAP] = print_map,
+        [FIELD_TYPE_CONFIG] = print_config,
+    };
+
+    printers[row->type](row, out);
 }
+
+/* ---- objects ----------------------------------------------------------------------------------------------------- */
 
 /* Draft 7 passes over whatever stands beside a $ref. */
 static void print_property(const char *key, const struct field_row *row, const char *separator, FILE *out)
@@ -191,7 +238,7 @@ static void print_property(const char *key, const struct field_row *row, const c
     } else {
         print_type(row, out);
     }
-    print_text("description", row->prose, out);
+    emit_json_text(",\"description\":", slice_of(row->prose), out);
     fputc('}', out);
 }
 

@@ -286,8 +286,9 @@ void screen_style(struct screen *screen, const char *escape)
 
 void screen_end_line(struct screen *screen)
 {
+    /* In a line that is full the cursor stands on its last letter, which an erasure would take away. */
     if (screen->out)
-        fputs("\033[0m\033[K\r\n", screen->out);
+        fputs(screen->column < screen->width ? "\033[0m\033[K\r\n" : "\033[0m\r\n", screen->out);
     screen->column = 0;
 }
 

@@ -47,7 +47,8 @@ bool sieve_add_actions(struct sieve *sieve, const char *word, struct failure *fa
 
 static bool is_reason(struct slice text)
 {
-    static const char *const verbs[] = {"reset", "grant", "kill", "lift", "push", "push_refused", "reload", "reload_refused"};
+    static const char *const verbs[] = {"reset",    "grant",            "kill",   "lift",          "push", "push_refused",
+                                        "rollback", "rollback_refused", "reload", "reload_refused"};
 
     for (int i = REASON_NONE + 1; i < REASON_COUNT; i++)
         if (slice_equal(text, slice_of(verdict_reasons[i].name)))

@@ -47,8 +47,8 @@ static void print_bar(const struct arena_usage *usage)
 }
 
 /* What is in force beside the limits: text from the bundle, of whoever wrote it. */
-static void print_in_force(const char *label, struct slice what, struct slice value, struct slice reason,
-                           int64_t expires_at)
+static void print_in_force(const char *label, struct slice what, struct slice value, struct slice route,
+                           struct slice reason, int64_t expires_at)
 {
     char time[ISO8601_TEXT_SIZE];
 
@@ -57,6 +57,10 @@ static void print_in_force(const char *label, struct slice what, struct slice va
     if (value.size > 0) {
         putchar('=');
         emit_plain(value, stdout);
+    }
+    if (route.size > 0) {
+        fputs(" for exactly ", stdout);
+        emit_plain(route, stdout);
     }
     if (expires_at != BUNDLE_NEVER) {
         iso8601_print(expires_at, time);
@@ -71,13 +75,13 @@ static void print_in_force(const char *label, struct slice what, struct slice va
 
 /* A status is passed on to more people than the list of kill switches: whom it is about is told as events tell it. */
 static void print_switch(const struct status_report *report, const char *label, struct slice key, struct slice value,
-                         struct slice reason, int64_t expires_at)
+                         struct slice route, struct slice reason, int64_t expires_at)
 {
     char room[DECIDE_EVENTS_HASH_SIZE];
 
     print_in_force(label, key,
                    decide_events_redact(&report->instance.arena, report->instance.settings.redact, key, value, room),
-                   reason, expires_at);
+                   route, reason, expires_at);
 }
 
 static void print_overrides(const struct status_report *report)
@@ -86,11 +90,11 @@ static void print_overrides(const struct status_report *report)
     int64_t now = report->now.wall_ns / NANOSECONDS_PER_SECOND;
     uint32_t shown = 0, held = 0;
 
-    if (bundle->global_shadow.is_enabled && now < bundle->global_shadow.expires_at)
-        print_in_force("override", SLICE("global_shadow"), SLICE(""), bundle->global_shadow.reason,
+    if (bundle_override_holds(&bundle->global_shadow, now))
+        print_in_force("override", SLICE("global_shadow"), SLICE(""), SLICE(""), bundle->global_shadow.reason,
                        bundle->global_shadow.expires_at);
-    if (bundle->kill_switch_override.is_enabled && now < bundle->kill_switch_override.expires_at)
-        print_in_force("override", SLICE("kill_switch_override"), SLICE(""),
+    if (bundle_override_holds(&bundle->kill_switch_override, now))
+        print_in_force("override", SLICE("kill_switch_override"), SLICE(""), SLICE(""),
                        bundle->kill_switch_override.reason,
                        bundle->kill_switch_override.expires_at);
     for (uint32_t i = 0; i < bundle->kill_switch_count; i++) {
@@ -102,8 +106,8 @@ static void print_overrides(const struct status_report *report)
         if (shown == MAX_KILL_SWITCHES)
             continue;
         shown++;
-        print_switch(report, "kill switch", bundle->descriptors[kill->descriptor].text, kill->value, kill->reason,
-                     kill->expires_at);
+        print_switch(report, "kill switch", bundle->descriptors[kill->descriptor].text, kill->value, kill->route,
+                     kill->reason, kill->expires_at);
     }
     if (held > shown)
         printf("  kill switch  and %u more\n", held - shown);
@@ -117,8 +121,8 @@ static void print_kills(const struct status_report *report)
         const struct kills_row *row = &report->kills.rows[i];
 
         if (now < row->expires_at)
-            print_switch(report, "kill by hand", slice_of(row->key), slice_of(row->value), slice_of(row->reason),
-                         row->expires_at);
+            print_switch(report, "kill by hand", slice_of(row->key), slice_of(row->value), slice_of(row->route),
+                         slice_of(row->reason), row->expires_at);
     }
 }
 
@@ -160,7 +164,7 @@ static void print_histories(const struct arena_status *status)
     print_history("snapshots", sums, status->last_snapshot_failed, status->last_snapshot_ns);
 }
 
-/* Requests that lacked a key: of those keys that some did. */
+/* How often rules asked for a key that the request lacked, which of one request may be several: of the keys that some did. */
 static void print_missing(const struct status_report *report)
 {
     const struct bundle *bundle = report->copy.bundle;
@@ -171,8 +175,9 @@ static void print_missing(const struct status_report *report)
 
         if (count == 0)
             continue;
-        printf("  missing      %" PRIu64 " times a request lacked ", count);
+        printf("  missing      %" PRIu64 " time%s a rule found no ", count, count == 1 ? "" : "s");
         emit_plain(bundle->descriptors[i].text, stdout);
+        fputs(" in a request", stdout);
         putchar('\n');
     }
 }
@@ -223,12 +228,16 @@ static void print_body(const struct status_report *report)
         printf("  clients      %" PRIu64
                " times told by no trusted proxy, and taken for the proxy itself; the log tells which proxy\n",
                report->clients_untold);
+    if (report->forwarded_ignored > 0)
+        printf("  gateways     %" PRIu64
+               " times X-Forwarded-For was ignored, because trusted_proxies did not name who asked; the log tells who\n",
+               report->forwarded_ignored);
     if (report->unmatched > 0)
         printf("  unmatched    %" PRId64 " requests matched no policy's selector\n", report->unmatched);
     if (report->copy.bundle)
         print_missing(report);
     if (report->log_lines_lost > 0)
-        printf("  log          %" PRIu64 " lines were lost\n", report->log_lines_lost);
+        printf("  log          lines lost: %" PRIu64 "\n", report->log_lines_lost);
     print_bar(&report->usage);
     fill_print(&report->fill);
     print_histories(status);
@@ -255,28 +264,11 @@ void status_report_print(const struct status_report *report)
         print_body(report);
 }
 
-static void print_member(const char *name, const char *text)
-{
-    printf(",\"%s\":", name);
-    if (text)
-        emit_json_string(slice_of(text), stdout);
-    else
-        fputs("null", stdout);
-}
-
-static void print_time_member(const char *name, int64_t wall_ns)
+static void print_time_member(const char *label, int64_t wall_ns)
 {
     char text[EMIT_TIME_SIZE];
 
-    print_member(name, wall_ns ? emit_time(wall_ns, text) : NULL);
-}
-
-static void print_end_member(const char *name, int64_t at)
-{
-    char text[ISO8601_TEXT_SIZE];
-
-    iso8601_print(at, text);
-    print_member(name, at ? text : NULL);
+    emit_json_text_or_null(label, slice_of(wall_ns ? emit_time(wall_ns, text) : NULL), stdout);
 }
 
 static void print_missing_json(const struct status_report *report)
@@ -298,15 +290,15 @@ static void print_json_body(const struct status_report *report)
     bool is_running = report->instance.is_running;
 
     printf(",\"running\":%s,\"pid\":%" PRId64, is_running ? "true" : "false", is_running ? status->master_pid : 0);
-    print_time_member("started_at", status->started_at_ns);
+    print_time_member(",\"started_at\":", status->started_at_ns);
     printf(",\"uptime_seconds\":%" PRId64,
            is_running ? (report->now.wall_ns - status->started_at_ns) / NANOSECONDS_PER_SECOND : 0);
-    print_member("policy_version", status->policy_version);
-    print_member("policy_hash", status->policy_hash);
+    emit_json_text(",\"policy_version\":", slice_of(status->policy_version), stdout);
+    emit_json_text(",\"policy_hash\":", slice_of(status->policy_hash), stdout);
     printf(",\"generation\":%u", status->generation);
-    print_time_member("loaded_at", status->loaded_at_ns);
-    print_end_member("expires_at", status->bundle_expires_at);
-    print_end_member("certificate_ends_at", status->certificate_ends_at);
+    print_time_member(",\"loaded_at\":", status->loaded_at_ns);
+    emit_json_date(",\"expires_at\":", status->bundle_expires_at, stdout);
+    emit_json_date(",\"certificate_ends_at\":", status->certificate_ends_at, stdout);
     printf(",\"workers\":%u,\"worker_restarts\":%" PRIu64 ",\"connections\":%" PRId64,
            is_running ? status->worker_count : report->instance.orphans, status->worker_restarts, report->connections);
     if (report->copy.bundle)
@@ -314,29 +306,30 @@ static void print_json_body(const struct status_report *report)
     else
         fputs(",\"decisions\":null,\"rejects\":null", stdout);
     printf(",\"clients_untold\":%" PRIu64, report->clients_untold);
+    printf(",\"forwarded_ignored\":%" PRIu64, report->forwarded_ignored);
     printf(",\"unmatched\":%" PRId64 ",\"missing\":{", report->unmatched);
     if (report->copy.bundle)
         print_missing_json(report);
     printf("},\"log_lines_lost\":%" PRIu64, report->log_lines_lost);
-    print_time_member("log_losing_since", status->log_losing_since_ns);
+    print_time_member(",\"log_losing_since\":", status->log_losing_since_ns);
     fputs(",\"limits\":", stdout);
     fill_print_json(&report->fill);
     printf(",\"cells\":%" PRIu64 ",\"cells_used\":%" PRIu64 ",\"reloads\":%" PRIu64 ",\"reload_failures\":%" PRIu64
            ",\"last_reload_failed\":%s",
            report->usage.cells, report->usage.cells_used, status->reloads, status->reload_failures,
            status->last_reload_failed ? "true" : "false");
-    print_time_member("last_reload_at", status->last_reload_ns);
+    print_time_member(",\"last_reload_at\":", status->last_reload_ns);
     printf(",\"kill_switches_by_hand\":%u", report->kills.count);
     printf(",\"snapshot_failures\":%" PRIu64 ",\"last_snapshot_failed\":%s", status->snapshot_failures,
            status->last_snapshot_failed ? "true" : "false");
-    print_time_member("last_snapshot_at", status->last_snapshot_ns);
+    print_time_member(",\"last_snapshot_at\":", status->last_snapshot_ns);
 }
 
 void status_report_print_json(const struct status_report *report)
 {
-    printf("{\"state\":\"%s\",\"message\":", states[report->state].name);
-    emit_json_string(slice_of(report->message), stdout);
-    print_member("instance", report->instance.settings.instance);
+    printf("{\"state\":\"%s\"", states[report->state].name);
+    emit_json_text(",\"message\":", slice_of(report->message), stdout);
+    emit_json_text(",\"instance\":", slice_of(report->instance.settings.instance), stdout);
     if (report->instance.has_arena)
         print_json_body(report);
     else if (report->state != STATUS_UNKNOWN)

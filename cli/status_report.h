@@ -22,6 +22,7 @@ struct status_report {
     struct moment now;
     int64_t connections;
     uint64_t clients_untold; /* requests of trusted proxies that told no client */
+    uint64_t forwarded_ignored; /* requests of gateways that trusted_proxies does not name */
     int64_t unmatched;       /* requests that no policy's selector matched */
     uint64_t log_lines_lost; /* of master and workers */
     struct bundle_copy copy;     /* without a bundle when it cannot be read */

@@ -23,12 +23,10 @@
 #define BAR_WIDTH        40
 #define MOST_IDENTITIES  1000000
 
-enum format { FORMAT_TABLE, FORMAT_JSON, FORMAT_HTML };
-
 struct choice {
     const char *config, *bundle, *other, *log, *log_format;
-    enum format format;
-    bool is_dry, wants_help;
+    bool is_dry;
+    bool is_json, is_html; /* what the report is; neither: a table. JSON when both are */
     size_t most;
 };
 
@@ -181,13 +179,13 @@ static int run(struct job *job, const struct choice *choice)
         failure_set(&failure, EXIT_CODE_OS, "there is no memory for the report");
         return command_fail(&failure);
     }
-    if (choice->format == FORMAT_JSON)
+    if (choice->is_json)
         report_json_print(&job->report, stdout);
-    else if (choice->format == FORMAT_HTML)
+    else if (choice->is_html)
         page_print(&job->report, stdout);
     else
         report_text_print(&job->report, stdout);
-    if (job->traffic.bad > 0 && choice->format != FORMAT_TABLE)
+    if (job->traffic.bad > 0 && (choice->is_json || choice->is_html))
         fprintf(stderr, "fairvisor: %zu of %zu lines could not be read; line %zu: %s\n", job->traffic.bad,
                 job->traffic.all_lines, job->traffic.first_bad[0].line, job->traffic.first_bad[0].cause);
     return job->traffic.bad > 0 ? EXIT_BAD_LINES : EXIT_CODE_OK;
@@ -195,69 +193,55 @@ static int run(struct job *job, const struct choice *choice)
 
 /* ---- the command ------------------------------------------------------------------------------------------------- */
 
-static bool set_format(struct choice *choice, const char *word)
+static bool take_format(void *context, const char *word, struct failure *failure)
 {
-    static const char *const names[] = {[FORMAT_TABLE] = "table", [FORMAT_JSON] = "json", [FORMAT_HTML] = "html"};
+    struct choice *choice = context;
 
-    for (int i = FORMAT_TABLE; i <= FORMAT_HTML; i++)
-        if (strcmp(word, names[i]) == 0) {
-            choice->format = (enum format)i;
-            return true;
-        }
-    return false;
+    choice->is_json = strcmp(word, "json") == 0;
+    choice->is_html = strcmp(word, "html") == 0;
+    return choice->is_json || choice->is_html || strcmp(word, "table") == 0 ||
+           failure_set(failure, EXIT_CODE_USAGE, "--format takes table, json or html, not '%s'", word);
 }
 
-static bool set_most(struct choice *choice, const char *word)
+static bool take_most(void *context, const char *word, struct failure *failure)
 {
+    struct choice *choice = context;
     int64_t millionths;
 
     if (decimal_parse(slice_of(word), &millionths) != DECIMAL_OK || millionths < 0 || millionths % BUNDLE_MILLIONTHS != 0 ||
         millionths / BUNDLE_MILLIONTHS > MOST_IDENTITIES)
-        return false;
+        return failure_set(failure, EXIT_CODE_USAGE, "--identities takes a whole number, at most %d, not '%s'",
+                           MOST_IDENTITIES, word);
     choice->most = (size_t)(millionths / BUNDLE_MILLIONTHS);
     return true;
 }
 
-/* 0, or the exit code of a complaint. */
+static bool take_log(void *context, const char *word, struct failure *failure)
+{
+    struct choice *choice = context;
+
+    if (strcmp(choice->log, "-") != 0)
+        return failure_set(failure, EXIT_CODE_USAGE,
+                           "--requests names one log; several: cat %s %s | fairvisor test BUNDLE", choice->log, word);
+    choice->log = word;
+    return true;
+}
+
 static int read_words(const struct command *command, int count, char **words, struct choice *choice)
 {
-    static const struct option options[] = {
-        {"requests", required_argument, NULL, 'r'}, {"log-format", required_argument, NULL, 'l'},
-        {"dry-run", no_argument, NULL, 'd'},        {"compare", required_argument, NULL, 'o'},
-        {"format", required_argument, NULL, 'f'},   {"json", no_argument, NULL, 'j'},
-        {"identities", required_argument, NULL, 'n'}, {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0}};
-    int letter;
+    const struct command_option options[] = {
+        {NULL, 'c', .text = &choice->config},       {"requests", .take = take_log},
+        {"log-format", .text = &choice->log_format}, {"dry-run", .flag = &choice->is_dry},
+        {"compare", .text = &choice->other},        {"format", .take = take_format},
+        {"json", .flag = &choice->is_json},         {"identities", .take = take_most}};
+    int code = command_read_options(command, count, words, options, sizeof(options) / sizeof(options[0]), choice);
 
-    opterr = 0;
-    while ((letter = getopt_long(count, words, ":c:h", options, NULL)) != -1) {
-        if (letter == 'c')
-            choice->config = optarg;
-        else if (letter == 'r' && strcmp(choice->log, "-") != 0)
-            return command_refuse(command, "--requests names one log; several: cat %s %s | fairvisor test BUNDLE", choice->log, optarg);
-        else if (letter == 'r')
-            choice->log = optarg;
-        else if (letter == 'l')
-            choice->log_format = optarg;
-        else if (letter == 'd')
-            choice->is_dry = true;
-        else if (letter == 'o')
-            choice->other = optarg;
-        else if (letter == 'j')
-            choice->format = FORMAT_JSON;
-        else if (letter == 'h')
-            choice->wants_help = true;
-        else if (letter == 'f' && !set_format(choice, optarg))
-            return command_refuse(command, "--format takes table, json or html, not '%s'", optarg);
-        else if (letter == 'n' && !set_most(choice, optarg))
-            return command_refuse(command, "--identities takes a whole number, at most %d, not '%s'", MOST_IDENTITIES, optarg);
-        else if (letter == '?' || letter == ':')
-            return command_refuse_option(command, letter, words);
-    }
+    if (code != COMMAND_GOES_ON)
+        return code;
     if (count - optind > 1)
-        return command_refuse(command, "one bundle at a time; --compare takes another");
+        return command_refuse(command, "one bundle at a time; --requests takes the log, --compare another bundle");
     choice->bundle = optind < count ? words[optind] : NULL;
-    return 0;
+    return COMMAND_GOES_ON;
 }
 
 static int check_inputs(const struct command *command, const struct choice *choice)
@@ -269,7 +253,7 @@ static int check_inputs(const struct command *command, const struct choice *choi
         return command_refuse(command, "standard input can be a bundle or the log, not both; --requests FILE names the log");
     if (strcmp(choice->log, "-") == 0 && isatty(STDIN_FILENO))
         return command_refuse(command, "name the log with --requests FILE, or give it on standard input");
-    return 0;
+    return COMMAND_GOES_ON;
 }
 
 int test_run(const struct command *command, int count, char **words)
@@ -278,13 +262,9 @@ int test_run(const struct command *command, int count, char **words)
     struct choice choice = {.log = "-", .most = 10};
     int code = read_words(command, count, words, &choice);
 
-    if (code == 0 && choice.wants_help) {
-        command_print_help(command, stdout);
-        return EXIT_CODE_OK;
-    }
-    if (code == 0)
+    if (code == COMMAND_GOES_ON)
         code = check_inputs(command, &choice);
-    if (code != 0)
+    if (code != COMMAND_GOES_ON)
         return code;
     code = run(&job, &choice);
     report_fini(&job.report);

@@ -210,8 +210,7 @@ int top_run(const struct command *command, int count, char **words)
 
     if (code != COMMAND_GOES_ON)
         return code;
-    if (!instance_configure(&top.view.instance, top.config, top.name, &failure))
-        return failure.code == EXIT_CODE_USAGE ? command_refuse(command, "%s", failure.sentence)
-                                               : command_fail(&failure);
+    if (!instance_find(&top.view.instance, top.config, top.name, &failure))
+        return command_answer(command, &failure);
     return run(&top);
 }

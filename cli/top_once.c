@@ -44,10 +44,8 @@ static void print_json_row(const struct top_view *view, const struct ranking_row
     };
     char time[EVENT_PRINT_TIME_SIZE];
 
-    fputs("{\"policy\":", stdout);
-    emit_json_string(event_get(&row->last, EVENT_TEXT_POLICY), stdout);
-    fputs(",\"rule\":", stdout);
-    emit_json_string(event_get(&row->last, EVENT_TEXT_RULE), stdout);
+    emit_json_text("{\"policy\":", event_get(&row->last, EVENT_TEXT_POLICY), stdout);
+    emit_json_text(",\"rule\":", event_get(&row->last, EVENT_TEXT_RULE), stdout);
     printf(",\"served\":%s", top_view_is_served(view, row) ? "true" : "false");
     if (!view->by_rule)
         print_json_keys(&row->last);
@@ -68,8 +66,7 @@ void top_once_print_json(const struct top_view *view, size_t count)
     char time[EVENT_PRINT_TIME_SIZE];
 
     event_print_time(moment_now().wall_ns, time);
-    fputs("{\"instance\":", stdout);
-    emit_json_string(slice_of(view->instance.settings.instance), stdout);
+    emit_json_text("{\"instance\":", slice_of(view->instance.settings.instance), stdout);
     printf(",\"running\":%s", view->instance.is_running ? "true" : "false");
     printf(",\"time\":\"%s\",\"events\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"sort\":\"%s\",\"by\":\"%s\",\"rows\":[", time,
            view->events, view->lost, ranking_order_name(view->order), view->by_rule ? "rule" : "identity");

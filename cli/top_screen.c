@@ -3,6 +3,7 @@
  * A frame of `fairvisor top` on a terminal: see top_view.h.
  */
 #include <inttypes.h>
+#include <string.h>
 
 #include "cli/emit.h"
 #include "cli/top_view.h"
@@ -12,6 +13,42 @@
 
 #define HEAD_LINES   4
 #define FULL_PERCENT 90
+#define FIGURES      5
+
+/* What a line holds on a terminal of FROM columns and more: who is limited is to be seen on each, so that a narrow one goes
+ * without the bar, without the figures of width 0 and without what stands before the colon in names of keys. */
+struct layout {
+    unsigned from;
+    bool is_narrow;
+    int figures[FIGURES];
+    unsigned place; /* policy and rule; more of them is cut off on a narrow terminal, and moves the identity on a wide one */
+};
+
+static const char *const figure_names[FIGURES] = {"reject/s", "would/s", "allow/s", "cost/s", "rejects"};
+
+static const struct layout layouts[] = {
+    {100, false, {8, 8, 8, 8, 8}, 24},
+    {80, true, {8, 7, 7, 6, 0}, 20},
+    {60, true, {8, 7, 0, 0, 0}, 16},
+    {0, true, {8, 0, 0, 0, 0}, 8},
+};
+
+static const struct layout *find_layout(const struct screen *screen)
+{
+    const struct layout *layout = layouts;
+
+    while (screen->width < layout->from)
+        layout++;
+    return layout;
+}
+
+static void draw_figures(struct screen *screen, const struct layout *layout, const char *const texts[FIGURES])
+{
+    for (int i = 0; i < FIGURES; i++)
+        if (layout->figures[i] > 0)
+            screen_print(screen, " %*s", layout->figures[i], texts[i]);
+    screen_put(screen, SLICE("  "));
+}
 
 static void draw_state(struct screen *screen, const struct instance *instance)
 {
@@ -34,6 +71,7 @@ static void draw_state(struct screen *screen, const struct instance *instance)
 
 static void draw_head(struct screen *screen, const struct top_view *view)
 {
+    const struct layout *layout = find_layout(screen);
     char text[COUNTED_SIZE];
 
     screen_style(screen, "\033[1m");
@@ -45,28 +83,50 @@ static void draw_head(struct screen *screen, const struct top_view *view)
                  view->copy.decider ? "" : ", fill as last told: the loaded policy cannot be read");
     screen_end_line(screen);
     screen_style(screen, "\033[7m");
-    screen_print(screen, "%-*s %4s %8s %8s %8s %8s %8s  %-24s %s", TOP_BAR_WIDTH + 2, "fill", "%", "reject/s", "would/s",
-                 "allow/s", "cost/s", "rejects", "policy/rule", view->by_rule ? "" : "identity");
+    if (!layout->is_narrow)
+        screen_print(screen, "%-*s ", TOP_BAR_WIDTH + 2, "fill");
+    screen_print(screen, "%4s", layout->is_narrow ? "fill" : "%");
+    draw_figures(screen, layout, figure_names);
+    screen_print(screen, "%-*.*s %s", (int)layout->place, (int)layout->place, "policy/rule", view->by_rule ? "" : "identity");
     while (screen->column < screen->width)
         screen_put(screen, SLICE(" "));
     screen_end_line(screen);
 }
 
-static void put_padded(struct screen *screen, struct slice text, unsigned until)
+static void draw_place(struct screen *screen, const struct layout *layout, const struct event *event, bool is_last)
 {
-    screen_put(screen, text);
-    while (screen->column < until && screen->column < screen->width)
+    unsigned width = screen->width, end = screen->column + layout->place;
+    struct slice rule = event_get(event, EVENT_TEXT_RULE);
+
+    if (layout->is_narrow && !is_last && end < width)
+        screen->width = end; /* what is wider is cut */
+    screen_put(screen, top_view_place(event));
+    if (rule.size > 0) {
+        screen_put(screen, SLICE("/"));
+        screen_put(screen, rule);
+    }
+    screen->width = width;
+    while (screen->column < end && screen->column < width)
         screen_put(screen, SLICE(" "));
 }
 
-static void draw_keys(struct screen *screen, const struct event *event)
+/* "x-key" of "header:x-key". */
+static struct slice bare(struct slice name)
+{
+    const char *colon = name.size > 0 ? memchr(name.data, ':', name.size) : NULL;
+    size_t used = colon ? (size_t)(colon + 1 - name.data) : 0;
+
+    return (struct slice){name.data + used, name.size - used};
+}
+
+static void draw_keys(struct screen *screen, const struct layout *layout, const struct event *event)
 {
     struct slice name, value;
     size_t at = 0;
 
     while (at < event->rule_keys && event_next_key(event, &at, &name, &value)) {
         screen_put(screen, SLICE(" "));
-        screen_put(screen, name);
+        screen_put(screen, layout->is_narrow ? bare(name) : name);
         screen_put(screen, SLICE("="));
         screen_put(screen, value);
     }
@@ -74,28 +134,24 @@ static void draw_keys(struct screen *screen, const struct event *event)
 
 static void draw_row(struct screen *screen, const struct top_view *view, const struct ranking_row *row, int64_t now_ns)
 {
-    char bar[TOP_FIGURE_SIZE], text[5][TOP_FIGURE_SIZE];
-    struct slice rule = event_get(&row->last, EVENT_TEXT_RULE);
+    const struct layout *layout = find_layout(screen);
+    char bar[TOP_FIGURE_SIZE], text[FIGURES][TOP_FIGURE_SIZE];
     int fill = ranking_fill(row);
-    unsigned begins;
 
     top_view_bar(fill, bar);
     if (fill >= FULL_PERCENT)
         screen_style(screen, "\033[31m");
-    screen_print(screen, "%s", bar);
+    screen_print(screen, "%s", layout->is_narrow ? bar + TOP_BAR_WIDTH + 3 : bar);
     screen_style(screen, "\033[0m");
-    screen_print(screen, " %8s %8s %8s %8s %8s  ", top_view_rate(row, RANKING_REJECTS, now_ns, text[0]),
-                 top_view_rate(row, RANKING_WOULD_REJECTS, now_ns, text[1]), top_view_rate(row, RANKING_ALLOWS, now_ns, text[2]),
-                 top_view_rate(row, RANKING_COST, now_ns, text[3]), top_view_total(row, RANKING_REJECTS, text[4]));
-    begins = screen->column;
-    screen_put(screen, top_view_place(&row->last));
-    if (rule.size > 0) {
-        screen_put(screen, SLICE("/"));
-        screen_put(screen, rule);
-    }
-    put_padded(screen, SLICE(""), begins + 24);
+    draw_figures(screen, layout,
+                 (const char *const[FIGURES]){top_view_rate(row, RANKING_REJECTS, now_ns, text[0]),
+                                              top_view_rate(row, RANKING_WOULD_REJECTS, now_ns, text[1]),
+                                              top_view_rate(row, RANKING_ALLOWS, now_ns, text[2]),
+                                              top_view_rate(row, RANKING_COST, now_ns, text[3]),
+                                              top_view_total(row, RANKING_REJECTS, text[4])});
+    draw_place(screen, layout, &row->last, view->by_rule);
     if (!view->by_rule)
-        draw_keys(screen, &row->last);
+        draw_keys(screen, layout, &row->last);
     if (!top_view_is_served(view, row))
         screen_put(screen, SLICE(" " TOP_NOT_SERVED));
     screen_end_line(screen);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cli/json_log.h"
+#include "shm/log.h"
 #include "shm/moment.h"
 
 #define MAX_LINE       (2u << 20)
@@ -60,21 +61,51 @@ static bool refuse_compressed(struct slice input, const char *path, struct failu
     return true;
 }
 
+/* Whether the service wrote LINE about itself, as text: "TIME level who: sentence". */
+static bool is_of_service(struct slice line)
+{
+    const size_t time_size = strlen("2026-01-31T08:00:00.123Z ");
+    const char *name;
+    bool is_coarse;
+    int64_t ns;
+
+    if (line.size <= time_size || line.data[time_size - 1] != ' ' ||
+        !record_parse_iso((struct slice){line.data, time_size - 1}, &ns, &is_coarse) || is_coarse)
+        return false;
+    line = (struct slice){line.data + time_size, line.size - time_size};
+    for (int level = 0; (name = log_level_name((enum log_level)level)); level++)
+        if (slice_has_prefix(line, slice_of(name)) && line.size > strlen(name) && line.data[strlen(name)] == ' ')
+            return true;
+    return false;
+}
+
+/* What the first line that has something of a request looks like; the service's own log has JSON, if any. */
+static bool looks_like_json(struct slice rest)
+{
+    bool is_of_this = false;
+
+    while (rest.size > 0) {
+        struct slice line = next_line(&rest);
+
+        if (is_of_service(line))
+            is_of_this = true;
+        else if (line.size > 0)
+            return line.data[0] == '{';
+    }
+    return is_of_this;
+}
+
 static bool choose_format(struct traffic *traffic, const char *format, struct failure *failure)
 {
-    struct slice rest = input_slice(&traffic->input), first = {NULL, 0};
-
-    while (rest.size > 0 && first.size == 0)
-        first = next_line(&rest);
-    traffic->is_json = format ? strcmp(format, "json") == 0 : first.size > 0 && first.data[0] == '{';
+    traffic->is_json = format ? strcmp(format, "json") == 0 : looks_like_json(input_slice(&traffic->input));
     if (traffic->is_json)
         return true;
     if (!format || strcmp(format, "combined") == 0)
         format = ACCESS_LOG_COMBINED;
     if (!strchr(format, '$'))
         return failure_set(failure, EXIT_CODE_USAGE,
-                           "--log-format takes json, combined or a log_format of nginx with its $variables, not '%s'",
-                           format);
+                           "--log-format takes json, combined, a log_format of nginx with its $variables, or @FILE that holds one, not "
+                           "'%s'", format);
     return access_log_compile(&traffic->log, slice_of(format), failure);
 }
 
@@ -85,6 +116,10 @@ static bool parse(struct traffic *traffic, struct slice line)
     record_begin(record);
     if (line.size > MAX_LINE)
         return record_refuse(record, "it is longer than %u bytes", MAX_LINE);
+    if (traffic->is_json && is_of_service(line)) {
+        record->is_request = false;
+        return true;
+    }
     return traffic->is_json ? json_log_parse(line, record) : access_log_parse(&traffic->log, line, record);
 }
 
@@ -120,6 +155,7 @@ static bool keep(struct traffic *traffic, struct slice line, int64_t *latest_ns)
     if (record->time_ns > *latest_ns)
         *latest_ns = record->time_ns;
     traffic->is_coarse = traffic->is_coarse || record->is_coarse;
+    traffic->keyless += record->verdict == RECORD_ALLOWED && !record->tells_keys;
     traffic->sampled += record->weight > 1 ? (size_t)record->weight - 1 : 0;
     traffic->lines[traffic->count++] = (struct traffic_line){.time_ns = record->time_ns,
                                                              .offset = (uint64_t)(line.data - traffic->input.data),

@@ -42,6 +42,7 @@ struct traffic {
     size_t out_of_order;                 /* earlier than one before them */
     size_t timeless;                     /* without a time: they take that of the line before */
     size_t sampled;                      /* further requests that lines stand for */
+    size_t keyless;                      /* allowed by the service with no policy to tell of, and so without keys */
     bool is_coarse;                      /* times are known to the second: requests of one second are spread over it */
     struct traffic_bad first_bad[TRAFFIC_BAD_SHOWN];
 };

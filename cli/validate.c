@@ -60,8 +60,7 @@ static void print_json(const struct request *request, const struct result *resul
 {
     const struct complaint_list *complaints = result->complaints;
 
-    fputs("{\"file\":", stdout);
-    emit_json_string(slice_of(input_name(request->path)), stdout);
+    emit_json_text("{\"file\":", slice_of(input_name(request->path)), stdout);
     printf(",\"valid\":%s,\"policies\":%u,\"rules\":%u,\"errors\":%zu,\"warnings\":%zu,\"complaints\":[",
            result->is_valid ? "true" : "false", result->policies, result->rules, complaints->errors,
            complaints->warnings);
@@ -95,8 +94,10 @@ static int validate(const struct request *request)
         return command_fail(&failure);
     }
     bundle = load_bundle(input_slice(&input), moment_now().wall_ns / NANOSECONDS_PER_SECOND, &complaints);
-    if (!request->config) /* whether a gateway asks is not known */
+    if (!request->config) { /* whether a gateway asks is not known */
         complaint_remove_warnings(&complaints, LOAD_UNSETTLED);
+        complaint_remove_warnings(&complaints, LOAD_PROXY_ONLY);
+    }
     if (bundle)
         lookup_complain(&settings, bundle, COMPLAINT_WARNING, &complaints);
     result.is_valid = bundle && !(request->is_strict && complaints.warnings > 0);
@@ -111,40 +112,26 @@ static int validate(const struct request *request)
     return result.is_valid ? EXIT_CODE_OK : EXIT_INVALID;
 }
 
+static bool take_format(void *context, const char *word, struct failure *failure)
+{
+    struct request *request = context;
+
+    request->is_json = strcmp(word, "json") == 0;
+    return request->is_json || strcmp(word, "text") == 0 ||
+           failure_set(failure, EXIT_CODE_USAGE, "--format takes text or json, not '%s'", word);
+}
+
 int validate_run(const struct command *command, int count, char **words)
 {
-    static const struct option options[] = {{"strict", no_argument, NULL, 's'},
-                                            {"schema", no_argument, NULL, 'S'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"format", required_argument, NULL, 'f'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
     struct request request = {.path = NULL};
-    int letter;
+    const struct command_option options[] = {
+        {NULL, 'c', .text = &request.config},      {"strict", .flag = &request.is_strict},
+        {"schema", .flag = &request.wants_schema}, {"json", .flag = &request.is_json},
+        {"format", .take = take_format}};
+    int code = command_read_options(command, count, words, options, sizeof(options) / sizeof(options[0]), &request);
 
-    opterr = 0;
-    while ((letter = getopt_long(count, words, ":c:h", options, NULL)) != -1) {
-        if (letter == 'h') {
-            command_print_help(command, stdout);
-            return EXIT_CODE_OK;
-        } else if (letter == 'c') {
-            request.config = optarg;
-        } else if (letter == 'S') {
-            request.wants_schema = true;
-        } else if (letter == 'j') {
-            request.is_json = true;
-        } else if (letter == 's') {
-            request.is_strict = true;
-        } else if (letter == 'f' && strcmp(optarg, "json") == 0) {
-            request.is_json = true;
-        } else if (letter == 'f' && strcmp(optarg, "text") == 0) {
-            request.is_json = false;
-        } else if (letter == 'f') {
-            return command_refuse(command, "--format takes text or json, not '%s'", optarg);
-        } else {
-            return command_refuse_option(command, letter, words);
-        }
-    }
+    if (code != COMMAND_GOES_ON)
+        return code;
     if (request.wants_schema && count > optind)
         return command_refuse(command, "--schema takes no file");
     if (request.wants_schema) {

@@ -3,6 +3,7 @@
 the engine (keys, policies, rules) is counted in instructions: bench_instructions.
 """
 
+import contextlib
 import os
 
 import bench_measure
@@ -16,13 +17,11 @@ def measure_point(what, point, arguments):
     scenario = bench_scenarios.Decision()
     setattr(scenario, what, point)
     servers = []
-    try:
+    with contextlib.ExitStack() as started:
         for make in (bench_servers.NginxServer, bench_servers.FairvisorServer):
             servers.append(make(scenario, None))
+            started.callback(servers[-1].remove)
         return bench_measure.cpu_rounds(servers, scenario, arguments)
-    finally:
-        for server in servers:
-            server.remove()
 
 
 def points_of(what):

@@ -13,6 +13,7 @@ import subprocess
 import bench_client
 import bench_engine
 import bench_scenarios
+import ground
 import harness
 
 REQUESTS = 2000
@@ -56,7 +57,7 @@ def worker_instructions(build, scenario, requests):
         worker = Worker(build, folder, scenario)
         try:
             worker.wait_ready()
-            harness.LOAD = os.path.join(build, "e2e/fairvisor-load")
+            ground.LOAD = os.path.join(build, "e2e/fairvisor-load")
             bench_client.load(worker, scenario, "--requests", requests, "--timeout-ms", 60000)
         finally:
             worker.leave()

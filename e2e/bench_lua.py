@@ -158,9 +158,9 @@ def main_block():
 class NginxLua(bench_servers.NginxServer):
     name = "nginx with Lua"
 
-    def __init__(self, scenario, small):
+    def start(self, scenario, small):
         self.proves = tuple(scenario.limits)
-        super().__init__(scenario, small)
+        super().start(scenario, small)
 
     def main(self):
         return main_block()

@@ -27,34 +27,27 @@ ngx.say(last:format(count, count + 9))
 """
 
 
-class Upstream:
-    def __init__(self, scenario):
+class Upstream(bench_servers.Started):
+    def start(self, scenario):
         self.port = harness.free_port()
         if scenario.events:
             main = bench_lua.main_block()
             location = "content_by_lua_block { " + STREAM.replace("PAUSE", str(PAUSE)) + " }"
         else:
             main, location = "", "return 204;"
-        self.nginx = harness.Nginx(f"""
+        http = f"""
             access_log off; keepalive_requests 1000000000;
-            server {{ listen 127.0.0.1:{self.port}; location / {{ {location} }} }}""", self.port, main=main)
-        bench_servers.on_cores({bench_servers.CLIENT_CORE}, self.nginx.start)
-
-    def remove(self):
-        self.nginx.remove()
-        bench_servers.remove_folder(self.nginx.directory)
+            server {{ listen 127.0.0.1:{self.port}; location / {{ {location} }} }}"""
+        self.nginx = self.start_nginx(harness.Nginx(http, self.port, main=main), {bench_servers.CLIENT_CORE})
 
 
 class WithUpstream:
     """Mixed into a server: an upstream that lives as long as it."""
 
-    def __init__(self, scenario, small):
+    def start(self, scenario, small):
         self.upstream = Upstream(scenario)
-        super().__init__(scenario, small)
-
-    def remove(self):
-        super().remove()
-        self.upstream.remove()
+        self.parts.callback(self.upstream.remove)
+        super().start(scenario, small)
 
 
 class NginxProxy(WithUpstream, bench_servers.NginxServer):

@@ -8,8 +8,6 @@ import hashlib
 import os
 import shutil
 import socket
-import subprocess
-import tempfile
 
 import bench_lua
 import bench_servers
@@ -40,16 +38,14 @@ answer(left, %(rate)d)
 """
 
 
-class Redis:
-    def __init__(self, cores):
-        self.directory = tempfile.mkdtemp(prefix="fairvisor-bench-")
+class Redis(bench_servers.Started):
+    def start(self, cores):
+        self.directory = self.new_folder()
         os.chmod(self.directory, 0o755)  # nginx asks as somebody else
         self.path = os.path.join(self.directory, "redis.sock")
-        binary = shutil.which("redis-server")
-        self.process = bench_servers.on_cores(cores, lambda: subprocess.Popen(
-            [binary, "--port", "0", "--unixsocket", self.path, "--unixsocketperm", "777", "--save", "",
-             "--appendonly", "no", "--dir", self.directory],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        self.process = self.start_process(
+            [shutil.which("redis-server"), "--port", "0", "--unixsocket", self.path, "--unixsocketperm", "777", "--save", "",
+             "--appendonly", "no", "--dir", self.directory], cores)
         harness.wait_until(self.has_script, "Redis to take the script")
 
     def has_script(self):
@@ -69,18 +65,14 @@ class Redis:
     def digest():
         return hashlib.sha1(SCRIPT.encode()).hexdigest()
 
-    def remove(self):
-        self.process.terminate()
-        self.process.wait(20)
-        bench_servers.remove_folder(self.directory)
-
 
 class NginxRedis(bench_servers.NginxServer):
     name, proves = "nginx with Redis", ("rate",)
 
-    def __init__(self, scenario, small):
+    def start(self, scenario, small):
         self.redis = Redis(bench_servers.server_cores(scenario))
-        super().__init__(scenario, small)
+        self.parts.callback(self.redis.remove)
+        super().start(scenario, small)
 
     def main(self):
         return bench_lua.main_block()
@@ -95,7 +87,3 @@ class NginxRedis(bench_servers.NginxServer):
 
     def pids(self):
         return [*super().pids(), self.redis.process.pid]
-
-    def remove(self):
-        super().remove()
-        self.redis.remove()

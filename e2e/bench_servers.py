@@ -5,12 +5,14 @@ bench_proxies. made(scenario, small) starts one whose limit SMALL is small (None
 the preflight can make small.
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
 import tempfile
 
 import harness
+import processes
 
 CORES = sorted(os.sched_getaffinity(0))
 CLIENT_CORE = CORES[-1]
@@ -40,15 +42,50 @@ def remove_folder(path):
     shutil.rmtree(path, ignore_errors=True)
 
 
-class NginxServer:
+class Started:
+    """What runs until it is removed. start() gives self.parts the removal of each part before it starts it: when one does not
+    start, nothing is left of those before it."""
+
+    def __init__(self, *arguments):
+        self.parts = contextlib.ExitStack()
+        try:
+            self.start(*arguments)
+        except BaseException:
+            self.parts.close()
+            raise
+
+    def start(self, *arguments):
+        raise NotImplementedError
+
+    def start_nginx(self, nginx, cores):
+        self.parts.callback(remove_folder, nginx.directory)
+        self.parts.callback(nginx.remove)
+        on_cores(cores, nginx.start)
+        return nginx
+
+    def new_folder(self):
+        directory = tempfile.mkdtemp(prefix="fairvisor-bench-")
+        self.parts.callback(remove_folder, directory)
+        return directory
+
+    def start_process(self, command, cores):
+        process = on_cores(cores, lambda: subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        self.parts.callback(processes.stop_process, process, command[0])
+        return process
+
+    def remove(self):
+        self.parts.close()
+
+
+class NginxServer(Started):
     name, proves = BASE, ()
 
-    def __init__(self, scenario, small):
+    def start(self, scenario, small):
         self.scenario, self.port = scenario, harness.free_port()
-        self.nginx = harness.Nginx(self.http(small), self.port, workers=scenario.workers, main=self.main(),
-                                   connections=most_connections(scenario))
+        self.nginx = self.start_nginx(harness.Nginx(self.http(small), self.port, workers=scenario.workers, main=self.main(),
+                                                    connections=most_connections(scenario)), server_cores(scenario))
         self.address = self.nginx.address
-        on_cores(server_cores(scenario), self.nginx.start)
 
     def main(self):
         return ""
@@ -68,12 +105,13 @@ class NginxServer:
             open_file_cache_errors on;
             server {{ listen 127.0.0.1:{self.port} backlog=4096; location / {{ {self.location(small)} }} }}"""
 
-    def pids(self):
-        return harness.children_of(self.nginx.process.pid)
+    def workers(self):
+        """All of them, or None: nginx listens before it starts them."""
+        found = harness.children_of(self.nginx.process.pid)
+        return found if len(found) == self.scenario.workers else None
 
-    def remove(self):
-        self.nginx.remove()
-        remove_folder(self.nginx.directory)
+    def pids(self):
+        return harness.wait_until(self.workers, "nginx to have its workers")
 
 
 class NginxLimit(NginxServer):
@@ -92,17 +130,16 @@ class NginxLimit(NginxServer):
         return f"limit_req zone=z burst={burst} nodelay; try_files /absent =204;"
 
 
-class OwnProcess:
+class OwnProcess(Started):
     """A server that is one process with a file of settings: COMMAND gives its command line."""
 
     proves = ("rate",)
 
-    def __init__(self, scenario, small):
-        self.scenario, self.directory = scenario, tempfile.mkdtemp(prefix="fairvisor-bench-")
+    def start(self, scenario, small):
+        self.scenario, self.directory = scenario, self.new_folder()
         self.port = harness.free_port()
         self.address = ("127.0.0.1", self.port)
-        self.process = on_cores(server_cores(scenario), lambda: subprocess.Popen(
-            self.command(small), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        self.process = self.start_process(self.command(small), server_cores(scenario))
         harness.wait_until(self.is_listening, f"{self.name} to listen", 60)
 
     def command(self, small):
@@ -124,11 +161,6 @@ class OwnProcess:
 
     def pids(self):
         return [self.process.pid]
-
-    def remove(self):
-        self.process.terminate()
-        self.process.wait(20)
-        remove_folder(self.directory)
 
 
 HAPROXY = """
@@ -158,16 +190,18 @@ class HaproxyServer(OwnProcess):
 
     def config(self, small, answer="http-request return status 204"):
         return HAPROXY.format(port=self.port, limit=self.scenario.size_of("rate", small), answer=answer,
-                              workers=self.scenario.workers, connections=most_connections(self.scenario))
+                              workers=self.scenario.workers, connections=self.scenario.connections + 100)  # of clients, its maxconn
 
 
-class FairvisorServer:
+class FairvisorServer(Started):
     name = "fairvisor"
     prefix = None  # $FAIRVISOR_PREFIX
 
-    def __init__(self, scenario, small):
+    def start(self, scenario, small):
         self.proves = tuple(scenario.limits)
         self.edge = harness.Edge(scenario.policy(small), workers=scenario.workers, prefix=self.prefix)
+        self.parts.callback(remove_folder, self.edge.directory)
+        self.parts.callback(self.edge.remove)
         self.edge.write_settings(max_connections=most_connections(scenario), **self.settings())
         for name, text in getattr(scenario, "settings", {}).items():
             path = os.path.join(self.edge.directory, name)
@@ -182,7 +216,3 @@ class FairvisorServer:
 
     def pids(self):
         return self.edge.workers()
-
-    def remove(self):
-        self.edge.remove()
-        remove_folder(self.edge.directory)

@@ -159,6 +159,7 @@ def used(reply, size, prompt):
 
 
 def request_body(shape, prompt_bytes, most, number):
-    body = {"model": "m", "max_tokens": most, "messages": [{"role": "user", "content": "x" * prompt_bytes}],
+    length = "max_output_tokens" if shape is responses_stream else "max_tokens"
+    body = {"model": "m", length: most, "messages": [{"role": "user", "content": "x" * prompt_bytes}],
             "stream": "stream" in shape.__name__, "user": str(number)}
     return json.dumps(body).encode()

@@ -36,6 +36,7 @@ struct plan {
     _Atomic int64_t wall_shift_s; /* what CLOCK_REALTIME is ahead */
     _Atomic int64_t boot_shift_s; /* what CLOCK_BOOTTIME is ahead */
     _Atomic int64_t fsync_delay_ms;
+    _Atomic int64_t rename_delay_ms;
 };
 
 static struct plan *plan;
@@ -210,13 +211,25 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
                                                                       : NEXT(sendmsg)(fd, message, flags);
 }
 
-int fsync(int fd)
+static void linger(int64_t delay_ms)
 {
-    int64_t delay_ms = plan ? atomic_load(&plan->fsync_delay_ms) : 0;
     struct timespec delay = {.tv_sec = delay_ms / 1000, .tv_nsec = delay_ms % 1000 * 1000000};
 
     if (delay_ms > 0)
         nanosleep(&delay, NULL);
+}
+
+int rename(const char *from, const char *to)
+{
+    int result = NEXT(rename)(from, to);
+
+    linger(plan ? atomic_load(&plan->rename_delay_ms) : 0);
+    return result;
+}
+
+int fsync(int fd)
+{
+    linger(plan ? atomic_load(&plan->fsync_delay_ms) : 0);
     return fails("fsync") ? fail_with(EIO) : NEXT(fsync)(fd);
 }
 
@@ -256,11 +269,29 @@ int clock_gettime(clockid_t id, struct timespec *now)
 {
     int result = NEXT(clock_gettime)(id, now);
 
-    if (plan && id == CLOCK_REALTIME)
+    if (plan && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE))
         now->tv_sec += atomic_load(&plan->wall_shift_s);
     if (plan && id == CLOCK_BOOTTIME)
         now->tv_sec += atomic_load(&plan->boot_shift_s);
     return result;
+}
+
+/* ---- coverage ----------------------------------------------------------------------------------------------------- */
+
+/* A build for coverage has libgcov in the program: it writes when all is over, begins with a look at GCOV_PREFIX, and does not
+ * survive a lack of memory. */
+char *getenv(const char *name)
+{
+    if (strncmp(name, "GCOV_", 5) == 0)
+        counted_function = NULL;
+    return NEXT(getenv)(name);
+}
+
+/* ---- processes ---------------------------------------------------------------------------------------------------- */
+
+pid_t fork(void)
+{
+    return fails("fork") ? fail_with(EAGAIN) : NEXT(fork)();
 }
 
 /* ---- workers ------------------------------------------------------------------------------------------------------ */

@@ -9,9 +9,9 @@ import tempfile
 import harness
 
 LIBRARY = os.path.join(os.path.dirname(harness.LOAD), "fairvisor-faults.so")
-LAYOUT = struct.Struct("=32s32sQQQqqq")
+LAYOUT = struct.Struct("=32s32sQQQqqqq")
 NUMBERS = {name: 64 + 8 * index for index, name in enumerate(
-    ("fails", "counted", "fired", "wall_shift_s", "boot_shift_s", "fsync_delay_ms"))}
+    ("fails", "counted", "fired", "wall_shift_s", "boot_shift_s", "fsync_delay_ms", "rename_delay_ms"))}
 
 
 class Faults:
@@ -20,7 +20,7 @@ class Faults:
 
     def __init__(self, edge, program="", function="", fails=0):
         self.file = tempfile.NamedTemporaryFile(prefix="fairvisor-e2e-plan-")
-        self.file.write(LAYOUT.pack(program.encode(), function.encode(), fails, 0, 0, 0, 0, 0))
+        self.file.write(LAYOUT.pack(program.encode(), function.encode(), fails, 0, 0, 0, 0, 0, 0))
         self.file.flush()
         os.chmod(self.file.name, 0o666)  # workers are somebody else
         self.plan = mmap.mmap(self.file.fileno(), LAYOUT.size)

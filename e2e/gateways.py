@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Real gateways with the files of packaging/gateways/, unchanged but for addresses and paths, as test_gateways.py starts them.
+"""Real gateways with the files of packaging/gateways/, unchanged but for addresses, paths and the patience of a health check, as
+test_gateways.py starts them.
 
 Each class says how its shipped file becomes the one that is run (replace, so that a line that is no longer there is an error),
 how the choice to fail open is written, and what a client gets while fairvisord is dead.
@@ -92,13 +93,15 @@ class Gateway:
 
 class Haproxy(Gateway):
     hands_reservation = True
+    patience = ("timeout check 250ms", "timeout check 5s")  # a machine that is busy does not make fairvisord look dead
 
     def command(self):
         lua = replace(shipped("haproxy/fairvisor.lua"), ("abns@fairvisor", f"abns@fairvisor-{self.port}"))
         text = replace(shipped("haproxy/haproxy.cfg"),
                        ("/etc/haproxy/fairvisor.lua", self.write("fairvisor.lua", lua)),
                        ("bind :80", f"bind 127.0.0.1:{self.port}"), ("127.0.0.1:8080", f"127.0.0.1:{self.edge.port}"),
-                       ("abns@fairvisor", f"abns@fairvisor-{self.port}"), ("127.0.0.1:8000", f"127.0.0.1:{self.backend.port}"))
+                       ("abns@fairvisor", f"abns@fairvisor-{self.port}"), ("127.0.0.1:8000", f"127.0.0.1:{self.backend.port}"),
+                       self.patience)
         if self.opens:
             text = replace(text, ("lua.fairvisor closed", "lua.fairvisor open"),
                            ("    http-request return", "    # http-request return"))

@@ -12,6 +12,7 @@ import xml.etree.ElementTree
 import bench_engine
 import bench_peers
 import bench_proof
+import bench_proxies
 import bench_scenarios
 import bench_servers
 import harness
@@ -24,6 +25,14 @@ class Shadow(bench_scenarios.Decision):
         bundle = super().policy(small)
         bundle["policies"][0]["spec"]["mode"] = "shadow"
         return bundle
+
+
+class Refused(bench_proxies.FairvisorProxy):
+    made = None
+
+    def settings(self):
+        Refused.made = self
+        return {**super().settings(), "mode": "none"}
 
 
 class TestBench(harness.TestCase):
@@ -59,6 +68,14 @@ class TestBench(harness.TestCase):
         """An engine in shadow mode refuses nobody."""
         with self.assertRaisesRegex(RuntimeError, "fairvisor does not limit rate"):
             bench_proof.prove_limit(bench_servers.FairvisorServer, Shadow(), "rate")
+
+    def test_nothing_is_left_of_a_server_that_does_not_start(self):
+        """Nor of what was started for it."""
+        with self.assertRaisesRegex(RuntimeError, "fairvisord exited with"):
+            Refused(next(scenario for scenario in bench_scenarios.SCENARIOS if scenario.name == "proxy"), None)
+        nginx, edge = Refused.made.upstream.nginx, Refused.made.edge
+        self.assertIsNotNone(nginx.process.poll())
+        self.assertEqual([path for path in (nginx.directory, edge.directory) if os.path.exists(path)], [])
 
     def test_the_engine_is_asked(self):
         with bench_engine.Folder() as folder:

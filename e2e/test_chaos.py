@@ -8,7 +8,6 @@ import resource
 import signal
 import subprocess
 import time
-import unittest
 
 import faults
 import harness
@@ -320,7 +319,7 @@ class TestEnvironment(Chaos):
                       if name.startswith("fairvisor_decisions_total") and 'action="allow"' in name)
         self.assertEqual(allowed, BURST + 3)
 
-    @unittest.skipUnless(harness.IS_ROOT, "only root can mount a small disk: run the tests as root")
+    @harness.needs_mounts_of_root
     def test_no_shared_memory(self):
         """A /dev/shm that is full is a sentence at the start, and no obstacle once there is room."""
         edge = self.new_edge(bundle(), workers=WORKERS)
@@ -411,7 +410,9 @@ if not harness.ASAN:  # an allocator of its own is not to be stood in front of
             lets its budget through to the request, until the day's is spent, and the next day begins anew."""
             policy = harness.one_rule(policy="p")
             policy["policies"][0]["spec"]["rules"] = [budget("hour", "1h", HOURLY), budget("day", "1d", DAILY)]
-            edge = self.new_edge(policy, workers=2, settings={"snapshot_interval": "100ms", "drain_timeout": "1s"})
+            # A worker that has not counted at four looks in a row hangs; here two hours of looks pass before it has its turn.
+            edge = self.new_edge(policy, workers=2, settings={
+                "snapshot_interval": "100ms", "drain_timeout": "1s", "worker_hang_timeout": "0"})
             plan = self.own(faults.Faults(edge))
             now = time.time()
             midnight = int((now // 86400 + 1) * 86400 + 30 - now)

@@ -44,14 +44,17 @@ class TestFlights(harness.TestCase):
             clients.append(client)
         return clients
 
-    def assert_given_back(self, edge, count, after):
+    def wait_landed(self, edge, count, after):
+        """Given back and left behind, by the master's child and by the next worker: either may be the first."""
         def told():
-            """Given back and left behind, by the master's child and by the next worker: either may be the first."""
             lines = re.findall(r"had (\d+) in flight when it ended, which were given back; (\d+) more", edge.log()[after:])
             return tuple(sum(map(int, numbers)) for numbers in zip(*lines))
 
         harness.wait_until(lambda: sum(told()) >= count, f"{count} in flight to be accounted for")
-        self.assertEqual(told(), (count, 0))
+        return told()
+
+    def assert_given_back(self, edge, count, after):
+        self.assertEqual(self.wait_landed(edge, count, after), (count, 0))
         self.assertEqual(len(self.fill(edge)), count)
 
     def test_a_worker_is_killed(self):
@@ -64,8 +67,9 @@ class TestFlights(harness.TestCase):
             self.assert_given_back(edge, MOST, written)
             written = len(edge.log())
             harness.kill(edge.workers()[0])
-            edge.wait_log(r"had \d+ in flight", after=written)
+            self.wait_landed(edge, MOST, written)
 
+    @harness.looks_into_workers
     def test_what_others_have_in_flight_stays(self):
         edge = self.edge(2)
         clients = self.fill(edge)

@@ -11,6 +11,7 @@ packaging are links in a scratch folder."""
 import os
 import re
 import subprocess
+import time
 
 import harness
 
@@ -18,6 +19,8 @@ README = os.path.join(harness.SOURCE, "README.md")
 PORT = "127.0.0.1:8080"
 COMMAND = re.compile(r"(build/prefix/|curl |sed )")
 CUT = "[...]"
+TOKEN_SECONDS = 1  # after which the rule per-key gives one back
+TRIES = 10
 MASKS = [
     # every point in time but those of the shipped log
     (re.compile(r"\b(?!2026-11-23T09:)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"), "TIME"),
@@ -84,15 +87,23 @@ class TestHour(harness.TestCase):
         return edge
 
     def test_every_step_prints_what_the_readme_shows(self):
+        self.assertTrue(any(self.walk() for _ in range(TRIES)), "a second was never enough to spend what a second gives back")
+
+    def walk(self):
+        """False, without a verdict: the machine was so busy that a token came back while a step spent them."""
         edge = self.start_as_quickstart_does()
         for command, shown in read_steps():
             with self.subTest(command=command):
+                began = time.monotonic()
                 done = subprocess.run(command.replace(PORT, f"127.0.0.1:{edge.port}"), shell=True, cwd=edge.directory,
                                       env=edge.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                       stderr=subprocess.STDOUT, text=True, timeout=60)
+                if command.startswith("curl ") and time.monotonic() - began >= TOKEN_SECONDS:
+                    return False
                 self.assertEqual(done.returncode, 0, done.stdout)
                 lines = [line for line in done.stdout.splitlines() if line]
                 self.assertTrue(fits(shown, lines), "the README shows\n" + "\n".join(shown) + "\nand this came:\n" + done.stdout)
+        return True
 
     def test_no_step_of_the_hour_is_missing(self):
         text = "\n".join(command for command, _ in read_steps())
@@ -109,7 +120,3 @@ class TestHour(harness.TestCase):
                              (["first 2026-11-23T09:06:53Z"], ["first 2026-11-23T09:06:54Z"]), (["20 200"], ["21 200"]),
                              ([CUT, "d"], ["d", "e"]), (["[##]   99  1"], ["[##]   99  2"])):
             self.assertFalse(fits(shown, lines), (shown, lines))
-
-
-if __name__ == "__main__":
-    harness.main()

@@ -12,6 +12,7 @@ import jose
 
 LATER = 4102444800
 NEGLIGIBLE = 0.001
+LASTING = 6  # seconds that a token lasts: long enough to be kept and found on a slow machine
 
 
 def per_tenant(burst=2, **more):
@@ -109,6 +110,8 @@ class Tokens(Case):
         self.assert_invalid(edge, f"{header}.{payload}.{'A' * 8192}", "the token is too long")
         self.assert_invalid(edge, [("Authorization", f"Bearer {good}"), ("Authorization", f"Bearer {good}")],
                             "more than one token was sent")
+        for words in (f"{good} .", f"{good} x.y", f"{good}, Bearer {good}"):  # of which upstreams take the good one
+            self.assert_invalid(edge, words, "the token is malformed")
         self.assertEqual(self.checks(edge, "verified"), 0)
         self.assertEqual(self.statuses(edge, good, good, good), [200, 200, 429])  # nothing of it was charged
 
@@ -133,7 +136,7 @@ class Tokens(Case):
 
     def test_a_kept_token_ends_when_it_expires(self):
         edge = self.start(per_tenant(burst=1000000), jwt_leeway="0")
-        token = self.secret.token({"org_id": "a", "exp": int(time.time()) + 3})
+        token = self.secret.token({"org_id": "a", "exp": int(time.time()) + LASTING})
         self.assertEqual(self.ask(edge, token).status, 200)
         harness.wait_until(lambda: self.ask(edge, token).status == 401, "the token to expire")
         self.assertGreaterEqual(self.checks(edge, "cached"), 1)

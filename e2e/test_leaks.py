@@ -16,6 +16,7 @@ import jose
 import test_meter
 import test_proxy_tls
 import upstream
+import valgrind
 
 REQUESTS = harness.full_or_short(10_000_000, 200_000)
 RELOADS = harness.full_or_short(1000, 20)
@@ -59,17 +60,17 @@ if not harness.ASAN:  # which finds leaks by itself
                 self.assertEqual(kept.answer().status, 200)
                 requests(edge)
                 edge.write_policy("{")
-                edge.reload_refused(harness.valgrind.SECONDS)
+                edge.reload_refused(valgrind.SECONDS)
                 for version in (2, 3):
                     edge.write_policy(rules(version=version))
-                    edge.reload(harness.valgrind.SECONDS)
+                    edge.reload(valgrind.SECONDS)
             requests(edge)
             self.assertEqual(edge.stop(signal.SIGQUIT), 0)
 
         def test_decisions(self):
             edge = self.start_edge(rules(), under_valgrind=True, settings={
                 "jwt_keys_file": os.path.join(self.folder, "keys.json"), "debug_session_secret": "correct-horse-battery-staple",
-                "decision_log": "all", "snapshot_interval": "1s", "header_timeout": "60s"})
+                "decision_log": "all", "snapshot_interval": "5s", "header_timeout": "60s"})
             self.live(edge, self.decide)
 
         def decide(self, edge):
@@ -102,7 +103,7 @@ if not harness.ASAN:  # which finds leaks by itself
                 client.send(harness.format_request("POST", "/v1/decision/tokens", {"Content-Length": "1000"}, b"{"))
             for arguments in (("kill", "header:x-key", "evil", "--for", "1h"), ("kill", "--remove", "header:x-key", "evil"),
                               ("keys", "list"), ("status",)):
-                done = edge.cli(arguments[0], *arguments[1:], "-c", edge.config_file, timeout=harness.valgrind.SECONDS)
+                done = edge.cli(arguments[0], *arguments[1:], "-c", edge.config_file, timeout=valgrind.SECONDS)
                 self.assertEqual(done.returncode, 0, done)
 
         def test_proxy(self):
@@ -180,6 +181,7 @@ def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
+@harness.looks_into_workers
 class TestFlat(harness.TestCase):
     def measure(self, edge):
         return {pid: (kilobytes(pid), descriptors(pid)) for pid in [edge.pid, *edge.workers()]}
@@ -200,6 +202,7 @@ class TestFlat(harness.TestCase):
             self.assertEqual(result["failed"], 0, result)
         harness.wait_until(lambda: edge.metric("fairvisor_connections") == 1, "the load's connections to be gone")
 
+    @harness.needs_shared_memory(65)
     def test_over_requests(self):
         edge = self.start_edge(rules(), settings={"shared_dict_size": "64m"})
         self.ask(edge, REQUESTS // 10)

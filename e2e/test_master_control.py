@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MPL-2.0
 """Orders to a running instance: -s, signals, reloads that succeed and reloads that must change nothing, dead workers."""
 
-import json
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 import unittest
@@ -57,7 +57,7 @@ class Orders(harness.TestCase):
         os.unlink(edge.pid_file)
         edge.write_policy(harness.one_rule(version=2))
         self.assertEqual(edge.run("-s", "reload").returncode, 0)
-        self.assertEqual(str(edge.ready()["policy_version"]), "2")
+        harness.wait_until(lambda: str(edge.ready().get("policy_version")) == "2", "the new workers alone to answer")
         self.assertEqual(edge.run("-s", "quit", timeout=60).returncode, 0)
         self.assertEqual(edge.process.wait(10), 0)
 
@@ -70,7 +70,7 @@ class Orders(harness.TestCase):
         environment.pop("XDG_RUNTIME_DIR", None)
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
 
-    @unittest.skipUnless(harness.IS_ROOT, "only root can be another user")
+    @harness.needs_mounts_of_root
     def test_order_by_somebody_else(self):
         binary = shutil.copy(harness.program("fairvisord"), self.temporary_folder())  # where nobody may run it
         edge = self.start_edge(harness.one_rule())
@@ -87,7 +87,7 @@ class Orders(harness.TestCase):
         self.assertRegex(result.stderr, rf"process {edge.pid} may not be signalled by you: run this as the user")
         self.assertEqual(edge.get("/livez").status, 200)
 
-    @unittest.skipUnless(harness.IS_ROOT, "needs a /run of its own")
+    @harness.needs_mounts_of_root
     def test_order_to_the_folder_of_root(self):
         binary = shutil.copy(harness.program("fairvisord"), self.temporary_folder())
         edge = self.new_edge(harness.one_rule(), settings={"runtime_dir": None})
@@ -110,13 +110,42 @@ class Orders(harness.TestCase):
                 self.assertEqual(edge.process.wait(10), 0)
                 self.assertEqual(edge.run("-s", order).returncode, 69)
 
+    def test_a_typo_locks_no_operator_out(self):
+        """What does not say where the instance is is passed over, and told; what does say it is refused as ever."""
+        edge = self.start_edge(harness.one_rule())
+        with open(edge.config_file, encoding="utf-8") as file:
+            text = file.read()
+
+        def typo(line):
+            with open(edge.config_file, "w", encoding="utf-8") as file:
+                file.write(text + line + "\n")
+            return f"{edge.config_file}:{len(text.splitlines()) + 1}: "
+
+        place = typo("lisen = x")
+        for words in (("kill", "header:x-api-key", "stolen"), ("kill", "--list"), ("status",), ("logs", "--no-follow"),
+                      ("top", "--once"), ("keys", "get", "header:x-api-key=a")):
+            done = edge.cli(words[0], "-c", edge.config_file, *words[1:])
+            self.assertNotEqual(done.returncode, 78, done)
+            self.assertEqual(done.stderr.count(f'fairvisor: warning: {place}there is no setting "lisen"'), 1, done)
+        self.assertIn("stolen", edge.cli("kill", "-c", edge.config_file, "--list").stdout)
+        self.assertEqual(edge.run("-s", "reload").returncode, 78)
+        for line in ("runtime_dr = /tmp", "instanse = other", "user", "runtime_dir = /tmp"):
+            place = typo(line)
+            for done in (edge.cli("status", "-c", edge.config_file), edge.run("-s", "quit")):
+                self.assertEqual(done.returncode, 3 if done.args[0].endswith("fairvisor") else 78, done)
+                self.assertIn(place, done.stdout + done.stderr)
+        place = typo("max_headers = many")
+        done = edge.run("-s", "quit", timeout=60)
+        self.assertEqual(done.returncode, 0, done)
+        self.assertIn(f"fairvisord: warning: {place}max_headers = many: ", done.stderr)
+
     def test_reload_waits_for_the_outcome(self):
         edge = self.start_edge(harness.one_rule(version=1))
         edge.write_policy(harness.one_rule(version=2))
         result = edge.run("-s", "reload")
         self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertIn("bundle %s: version 2" % edge.policy_file, edge.log())
-        # A worker of before may take one more connection before it is told to leave.
+        edge.wait_log("bundle %s: version 2" % re.escape(edge.policy_file))
+        # A worker of before that got no processor for a second may take one more connection before it is told to leave.
         harness.wait_until(lambda: str(edge.ready().get("policy_version")) == "2", "the new workers alone to answer")
 
     def test_failed_reload_says_why(self):
@@ -211,7 +240,7 @@ class Reloads(harness.TestCase):
         edge.write_settings(**given)
         edge.reload()
 
-    @unittest.skipUnless(harness.IS_ROOT, "needs a mount of its own")
+    @harness.needs_mounts_of_root
     def test_workers_that_do_not_start_change_nothing(self):
         """The new program of the workers is broken: the old generation must not notice."""
         edge = self.new_edge(harness.one_rule())
@@ -227,7 +256,8 @@ class Reloads(harness.TestCase):
         for _ in range(20):
             self.assertEqual(edge.get("/livez").status, 200)
         self.refused_under_load(edge)
-        subprocess.run([*inside, "umount", harness.program("fairvisor-worker")], check=True)
+        harness.wait_until(lambda: subprocess.run([*inside, "umount", harness.program("fairvisor-worker")]).returncode == 0,
+                           "the last of those workers to be gone")
         edge.reload()
         harness.wait_until(lambda: len(edge.workers()) == 4, "the new generation")
 
@@ -237,6 +267,7 @@ class Reloads(harness.TestCase):
                          "--duration-ms", 3_000_000)
         for _ in range(10):
             edge.reload_refused()
+        harness.wait_until(lambda: edge.metric("fairvisor_http_requests_total") > 100, "requests to have come meanwhile")
         result = load.finish()
         self.assertEqual(result["failed"], 0, result)
         self.assertGreater(result["answered"], 10)
@@ -293,7 +324,7 @@ class Reloads(harness.TestCase):
 
     def test_busy_address_changes_nothing(self):
         edge = self.start_edge(harness.one_rule())
-        with harness.socket.create_server(("127.0.0.1", 0)) as other:
+        with socket.create_server(("127.0.0.1", 0)) as other:
             busy, free = other.getsockname()[1], harness.free_port()
             edge.write_settings(listen=f"127.0.0.1:{free}, 127.0.0.1:{edge.port}, 127.0.0.1:{busy}")
             self.assertIn(f"127.0.0.1:{busy} is in use", edge.reload_refused())

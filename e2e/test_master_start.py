@@ -3,6 +3,7 @@
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import unittest
@@ -160,7 +161,7 @@ class Refusals(harness.TestCase):
         edge = self.new_edge(harness.one_rule(), settings={"user": "nobody-of-that-name"})
         self.refused(edge, 78, "'nobody-of-that-name' does not exist")
 
-    @unittest.skipUnless(harness.IS_ROOT, "needs a /dev/shm of its own")
+    @harness.needs_mounts_of_root
     def test_too_little_shared_memory(self):
         edge = self.new_edge(harness.one_rule(), settings={"shared_dict_size": "64m"})
         script = 'mount -t tmpfs -o size=16m tmpfs /dev/shm && exec "$@"'
@@ -187,7 +188,7 @@ class Refusals(harness.TestCase):
         os.chmod(edge.settings["runtime_dir"], 0o777)
         self.refused(edge, 77, "everybody may write")
 
-    @unittest.skipUnless(harness.IS_ROOT, "needs a mount of its own")
+    @harness.needs_mounts_of_root
     def test_workers_that_cannot_start(self):
         """A worker that never gets ready fails the start and leaves nothing behind."""
         edge = self.new_edge(harness.one_rule())
@@ -282,7 +283,7 @@ class Starts(harness.TestCase):
         harness.kill(worker)
         harness.wait_until(lambda: edge.workers() and edge.workers() != [worker] and edge.ready(), "a new worker")
         edge.reload()
-        self.assertEqual(edge.stop(harness.signal.SIGQUIT), 0)
+        self.assertEqual(edge.stop(signal.SIGQUIT), 0)
 
     def test_two_instances_side_by_side(self):
         first, second = self.start_edge(harness.one_rule()), self.start_edge(harness.one_rule())
@@ -299,6 +300,7 @@ class Starts(harness.TestCase):
         edge.stop()
         self.assertFalse(os.path.exists(edge.unix_path))
 
+    @harness.needs_ipv6
     def test_ipv6_next_to_ipv4(self):
         edge = self.new_edge(harness.one_rule())
         edge.write_settings(listen=f"127.0.0.1:{edge.port}, [::1]:{edge.port}")
@@ -364,9 +366,9 @@ class Daemons(harness.TestCase):
         self.assertEqual(edge.run("-d").returncode, 0)
         with open(edge.pid_file, encoding="ascii") as file:
             pid = int(file.read())
-        harness.kill(pid, harness.signal.SIGWINCH)
+        harness.kill(pid, signal.SIGWINCH)
         harness.wait_until(lambda: not harness.children_of(pid), "workers to leave")
-        harness.kill(pid, harness.signal.SIGHUP)
+        harness.kill(pid, signal.SIGHUP)
         harness.wait_until(lambda: edge.ready().get("ready"), "workers to come back")
         self.assertEqual(edge.run("-s", "stop", timeout=60).returncode, 0)
 

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MPL-2.0
 """USR2: a new program takes over sockets and counters; one that cannot leaves the old master as it was."""
 
+import fcntl
 import os
 import shutil
 import signal
 import unittest
 
+import faults
 import harness
 
 
@@ -69,6 +71,21 @@ class Upgrades(harness.TestCase):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertFalse(os.path.exists(edge.unix_path))
         self.assertFalse(os.path.exists(f"/dev/shm/fairvisor-{edge.name}"))
+
+    def test_new_master_claims_the_memory(self):
+        """The lock of the runtime folder is handed over, the claim on the shared memory cannot be: a master in a container that
+        shares /dev/shm has nothing else to go by."""
+        edge = self.replaceable_edge(harness.one_rule())
+        self.upgrade(edge)
+
+        def is_claimed():
+            with open(f"/dev/shm/fairvisor-{edge.name}", "r+b") as file:
+                try:
+                    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    return True
+            return False
+        harness.wait_until(is_claimed, "the memory to be claimed")
 
     def test_nobody_is_turned_away(self):
         edge = self.replaceable_edge(harness.one_rule(rate=1000000, burst=1000000), workers=2)
@@ -139,7 +156,9 @@ class Upgrades(harness.TestCase):
         left = self.pid_of(edge)
         if left and harness.is_alive(left):
             harness.kill(left, signal.SIGTERM)
-        harness.wait_until(lambda: not harness.processes_with_arena(edge.name), "everybody to go", harness.STOP_SECONDS)
+        # A process that ends lets its memory go first, and its sockets last.
+        harness.wait_until(lambda: not harness.processes_with_arena(edge.name) and not (left and harness.is_alive(left)),
+                           "everybody to go", harness.STOP_SECONDS)
         edge.start()
         self.assertEqual(edge.decide(client="10.0.0.1").status, 429)
 
@@ -159,6 +178,98 @@ class Upgrades(harness.TestCase):
         edge.write_policy(harness.one_rule())
         self.assert_unharmed(edge, workers)
         self.assertEqual(harness.request(edge.unix_path, target="/livez").status, 200)
+
+    def slow_edge(self, has_pidfile=True, **settings):
+        """An instance and its new master, which is slow at its disk just before it takes over: the old one serves
+        version 1 of the bundle, the new one version 2."""
+        edge = self.new_edge(harness.one_rule(version=1), workers=2)
+        edge.write_settings(**settings)
+        plan = self.own(faults.Faults(edge))
+        edge.start()
+        self.addCleanup(self.stop_all, edge)
+        edge.write_policy(harness.one_rule(version=2))
+        plan.set("rename_delay_ms", 1500)
+        if not has_pidfile:
+            os.unlink(edge.pid_file)
+        harness.kill(edge.pid, signal.SIGUSR2)
+        new = harness.wait_until(lambda: self.pid_of(edge) not in (None, edge.pid) and self.pid_of(edge), "the new pidfile")
+        harness.wait_until(lambda: self.holder_of(edge) == new, "the new master to sign the lock")
+        harness.wait_until(lambda: str(edge.ready().get("policy_version")) == "2", "the new master to be known")
+        return edge, plan, new
+
+    @staticmethod
+    def holder_of(edge):
+        with open(os.path.join(edge.settings["runtime_dir"], f"{edge.name}.lock"), encoding="ascii") as file:
+            return int(file.read())
+
+    @staticmethod
+    def names(edge):
+        """Those of all workers, of whichever master: instance and slot."""
+        names = []
+        for pid in harness.processes_with_arena(edge.name):
+            try:
+                with open(f"/proc/{pid}/cmdline", encoding="ascii") as file:
+                    words = file.read().split("\0")
+            except OSError:
+                continue
+            names += words[1:2] if words[0] == "fairvisor-worker" else []
+        return names
+
+    @unittest.skipIf(harness.ASAN, "an allocator of its own is not to be stood in front of")
+    def test_a_worker_that_died_does_not_come_back_into_a_slot_of_the_new_master(self):
+        """The place of one that keeps dying is free for a second; the new master takes it, and is not ready before it is over."""
+        edge = self.new_edge(harness.one_rule(version=1), workers=1)
+        plan = self.own(faults.Faults(edge))
+        edge.start()
+        self.addCleanup(self.stop_all, edge)
+        edge.write_policy(harness.one_rule(version=2))
+        for death in range(1, 7):
+            victim = harness.wait_until(edge.workers, "a worker")[0]
+            harness.wait_until(lambda: edge.ready().get("ready"), "it to serve")
+            if death == 6:
+                plan.set("rename_delay_ms", 400)
+            harness.kill(victim)
+            edge.wait_log(rf"process {victim}\) was killed .* starts in \d+ ms")
+        harness.kill(edge.pid, signal.SIGUSR2)
+        while edge.process.poll() is None:
+            names = self.names(edge)
+            self.assertEqual(len(names), len(set(names)), names)
+        plan.set("rename_delay_ms", 0)
+
+    @unittest.skipIf(harness.ASAN, "an allocator of its own is not to be stood in front of")
+    def test_new_master_that_dies_once_others_know_of_it(self):
+        """Lock, pidfile, socket of fairvisor(1) and status name the new one; then it is killed: they name the old one again."""
+        for has_pidfile in (True, False):
+            with self.subTest(has_pidfile=has_pidfile):
+                self.assert_taken_back(*self.slow_edge(has_pidfile))
+
+    def assert_taken_back(self, edge, plan, new):
+        harness.kill(new)
+        plan.set("rename_delay_ms", 0)
+        edge.wait_log("the upgrade failed, this master goes on")
+        self.assertEqual(self.holder_of(edge), edge.pid)
+        self.assertEqual(self.pid_of(edge), edge.pid)
+        result = edge.cli("kill", "-c", edge.config_file, "ip:address", "10.0.0.9", "--reason", "test", "--for", "1h")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        result = edge.run("-s", "reload")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(str(edge.ready()["policy_version"]), "2")
+        self.assertEqual(edge.run("-s", "quit", timeout=60).returncode, 0)
+
+    @unittest.skipIf(harness.ASAN, "an allocator of its own is not to be stood in front of")
+    def test_orders_during_an_upgrade_are_handed_on(self):
+        """The new master has read bundle and log before the orders came to the old one."""
+        log = os.path.join(self.temporary_folder(), "own.log")
+        edge, plan, new = self.slow_edge(log=log)
+        os.rename(log, log + ".1")
+        edge.write_policy(harness.one_rule(version=3))
+        harness.kill(edge.pid, signal.SIGUSR1)
+        harness.kill(edge.pid, signal.SIGHUP)
+        plan.set("rename_delay_ms", 0)
+        harness.wait_until(lambda: str(edge.ready().get("policy_version")) == "3", "the new bundle to be served")
+        harness.wait_until(lambda: os.path.exists(log), "the log to be opened anew")
+        self.assertEqual(edge.process.wait(harness.STOP_SECONDS), 0)
+        self.assertEqual(self.pid_of(edge), new)
 
     def test_forged_letter(self):
         edge = self.new_edge(harness.one_rule())

@@ -11,7 +11,6 @@ import random
 import signal
 import socket
 import threading
-import time
 
 import dialects
 import harness
@@ -70,6 +69,10 @@ def words_without_end(peer):
 
 
 class MeterCase(harness.TestCase):
+    def setUp(self):
+        super().setUp()
+        harness.avoid_midnight()
+
     def proxy(self, serve, *policies, workers=1, **settings):
         server = self.own(upstream.Scripted(serve))
         edge = self.start_edge(bundle(*policies), workers=workers, settings={
@@ -238,8 +241,7 @@ class TestAccounts(MeterCase):
         dice = random.Random(seed)
         print(f"accounts: {count} exchanges, seed {seed}")
         plans = [Plan(number, dice) for number in range(count)]
-        if time.gmtime().tm_hour == 23 and time.gmtime().tm_min >= harness.full_or_short(30, 57):
-            harness.wait_until(lambda: time.gmtime().tm_hour != 23, "the day to end, for its budget ends with it", 1900)
+        harness.avoid_midnight(harness.full_or_short(1800, 180))
 
         def serve(peer):
             while True:
@@ -286,6 +288,20 @@ class TestOnTheWay(MeterCase):
             self.assertEqual(request.header("accept-encoding"), "identity")
             self.assertEqual(int(request.header("content-length")), len(request.body))
         self.assertEqual(self.balance(edge, "/v1"), 14)
+
+    def test_a_stream_that_ends_with_its_connection(self):
+        """Nothing follows the last event, not even the end of a chunk."""
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+        for number, end in enumerate((b"", sse(word("Hello")), sse(word("Hello"))[:-2])):
+            def serve(peer, end=end):
+                peer.request()
+                peer.send(head + end)
+            _, edge = self.proxy(serve, policy("/v1", tokens({"buffer_tokens": 1})))
+            answer = self.ask(edge, "/v1/chat/completions", chat(1, stream=True))
+            self.assertEqual((answer.status, answer.body), (200, end))
+            harness.wait_until(lambda edge=edge: edge.metric("fairvisor_exchanges_metered_total") == 1, "it to be settled")
+            self.assertEqual(self.balance(edge, "/v1"), 2 if number else 0)
+            self.assertEqual(edge.metric("fairvisor_worker_restarts_total"), 0)
 
     def test_a_completion_is_made_shorter(self):
         answer = upstream.counted(b'{"usage":{"prompt_tokens":0,"completion_tokens":60}}', fields="Content-Type: application/json\r\n")

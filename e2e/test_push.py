@@ -111,7 +111,8 @@ class TestPush(PushCase):
             back(version)
             edge.reload()
             check(*kept)
-        self.connect(edge, "--rollback", "--yes", code=1)
+        self.assertIn("no other bundle older than number 1, which is served, is kept; --to NUMBER",
+                      self.connect(edge, "--rollback", "--yes", code=1).stderr)
         push(4)  # what it replaces stands before it
         check("1", "2", "3", "2", "1", ("4",))
         edge.stop()
@@ -145,6 +146,17 @@ class TestPush(PushCase):
                 self.assertEqual(program.wait(harness.START_SECONDS), code, text)
                 os.close(terminal)
                 harness.wait_until(lambda: self.version(edge) == version, f"version {version}")
+
+    def test_counts_at_zero_are_told(self):
+        """Another figure keeps what is counted, another mode does not: the preview and the log of the reload say so."""
+        edge = self.start_edge(bundle(1))
+        raised = bundle(1, 100_000)
+        self.assertNotIn("begin at zero", self.connect(edge, "--push", self.write(edge, raised), "--yes").stdout)
+        raised["policies"][0]["spec"]["mode"] = "shadow"
+        self.assertIn("mode changed: enforce -> shadow (its counts begin at zero)\n",
+                      self.connect(edge, "--push", self.write(edge, raised), "--yes").stdout)
+        edge.wait_log("counts begin at zero for 1 rule of 1: ", 60)
+        self.assertEqual(edge.log().count("counts begin at zero"), 1)
 
     def test_kept_are_bounded(self):
         edge = self.start_edge(bundle(1))
@@ -277,6 +289,17 @@ class TestPush(PushCase):
                                rf"sha256 {first[:12]} -> {second[:12]} - ticket 7\n")
         self.assertNotIn(": \n", text)
 
+    def test_rollback_is_audited_as_one(self):
+        edge = self.start_edge(bundle(1))
+        self.connect(edge, "--push", self.write(edge, bundle(2)), "--yes")
+        self.connect(edge, "--rollback", "--yes")
+        self.connect(edge, "--rollback", "--to", "2", "--yes")
+        harness.wait_until(lambda: len(self.audits(edge)) == 3, "all of it in the ring")
+        self.assertEqual([event["reason"] for event in self.audits(edge)], ["push", "rollback", "rollback"])
+        edge.wait_log("audit: rollback by user ")
+        shown = edge.cli("logs", "-c", edge.config_file, "--reason", "rollback", "--since", "1h", "--no-follow").stdout
+        self.assertEqual(shown.count("rollback by uid"), 2)
+
     def seal(self, fd):
         fcntl.fcntl(fd, 1033, 1 | 2 | 4 | 8)  # F_ADD_SEALS: SEAL, SHRINK, GROW, WRITE
 
@@ -325,12 +348,13 @@ class TestWatch(PushCase):
             file.flush()
             file.write(text[50:])
         self.wait_version(edge, 3)
+        written = len(edge.log())  # what the file was in between may have been looked at, too
         edge.write_policy('{"bundle_version": 4, "polices": []}')
-        edge.wait_log("the reload was refused, generation .* goes on unchanged")
-        self.assertEqual(edge.cli("status", "-c", edge.config_file).returncode, 1)
+        edge.wait_log("the reload was refused, generation .* goes on unchanged", after=written)
+        harness.wait_until(lambda: edge.cli("status", "-c", edge.config_file).returncode == 1, "the status to tell of it")
         edge.write_policy(bundle(5))
         self.wait_version(edge, 5)
-        self.assertEqual(len(edge.log().split("the reload was refused")), 2, "a broken file is tried once")
+        self.assertEqual(edge.log()[written:].count("the reload was refused"), 1, "a broken file is tried once")
         os.unlink(edge.policy_file)
         edge.wait_log("cannot be looked at, what was loaded goes on")
         self.assertEqual(self.version(edge), 5)

@@ -38,11 +38,14 @@ class TestQuickstart(harness.TestCase):
     def curl(self, *arguments):
         return subprocess.run(["curl", *arguments], capture_output=True, text=True, timeout=30, check=False)
 
-    def decide(self, client):
-        """The curl line of the quick start, with headers shown."""
-        return self.curl("-s", "-i", "-w", "\nHTTP %{http_code}\n", "-H", "X-Original-Method: GET",
-                         "-H", "X-Original-URI: /api/data", "-H", f"X-Forwarded-For: {client}",
-                         f"http://localhost:{self.edge.port}/v1/decision").stdout
+    def decide(self, client, times=1):
+        """The curl line of the quick start, with headers shown; the answer, or a list of them where it is to ask several TIMES."""
+        shown = self.curl("-s", "-i", "-w", "\nHTTP %{http_code}\n", "-H", "X-Original-Method: GET",
+                          "-H", "X-Original-URI: /api/data", "-H", f"X-Forwarded-For: {client}",
+                          *[f"http://localhost:{self.edge.port}/v1/decision"] * times).stdout
+        answers = re.findall(r".*?^HTTP \d+\n", shown, re.DOTALL | re.MULTILINE)
+        self.assertEqual(len(answers), times, shown)
+        return answers if times > 1 else answers[0]
 
     def test_readme_shows_the_shipped_policy(self):
         with open(os.path.join(harness.SOURCE, "README.md"), encoding="utf-8") as file:
@@ -65,7 +68,8 @@ class TestQuickstart(harness.TestCase):
         for answer in answers:
             self.assertIn("HTTP 200", answer)
             self.assertIn('RateLimit: "demo-rate-limit";r=', answer)
-        more = (self.decide("10.0.0.1") for _ in range(200))
+        # By one process: five in a second come back, which is as fast as a busy machine begins new ones.
+        more = self.decide("10.0.0.1", 200)
         refused = next((answer for answer in more if "HTTP 429" in answer), None)
         self.assertIsNotNone(refused, "200 more requests were all allowed")
         self.assertRegex(refused, r"^HTTP/1\.1 429 Too Many Requests\r?\n")

@@ -20,6 +20,10 @@ BUNDLE = {"bundle_version": 1, "policies": [{"id": "api", "spec": {"selector": {
                           "staged_actions": [{"threshold_percent": 100, "action": "reject"}]}}]}}]}
 
 
+def line_of(screen, number):
+    return "".join(screen.splitlines()[number:number + 1])
+
+
 class Tmux:
     """A tmux server of its own, with one pane whose every byte is kept."""
 
@@ -49,8 +53,20 @@ class Tmux:
         return self.run("capture-pane", "-p").rstrip("\n")
 
     def wait(self, pattern):
-        return harness.wait_until(lambda: re.search(pattern, self.screen(), re.MULTILINE) and self.screen(),
-                                  f"{pattern!r} on the screen, which is now:\n{self.screen()}", 20)
+        return self.wait_for(lambda screen: re.search(pattern, screen, re.MULTILINE), f"{pattern!r} on the screen")
+
+    def wait_for(self, is_whole, what):
+        """The screen, once IS_WHOLE finds it so: it may be seen when half of a frame is drawn over the one before."""
+        screens = []
+
+        def look():
+            screens[:] = [self.screen()]
+            return is_whole(screens[0])
+        try:
+            harness.wait_until(look, what, 20)
+        except TimeoutError as late:
+            raise TimeoutError(f"{late}; the screen is:\n{screens[0]}") from None
+        return screens[0]
 
     def has_alternate_screen(self):
         return self.run("display-message", "-p", "#{alternate_on} #{cursor_flag} #{wrap_flag}").strip()
@@ -231,8 +247,8 @@ class TestTop(harness.TestCase):
             harness.token_bucket("r", 10, 10, ("header:x-api-key",))]}}]})
         for _ in range(10):
             edge.decide(headers=[("X-Api-Key", "secret")])
-        harness.wait_until(lambda: self.rows(edge)[0]["fill_percent"] == 0, "a full bucket")
-        self.assertEqual(self.rows(edge)[0]["remaining"], 10)
+        harness.wait_until(lambda: self.rows(edge)[0]["remaining"] == 10, "a full bucket")
+        self.assertEqual(self.rows(edge)[0]["fill_percent"], 0)
 
     def test_keys_and_sizes(self):
         edge, terminal = self.start()
@@ -242,11 +258,9 @@ class TestTop(harness.TestCase):
         self.assertRegex(lines[0], r"^fairvisor top - instance \S+, policy 1, up ")
         self.assertRegex(lines[3], r"^\[#{9,10}\.?\] +\d+ .*api/few +header:x-client=greedy$")
         terminal.keys("c")
-        terminal.wait(r"by cost")
-        self.assertIn("header:x-tenant=acme", terminal.screen().splitlines()[3])
+        terminal.wait_for(lambda screen: "by cost" in screen and "header:x-tenant=acme" in line_of(screen, 3), "who costs most, first")
         terminal.keys("i")
-        screen = terminal.wait(r"of the rules by cost")
-        self.assertNotIn("header:x-tenant", screen)
+        terminal.wait_for(lambda screen: "of the rules by cost" in screen and "header:x-tenant" not in screen, "the rules alone")
         terminal.keys("i", "r")  # in one piece, as from somebody who types fast
         terminal.wait(r"of the identities by reject")
         terminal.keys("j")
@@ -273,6 +287,34 @@ class TestTop(harness.TestCase):
         shown = terminal.bytes()
         self.assertEqual(shown.count(b"\x1b[2J"), 1)
         self.assertGreater(shown.count(b"\x1b[H"), 10)
+
+    def test_a_narrow_terminal_tells_who(self):
+        """The identity has 20 columns, whatever the names of policy and rule; what is left out is the bar and figures."""
+        tenant = "t" * 40
+        edge = self.start_edge({"bundle_version": 1, "policies": [{"id": "policy-of-a-long-name", "spec": {
+            "selector": {"pathPrefix": "/"}, "rules": [harness.token_bucket("rule-of-a-long-name", 0.001, 2,
+                                                                            ("header:x-tenant",))]}}]})
+        for _ in range(5):
+            edge.decide(headers=[("X-Tenant", tenant)])
+        terminal = self.own(Tmux(edge.directory, 80))
+        terminal.wait(r"^ready\$")
+        terminal.type(self.top(edge))
+        for width, figures, place in ((80, "would/s allow/s cost/s", 20), (99, "would/s allow/s cost/s", 20), (60, "would/s", 16),
+                                      (44, "", 8)):
+            terminal.run("resize-window", "-x", str(width), "-y", "20")
+            head = f"fill reject/s {figures}".strip() + "  " + "policy/rule"[:place].ljust(place) + " identity"
+            begins = head.index(" identity")
+            who = (" x-tenant=" + tenant)[:width - begins]
+            row = rf" *\d+ +\S+ .* {'policy-of-a-long-name'[:place]}{who}"
+
+            def is_drawn(screen, head=head, row=row, begins=begins, who=who):
+                return line_of(screen, 2) == head and re.fullmatch(row, line_of(screen, 3)) and line_of(screen, 3)[begins:] == who
+
+            terminal.wait_for(is_drawn, f"{head!r} over {row!r}")
+            self.assertGreaterEqual(width - begins, 20)
+        terminal.keys("i")  # a rule has the rest of the line
+        terminal.wait(r"(?m) policy-of-a-long-name/rule-")
+        terminal.keys("q")
 
     def test_the_terminal_is_given_back(self):
         edge, terminal = self.start()

@@ -59,7 +59,8 @@ class Scripted:
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=backlog)
         self.port = self.listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        threading.Thread(target=self.run, daemon=True).start()
+        self.acceptor = threading.Thread(target=self.run, daemon=True)
+        self.acceptor.start()
 
     def run(self):
         while True:
@@ -81,6 +82,7 @@ class Scripted:
 
     def remove(self):
         self.listener.shutdown(socket.SHUT_RDWR)
+        self.acceptor.join()  # or it would accept of the next listener that gets the number of this one
         self.listener.close()
         return self.trouble
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * accept -> who is it -> one request -> do it, or let a child do it -> one reply: see admin.h.
+ * accept -> who is it -> one request -> order.c -> one reply: see admin.h.
  */
 #include "master/admin.h"
 
@@ -12,10 +12,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "master/deploy.h"
 #include "master/master.h"
-#include "policy/decimal.h"
-#include "policy/iso8601.h"
+#include "master/order.h"
 #include "shm/log.h"
 
 #define ADMIN_BACKLOG 16
@@ -61,7 +59,7 @@ static void send_away(struct admin_visitor *visitor)
 }
 
 /* A record of this size fits into an empty socket: either it is sent at once, or nobody is there to read it. */
-static void reply(struct admin_visitor *visitor, struct door_reply *answer)
+void admin_reply(struct admin_visitor *visitor, struct door_reply *answer)
 {
     answer->magic = DOOR_MAGIC;
     answer->version = DOOR_VERSION;
@@ -71,12 +69,12 @@ static void reply(struct admin_visitor *visitor, struct door_reply *answer)
     send_away(visitor);
 }
 
-static void refuse(struct admin_visitor *visitor, enum exit_code code, const char *sentence)
+void admin_say(struct admin_visitor *visitor, enum exit_code code, const char *sentence)
 {
     struct door_reply answer = {.code = code};
 
     snprintf(answer.sentence, sizeof(answer.sentence), "%s", sentence);
-    reply(visitor, &answer);
+    admin_reply(visitor, &answer);
 }
 
 static bool may_enter(const struct ucred *who)
@@ -115,160 +113,7 @@ static void on_door(void *context, int fd)
     watch_door(admin);
 }
 
-/* ---- what is done for them ----------------------------------------------------------------------------------------- */
-
-static void note(const struct admin_visitor *visitor, const char *verb, const char *detail)
-{
-    const struct audit_act act = {
-        .verb = verb, .who = &visitor->who, .request = &visitor->request, .detail = detail};
-
-    audit_note(&visitor->admin->audit, &act);
-}
-
-static void note_amended(const struct admin_visitor *visitor, const struct door_reply *done)
-{
-    bool is_grant = visitor->request.verb == DOOR_GRANT;
-    char detail[128], amount[DECIMAL_TEXT_SIZE];
-
-    decimal_print(done->amount, amount);
-    snprintf(detail, sizeof(detail), "%s%s%llu limit%s changed", is_grant ? amount : "", is_grant ? " given back, " : "",
-             (unsigned long long)done->changed, done->changed == 1 ? "" : "s");
-    note(visitor, is_grant ? "grant" : "reset", detail);
-}
-
-static void on_amended(void *context, const struct door_reply *done)
-{
-    struct admin_visitor *visitor = context;
-    struct door_reply answer = *done;
-
-    if (answer.code == EXIT_CODE_OK || answer.changed > 0)
-        note_amended(visitor, done);
-    reply(visitor, &answer);
-}
-
-static void amend(struct admin_visitor *visitor)
-{
-    struct master *master = visitor->admin->master;
-    struct amend_order order = {.request = &visitor->request,
-                                .source = &master->serving.source,
-                                .loaded_at_ns = master->serving.loaded_at_ns,
-                                .arena = &master->arena,
-                                .privileges = &master->privileges};
-    struct failure failure;
-
-    if (visitor->request.verb == DOOR_GRANT && visitor->request.amount == 0)
-        refuse(visitor, EXIT_CODE_USAGE, "an amount is needed");
-    else if (amend_start(&visitor->amend, &master->loop, &order, on_amended, visitor, &failure))
-        visitor->deadline_ns = visitor->amend.deadline_ns;
-    else
-        refuse(visitor, failure.code, failure.sentence);
-}
-
-static void note_switched(const struct admin_visitor *visitor, bool was_there)
-{
-    const struct door_request *request = &visitor->request;
-    char detail[64] = "", until[ISO8601_TEXT_SIZE] = "for good";
-
-    if (request->expires_at != KILLS_NEVER)
-        iso8601_print(request->expires_at, until);
-    if (request->verb == DOOR_KILL)
-        snprintf(detail, sizeof(detail), "%s%s%s", was_there ? "changed, " : "",
-                 request->expires_at != KILLS_NEVER ? "until " : "", until);
-    note(visitor, request->verb == DOOR_KILL ? "kill" : "lift", detail);
-}
-
-static void switch_by_hand(struct admin_visitor *visitor)
-{
-    struct switches *switches = &visitor->admin->master->switches;
-    struct door_reply answer = {.code = EXIT_CODE_OK};
-    bool is_kill = visitor->request.verb == DOOR_KILL, was_there = true, is_done;
-    struct failure failure;
-
-    /* The new master has read the file by now, or will have before we are done. */
-    if (visitor->admin->master->upgrade.pid > 0)
-        return refuse(visitor, EXIT_CODE_REFUSED, "an upgrade of the service is under way: try again in a moment");
-    is_done = is_kill ? switches_add(switches, &visitor->request, &was_there, &failure)
-                      : switches_remove(switches, &visitor->request, &failure);
-    answer.changed = was_there;
-    if (is_done || failure.code == EXIT_CODE_OS)
-        note_switched(visitor, was_there);
-    if (!is_done) {
-        answer.code = failure.code;
-        snprintf(answer.sentence, sizeof(answer.sentence), "%s", failure.sentence);
-        if (failure.code == EXIT_CODE_OS)
-            log_line(LOG_LEVEL_ERROR, "%s", failure.sentence);
-    }
-    reply(visitor, &answer);
-}
-
-static void wait_for_push(struct admin_visitor *visitor)
-{
-    struct admin *admin = visitor->admin;
-
-    if (visitor->bundle_fd < 0)
-        return refuse(visitor, EXIT_CODE_USAGE, "no bundle came along");
-    if (admin->master->upgrade.pid > 0)
-        return refuse(visitor, EXIT_CODE_REFUSED, "an upgrade of the service is under way: try again in a moment");
-    if (admin->pushing)
-        return refuse(visitor, EXIT_CODE_REFUSED, "another bundle is being pushed: try again in a moment");
-    admin->pushing = visitor;
-    visitor->deadline_ns = LOOP_NEVER;
-}
-
-bool admin_has_push(const struct admin *admin)
-{
-    return admin->pushing != NULL && !admin->is_pushing;
-}
-
-void admin_push(struct admin *admin)
-{
-    struct admin_visitor *visitor = admin->pushing;
-    struct master *master = admin->master;
-    struct audit_act act = {
-        .who = &visitor->who, .request = &visitor->request, .before = audit_bundle_of(&master->serving)};
-    struct door_reply answer = {.code = EXIT_CODE_OK};
-    struct failure failure;
-    bool is_done;
-
-    admin->is_pushing = true;
-    is_done = deploy_run(master, visitor->bundle_fd, (uint32_t)visitor->request.amount, &failure);
-    if (is_done) {
-        snprintf(answer.sentence, sizeof(answer.sentence), "%s", master->serving.settings.config_file);
-        answer.changed = master->is_kept ? 0 : 1;
-    } else {
-        answer.code = failure.code;
-        snprintf(answer.sentence, sizeof(answer.sentence), "%s", failure.sentence);
-    }
-    act.verb = is_done ? "push" : "push_refused";
-    act.detail = is_done ? "" : failure.sentence;
-    audit_note(&admin->audit, &act);
-    answer.generation = master->serving.number;
-    admin->pushing = NULL;
-    admin->is_pushing = false;
-    reply(visitor, &answer);
-}
-
-static void serve(struct admin_visitor *visitor)
-{
-    switch ((enum door_verb)visitor->request.verb) {
-    case DOOR_CHECK:
-        refuse(visitor, EXIT_CODE_OK, "");
-        break;
-    case DOOR_RESET:
-    case DOOR_GRANT:
-        amend(visitor);
-        break;
-    case DOOR_KILL:
-    case DOOR_LIFT:
-        switch_by_hand(visitor);
-        break;
-    case DOOR_PUSH:
-        wait_for_push(visitor);
-        break;
-    case DOOR_VERBS:
-        break;
-    }
-}
+/* ---- what they want ------------------------------------------------------------------------------------------------ */
 
 /* The kernel itself closes what there is no room for. */
 static void take_descriptor(struct admin_visitor *visitor, struct msghdr *message)
@@ -303,13 +148,13 @@ static void on_visitor(void *context, int fd)
         return send_away(visitor);
     loop_unwatch(&visitor->admin->master->loop, fd); /* what else he may send is not read */
     if (request->version != DOOR_VERSION || request->size != sizeof(*request))
-        refuse(visitor, EXIT_CODE_OS,
-               "this command and the running service are of different versions: restart the service, or use its own "
-               "command");
+        admin_say(visitor, EXIT_CODE_OS,
+                  "this command and the running service are of different versions: restart the service, or use its own "
+                  "command");
     else if ((message.msg_flags & MSG_TRUNC) != 0 || !door_is_sane(request, (size_t)got))
-        refuse(visitor, EXIT_CODE_USAGE, "the request is malformed");
+        admin_say(visitor, EXIT_CODE_USAGE, "the request is malformed");
     else
-        serve(visitor);
+        order_serve(visitor);
 }
 
 /* ---- time ---------------------------------------------------------------------------------------------------------- */
@@ -380,14 +225,8 @@ static bool bind_door(int fd, const char *path)
     return is_bound && listen(fd, ADMIN_BACKLOG) == 0 && rename(address.sun_path, path) == 0;
 }
 
-bool admin_open(struct admin *admin, struct failure *failure)
+static bool make_door(struct admin *admin, struct failure *failure)
 {
-    const struct settings *settings = &admin->master->serving.settings;
-
-    audit_init(&admin->audit, &admin->master->arena, &admin->master->serving);
-    if (!door_path(settings, admin->path))
-        return failure_set(failure, EXIT_CODE_BAD_CONFIG,
-                           "runtime_dir %s is too long for the socket of fairvisor(1) in it", settings->runtime_dir);
     admin->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (admin->fd < 0 || !bind_door(admin->fd, admin->path)) {
         failure_set_errno(failure, EXIT_CODE_OS, "the socket %s of fairvisor(1) could not be made", admin->path);
@@ -396,8 +235,41 @@ bool admin_open(struct admin *admin, struct failure *failure)
         admin->fd = -1;
         return false;
     }
+    if (lstat(admin->path, &admin->named) != 0)
+        memset(&admin->named, 0, sizeof(admin->named));
     watch_door(admin);
     return true;
+}
+
+bool admin_open(struct admin *admin, struct failure *failure)
+{
+    const struct settings *settings = &admin->master->serving.settings;
+
+    audit_init(&admin->audit, &admin->master->arena, &admin->master->serving);
+    if (!door_path(settings, admin->path))
+        return failure_set(failure, EXIT_CODE_BAD_CONFIG,
+                           "runtime_dir %s is too long for the socket of fairvisor(1) in it", settings->runtime_dir);
+    return make_door(admin, failure);
+}
+
+static void close_door(struct admin *admin)
+{
+    if (admin->is_watched)
+        loop_unwatch(&admin->master->loop, admin->fd);
+    close(admin->fd);
+    admin->fd = -1;
+    admin->is_watched = false;
+}
+
+bool admin_take_back(struct admin *admin, struct failure *failure)
+{
+    struct stat found;
+
+    if (admin->fd < 0 || (lstat(admin->path, &found) == 0 && found.st_dev == admin->named.st_dev &&
+                          found.st_ino == admin->named.st_ino))
+        return true;
+    close_door(admin);
+    return make_door(admin, failure);
 }
 
 void admin_close(struct admin *admin, bool keeps_name)
@@ -406,11 +278,7 @@ void admin_close(struct admin *admin, bool keeps_name)
         return;
     if (!keeps_name)
         unlink(admin->path);
-    if (admin->is_watched)
-        loop_unwatch(&admin->master->loop, admin->fd);
-    close(admin->fd);
-    admin->fd = -1;
-    admin->is_watched = false;
+    close_door(admin);
     for (size_t i = 0; i < ADMIN_MAX_VISITORS; i++)
         if (admin->visitors[i].amend.pid == 0)
             send_away(&admin->visitors[i]);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * The master's door (door.h): who may come in, what is done for him, and that nobody there can hold the master up.
+ * The master's door (door.h): who may come in, and that nobody there can hold the master up. What is done for him: order.h.
  *
  * Who may: the users that may signal the master, which are his own and root. The socket's mode keeps others from
  * connecting, and the kernel's word on who did is asked again (SO_PEERCRED). So the door gives nobody a right that
@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "master/amend.h"
 #include "master/audit.h"
@@ -44,6 +45,7 @@ struct admin {
     bool is_watched;
     int64_t rests_until_ns; /* boot clock: nobody can be let in before; LOOP_NEVER: it does not rest */
     char path[SETTINGS_UNIX_SIZE];
+    struct stat named; /* what PATH named when the door was opened */
     struct admin_visitor visitors[ADMIN_MAX_VISITORS];
     struct audit audit;
     struct admin_visitor *pushing; /* whose bundle waits or is being served; NULL: nobody's */
@@ -56,13 +58,15 @@ void admin_init(struct admin *admin, struct master *master);
 /* Opens the door in the runtime folder, in the place of one that an earlier master left behind or still has. */
 bool admin_open(struct admin *admin, struct failure *failure);
 
-/* Somebody has brought a bundle: to be served when a reload can be run, by admin_push. */
-bool admin_has_push(const struct admin *admin);
-
-/* Serves it and answers. Turns the loop. */
-void admin_push(struct admin *admin);
+/* Puts a door in the place of one that another master had opened under our name and left behind; who is in already stays. */
+bool admin_take_back(struct admin *admin, struct failure *failure);
 
 /* Closes it. KEEPS_NAME when another master has a door of that name by now. */
 void admin_close(struct admin *admin, bool keeps_name);
+
+/* Both answer VISITOR and send him away: with ANSWER, whose magic, version and size are filled in, or with CODE and SENTENCE
+ * alone. One that has gone by himself is told nothing. */
+void admin_reply(struct admin_visitor *visitor, struct door_reply *answer);
+void admin_say(struct admin_visitor *visitor, enum exit_code code, const char *sentence);
 
 #endif

@@ -1,42 +1,55 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * A look at the workers' counters of answers and failures every other second: see backend_watch.h.
+ * A look at the workers' counters of answers and failures twice a second: see backend_watch.h.
  */
 #include "master/backend_watch.h"
 
 #include "shm/counters.h"
 #include "shm/log.h"
 
-#define LOOK_NS     (2 * NANOSECONDS_PER_SECOND)
+/* Who has just been answered 502 asks status next: the look comes before that. */
+#define LOOK_NS     (NANOSECONDS_PER_SECOND / 2)
 #define TELL_NS     (60 * NANOSECONDS_PER_SECOND) /* from one line to the next */
 
-/* Counters from FIRST to LAST, which counters.def has beside each other. What fails on our side (memory, leaving) is no
- * failure of the upstream. */
-static int64_t sum(const struct arena *arena, enum counter first, enum counter last)
+static int64_t sum_answers(const struct arena *arena)
 {
     int64_t total = 0;
 
-    for (enum counter counter = first; counter <= last; counter++)
+    for (enum counter counter = COUNTER_upstream_101; counter <= COUNTER_upstream_other; counter++)
         total += counters_sum(arena, counter);
     return total;
 }
 
-static int64_t sum_answers(const struct arena *arena)
+/* How many failures came since the last look; *CAUSE is the most frequent one, and left alone when none came. */
+static int64_t take_failures(struct backend_watch *watch, const char **cause)
 {
-    return sum(arena, COUNTER_upstream_101, COUNTER_upstream_other);
+    static const char *const causes[BACKEND_WATCH_CAUSES] = {
+        "its name is not found",        "no connection can be made",
+        "it is not reached in time",    "no secure connection can be made",
+        "it does not answer in time",   "it closes connections before its answers are complete",
+        "connections to it break",      "its answers are not valid HTTP"};
+    int64_t total = 0, most = 0;
+
+    for (size_t i = 0; i < BACKEND_WATCH_CAUSES; i++) {
+        int64_t count = counters_sum(watch->arena, (enum counter)(COUNTER_upstream_unresolved + i));
+        int64_t more = count - watch->failures[i];
+
+        watch->failures[i] = count;
+        total += more;
+        if (more > most) {
+            most = more;
+            *cause = causes[i];
+        }
+    }
+    return total;
 }
 
-static int64_t sum_failures(const struct arena *arena)
-{
-    return sum(arena, COUNTER_upstream_unresolved, COUNTER_upstream_invalid);
-}
-
-static void say_failing(const struct backend_watch *watch, int64_t failures, int64_t requests)
+static void say_failing(const struct backend_watch *watch, int64_t failures, int64_t requests, const char *cause)
 {
     log_line(LOG_LEVEL_ERROR,
-             "the upstream %s fails: %lld of the last %lld requests had no complete answer; "
-             "fairvisor_upstream_failures_total tells the causes. It is said again when it answers",
-             watch->settings->backend_url, (long long)failures, (long long)requests);
+             "the upstream %s fails: %lld of the last %lld requests had no complete answer, for %s (backend_url names it); "
+             "fairvisor_upstream_failures_total tells all causes. It is said again when it answers",
+             watch->settings->backend_url, (long long)failures, (long long)requests, cause);
 }
 
 static void say_recovered(const struct backend_watch *watch, struct moment now)
@@ -46,7 +59,7 @@ static void say_recovered(const struct backend_watch *watch, struct moment now)
              (long long)((now.wall_ns - watch->failing_since_ns) / NANOSECONDS_PER_SECOND));
 }
 
-static void begin(struct backend_watch *watch, int64_t failures, int64_t requests, struct moment now)
+static void begin(struct backend_watch *watch, int64_t failures, int64_t requests, const char *cause, struct moment now)
 {
     if (watch->failing_since_ns == 0) {
         watch->failing_since_ns = now.wall_ns;
@@ -55,7 +68,7 @@ static void begin(struct backend_watch *watch, int64_t failures, int64_t request
     }
     if (watch->is_told || (watch->told_at_ns != 0 && now.boot_ns - watch->told_at_ns < TELL_NS))
         return;
-    say_failing(watch, failures, requests);
+    say_failing(watch, failures, requests, cause);
     watch->is_told = true;
     watch->told_at_ns = now.boot_ns;
 }
@@ -73,14 +86,14 @@ static void end(struct backend_watch *watch, struct moment now)
 
 void backend_watch_look(struct backend_watch *watch, struct moment now)
 {
-    int64_t answers = sum_answers(watch->arena), failures = sum_failures(watch->arena);
-    int64_t more_answers = answers - watch->answers, more_failures = failures - watch->failures;
+    const char *cause = "";
+    int64_t answers = sum_answers(watch->arena), more_answers = answers - watch->answers;
+    int64_t more_failures = take_failures(watch, &cause);
 
     watch->answers = answers;
-    watch->failures = failures;
     watch->failed += more_failures;
     if (more_failures > 0 && more_failures >= more_answers)
-        begin(watch, more_failures, more_failures + more_answers, now);
+        begin(watch, more_failures, more_failures + more_answers, cause, now);
     else if (more_answers > 0)
         end(watch, now);
 }
@@ -106,10 +119,12 @@ static void on_time(void *context, int64_t now_ns)
 void backend_watch_init(struct backend_watch *watch, struct loop *loop, const struct arena *arena,
                         const struct settings *settings)
 {
+    const char *cause;
+
     *watch = (struct backend_watch){.arena = arena,
                                     .settings = settings,
                                     .answers = sum_answers(arena),
-                                    .failures = sum_failures(arena),
                                     .next_at_ns = moment_now().boot_ns + LOOK_NS};
+    take_failures(watch, &cause); /* those from before our time */
     loop_add_clock(loop, next_time, on_time, watch);
 }

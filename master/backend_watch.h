@@ -11,13 +11,18 @@
 
 #include "master/loop.h"
 #include "shm/arena.h"
+#include "shm/counters.h"
 #include "shm/moment.h"
 #include "shm/settings.h"
+
+/* Which counters.def has beside each other. What fails on our side (memory, leaving) is no failure of the upstream. */
+#define BACKEND_WATCH_CAUSES (COUNTER_upstream_invalid - COUNTER_upstream_unresolved + 1)
 
 struct backend_watch {
     const struct arena *arena;
     const struct settings *settings; /* of the serving generation */
-    int64_t answers, failures;       /* of all workers, as far as they were looked at */
+    int64_t answers;                 /* of all workers, as far as they were looked at */
+    int64_t failures[BACKEND_WATCH_CAUSES]; /* the same, by cause */
     int64_t next_at_ns;              /* boot clock of the next look */
     int64_t told_at_ns;              /* boot clock of the last line that it fails; 0 = none yet */
     int64_t failing_since_ns;        /* wall clock; 0 = it does not fail */

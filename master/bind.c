@@ -60,8 +60,8 @@ static int refuse(int fd, const struct settings_listen *where, struct failure *f
     errno = saved;
     if (saved == EADDRINUSE)
         failure_set(failure, EXIT_CODE_OS,
-                    "%s is in use by %s: stop that one, or choose another address in `listen`", name,
-                    holder_find(where, holder));
+                    "%s is in use by %s, or choose another address in `%s`", name,
+                    holder_find(where, holder), where->is_ops ? "ops_listen" : "listen");
     else if (saved == EAFNOSUPPORT)
         failure_set(failure, EXIT_CODE_OS, "%s cannot be bound: this machine does not speak IPv6", name);
     else if (saved == EADDRNOTAVAIL)

@@ -101,7 +101,8 @@ static void look(struct bundle_watch *watch)
     const char *served = watch->master->serving.source.digest;
     struct source source;
     struct failure failure;
-    struct stat found;
+    struct stat found, after;
+    bool is_read, was_empty;
 
     if (stat(watch->path, &found) != 0) {
         note_missing(watch);
@@ -110,12 +111,21 @@ static void look(struct bundle_watch *watch)
     watch->is_missing = false;
     if (is_same_file(&found, &watch->seen))
         return;
-    if (is_fresh(&found)) {
+    was_empty = watch->is_empty;
+    watch->is_empty = found.st_size == 0; /* so is what is about to be written in its place, for a moment with its old time */
+    if (is_fresh(&found) || (watch->is_empty && !was_empty)) {
         watch->look_at_ns = moment_now().boot_ns + BUNDLE_WATCH_QUIET_NS;
         return;
     }
+    is_read = source_read(watch->path, &source, &failure);
+    if (stat(watch->path, &after) != 0 || !is_same_file(&found, &after)) { /* written or replaced meanwhile */
+        watch->look_at_ns = moment_now().boot_ns + BUNDLE_WATCH_QUIET_NS;
+        if (is_read)
+            source_free(&source);
+        return;
+    }
     watch->seen = found;
-    if (!source_read(watch->path, &source, &failure)) {
+    if (!is_read) {
         log_line(LOG_LEVEL_WARNING, "config_watch: %s; what was loaded goes on", failure.sentence);
         return;
     }
@@ -164,5 +174,5 @@ void bundle_watch_use(struct bundle_watch *watch, const struct settings *setting
         return;
     }
     memcpy(watch->path, settings->config_file, sizeof(watch->path));
-    watch->look_at_ns = moment_now().boot_ns;
+    watch->look_at_ns = moment_now().boot_ns + BUNDLE_WATCH_QUIET_NS; /* who writes it may just have been told of this reload */
 }

@@ -34,13 +34,14 @@ struct bundle_watch {
     struct stat seen;              /* the file as it was looked at last */
     char tried[SEALED_DIGEST_SIZE]; /* content that a reload was wished for last: once is enough */
     bool is_missing;               /* said so */
+    bool is_empty;                 /* was, at the last look */
     bool wants_reload;             /* a wish, for master.c to grant */
 };
 
 /* Puts WATCH on the master's clock; nothing is watched yet. */
 void bundle_watch_init(struct bundle_watch *watch, struct master *master);
 
-/* Watches as SETTINGS say, and looks at once. */
+/* Watches as SETTINGS say, and looks soon. */
 void bundle_watch_use(struct bundle_watch *watch, const struct settings *settings);
 
 #endif

@@ -5,12 +5,15 @@
 #include "master/check.h"
 
 #include <stdio.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "master/logsink.h"
 #include "master/loop.h"
 #include "master/privileges.h"
 #include "master/source.h"
 #include "master/vet.h"
+#include "shm/arena.h"
 #include "shm/counted.h"
 
 static void ignore_signal(void *context, int signal, const struct ucred *from)
@@ -43,6 +46,26 @@ static void print_complaints(const struct vet_report *report, const struct setti
         fprintf(stderr, VET_KEYS_LEFT_OUT "\n", report->keys_left_out);
 }
 
+/* Shared memory that is there already is adopted, whatever its size. What is free may be another at the start: no error. */
+static void warn_of_room(const struct settings *settings)
+{
+    char name[ARENA_INSTANCE_SIZE + 16], path[sizeof("/dev/shm") + sizeof(name)];
+    struct statvfs room;
+    uint64_t free_bytes;
+
+    arena_name(settings->instance, name, sizeof(name));
+    snprintf(path, sizeof(path), "/dev/shm%s", name);
+    if (access(path, F_OK) == 0 || statvfs("/dev/shm", &room) != 0)
+        return;
+    free_bytes = (uint64_t)room.f_bavail * room.f_frsize;
+    if (settings->shared_dict_size > free_bytes)
+        fprintf(stderr,
+                "warning: shared_dict_size is %llu MiB, but /dev/shm has %llu MiB free of %llu: a start would fail now; free "
+                "space there, make it larger (container: --shm-size) or lower shared_dict_size\n",
+                (unsigned long long)(settings->shared_dict_size >> 20), (unsigned long long)(free_bytes >> 20),
+                (unsigned long long)((uint64_t)room.f_blocks * room.f_frsize >> 20));
+}
+
 static bool vet(const struct settings *settings, struct vet_report *report, struct failure *failure)
 {
     struct privileges privileges;
@@ -58,7 +81,7 @@ static bool vet(const struct settings *settings, struct vet_report *report, stru
         return false;
     }
     is_valid = copies_make(settings, &copies, failure) &&
-               vet_bundle(&loop, &source, settings, &copies, &privileges, report, failure) && report->is_valid;
+               vet_bundle(&loop, &source, settings, &copies, NULL, &privileges, report, failure) && report->is_valid;
     loop_fini(&loop);
     copies_close(&copies);
     source_free(&source);
@@ -80,6 +103,9 @@ bool check_settings(const struct settings *settings, bool prints, struct failure
 
     if (!vet(settings, &report, failure) || !logsink_check(settings, failure))
         return false;
+    warn_of_room(settings);
+    if (logsink_lacks_syslog(settings))
+        fputs("warning: " LOGSINK_NO_SYSLOG "\n", stderr);
     if (prints)
         settings_print(settings, stdout);
     printf("%sthe settings and the bundle %s are valid: version %s, %s, %s\n", prints ? "# " : "", settings->config_file,

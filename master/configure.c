@@ -12,8 +12,9 @@
 /* Only the file that nobody named may be missing. */
 static bool read_file(const char *path, struct settings *settings, bool *is_there, struct failure *failure)
 {
-    *is_there = settings_read_file(settings, path ? path : CONFIGURE_DEFAULT_PATH, failure);
-    return *is_there || (path == NULL && failure->code == EXIT_CODE_NO_INPUT);
+    *is_there = true;
+    return path ? settings_read_file(settings, path, failure)
+                : settings_read_file_if_there(settings, CONFIGURE_DEFAULT_PATH, is_there, failure);
 }
 
 static bool set_pidfile(const char *path, struct settings *settings, struct failure *failure)
@@ -43,6 +44,21 @@ bool configure_read(const struct options *options, char *const *environment, str
     if (options->pidfile && !set_pidfile(options->pidfile, settings, failure))
         return false;
     return settings_finish(settings, failure);
+}
+
+void configure_tell_mistakes(const struct options *options, void (*tell)(void *context, const char *sentence), void *context)
+{
+    settings_read_mistakes(options->config ? options->config : CONFIGURE_DEFAULT_PATH, tell, context);
+}
+
+bool configure_find(const struct options *options, char *const *environment, struct settings *settings,
+                    struct failure *passed_over, struct failure *failure)
+{
+    settings_default(settings);
+    return settings_read_where(settings, options->config ? options->config : CONFIGURE_DEFAULT_PATH, !options->config,
+                               environment, passed_over, failure) &&
+           (!options->pidfile || set_pidfile(options->pidfile, settings, failure)) &&
+           settings_finish_pidfile(settings, failure);
 }
 
 /* Settings that are built into what outlives a reload: names, owners, sizes and folders. */

@@ -30,6 +30,11 @@ static uint32_t slot_of(const struct crew *crew, const struct crew_worker *worke
     return (uint32_t)(worker - crew->workers);
 }
 
+static pid_t pid_in(const struct crew *crew, uint32_t slot)
+{
+    return atomic_load_explicit(&crew->arena->slots[slot].pid, memory_order_relaxed);
+}
+
 static bool is_alive(const struct crew_worker *worker)
 {
     return worker->state >= CREW_STARTING;
@@ -94,7 +99,8 @@ static void on_worker_exit(void *context, pid_t pid, int status)
         return;
     print_end(status, end, sizeof(end));
     close_status(crew, worker);
-    counters_forget_worker(&crew->arena->slots[slot_of(crew, worker)]);
+    if (pid_in(crew, slot_of(crew, worker)) == pid) /* and not already that of the new master's in an upgrade */
+        counters_forget_worker(&crew->arena->slots[slot_of(crew, worker)]);
     landing_start(crew->loop, crew->arena, crew->privileges, slot_of(crew, worker), pid);
     if (worker->state == CREW_LEAVING) {
         log_line(is_obedient(worker, status) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
@@ -187,18 +193,20 @@ static bool start_worker(struct crew *crew, struct crew_worker *worker, const st
     return true;
 }
 
+/* By a worker of another master: one that is dead, or the other one of an upgrade. */
+static bool is_taken(const struct crew *crew, uint32_t slot)
+{
+    pid_t pid = pid_in(crew, slot);
+
+    return pid > 0 && orphans_is_worker(pid, crew->instance, slot);
+}
+
 static bool is_free(struct crew *crew, uint32_t slot)
 {
-    struct counter_slot *counters = &crew->arena->slots[slot];
-    pid_t pid = atomic_load_explicit(&counters->pid, memory_order_relaxed);
-
-    if (crew->workers[slot].state != CREW_FREE)
+    if (crew->workers[slot].state != CREW_FREE || is_taken(crew, slot))
         return false;
-    if (pid <= 0)
-        return true;
-    if (orphans_is_worker(pid, crew->instance, slot))
-        return false;
-    counters_forget_worker(counters);
+    if (pid_in(crew, slot) > 0)
+        counters_forget_worker(&crew->arena->slots[slot]);
     return true;
 }
 
@@ -240,9 +248,13 @@ static void start_again(struct crew *crew, struct crew_worker *worker)
 {
     struct failure failure;
 
-    if (start_worker(crew, worker, crew->serving, crew->listeners, &failure))
+    /* Two in one slot would be one in what is counted of them, and one's death would give back what the other has in flight. */
+    if (is_taken(crew, slot_of(crew, worker)))
+        log_line(LOG_LEVEL_NOTICE, "worker %u of the new master has the place of one that died", slot_of(crew, worker));
+    else if (start_worker(crew, worker, crew->serving, crew->listeners, &failure))
         return;
-    log_line(LOG_LEVEL_ERROR, "%s", failure.sentence);
+    else
+        log_line(LOG_LEVEL_ERROR, "%s", failure.sentence);
     worker->deadline_ns = now_ns() + respawn_delay(&worker->respawn, 0, false);
 }
 

@@ -35,6 +35,7 @@ static void run_reader(const struct decisions *decisions, int lifeline)
                                       .what = decisions->what,
                                       .target = decisions->target,
                                       .rate = decisions->rate,
+                                      .is_torn = log_is_torn(), /* who has dropped privileges may not look */
                                       .lifeline = LIFELINE_FD,
                                       .lock = LOCK_FD};
     int lock = open_lock(decisions->arena_fd);

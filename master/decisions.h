@@ -50,6 +50,7 @@ struct decisions_reader {
     enum settings_decision_log what;
     enum settings_log target;
     uint64_t rate;
+    bool is_torn; /* the log ends within a line */
     int lifeline, lock;
 };
 void decisions_reader_run(const struct decisions_reader *reader);

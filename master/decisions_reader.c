@@ -245,7 +245,7 @@ void decisions_reader_run(const struct decisions_reader *reader)
 {
     static struct writer writer;
 
-    writer = (struct writer){.of = reader, .head = reader->arena->events_head};
+    writer = (struct writer){.of = reader, .head = reader->arena->events_head, .is_torn = reader->is_torn};
     if (reader->target == SETTINGS_LOG_SYSLOG)
         openlog("fairvisord", LOG_PID, LOG_DAEMON);
     if (!take_turn(&writer))

@@ -11,8 +11,8 @@
 #include "shm/sealed.h"
 
 bool generation_init(struct generation *generation, uint32_t number, const struct settings *settings,
-                     struct source *given, struct loop *loop, const struct privileges *privileges,
-                     struct failure *failure)
+                     struct source *given, const struct vet_served *served, struct loop *loop,
+                     const struct privileges *privileges, struct failure *failure)
 {
     const char *path = settings->config_file;
 
@@ -26,7 +26,7 @@ bool generation_init(struct generation *generation, uint32_t number, const struc
         *given = (struct source){.bytes = NULL};
     }
     if ((!given && !source_read(path, &generation->source, failure)) || !copies_make(settings, &generation->copies, failure) ||
-        !vet_bundle(loop, &generation->source, settings, &generation->copies, privileges, &generation->report,
+        !vet_bundle(loop, &generation->source, settings, &generation->copies, served, privileges, &generation->report,
                     failure) ||
         !generation->report.is_valid)
         return false;

@@ -29,10 +29,10 @@ struct generation {
 };
 
 /* Takes over GIVEN or, when it is NULL, reads the bundle that SETTINGS name; vets and seals it. The complaints are in GENERATION->report also when it
- * fails. */
+ * fails. SERVED: see vet_bundle. */
 bool generation_init(struct generation *generation, uint32_t number, const struct settings *settings,
-                     struct source *given, struct loop *loop, const struct privileges *privileges,
-                     struct failure *failure);
+                     struct source *given, const struct vet_served *served, struct loop *loop,
+                     const struct privileges *privileges, struct failure *failure);
 
 /* Closes and frees what the generation holds; its workers have descriptors of their own. */
 void generation_fini(struct generation *generation);

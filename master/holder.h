@@ -9,8 +9,8 @@
 
 #define HOLDER_SIZE 256
 
-/* TEXT, in which is "process 123 (nginx)", with the cure when it is a worker whose master is dead; or "another process"
- * when /proc does not tell it to us. */
+/* TEXT, in which is "process 123 (nginx): stop that one", with another cure for an instance of ours and for a worker whose master
+ * is dead; "another process" when /proc does not tell it to us. */
 const char *holder_find(const struct settings_listen *where, char text[HOLDER_SIZE]);
 
 #endif

@@ -36,20 +36,21 @@ static bool is_same_place(const struct settings_listen *a, const struct settings
            memcmp(a->address.bytes, b->address.bytes, sizeof(a->address.bytes)) == 0;
 }
 
-static const struct listener *find(const struct listeners *listeners, const struct settings_listen *where)
+/* The number of its row, or the count of them when it has none. */
+static uint32_t row_of(const struct listeners *listeners, const struct settings_listen *where)
 {
-    for (uint32_t i = 0; i < listeners->count; i++)
-        if (is_same_place(&listeners->rows[i].where, where))
-            return &listeners->rows[i];
-    return NULL;
+    uint32_t i = 0;
+
+    while (i < listeners->count && !is_same_place(&listeners->rows[i].where, where))
+        i++;
+    return i;
 }
 
-/* How many sockets of ROW were there before. */
-static uint32_t count_kept(const struct listeners *current, const struct listener *row)
+static const struct listener *find(const struct listeners *listeners, const struct settings_listen *where)
 {
-    const struct listener *before = find(current, &row->where);
+    uint32_t i = row_of(listeners, where);
 
-    return before ? before->socket_count : 0;
+    return i < listeners->count ? &listeners->rows[i] : NULL;
 }
 
 static bool open_row(struct listener *row, uint32_t wanted, const struct settings *settings,
@@ -57,19 +58,24 @@ static bool open_row(struct listener *row, uint32_t wanted, const struct setting
 {
     if (row->socket_count == 0 && !row->where.is_unix && !bind_probe(&row->where, failure))
         return false;
-    while (row->socket_count < wanted) {
-        int fd = row->where.is_unix ? bind_unix(&row->where, settings->socket_mode, privileges, failure)
-                                    : bind_tcp(&row->where, failure);
+    for (; row->socket_count < wanted; row->socket_count++) {
+        int fd;
 
+        if (row->spare_count > 0) {
+            row->spare_count--;
+            continue;
+        }
+        fd = row->where.is_unix ? bind_unix(&row->where, settings->socket_mode, privileges, failure)
+                                : bind_tcp(&row->where, failure);
         if (fd < 0)
             return false;
-        row->sockets[row->socket_count++] = fd;
+        row->sockets[row->socket_count] = fd;
     }
     return true;
 }
 
-bool listeners_plan(const struct listeners *current, const struct settings *settings,
-                    const struct privileges *privileges, struct listeners *next, struct failure *failure)
+bool listeners_plan(struct listeners *current, const struct settings *settings, const struct privileges *privileges,
+                    struct listeners *next, struct failure *failure)
 {
     MUST(settings->listen_count <= SETTINGS_MAX_LISTEN && settings->worker_processes <= SETTINGS_MAX_WORKERS);
     next->count = 0;
@@ -89,22 +95,25 @@ bool listeners_plan(const struct listeners *current, const struct settings *sett
     return true;
 }
 
-static void close_row(const struct listener *row, uint32_t first, bool remove_file)
+static void close_row(const struct listener *row, bool remove_file)
 {
-    for (uint32_t i = first; i < row->socket_count; i++)
+    for (uint32_t i = 0; i < row->socket_count + row->spare_count; i++)
         close(row->sockets[i]);
-    if (row->where.is_unix && first < row->socket_count && remove_file)
+    if (row->where.is_unix && row->socket_count > 0 && remove_file)
         unlink(row->where.path);
 }
 
 /* The new sockets of addresses that were there before are served now. */
-static void unsteer(const struct listeners *before, const struct listeners *listeners)
+static void steer_to_all(const struct listeners *before, const struct listeners *listeners)
 {
     for (uint32_t i = 0; i < listeners->count; i++) {
-        const struct listener *row = &listeners->rows[i];
-        uint32_t kept = count_kept(before, row);
+        const struct listener *row = &listeners->rows[i], *kept = find(before, &row->where);
 
-        if (!row->where.is_unix && kept > 0 && kept < row->socket_count)
+        if (row->where.is_unix || !kept || kept->socket_count == row->socket_count)
+            continue;
+        if (row->spare_count > 0)
+            bind_steer(row->sockets[0], row->socket_count);
+        else
             bind_unsteer(row->sockets[0], row->socket_count);
     }
 }
@@ -121,19 +130,39 @@ static void set_socket_modes(const struct listeners *listeners, unsigned mode)
 void listeners_commit(struct listeners *current, const struct listeners *next, unsigned socket_mode)
 {
     for (uint32_t i = 0; i < current->count; i++)
-        if (find(next, &current->rows[i].where) == NULL)
-            close_row(&current->rows[i], 0, true);
-    unsteer(current, next);
+        if (!find(next, &current->rows[i].where))
+            close_row(&current->rows[i], true);
+    steer_to_all(current, next);
     *current = *next;
     set_socket_modes(current, socket_mode);
 }
 
-void listeners_abort(const struct listeners *current, struct listeners *next)
+void listeners_abort(struct listeners *current, struct listeners *next)
 {
-    for (uint32_t i = 0; i < next->count; i++)
-        close_row(&next->rows[i], count_kept(current, &next->rows[i]), true);
-    /* Still steered: workers that are about to end may hold the new sockets a little longer than we do. */
+    for (uint32_t i = 0; i < next->count; i++) {
+        const struct listener *row = &next->rows[i];
+        uint32_t number = row_of(current, &row->where);
+
+        if (number < current->count) {
+            struct listener *before = &current->rows[number];
+
+            memcpy(before->sockets, row->sockets, sizeof(before->sockets));
+            before->spare_count = row->socket_count + row->spare_count - before->socket_count;
+        } else {
+            close_row(row, true);
+        }
+    }
     next->count = 0;
+}
+
+void listeners_drop_spares(struct listeners *listeners)
+{
+    for (uint32_t i = 0; i < listeners->count; i++) {
+        struct listener *row = &listeners->rows[i];
+
+        while (row->spare_count > 0)
+            close(row->sockets[row->socket_count + --row->spare_count]);
+    }
 }
 
 static struct listener *find_or_add(struct listeners *listeners, const struct settings_listen *where)
@@ -195,6 +224,6 @@ uint32_t listeners_get(const struct listeners *listeners, uint32_t place, uint32
 void listeners_close(struct listeners *listeners, bool remove_files)
 {
     for (uint32_t i = 0; i < listeners->count; i++)
-        close_row(&listeners->rows[i], 0, remove_files);
+        close_row(&listeners->rows[i], remove_files);
     listeners->count = 0;
 }

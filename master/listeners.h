@@ -23,6 +23,7 @@ struct listener {
     struct settings_listen where;
     int sockets[SETTINGS_MAX_WORKERS];
     uint32_t socket_count; /* 1 for a unix socket; else the most workers there ever were */
+    uint32_t spare_count;  /* sockets behind those, of refused reloads for more workers: no connection is steered to them */
 };
 
 struct listeners {
@@ -31,16 +32,21 @@ struct listeners {
 };
 
 /* Makes NEXT out of the addresses SETTINGS name: sockets that CURRENT has are kept, others opened, none closed. On
- * failure (EXIT_CODE_OS names address and cause) everything is as before. Then either commit or abort. */
-bool listeners_plan(const struct listeners *current, const struct settings *settings,
-                    const struct privileges *privileges, struct listeners *next, struct failure *failure);
+ * failure (EXIT_CODE_OS names address and cause) nothing else is served than before. Then either commit or abort. */
+bool listeners_plan(struct listeners *current, const struct settings *settings, const struct privileges *privileges,
+                    struct listeners *next, struct failure *failure);
 
 /* CURRENT becomes NEXT; sockets of addresses that are no longer configured are closed, their files removed. Unix
  * sockets that were there before get SOCKET_MODE. */
 void listeners_commit(struct listeners *current, const struct listeners *next, unsigned socket_mode);
 
-/* Closes what NEXT has and CURRENT has not. */
-void listeners_abort(const struct listeners *current, struct listeners *next);
+/* Closes the addresses that NEXT has and CURRENT has not. Sockets that NEXT added to an address of CURRENT become its spares: the
+ * kernel looks for a socket without a lock, and may find one that is just leaving the others alone, whatever it is steered by; the
+ * connection that came for the others would be reset. */
+void listeners_abort(struct listeners *current, struct listeners *next);
+
+/* Closes all spares: another master is about to have the sockets, and knows nothing of them. */
+void listeners_drop_spares(struct listeners *listeners);
 
 /* Takes over COUNT listening sockets inherited from another master; those that no address of SETTINGS asks for are
  * closed. */

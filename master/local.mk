@@ -32,6 +32,7 @@ fairvisord_SOURCES = \
 	master/memory_watch.c master/memory_watch.h \
 	master/notify.c master/notify.h \
 	master/options.c master/options.h \
+	master/order.c master/order.h \
 	master/orphans.c master/orphans.h \
 	master/pidfile.c master/pidfile.h \
 	master/privileges.c master/privileges.h \

@@ -81,6 +81,11 @@ bool logsink_has_syslog(void)
     return is_there;
 }
 
+bool logsink_lacks_syslog(const struct settings *settings)
+{
+    return settings->log == SETTINGS_LOG_SYSLOG && !logsink_has_syslog();
+}
+
 static uint64_t count_lines(const char *text, size_t size)
 {
     uint64_t count = 0;
@@ -93,6 +98,8 @@ static uint64_t count_lines(const char *text, size_t size)
 /* A pipe that poll(2) calls writable takes PIPE_BUF bytes without blocking; so no piece is larger. */
 static void send_to_stderr(struct logsink *sink, const char *text, size_t size)
 {
+    if (sink->is_failing)
+        (void)log_mend();
     while (size > 0) {
         size_t piece = logsink_piece(text, size, PIPE_BUF);
         struct pollfd target = {.fd = STDERR_FILENO, .events = POLLOUT};

@@ -55,6 +55,12 @@ uint64_t logsink_lost(const struct logsink *sink);
 /* Is there anybody behind syslog(3)? It does not tell itself. */
 bool logsink_has_syslog(void);
 
+/* What whoever starts a service whose log goes to a syslog that is not there is told; it is no error, for one may come. */
+#define LOGSINK_NO_SYSLOG                                                                                                    \
+    "the log goes to syslog (setting `log`), but nobody listens at /dev/log: its lines are lost until a syslog daemon runs; " \
+    "start one, or let `log` name a file"
+bool logsink_lacks_syslog(const struct settings *settings);
+
 /* Opens the log file anew, after somebody moved it away. */
 void logsink_reopen(struct logsink *sink);
 

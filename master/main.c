@@ -21,6 +21,8 @@
 #include "master/start.h"
 #include "shm/log.h"
 
+#define MOST_OTHERS 20 /* mistakes in the settings that are told behind the first */
+
 /* The path to execute in an upgrade: as we were called, so that a new file of the same name is found, or else the file
  * itself. */
 static bool find_program(const char *name, char program[PATH_MAX])
@@ -71,6 +73,33 @@ static int print_failure(const struct failure *failure, int console_fd)
     return (int)failure->code;
 }
 
+/* Mistakes in the settings that come behind the first one. */
+struct others {
+    const char *first;
+    unsigned count;
+};
+
+static void print_other(void *context, const char *sentence)
+{
+    struct others *others = context;
+
+    if (strcmp(sentence, others->first) != 0 && ++others->count <= MOST_OTHERS)
+        dprintf(STDERR_FILENO, "fairvisord: %s\n", sentence);
+}
+
+/* Whoever has several mistakes to mend need not find them one by one. */
+static int print_mistakes(const struct options *options, const struct failure *failure)
+{
+    struct others others = {.first = failure->sentence};
+
+    print_failure(failure, STDERR_FILENO);
+    if (failure->code == EXIT_CODE_BAD_CONFIG)
+        configure_tell_mistakes(options, print_other, &others);
+    if (others.count > MOST_OTHERS)
+        dprintf(STDERR_FILENO, "fairvisord: and %u more\n", others.count - MOST_OTHERS);
+    return (int)failure->code;
+}
+
 /* Whatever we were started with: 0 to 2 are open, so that no socket ever gets their numbers, and nothing else is passed
  * on. */
 static bool tidy_descriptors(struct failure *failure)
@@ -93,11 +122,12 @@ static int serve(struct master *master, struct settings *settings, struct failur
 
     if (!tidy_descriptors(failure) || !read_letter(&letter, &is_upgrade, failure))
         return print_failure(failure, STDERR_FILENO);
-    if (master->options.is_daemon) {
+    if (master->options.is_daemon)
         choose_daemon_log(settings);
-        if (!is_upgrade && !daemon_detach(master, failure))
-            return print_failure(failure, STDERR_FILENO);
-    }
+    if (!is_upgrade && logsink_lacks_syslog(settings))
+        fputs("fairvisord: warning: " LOGSINK_NO_SYSLOG "\n", stderr);
+    if (master->options.is_daemon && !is_upgrade && !daemon_detach(master, failure))
+        return print_failure(failure, STDERR_FILENO);
     if (!start_service(master, settings, is_upgrade ? &letter : NULL, failure)) {
         if (master->logsink.kind != SETTINGS_LOG_STDERR)
             log_line(LOG_LEVEL_ERROR, "%s", failure->sentence);
@@ -121,6 +151,21 @@ static void init(struct master *master, char **arguments, char **environment)
     master->logsink.console_fd = STDERR_FILENO;
 }
 
+/* Whoever stops a service at night does not mend its settings first; a reload takes them, and must take all of them. */
+static int give_order(const struct options *options, char **environment, struct failure *failure)
+{
+    struct settings settings;
+    struct failure passed_over = {.code = EXIT_CODE_OK};
+    bool is_found = options->order == OPTIONS_ORDER_RELOAD
+                        ? configure_read(options, environment, &settings, failure)
+                        : configure_find(options, environment, &settings, &passed_over, failure);
+
+    if (is_found && passed_over.code != EXIT_CODE_OK)
+        dprintf(STDERR_FILENO, "fairvisord: warning: %s (passed over here; a reload or a start will refuse it)\n",
+                passed_over.sentence);
+    return is_found && control_run(&settings, options->order, failure) ? EXIT_CODE_OK : print_failure(failure, STDERR_FILENO);
+}
+
 int main(int count, char **arguments, char **environment)
 {
     struct master master;
@@ -141,11 +186,11 @@ int main(int count, char **arguments, char **environment)
     }
     if (!find_program(arguments[0], master.program))
         return print_failure((failure_set(&failure, EXIT_CODE_OS, "/proc is not mounted"), &failure), STDERR_FILENO);
+    if (options->order != OPTIONS_ORDER_NONE && !options->is_test)
+        return give_order(options, environment, &failure);
     if (!configure_read(options, environment, &settings, &failure))
-        return print_failure(&failure, STDERR_FILENO);
+        return print_mistakes(options, &failure);
     if (options->is_test)
         return check_settings(&settings, options->prints, &failure) ? 0 : print_failure(&failure, STDERR_FILENO);
-    if (options->order != OPTIONS_ORDER_NONE)
-        return control_run(&settings, options->order, &failure) ? 0 : print_failure(&failure, STDERR_FILENO);
     return serve(&master, &settings, &failure);
 }

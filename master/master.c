@@ -10,8 +10,10 @@
 
 #include "master/folders.h"
 #include "master/history.h"
+#include "master/order.h"
 #include "master/reload.h"
 #include "shm/counted.h"
+#include "shm/counters.h"
 #include "shm/log.h"
 
 void master_on_signal(void *context, int signal, const struct ucred *from)
@@ -28,10 +30,13 @@ void master_on_signal(void *context, int signal, const struct ucred *from)
             master->stop = MASTER_STOP_GRACEFUL;
         break;
     case SIGHUP:
+        upgrade_hand_on(master, signal);
         master->wants_reload = true;
         master->reloader = *from;
         break;
     case SIGUSR1:
+        upgrade_hand_on(master, signal);
+        master->upgrade.wants_reopen = true;
         logsink_reopen(&master->logsink);
         decisions_use(&master->decisions, &master->serving.settings);
         break;
@@ -52,6 +57,8 @@ void master_publish(struct master *master)
     const struct generation *serving = &master->serving;
 
     status->worker_count = serving->settings.worker_processes;
+    if (status->generation != serving->number)
+        status->forwarded_ignored_before = counters_sum(&master->arena, COUNTER_forwarded_ignored);
     status->generation = serving->number;
     status->loaded_at_ns = serving->loaded_at_ns;
     snprintf(status->policy_version, sizeof(status->policy_version), "%s", serving->report.version_text);
@@ -201,7 +208,7 @@ static void grant_wishes(struct master *master)
         else
             log_line(LOG_LEVEL_WARNING, "an upgrade is under way already: SIGUSR2 is ignored");
     }
-    if (!wants_reload(master) && !admin_has_push(&master->admin))
+    if (!wants_reload(master) && !order_has_push(&master->admin))
         return;
     if (!can_reload(master)) {
         say_waiting(master);
@@ -210,14 +217,14 @@ static void grant_wishes(struct master *master)
     master->has_said_waiting = false;
     if (wants_reload(master))
         reload(master);
-    if (admin_has_push(&master->admin) && can_reload(master))
-        admin_push(&master->admin);
+    if (order_has_push(&master->admin) && can_reload(master))
+        order_push(&master->admin);
 }
 
 /* Something that can be done at once: then nobody waits for anything. */
 static bool has_work(struct master *master)
 {
-    return (wants_reload(master) || admin_has_push(&master->admin)) && can_reload(master);
+    return (wants_reload(master) || order_has_push(&master->admin)) && can_reload(master);
 }
 
 void master_run(struct master *master)

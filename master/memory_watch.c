@@ -22,6 +22,7 @@ static void look(struct memory_watch *watch)
                  watch->instance);
     watch->has_changed |= is_removed != watch->is_removed;
     watch->is_removed = is_removed;
+    arena_claim(watch->fd); /* the master that we took over from had it until it went */
 }
 
 static int64_t next_time(void *context)

@@ -2,7 +2,7 @@
  *
  * Looks now and then whether the shared memory still has its name. Somebody may remove it (rm, or RemoveIPC= of
  * systemd-logind when the user logs out): master and workers go on with what they have mapped, but nobody else finds it,
- * and a master that is killed leaves no counters behind.
+ * and a master that is killed leaves no counters behind. And claims it, for after an upgrade nobody has.
  */
 #ifndef FAIRVISOR_MASTER_MEMORY_WATCH_H
 #define FAIRVISOR_MASTER_MEMORY_WATCH_H

@@ -14,6 +14,7 @@
 #include "master/limits.h"
 #include "master/master.h"
 #include "master/notify.h"
+#include "shm/counted.h"
 #include "shm/log.h"
 #include "shm/moment.h"
 
@@ -92,6 +93,18 @@ static void wait_until_deaf(struct master *master)
     }
 }
 
+/* Budgets are whole again where nothing counted before: whoever renames a rule should not learn it from the bill. */
+static void say_at_zero(const struct vet_report *report)
+{
+    char rules[COUNTED_SIZE];
+
+    if (report->at_zero > 0)
+        log_line(LOG_LEVEL_NOTICE,
+                 "counts begin at zero for %s of %u: the rule is new, or its name, policy, mode, algorithm or limit_keys are; "
+                 "`fairvisor diff` tells which",
+                 counted(report->at_zero, "rule", "rules", rules), report->rule_count);
+}
+
 static void commit(struct master *master, struct reload *reload)
 {
     uint32_t old = master->serving.number;
@@ -113,6 +126,7 @@ static void commit(struct master *master, struct reload *reload)
     master_keep_bundle(master, reload->order->kept_number);
     bundle_watch_use(&master->bundle_watch, &master->serving.settings);
     log_line(LOG_LEVEL_NOTICE, "reloaded: generation %u serves, generation %u drains", master->serving.number, old);
+    say_at_zero(&master->serving.report);
     master_say_bundle(&master->serving, were_said);
 }
 
@@ -165,10 +179,11 @@ static void refuse(struct master *master, struct reload *reload, struct failure 
 static bool prepare(struct master *master, struct reload *reload, struct failure *failure)
 {
     const struct reload_order *order = reload->order;
+    const struct vet_served served = {&master->serving.source, master->serving.loaded_at_ns};
 
     if (!read_settings(master, reload, failure) ||
-        !generation_init(&reload->next, master->next_generation++, &reload->settings, order->source, &master->loop,
-                         &master->privileges, failure))
+        !generation_init(&reload->next, master->next_generation++, &reload->settings, order->source, &served,
+                         &master->loop, &master->privileges, failure))
         return false;
     reload->has_listeners =
         listeners_plan(&master->listeners, &reload->settings, &master->privileges, &reload->listeners, failure);

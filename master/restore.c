@@ -4,8 +4,10 @@
  */
 #include "master/restore.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -22,6 +24,13 @@ void restore_snapshot_path(const struct settings *settings, char *path, size_t s
     snprintf(path, size, "%s/%s.snapshot", settings->state_dir, settings->instance);
 }
 
+/* Whether a look that failed failed because the system is short of something: that says nothing about what was to be looked at. The
+ * caller has cleared errno before the look. */
+static bool was_shortage(void)
+{
+    return errno == ENOMEM || errno == EMFILE || errno == ENFILE;
+}
+
 static void say_adopted(const struct settings *settings, const struct arena *arena, uint64_t repaired)
 {
     struct arena_usage usage;
@@ -35,6 +44,12 @@ static void say_adopted(const struct settings *settings, const struct arena *are
                  "to resize it, stop the service with `fairvisord -s quit` and start it again",
                  (unsigned long long)settings->shared_dict_size, (unsigned long long)arena->size);
 }
+
+enum finding {
+    FINDING_WHOLE,
+    FINDING_DAMAGED,
+    FINDING_NONE /* the system did not let us look */
+};
 
 /* What a child that works on the arena tells. */
 struct arena_report {
@@ -59,58 +74,75 @@ static void work_as_worker(const struct arena *arena, const struct snapshot *sna
     _exit(write_whole(STDOUT_FILENO, &report, sizeof(report)) ? 0 : EXIT_CODE_OS);
 }
 
+/* A child that was not begun, or did not get as far as the memory, or that somebody ended tells nothing of the memory. */
+static enum finding judge_end(pid_t child, int status, struct failure *failure)
+{
+    if (child > 0 && WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL && WTERMSIG(status) != SIGTERM) {
+        failure_set(failure, EXIT_CODE_OS, "the shared memory is damaged: looking through it ended with status %d", status);
+        return FINDING_DAMAGED;
+    }
+    if (child > 0)
+        failure_set(failure, EXIT_CODE_OS, "the shared memory could not be looked through: the process for it ended with status %d",
+                    status);
+    return FINDING_NONE;
+}
+
 /* Locks stripes in a child that is no more than a worker: what lies in a mutex may have been written by workers, and locking
- * follows it. false when the child did not come to its end. */
-static bool work(const struct arena *arena, const struct snapshot *snapshot, const struct privileges *privileges,
-                 struct arena_report *report, struct failure *failure)
+ * follows it. */
+static enum finding work(const struct arena *arena, const struct snapshot *snapshot, const struct privileges *privileges,
+                         struct arena_report *report, struct failure *failure)
 {
     int ends[2], status = 0;
-    ssize_t got;
+    ssize_t got = -1;
     pid_t child;
 
-    if (pipe2(ends, O_CLOEXEC) != 0)
-        return failure_set_errno(failure, EXIT_CODE_OS, "the shared memory cannot be looked through");
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        failure_set_errno(failure, EXIT_CODE_OS, "the shared memory cannot be looked through");
+        return FINDING_NONE;
+    }
     child = fork();
     if (child == 0)
         work_as_worker(arena, snapshot, privileges, ends[1]);
+    if (child < 0)
+        failure_set_errno(failure, EXIT_CODE_OS, "the shared memory cannot be looked through");
     close(ends[1]);
-    got = child > 0 ? read(ends[0], report, sizeof(*report)) : -1;
-    close(ends[0]);
-    if (child > 0)
+    if (child > 0) {
+        got = read(ends[0], report, sizeof(*report));
         waitpid(child, &status, 0);
-    if (got == (ssize_t)sizeof(*report) && status == 0)
-        return true;
-    return failure_set(failure, EXIT_CODE_OS, "the shared memory is damaged: looking through it ended with status %d",
-                       status);
+    }
+    close(ends[0]);
+    return got == (ssize_t)sizeof(*report) && status == 0 ? FINDING_WHOLE : judge_end(child, status, failure);
 }
 
-/* false when the arena must not be used. */
-static bool audit(const struct arena *arena, const struct privileges *privileges, uint64_t *repaired,
-                  struct failure *failure)
+static enum finding audit(const struct arena *arena, const struct privileges *privileges, uint64_t *repaired,
+                          struct failure *failure)
 {
     struct arena_report report;
+    enum finding finding = work(arena, NULL, privileges, &report, failure);
 
-    if (!work(arena, NULL, privileges, &report, failure))
-        return false;
+    if (finding != FINDING_WHOLE)
+        return finding;
     *repaired = report.repaired;
-    if (report.unusable > 0)
-        return failure_set(failure, EXIT_CODE_OS, "%u of %u stripes of the shared memory are damaged", report.unusable,
-                           arena->stripe_count);
-    return true;
+    if (report.unusable == 0)
+        return FINDING_WHOLE;
+    failure_set(failure, EXIT_CODE_OS, "%u of %u stripes of the shared memory are damaged", report.unusable,
+                arena->stripe_count);
+    return FINDING_DAMAGED;
 }
 
 /* A worker of a dead master that hangs may hold a lock: that is no damage. Whoever lives is ended before the arena is given up,
  * too, or else two arenas would hand out the same budgets. */
-static bool is_whole(const struct settings *settings, const struct privileges *privileges, const struct arena *arena,
-                     uint64_t *repaired, struct failure *failure)
+static enum finding look_through(const struct settings *settings, const struct privileges *privileges,
+                                 const struct arena *arena, uint64_t *repaired, struct failure *failure)
 {
+    enum finding finding = audit(arena, privileges, repaired, failure);
     uint32_t ended;
 
-    if (audit(arena, privileges, repaired, failure))
-        return true;
+    if (finding != FINDING_DAMAGED)
+        return finding;
     ended = orphans_end(arena, settings->instance, ORPHANS_END_MS);
     if (ended == 0)
-        return false;
+        return FINDING_DAMAGED;
     log_line(LOG_LEVEL_WARNING, "%u workers that a dead master of '%s' left behind held locks and were ended", ended,
              settings->instance);
     return audit(arena, privileges, repaired, failure);
@@ -133,16 +165,20 @@ static void set_aside(const struct settings *settings, struct failure *failure)
                           settings->instance);
 }
 
-/* The descriptor of an arena that is whole; -1 when there is none, one that had to be set aside, or (EXIT_CODE_PIDFILE) one that
- * another master has claimed. */
+/* The descriptor of an arena that is whole; -1 when there is none, one that had to be set aside, or (*MAY_BEGIN is false) one that
+ * another master has claimed or that could not be looked through: what was counted in that must not be given up. */
 static int adopt(const struct settings *settings, const struct privileges *privileges, struct arena *arena,
-                 struct failure *failure)
+                 bool *may_begin, struct failure *failure)
 {
+    enum finding finding = FINDING_DAMAGED;
     uint64_t repaired = 0;
     int32_t other;
-    int fd = arena_open(settings->instance, privileges->uid, true, arena, failure);
+    int fd;
 
-    if (fd < 0 && failure->code == EXIT_CODE_NO_INPUT)
+    errno = 0;
+    fd = arena_open(settings->instance, privileges->uid, true, arena, failure);
+    *may_begin = fd < 0 && failure->code == EXIT_CODE_NO_INPUT;
+    if (*may_begin || (fd < 0 && was_shortage()))
         return -1;
     if (fd < 0 && arena_find_claim(settings->instance, &other))
         return give_way(settings, failure);
@@ -150,11 +186,15 @@ static int adopt(const struct settings *settings, const struct privileges *privi
         close(fd);
         return give_way(settings, failure);
     }
-    if (fd >= 0 && is_whole(settings, privileges, arena, &repaired, failure)) {
+    if (fd >= 0)
+        finding = look_through(settings, privileges, arena, &repaired, failure);
+    if (finding == FINDING_WHOLE) {
         say_adopted(settings, arena, repaired);
         return fd;
     }
-    set_aside(settings, failure);
+    *may_begin = finding == FINDING_DAMAGED;
+    if (*may_begin)
+        set_aside(settings, failure);
     if (fd >= 0)
         close(fd); /* not before: with it goes the claim */
     return -1;
@@ -162,7 +202,7 @@ static int adopt(const struct settings *settings, const struct privileges *privi
 
 static void refuse_snapshot(const char *path, const struct failure *failure)
 {
-    char aside[PATH_MAX];
+    char aside[PATH_MAX + 32]; /* also behind the name of the one before */
 
     snprintf(aside, sizeof(aside), "%s.refused", path);
     log_line(LOG_LEVEL_ERROR, "%s; it is set aside as %s", failure->sentence, aside);
@@ -170,27 +210,30 @@ static void refuse_snapshot(const char *path, const struct failure *failure)
         log_errno(LOG_LEVEL_WARNING, "the refused snapshot %s could not be renamed", path);
 }
 
-static struct snapshot *read_snapshot(const char *path, const char *instance)
+/* NULL and *MAY_BEGIN: there is none that can be used. */
+static struct snapshot *read_snapshot(const char *path, const char *instance, bool *may_begin, struct failure *failure)
 {
-    struct failure failure;
-    struct snapshot *snapshot = snapshot_read(path, instance, &failure);
+    struct snapshot *snapshot;
 
-    if (snapshot == NULL && failure.code != EXIT_CODE_NO_INPUT)
-        refuse_snapshot(path, &failure);
+    errno = 0;
+    snapshot = snapshot_read(path, instance, failure);
+    *may_begin = snapshot != NULL || !was_shortage();
+    if (snapshot == NULL && *may_begin && failure->code != EXIT_CODE_NO_INPUT)
+        refuse_snapshot(path, failure);
     return snapshot;
 }
 
-static struct snapshot *find_snapshot(const struct settings *settings)
+static struct snapshot *find_snapshot(const struct settings *settings, bool *may_begin, struct failure *failure)
 {
     char path[PATH_MAX], previous[PATH_MAX + 16];
     struct snapshot *snapshot;
 
     restore_snapshot_path(settings, path, sizeof(path));
-    snapshot = read_snapshot(path, settings->instance);
-    if (snapshot)
+    snapshot = read_snapshot(path, settings->instance, may_begin, failure);
+    if (snapshot || !*may_begin)
         return snapshot;
     snprintf(previous, sizeof(previous), "%s.previous", path);
-    snapshot = read_snapshot(previous, settings->instance);
+    snapshot = read_snapshot(previous, settings->instance, may_begin, failure);
     if (snapshot)
         log_line(LOG_LEVEL_WARNING, "the snapshot before the last is used: %s", previous);
     return snapshot;
@@ -202,7 +245,7 @@ static bool apply(const struct snapshot *snapshot, const struct arena *arena, co
     int64_t age = (moment_now().wall_ns - snapshot_taken_at_ns(snapshot)) / NANOSECONDS_PER_SECOND;
     struct arena_report report;
 
-    if (!work(arena, snapshot, privileges, &report, failure))
+    if (work(arena, snapshot, privileges, &report, failure) != FINDING_WHOLE)
         return false;
     log_line(LOG_LEVEL_NOTICE, "the counters were restored from a snapshot that is %lld s old: %llu cells",
              (long long)age, (unsigned long long)report.restored);
@@ -216,13 +259,16 @@ int restore_arena(const struct settings *settings, const struct privileges *priv
                   enum restore_origin *origin, int64_t *taken_at_ns, struct failure *failure)
 {
     struct snapshot *snapshot;
-    int fd = adopt(settings, privileges, arena, failure);
+    bool may_begin;
+    int fd = adopt(settings, privileges, arena, &may_begin, failure);
 
     *origin = RESTORE_ADOPTED;
     *taken_at_ns = 0;
-    if (fd >= 0 || failure->code == EXIT_CODE_PIDFILE)
+    if (fd >= 0 || !may_begin)
         return fd;
-    snapshot = find_snapshot(settings);
+    snapshot = find_snapshot(settings, &may_begin, failure);
+    if (!may_begin)
+        return -1;
     *origin = snapshot ? RESTORE_SNAPSHOT : RESTORE_FRESH;
     fd = arena_create(settings->instance, settings->shared_dict_size, privileges->uid, privileges->gid,
                       snapshot ? snapshot_hash_key(snapshot) : NULL, arena, failure);

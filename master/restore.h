@@ -16,8 +16,8 @@
 enum restore_origin { RESTORE_ADOPTED, RESTORE_SNAPSHOT, RESTORE_FRESH };
 
 /* Opens or makes the arena of the instance and says in the log where its counters come from. A damaged arena and a
- * refused snapshot are set aside, never used. Returns the arena's descriptor or -1. *TAKEN_AT_NS: wall clock of the
- * snapshot that was used; 0: none was. */
+ * refused snapshot are set aside, never used; what the system does not let us look at, for it is short of something, stays as it is, and
+ * nothing starts. Returns the arena's descriptor or -1. *TAKEN_AT_NS: wall clock of the snapshot that was used; 0: none was. */
 int restore_arena(const struct settings *settings, const struct privileges *privileges, struct arena *arena,
                   enum restore_origin *origin, int64_t *taken_at_ns, struct failure *failure);
 

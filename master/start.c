@@ -86,7 +86,7 @@ static bool load_first_generation(struct master *master, const struct settings *
                                   struct failure *failure)
 {
     master->next_generation = number + 1;
-    if (generation_init(&master->serving, number, settings, NULL, &master->loop, &master->privileges, failure))
+    if (generation_init(&master->serving, number, settings, NULL, NULL, &master->loop, &master->privileges, failure))
         return true;
     if (failure->code == EXIT_CODE_BAD_BUNDLE)
         tell_way_back(settings, failure);

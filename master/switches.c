@@ -192,14 +192,33 @@ bool switches_add(struct switches *switches, const struct door_request *request,
                        why.sentence);
 }
 
+/* Who forgets the route, or has one too many, is told of the one that there is for the same key and value. */
+static bool refuse_removal(const struct switches *switches, const struct door_request *request, struct failure *failure)
+{
+    for (uint32_t i = 0; i < switches->table.count && request->pair_count == 1; i++) {
+        const struct kills_row *row = &switches->table.rows[i];
+
+        if (strcmp(row->key, request->pairs[0].key) != 0 || strcmp(row->value, request->pairs[0].value) != 0)
+            continue;
+        if (!row->route[0])
+            return failure_set(failure, EXIT_CODE_REFUSED,
+                               "no such kill switch was set by hand, but one of this key and value for every path: leave out "
+                               "--route to lift it");
+        return failure_set(failure, EXIT_CODE_REFUSED,
+                           "no such kill switch was set by hand, but one of this key and value with a route "
+                           "(`fairvisor kill --list` shows all): to lift it, add --route %s", row->route);
+    }
+    return failure_set(failure, EXIT_CODE_REFUSED,
+                       "no such kill switch was set by hand; `fairvisor kill --list` shows what there is");
+}
+
 bool switches_remove(struct switches *switches, const struct door_request *request, struct failure *failure)
 {
     struct kills_row *row = request->pair_count == 1 ? find_row(switches, request) : NULL;
     struct failure why;
 
     if (!row)
-        return failure_set(failure, EXIT_CODE_REFUSED,
-                           "no such kill switch was set by hand; `fairvisor kill --list` shows what there is");
+        return refuse_removal(switches, request, failure);
     remove_row(switches, row);
     kills_publish(switches->arena, &switches->table);
     if (write_file(switches, &why))

@@ -50,6 +50,39 @@ static void forget(struct master *master)
     upgrade->report_fd = -1;
 }
 
+void upgrade_hand_on(const struct master *master, int signal)
+{
+    if (master->upgrade.is_handed_over && master->upgrade.pid > 0)
+        kill(master->upgrade.pid, signal);
+}
+
+/* What was wished for meanwhile is for who serves now: what it has read and opened may be of before. */
+static void hand_on_wishes(struct master *master)
+{
+    if (master->wants_reload)
+        upgrade_hand_on(master, SIGHUP);
+    if (master->upgrade.wants_reopen)
+        upgrade_hand_on(master, SIGUSR1);
+    master->wants_reload = false;
+}
+
+/* It may have been known to others already: they must find us again, and what we serve. */
+static void take_back(struct master *master)
+{
+    const char *pidfile = master->serving.settings.pidfile;
+    struct failure failure;
+
+    restore_pidfile(master);
+    if (pidfile_read(pidfile) != getpid() && !pidfile_write(pidfile, getpid(), &failure)) /* somebody had removed ours before */
+        log_line(LOG_LEVEL_WARNING, "%s", failure.sentence);
+    if (!pidfile_sign_lock(master->lock_fd, getpid()))
+        log_errno(LOG_LEVEL_WARNING, "the lock file in %s could not be written", master->serving.settings.runtime_dir);
+    if (!admin_take_back(&master->admin, &failure))
+        log_line(LOG_LEVEL_ERROR, "%s; nothing can be changed with fairvisor(1) until the service is restarted", failure.sentence);
+    master_publish(master);
+    master_keep_bundle(master, 0);
+}
+
 static void on_report(void *context, int fd)
 {
     struct master *master = context;
@@ -65,6 +98,7 @@ static void on_report(void *context, int fd)
              (int)master->upgrade.pid);
     notify_main_pid(master->upgrade.pid);
     master->upgrade.is_handed_over = true;
+    hand_on_wishes(master);
     master->stop = MASTER_STOP_GRACEFUL;
 }
 
@@ -72,11 +106,11 @@ static void on_new_master_exit(void *context, pid_t pid, int status)
 {
     struct master *master = context;
 
+    master->upgrade.pid = 0;
     if (master->upgrade.is_handed_over)
         return;
     forget(master);
-    master->upgrade.pid = 0;
-    restore_pidfile(master);
+    take_back(master);
     log_line(LOG_LEVEL_ERROR, "the upgrade failed, this master goes on: the new one (process %d) ended with %s %d",
              (int)pid, WIFSIGNALED(status) ? "signal" : "code",
              WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
@@ -124,11 +158,13 @@ void upgrade_begin(struct master *master)
     char text[LETTER_TEXT_SIZE];
     int ends[2];
 
+    upgrade->wants_reopen = false;
     if (pipe2(ends, O_CLOEXEC) != 0) {
         log_errno(LOG_LEVEL_ERROR, "the upgrade could not begin");
         return;
     }
     letter.report_fd = ends[1];
+    listeners_drop_spares(&master->listeners);
     collect_sockets(&master->listeners, &letter);
     if (!letter_print(&letter, text, sizeof(text)) || fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0 ||
         !rename_pidfile(master) || (upgrade->pid = loop_fork(&master->loop, on_new_master_exit, master)) < 0) {

@@ -16,6 +16,7 @@
 struct upgrade {
     pid_t pid;           /* of the new master; 0 = none under way */
     int report_fd;       /* read end; -1 */
+    bool wants_reopen;   /* SIGUSR1 came since the new master was started */
     bool is_handed_over; /* the new one serves: go without touching arena, snapshot, sockets' files and pidfile */
 };
 
@@ -26,6 +27,9 @@ void upgrade_begin(struct master *master);
 
 /* Ends an upgrade under way, one way or the other: returns when the new master is gone or has taken over. */
 void upgrade_cancel(struct master *master);
+
+/* Gives SIGNAL to the new master once it has taken over. */
+void upgrade_hand_on(const struct master *master, int signal);
 
 /* In the new master: tells the old one to go. */
 void upgrade_report_ready(const struct letter *letter);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "policy/certificates.h"
+#include "policy/difference.h"
 #include "policy/iso8601.h"
 #include "policy/load.h"
 #include "policy/references.h"
@@ -95,8 +96,22 @@ static bool selects_by_host(const struct bundle *bundle)
     return false;
 }
 
+/* 0 also when what is served cannot be loaded any more, as for want of memory: the new bundle is none the worse for it. */
+static uint32_t count_at_zero(const struct vet_served *served, const struct bundle *bundle)
+{
+    static struct complaint_list complaints;
+    struct bundle *before =
+        served ? load_bundle((struct slice){served->source->bytes, served->source->size},
+                             served->loaded_at_ns / NANOSECONDS_PER_SECOND, &complaints)
+               : NULL;
+    int64_t count = before ? difference_zero_count(before, bundle) : 0;
+
+    bundle_free(before);
+    return count > 0 ? (uint32_t)count : 0;
+}
+
 static void fill_report(const struct source *source, const struct settings *settings, const struct copies *copies,
-                        struct vet_report *report)
+                        const struct vet_served *served, struct vet_report *report)
 {
     int64_t now = moment_now().wall_ns / NANOSECONDS_PER_SECOND;
     struct bundle *bundle = load_bundle((struct slice){source->bytes, source->size}, now, &report->complaints);
@@ -111,6 +126,7 @@ static void fill_report(const struct source *source, const struct settings *sett
     report->is_valid = 1;
     report->policy_count = bundle->policy_count;
     report->rule_count = bundle->rule_count;
+    report->at_zero = count_at_zero(served, bundle);
     report->expires_at = bundle->expires_at == BUNDLE_NEVER ? 0 : bundle->expires_at;
     report->kill_switch_count = bundle->kill_switch_count;
     report->trusts_claims = bundle->uses_jwt && copies->fds[SETTINGS_REFERENCE_TOKEN_KEYS] < 0;
@@ -125,7 +141,7 @@ static void fill_report(const struct source *source, const struct settings *sett
 }
 
 static void run_child(const struct source *source, const struct settings *settings, const struct copies *copies,
-                      const struct privileges *privileges, int out)
+                      const struct vet_served *served, const struct privileges *privileges, int out)
 {
     static const struct vet_report empty;
     struct references references;
@@ -140,7 +156,7 @@ static void run_child(const struct source *source, const struct settings *settin
     report->keys_left_out = references.token_keys ? (uint32_t)references.token_keys->left_out : 0;
     if (close_range(STDERR_FILENO + 1, ~0U, 0) != 0 || !set_limit(RLIMIT_NOFILE, VET_FILES))
         _exit(EXIT_CODE_OS);
-    fill_report(source, settings, copies, report);
+    fill_report(source, settings, copies, served, report);
     _exit(write_whole(STDOUT_FILENO, report, sizeof(*report)) ? 0 : EXIT_CODE_OS);
 }
 
@@ -191,7 +207,7 @@ static bool is_sane(const struct vet_report *report)
 
     if (list->count > COMPLAINT_MAX || report->is_valid > 1 || report->trusts_claims > 1 || report->trusts_hosts > 1 ||
         report->shows_key > 1 || report->expires_at < 0 || report->certificate_ends_at < 0 ||
-        report->keys_left_out > JWKS_MAX_KEYS ||
+        report->keys_left_out > JWKS_MAX_KEYS || report->at_zero > report->rule_count ||
         !is_terminated(report->version_text, sizeof(report->version_text)) ||
         !is_terminated(report->references.sentence, sizeof(report->references.sentence)) ||
         !is_references_code(report->references.code) || (report->is_valid && list->errors > 0))
@@ -240,8 +256,8 @@ static void wait_for_child(struct vet *vet)
 }
 
 bool vet_bundle(struct loop *loop, const struct source *source, const struct settings *settings,
-                const struct copies *copies, const struct privileges *privileges, struct vet_report *report,
-                struct failure *failure)
+                const struct copies *copies, const struct vet_served *served, const struct privileges *privileges,
+                struct vet_report *report, struct failure *failure)
 {
     const char *path = source_name(source, settings->config_file);
     struct vet vet = {.loop = loop, .report = report};
@@ -252,7 +268,7 @@ bool vet_bundle(struct loop *loop, const struct source *source, const struct set
         return failure_set_errno(failure, EXIT_CODE_OS, "the bundle %s could not be checked", path);
     vet.pid = loop_fork(loop, on_exit_of_child, &vet);
     if (vet.pid == 0)
-        run_child(source, settings, copies, privileges, ends[1]);
+        run_child(source, settings, copies, served, privileges, ends[1]);
     close(ends[1]);
     if (vet.pid < 0 || fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) {
         close(ends[0]);

@@ -49,6 +49,7 @@ struct vet_report {
     uint32_t kill_switch_count;
     uint32_t trusts_claims; /* 0 or 1: it uses jwt: keys, and there is nothing to verify tokens with */
     uint32_t trusts_hosts;  /* 0 or 1: policies select by the client's Host, and whatever it says is passed on */
+    uint32_t at_zero;       /* rules that begin at zero after a reload, for none before counted in the same place */
     uint32_t keys_left_out; /* of the key set: see struct jwks */
     uint32_t shows_key;     /* 0 or 1: every user of the machine can read tls_key */
     int64_t expires_at;     /* of the bundle, seconds since 1970; 0: never */
@@ -58,12 +59,19 @@ struct vet_report {
     struct complaint_list complaints;
 };
 
+/* What is served until now; rules of a new bundle are compared with it. */
+struct vet_served {
+    const struct source *source;
+    int64_t loaded_at_ns; /* wall clock */
+};
+
 /* Vets SOURCE, the bundle that SETTINGS name, and COPIES, which it may need, turning LOOP until the child is done.
  * true: REPORT is filled (is_valid may be 0: then FAILURE holds the one sentence and EXIT_CODE_BAD_BUNDLE). false: the
- * child could not do its work, EXIT_CODE_OUR_BUG or EXIT_CODE_OS; or COPIES cannot be used, EXIT_CODE_BAD_CONFIG. */
+ * child could not do its work, EXIT_CODE_OUR_BUG or EXIT_CODE_OS; or COPIES cannot be used, EXIT_CODE_BAD_CONFIG. SERVED may
+ * be NULL: nothing is. */
 bool vet_bundle(struct loop *loop, const struct source *source, const struct settings *settings,
-                const struct copies *copies, const struct privileges *privileges, struct vet_report *report,
-                struct failure *failure);
+                const struct copies *copies, const struct vet_served *served, const struct privileges *privileges,
+                struct vet_report *report, struct failure *failure);
 
 /* Whether trusted_proxies leaves out nobody who speaks IPv4, or IPv6. */
 bool vet_trusts_everybody(const struct settings *settings);

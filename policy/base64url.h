@@ -16,9 +16,6 @@
 /* Most bytes that a text of so many digits may stand for. */
 #define BASE64URL_BYTES_SIZE(digits) ((size_t)(digits) / 4 * 3 + 2)
 
-/* Is C one of the 64 digits? */
-bool base64url_is_digit(char c);
-
 /* Writes the text of BYTES into OUT, which has room for it, without a NUL. Returns its length. */
 size_t base64url_encode(struct slice bytes, char *out);
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "policy/endpoint.h"
 #include "policy/estimate.h"
 #include "policy/json.h"
 
@@ -19,32 +20,10 @@ struct planning {
     struct region *region;
     struct body_edit *edit;
     int64_t clamp;
-    bool has_figure;
+    const struct endpoint *endpoint; /* NULL: one of which nothing is known */
+    bool has_figure;                 /* that is obeyed there */
     bool is_impossible;
 };
-
-/* Where a figure goes in a body that has none, by the end of the path. */
-static const struct {
-    struct slice path, name;
-    bool is_chat; /* whose streams have stream_options */
-} endpoints[] = {
-    {SLICE("/chat/completions"), SLICE("max_completion_tokens"), true},
-    {SLICE("/completions"), SLICE("max_tokens"), true},
-    {SLICE("/responses"), SLICE("max_output_tokens"), false},
-    {SLICE("/messages"), SLICE("max_tokens"), false},
-};
-#define ENDPOINTS (sizeof(endpoints) / sizeof(endpoints[0]))
-
-static size_t find_endpoint(struct slice path)
-{
-    size_t i = 0;
-
-    while (i < ENDPOINTS &&
-           (path.size < endpoints[i].path.size ||
-            memcmp(path.data + path.size - endpoints[i].path.size, endpoints[i].path.data, endpoints[i].path.size) != 0))
-        i++;
-    return i;
-}
 
 /* ---- splices ---------------------------------------------------------------------------------------------------- */
 
@@ -111,7 +90,6 @@ static void clamp_value(struct planning *planning, uint32_t value)
 {
     char text[BODY_EDIT_TEXT];
 
-    planning->has_figure = true;
     if (planning->clamp == 0 || (json_type(planning->json, value) == JSON_NUMBER &&
                                  is_short_enough(json_raw(planning->json, value), planning->clamp)))
         return;
@@ -133,7 +111,10 @@ static void clamp_members(struct planning *planning, uint32_t object, bool is_ro
          token = json_next(planning->json, token)) {
         uint32_t value = json_value(planning->json, token);
 
-        if (estimate_is_completion(name_of(planning, token), is_root))
+        unsigned length = estimate_length_of(name_of(planning, token), is_root);
+
+        planning->has_figure |= (length & (planning->endpoint ? planning->endpoint->lengths : ~0U)) != 0;
+        if (length != 0)
             clamp_value(planning, value);
         else if (is_root && json_type(planning->json, value) == JSON_OBJECT)
             clamp_members(planning, value, false);
@@ -195,8 +176,9 @@ static void plan_usage(struct planning *planning, bool asks_usage)
 
 /* ---- all -------------------------------------------------------------------------------------------------------- */
 
-static void plan(struct planning *planning, size_t endpoint, bool asks_usage)
+static void plan(struct planning *planning, bool asks_usage)
 {
+    const struct endpoint *endpoint = planning->endpoint;
     char member[BODY_EDIT_TEXT - 1];
 
     if (json_type(planning->json, JSON_ROOT) != JSON_OBJECT) {
@@ -204,27 +186,27 @@ static void plan(struct planning *planning, size_t endpoint, bool asks_usage)
         return;
     }
     clamp_members(planning, JSON_ROOT, true);
-    if (planning->clamp > 0 && !planning->has_figure && endpoint < ENDPOINTS) {
-        snprintf(member, sizeof(member), "\"%s\":%" PRId64, endpoints[endpoint].name.data, planning->clamp);
+    if (planning->clamp > 0 && !planning->has_figure && endpoint) {
+        snprintf(member, sizeof(member), "\"%s\":%" PRId64, endpoint->name, planning->clamp);
         insert(planning, JSON_ROOT, member);
     } else if (planning->clamp > 0 && !planning->has_figure) {
         planning->is_impossible = true;
     }
-    if (endpoint < ENDPOINTS && endpoints[endpoint].is_chat)
+    if (endpoint && endpoint->is_chat)
         plan_usage(planning, asks_usage);
 }
 
 bool body_edit_plan(struct slice path, struct slice body, bool asks_usage, int64_t clamp, struct body_edit *edit)
 {
     static const struct json_gate_limits limits = {MAX_BYTES, MAX_TOKENS};
-    struct planning planning = {.edit = edit, .clamp = clamp, .region = region_new()};
+    struct planning planning = {.endpoint = endpoint_of(path), .edit = edit, .clamp = clamp, .region = region_new()};
     struct json_gate_fault fault;
     struct json *json = planning.region ? json_parse(body, &limits, &fault) : NULL;
 
     *edit = (struct body_edit){.count = 0};
     if (json) {
         planning.json = json;
-        plan(&planning, find_endpoint(path), asks_usage);
+        plan(&planning, asks_usage);
     }
     json_free(json);
     region_free(planning.region);

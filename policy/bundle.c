@@ -41,6 +41,11 @@ const char *bundle_error_format_name(enum error_format format)
     return names[format];
 }
 
+bool bundle_override_holds(const struct override *override, int64_t now)
+{
+    return override->is_enabled && now < override->expires_at;
+}
+
 void bundle_free(struct bundle *bundle)
 {
     if (bundle)

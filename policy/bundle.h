@@ -189,7 +189,7 @@ struct kill_switch {
     int64_t expires_at; /* BUNDLE_NEVER */
 };
 
-/* global_shadow or kill_switch_override: active while is_enabled and now < expires_at. */
+/* global_shadow or kill_switch_override: see bundle_override_holds. */
 struct override {
     bool is_enabled;
     struct slice reason;
@@ -233,6 +233,9 @@ uint32_t bundle_method_index(struct slice method);
 /* Name of an algorithm or enum value as the bundle spells it. */
 const char *bundle_algorithm_name(enum algorithm algorithm);
 const char *bundle_error_format_name(enum error_format format);
+
+/* NOW: wall clock, seconds since 1970. */
+bool bundle_override_holds(const struct override *override, int64_t now);
 
 /* Frees the bundle and all that hangs off it. NULL is fine. */
 void bundle_free(struct bundle *bundle);

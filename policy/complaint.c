@@ -97,7 +97,7 @@ void complaint_sort(struct complaint_list *list)
     }
 }
 
-const char *complaint_severity_name(enum complaint_severity severity)
+static const char *severity_name(enum complaint_severity severity)
 {
     return severity == COMPLAINT_ERROR ? "error" : "warning";
 }
@@ -126,7 +126,7 @@ void complaint_print(const struct complaint *complaint, const char *file, FILE *
     fputs(file, out);
     if (complaint->line > 0)
         fprintf(out, ":%u:%u", complaint->line, complaint->column);
-    fprintf(out, ": %s: ", complaint_severity_name(complaint->severity));
+    fprintf(out, ": %s: ", severity_name(complaint->severity));
     print_text(complaint->sentence, "", out);
     if (complaint->pointer[0] != '\0') {
         fputs(" (", out);
@@ -139,7 +139,7 @@ void complaint_print(const struct complaint *complaint, const char *file, FILE *
 void complaint_print_json(const struct complaint *complaint, FILE *out)
 {
     fprintf(out, "{\"severity\":\"%s\",\"code\":\"%s\",\"line\":%u,\"column\":%u,\"pointer\":\"",
-            complaint_severity_name(complaint->severity), complaint->code, complaint->line, complaint->column);
+            severity_name(complaint->severity), complaint->code, complaint->line, complaint->column);
     print_text(complaint->pointer, "\"\\", out);
     fputs("\",\"sentence\":\"", out);
     print_text(complaint->sentence, "\"\\", out);

@@ -50,9 +50,6 @@ void complaint_remove_warnings(struct complaint_list *list, const char *code);
 /* Sorts by line and column; those of one place keep their order. */
 void complaint_sort(struct complaint_list *list);
 
-/* "error" or "warning". */
-const char *complaint_severity_name(enum complaint_severity severity);
-
 /* Prints `FILE:LINE:COLUMN: error: SENTENCE (POINTER)` and a newline, without what the complaint does not have. Control
  * bytes of the bundle come out as \u00XX. */
 void complaint_print(const struct complaint *complaint, const char *file, FILE *out);

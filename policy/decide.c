@@ -127,6 +127,16 @@ static void reject_by_kill_switch(const struct decision *decision, struct verdic
         verdict->retry_after_ns = left * NANOSECONDS_PER_SECOND;
 }
 
+/* What never fits has no wait of its own to tell: a window says when it ends all the same. */
+static int64_t reset_of(const struct charge *charge, const struct charge_source *source)
+{
+    if (charge->view.fits)
+        return charge->view.reset_ns;
+    if (charge->view.wait_ns != INT64_MAX)
+        return charge->view.wait_ns;
+    return charge->limit.kind == CELL_WINDOW ? charge->view.reset_ns : source->window_ns;
+}
+
 static void fill_state(struct limit_state *state, const struct charge *charge, const struct charge_source *source,
                        bool is_charged)
 {
@@ -136,10 +146,7 @@ static void fill_state(struct limit_state *state, const struct charge *charge, c
     state->remaining = charge->view.remaining - (is_charged && !charge->has_no_room ? charge->cost : 0);
     state->window_ns = source->window_ns;
     state->needed = !charge->view.fits && charge->cost > charge->limit.capacity ? charge->cost : 0;
-    if (charge->view.fits)
-        state->reset_ns = charge->view.reset_ns;
-    else
-        state->reset_ns = charge->view.wait_ns == INT64_MAX ? source->window_ns : charge->view.wait_ns;
+    state->reset_ns = reset_of(charge, source);
 }
 
 /* remaining/limit of A below that of B, without division. */
@@ -153,16 +160,28 @@ static enum reason reason_of(const struct charge *charge, const struct charge_so
     return charge->view.fits ? REASON_state_full : decide_limits_roles[source->role].reason;
 }
 
-/* Of several limits that refuse, the one with the longest wait is told: who obeys it is not refused by the others. */
+/* Is a refusal of this kind told in place of the one before it? Loops and open breakers come before limits, in their order: a wait
+ * cures them badly. Of limits the one with the longest wait is told. */
+static bool is_told_instead(const struct verdict *before, bool is_limit, int64_t wait_ns)
+{
+    if (before->is_allowed)
+        return true;
+    return before->has_limit && (!is_limit || wait_ns > before->retry_after_ns);
+}
+
+/* Whatever is told, the wait is the longest: who obeys it is not refused by the others. */
 static void reject_by_charge(struct verdict *verdict, const struct charge *charge, const struct charge_source *source)
 {
     int64_t wait = charge->view.fits ? NANOSECONDS_PER_SECOND : charge->view.wait_ns;
     int64_t spread_wait = spread(wait == INT64_MAX ? LONG_WAIT_NS : wait, charge->key[0]);
+    int64_t longest = verdict->is_allowed || spread_wait > verdict->retry_after_ns ? spread_wait : verdict->retry_after_ns;
 
-    if (!verdict->is_allowed && spread_wait <= verdict->retry_after_ns)
+    if (!is_told_instead(verdict, decide_limits_roles[source->role].is_limit, spread_wait)) {
+        verdict->retry_after_ns = longest;
         return;
+    }
     reject(verdict, reason_of(charge, source), source->policy, source->rule);
-    verdict->retry_after_ns = spread_wait;
+    verdict->retry_after_ns = longest;
     verdict->retry_cures = verdict->retry_cures && wait != INT64_MAX;
     verdict->has_limit = decide_limits_roles[source->role].is_limit;
     if (verdict->has_limit)
@@ -264,6 +283,8 @@ static void admit(struct decision *decision, struct verdict *verdict)
         return;
     }
     judge_charges(decision, verdict, &admission);
+    /* A limit that could not be counted is told by its name alone: it is not used up, and when it ends cures nothing. */
+    verdict->has_limit = verdict->has_limit && verdict->reason != REASON_state_full;
 }
 
 static void run(struct decision *decision, const struct facts *facts, struct verdict *verdict)
@@ -292,6 +313,8 @@ static void run(struct decision *decision, const struct facts *facts, struct ver
     decide_rules_collect_all(decision, verdict->matched_policies, shadows_all);
     if (decision->is_refused)
         reject(verdict, decision->refused_for, decision->refused_by.policy, decision->refused_by.rule);
+    if (verdict->reason == REASON_identity_missing)
+        verdict->missing_key = decide_rules_missing(decision, verdict->rule);
     if (decision->charge_count > 0)
         admit(decision, verdict);
 }

@@ -48,6 +48,7 @@ struct decide_note {
     struct slice detail, value, route;
     uint32_t count;
     bool fits;
+    bool has_no_room; /* DECIDE_LIMIT only: shared memory is full, and this identity is not in it */
     bool is_shadow;
     enum reason reason; /* DECIDE_WOULD_REJECT only */
     const struct limit_state *limit;
@@ -120,11 +121,11 @@ enum decide_settlement decide_reserve_settle(struct decider *decider, struct sli
                                              struct slice model, struct moment now);
 
 /* Ends the request of the reservation TEXT without a word about what it used: what is in flight lands, everything else
- * stays charged as it was reserved. Counts as its settlement, but is not too late after 15 minutes: for whoever saw the
- * request's end himself. */
+ * stays charged as it was reserved. For whoever saw the request's end himself: it is not too late after 15 minutes, and nobody else
+ * may have TEXT, for nothing notes that it was done: do it once. */
 enum decide_settlement decide_reserve_release(struct decider *decider, struct slice text, struct moment now);
 
-/* Like decide_reserve_settle, but not too late after 15 minutes either, for the same reason. */
+/* Like decide_reserve_settle, but for whoever saw the request's end himself, as above. */
 enum decide_settlement decide_reserve_finish(struct decider *decider, struct slice text, const struct usage *usage,
                                              struct slice model, struct moment now);
 

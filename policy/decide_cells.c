@@ -81,8 +81,11 @@ static bool is_contradicted(struct listing *listing, const struct rule *rule)
 static void tell(struct listing *listing, const struct siphash *hash, enum charge_role role,
                  struct decide_cells_limit *limit)
 {
+    uint64_t identity[2];
+
     limit->role = decide_limits_roles[role].name;
-    siphash_final_with(hash, (uint8_t)role, limit->key);
+    siphash_final(hash, identity);
+    decide_rules_key(identity, role, limit->key);
     listing->observer(listing->context, limit);
     listing->count++;
 }
@@ -237,7 +240,7 @@ size_t decide_cells_of_event(struct decider *decider, const struct event *event,
 struct hashed_listing {
     decide_cells_observer *observer;
     void *context;
-    uint64_t told[TOLD_MOST];
+    uint64_t told[TOLD_MOST][2];
     size_t count;
 };
 
@@ -246,11 +249,11 @@ static void tell_once(void *context, const struct decide_cells_limit *limit)
     struct hashed_listing *listing = context;
 
     for (size_t i = 0; i < listing->count; i++)
-        if (listing->told[i] == limit->key[0])
+        if (memcmp(listing->told[i], limit->key, sizeof(limit->key)) == 0)
             return;
     if (listing->count == TOLD_MOST)
         return;
-    listing->told[listing->count++] = limit->key[0];
+    memcpy(listing->told[listing->count++], limit->key, sizeof(limit->key));
     listing->observer(listing->context, limit);
 }
 

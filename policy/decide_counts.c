@@ -69,17 +69,29 @@ void decide_counts_admission(const struct decision *decision, const struct admis
         counters_add(slot, COUNTER_stripe_stuck, 1);
 }
 
+/* Finds the series of verdicts like this one in the arena. */
+static struct series *take_verdicts(const struct decision *decision, const struct verdict *verdict)
+{
+    struct slice labels[] = {verdict->is_allowed ? SLICE("allow") : SLICE("reject"),
+                             slice_of(verdict_reasons[verdict->reason].name),
+                             verdict->policy ? verdict->policy->id : SLICE("")};
+
+    return series_take(decision->decider->arena, families_name(FAMILY_decisions), labels, 3);
+}
+
 void decide_counts_verdict(const struct decision *decision, const struct verdict *verdict)
 {
     struct decider *decider = decision->decider;
     const struct policy *policy = verdict->policy;
     size_t row = policy ? (size_t)(policy - decider->bundle->policies) + 1 : 0;
-    struct slice labels[] = {verdict->is_allowed ? SLICE("allow") : SLICE("reject"),
-                             slice_of(verdict_reasons[verdict->reason].name), policy ? policy->id : SLICE("")};
+    struct series **place;
 
-    if (decision->counts)
-        add_to_series(decision, &decider->policy_series[row * REASON_COUNT + verdict->reason],
-                      FAMILY_decisions, labels, 3);
+    if (!decision->counts)
+        return;
+    place = &decider->policy_series[row * REASON_COUNT + verdict->reason];
+    if (!*place)
+        *place = take_verdicts(decision, verdict);
+    series_add(*place, 1);
 }
 
 void decide_counts_would_reject(struct decision *decision, const struct charge_source *source, enum reason reason)

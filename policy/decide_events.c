@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "policy/load.h"
 #include "policy/model.h"
@@ -80,16 +81,20 @@ void decide_events_close(struct decider *decider)
 static struct slice print_hash(const struct arena *arena, struct slice key, struct slice value,
                                char room[DECIDE_EVENTS_HASH_SIZE])
 {
+    static const char digits[] = "0123456789abcdef";
     struct siphash hash;
     uint64_t out[2];
+    size_t size = 0;
 
     siphash_init(&hash, arena_hash_key(arena));
     siphash_update_value(&hash, SLICE("event"));
     siphash_update_value(&hash, key);
     siphash_update_value(&hash, value);
     siphash_final(&hash, out);
-    snprintf(room, DECIDE_EVENTS_HASH_SIZE, "#%016llx", (unsigned long long)out[1]);
-    return slice_of(room);
+    room[size++] = '#';
+    for (int shift = 60; shift >= 0; shift -= 4)
+        room[size++] = digits[out[1] >> shift & 15];
+    return (struct slice){room, size};
 }
 
 struct slice decide_events_redact(const struct arena *arena, enum settings_redact redact, struct slice key,
@@ -152,6 +157,21 @@ static void add_model(struct decision *decision)
               (struct slice){text, (size_t)size < sizeof(text) ? (size_t)size : sizeof(text) - 1});
 }
 
+/* Which key, or else whoever is refused has to guess. It is a name in the bundle and nothing of the client's. */
+static void add_missing(struct decision *decision, const struct rule *rule)
+{
+    static const struct slice lacks = {"lacks ", 6};
+    struct slice key = decide_rules_missing(decision, rule);
+    char text[256];
+    size_t size = key.size < sizeof(text) - lacks.size ? key.size : sizeof(text) - lacks.size;
+
+    if (key.size == 0)
+        return;
+    memcpy(text, lacks.data, lacks.size);
+    memcpy(text + lacks.size, key.data, size);
+    event_add(&decision->decider->events.event, EVENT_TEXT_NOTE, (struct slice){text, lacks.size + size});
+}
+
 static void begin(struct decision *decision, enum event_action action, enum reason reason)
 {
     struct event *event = &decision->decider->events.event;
@@ -181,7 +201,7 @@ static void add_other_keys(struct decision *decision, const uint32_t *keys, uint
     }
 }
 
-static void end(struct decision *decision, const struct policy *policy, const struct rule *rule)
+static void end(struct decision *decision, const struct policy *policy, const struct rule *rule, enum reason reason)
 {
     const struct facts *facts = decision->facts;
     struct decide_events *events = &decision->decider->events;
@@ -193,6 +213,8 @@ static void end(struct decision *decision, const struct policy *policy, const st
         event_add(event, EVENT_TEXT_POLICY, policy->id);
     if (rule)
         event_add(event, EVENT_TEXT_RULE, rule->name);
+    if (reason == REASON_identity_missing)
+        add_missing(decision, rule);
     for (uint32_t i = 0; i < count; i++)
         add_key(decision, keys[i]);
     event_add(event, EVENT_TEXT_METHOD, facts->method);
@@ -260,7 +282,7 @@ static void record_verdict(struct decision *decision, const struct verdict *verd
         add_kill_switch(decision, verdict->kill_switch);
     if (verdict->policy)
         add_cells(decision, verdict->policy, verdict->rule, 0);
-    end(decision, verdict->policy, verdict->rule);
+    end(decision, verdict->policy, verdict->rule, verdict->reason);
 }
 
 static int64_t left_of(const struct charge *charge)
@@ -278,7 +300,7 @@ static void record_charge(struct decision *decision, uint32_t index, uint32_t we
     event->weight = weight;
     set_numbers(event, charge, left_of(charge));
     add_cells(decision, source->policy, source->rule, 0);
-    end(decision, source->policy, source->rule);
+    end(decision, source->policy, source->rule, REASON_NONE);
 }
 
 static bool is_tighter(const struct charge *a, const struct charge *b)
@@ -383,5 +405,5 @@ void decide_events_would_reject(struct decision *decision, const struct charge_s
         set_numbers(&events->event, charge, charge->view.remaining);
     if (charge)
         add_cells(decision, source->policy, source->rule, charge->group);
-    end(decision, source->policy, source->rule);
+    end(decision, source->policy, source->rule, reason);
 }

@@ -97,21 +97,34 @@ static void hash_body(struct decision *decision, struct siphash *hash)
     siphash_update_value(hash, digest);
 }
 
+/* Digits that are not all zero. */
+static bool is_above_zero(struct slice text)
+{
+    bool is_above = false;
+
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+        is_above |= text.data[i] != '0';
+    }
+    return is_above;
+}
+
 static bool is_retry_of_sdk(const struct facts *facts)
 {
     for (size_t i = 0; i < facts->field_count; i++)
         if (slice_equal_nocase(facts->fields[i].name, SLICE("x-stainless-retry-count")))
-            return facts->fields[i].value.size > 0 && !slice_equal(facts->fields[i].value, SLICE("0"));
+            return is_above_zero(facts->fields[i].value);
     return false;
 }
 
 static struct charge *add_guard(struct decision *decision, const struct policy *policy, uint32_t group,
-                                enum charge_role role, const struct siphash *hash, const struct cell_limit *limit,
+                                enum charge_role role, const uint64_t identity[2], const struct cell_limit *limit,
                                 int64_t cost)
 {
     struct charge_source source = {.policy = policy, .role = role, .window_ns = limit->length_ns};
 
-    return decide_rules_charge(decision, &source, group, hash, limit, cost);
+    return decide_rules_charge(decision, &source, group, identity, limit, cost);
 }
 
 /* The so many-th identical request is the loop: one less fits. An SDK's own retry is excused, a few times. */
@@ -123,21 +136,23 @@ static void add_loop(struct decision *decision, const struct policy *policy, con
                                .length_ns = loop->window_ns};
     struct siphash hash = *identity;
     struct charge *charge;
+    uint64_t fingerprint[2];
     uint32_t excuse = 0;
 
     siphash_update_value(&hash, decision->facts->method);
     siphash_update_value(&hash, decision->facts->path);
     hash_body(decision, &hash);
     hash_query(decision->facts->query, &hash); /* last: it has any number of parts */
+    siphash_final(&hash, fingerprint);
     if (is_retry_of_sdk(decision->facts)) {
         struct cell_limit excused = limit;
 
         excused.capacity = EXCUSED_MOST * BUNDLE_MILLIONTHS;
-        charge = add_guard(decision, policy, group, CHARGE_LOOP_RETRY, &hash, &excused, BUNDLE_MILLIONTHS);
+        charge = add_guard(decision, policy, group, CHARGE_LOOP_RETRY, fingerprint, &excused, BUNDLE_MILLIONTHS);
         charge->never_refuses = true;
         excuse = decision->charge_count;
     }
-    charge = add_guard(decision, policy, group, CHARGE_LOOP, &hash, &limit, BUNDLE_MILLIONTHS);
+    charge = add_guard(decision, policy, group, CHARGE_LOOP, fingerprint, &limit, BUNDLE_MILLIONTHS);
     charge->excuse = excuse;
     charge->never_refuses = loop->action != LOOP_REJECT;
 }
@@ -166,8 +181,10 @@ static void add_breaker(struct decision *decision, const struct policy *policy, 
                         int64_t spent)
 {
     struct cell_limit limit = decide_guards_breaker_limit(policy);
+    uint64_t identity[2];
 
-    add_guard(decision, policy, group, CHARGE_BREAKER, hash, &limit, spent);
+    siphash_final(hash, identity);
+    add_guard(decision, policy, group, CHARGE_BREAKER, identity, &limit, spent);
     decision->decider->sources[decision->charge_count - 1].window_ns = MINUTE_NS;
 }
 

@@ -5,6 +5,7 @@
 #include "policy/decide_private.h"
 
 #include "policy/decimal.h"
+#include "policy/endpoint.h"
 #include "policy/estimate_form.h"
 #include "shm/cell_bucket.h"
 
@@ -93,7 +94,25 @@ bool decide_limits_of(struct decider *decider, uint32_t rule_index, const struct
 
 /* ---- costs ---------------------------------------------------------------------------------------------------------- */
 
-/* What this request costs: a header's or parameter's exact decimal number, or what the bundle says. */
+/* The amount that TEXT tells, a part of a millionth as a whole one: gateways multiply in floating point. What is more than a limit may
+ * be fits none. 0: none that is above zero. */
+static int64_t told_cost(struct slice text)
+{
+    int64_t amount = 0;
+
+    switch (decimal_parse(text, &amount)) {
+    case DECIMAL_OK:
+    case DECIMAL_NOT_EXACT:
+        return amount > 0 ? amount : 0;
+    case DECIMAL_TOO_LARGE:
+        return text.data[0] == '-' ? 0 : DECIMAL_MAX + 1;
+    case DECIMAL_MALFORMED:
+        break;
+    }
+    return 0;
+}
+
+/* What this request costs: a header's or parameter's decimal number, or what the bundle says. */
 static int64_t cost_of(struct decision *decision, const struct cost *cost)
 {
     struct slice text;
@@ -103,7 +122,8 @@ static int64_t cost_of(struct decision *decision, const struct cost *cost)
         return cost->fixed;
     if (!descriptor_value(&decision->decider->descriptors, cost->descriptor, &text))
         return cost->standard;
-    if (decimal_parse(text, &amount) == DECIMAL_OK && amount > 0)
+    amount = told_cost(text);
+    if (amount > 0)
         return amount;
     decide_counts_one(decision, COUNTER_cost_invalid);
     return cost->standard;
@@ -149,23 +169,32 @@ static bool is_encoded(struct decision *decision)
     return facts->body.size > 0 && (is_coded || estimate_of(decision)->is_encoded);
 }
 
-/* The client's own estimate of its prompt in X-Token-Estimate, where the rule takes it. -1 for none. */
+/* The client's own estimate of its prompt in X-Token-Estimate, where the rule takes it. -1 for none; of several none is believed. */
 static int64_t hint_of(struct decision *decision)
 {
     const struct facts *facts = decision->facts;
+    struct slice text = {NULL, 0};
+    unsigned count = 0;
+    int64_t hint;
 
     for (size_t i = 0; i < facts->field_count; i++) {
-        int64_t hint;
-
-        if (!slice_equal_nocase(facts->fields[i].name, SLICE("x-token-estimate")))
-            continue;
-        if (decimal_parse(facts->fields[i].value, &hint) == DECIMAL_OK && hint >= 0 &&
-            hint <= ESTIMATE_MOST * BUNDLE_MILLIONTHS)
-            return hint / BUNDLE_MILLIONTHS;
-        decide_counts_one(decision, COUNTER_cost_invalid);
-        return -1;
+        if (slice_equal_nocase(facts->fields[i].name, SLICE("x-token-estimate"))) {
+            text = facts->fields[i].value;
+            count++;
+        }
     }
+    if (count == 1 && decimal_parse(text, &hint) == DECIMAL_OK && hint >= 0 && hint <= ESTIMATE_MOST * BUNDLE_MILLIONTHS)
+        return (hint + BUNDLE_MILLIONTHS - 1) / BUNDLE_MILLIONTHS;
+    if (count > 0)
+        decide_counts_one(decision, COUNTER_cost_invalid);
     return -1;
+}
+
+static bool is_unsure(const struct estimate *estimate, struct slice path)
+{
+    const struct endpoint *endpoint = endpoint_of(path);
+
+    return estimate->has_bad_completion || (endpoint && !(estimate->lengths & endpoint->lengths));
 }
 
 struct decide_need decide_limits_need(struct decision *decision, int64_t one, bool takes_hint)
@@ -174,8 +203,8 @@ struct decide_need decide_limits_need(struct decision *decision, int64_t one, bo
     int64_t hint = takes_hint ? hint_of(decision) : -1;
     struct decide_need need = {.prompt = hint >= 0 ? hint : estimate->prompt};
 
-    /* A length that cannot be read may be taken for none; beside another one the longer of them counts. */
-    if (estimate->completion > 0 && !(estimate->has_bad_completion && estimate->completion < one))
+    /* A length that cannot be read, or that is none at this endpoint, may be taken for none; beside another one the longer of them counts. */
+    if (estimate->completion > 0 && !(estimate->completion < one && is_unsure(estimate, decision->facts->path)))
         one = estimate->completion;
     if (decision->metering.clamp > 0 && decision->metering.clamp < one)
         one = decision->metering.clamp;
@@ -186,7 +215,7 @@ struct decide_need decide_limits_need(struct decision *decision, int64_t one, bo
 
 /* ---- charges -------------------------------------------------------------------------------------------------------- */
 
-static void add(struct decision *decision, struct charge_source *source, uint32_t group, const struct siphash *hash,
+static void add(struct decision *decision, struct charge_source *source, uint32_t group, const uint64_t identity[2],
                 enum charge_role role, int64_t cost)
 {
     struct cell_limit limit;
@@ -195,7 +224,7 @@ static void add(struct decision *decision, struct charge_source *source, uint32_
                           &source->window_ns))
         return;
     source->role = role;
-    decide_rules_charge(decision, source, group, hash, &limit, cost);
+    decide_rules_charge(decision, source, group, identity, &limit, cost);
 }
 
 /* Refuses a body of which nothing can be told, while who reads it behind us can. */
@@ -218,7 +247,7 @@ static int64_t most_completion(const struct token_budget *budget, const struct d
 }
 
 static void add_tokens(struct decision *decision, struct charge_source *source, bool is_shadow, uint32_t group,
-                       const struct siphash *hash)
+                       const uint64_t identity[2])
 {
     const struct token_budget *budget = &source->rule->config.token_budget;
     struct decide_need need = decide_limits_need(decision, budget->default_completion, budget->metering.takes_hint);
@@ -235,47 +264,47 @@ static void add_tokens(struct decision *decision, struct charge_source *source, 
         decide_rules_refuse(decision, source, REASON_completion_tokens_exceeded, is_shadow);
     if (budget->max_per_request > 0 && all > budget->max_per_request)
         decide_rules_refuse(decision, source, REASON_max_tokens_per_request_exceeded, is_shadow);
-    add(decision, source, group, hash, CHARGE_MINUTE, all * BUNDLE_MILLIONTHS);
-    add(decision, source, group, hash, CHARGE_DAY, all * BUNDLE_MILLIONTHS);
+    add(decision, source, group, identity, CHARGE_MINUTE, all * BUNDLE_MILLIONTHS);
+    add(decision, source, group, identity, CHARGE_DAY, all * BUNDLE_MILLIONTHS);
 }
 
 static void add_budget(struct decision *decision, struct charge_source *source, bool is_shadow, uint32_t group,
-                       const struct siphash *hash)
+                       const uint64_t identity[2])
 {
     const struct cost_budget *budget = &source->rule->config.cost_budget;
     struct decide_need need;
     int64_t cost;
 
     if (budget->cost.source != COST_SOURCE_USAGE) {
-        add(decision, source, group, hash, CHARGE_BUDGET, cost_of(decision, &budget->cost));
+        add(decision, source, group, identity, CHARGE_BUDGET, cost_of(decision, &budget->cost));
         return;
     }
     refuse_encoded(decision, source, is_shadow);
     need = decide_limits_need(decision, ESTIMATE_COMPLETION, budget->metering.takes_hint);
     decide_metering_add(decision, is_shadow ? NULL : &budget->metering, &need, 0);
     if (decide_money_cost(decision, budget, &need, &cost))
-        add(decision, source, group, hash, CHARGE_BUDGET, cost);
+        add(decision, source, group, identity, CHARGE_BUDGET, cost);
     else
         decide_rules_refuse(decision, source, REASON_model_unpriced, is_shadow);
 }
 
 void decide_limits_add(struct decision *decision, struct charge_source *source, bool is_shadow, uint32_t group,
-                       const struct siphash *hash)
+                       const uint64_t identity[2])
 {
     const struct rule *rule = source->rule;
 
     switch (rule->algorithm) {
     case ALGORITHM_TOKEN_BUCKET:
-        add(decision, source, group, hash, CHARGE_RATE, cost_of(decision, &rule->config.token_bucket.cost));
+        add(decision, source, group, identity, CHARGE_RATE, cost_of(decision, &rule->config.token_bucket.cost));
         break;
     case ALGORITHM_COST_BASED:
-        add_budget(decision, source, is_shadow, group, hash);
+        add_budget(decision, source, is_shadow, group, identity);
         break;
     case ALGORITHM_TOKEN_BUCKET_LLM:
-        add_tokens(decision, source, is_shadow, group, hash);
+        add_tokens(decision, source, is_shadow, group, identity);
         break;
     case ALGORITHM_CONCURRENCY:
-        add(decision, source, group, hash, CHARGE_FLIGHT, BUNDLE_MILLIONTHS);
+        add(decision, source, group, identity, CHARGE_FLIGHT, BUNDLE_MILLIONTHS);
         break;
     }
 }

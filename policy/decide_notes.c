@@ -57,6 +57,7 @@ void decide_notes_limit(const struct decision *decision, const struct charge *ch
             .policy = source->policy,
             .rule = source->rule,
             .fits = charge->view.fits,
+            .has_no_room = charge->has_no_room,
             .is_shadow = charge->group != 0,
             .limit = state,
             .cost = charge->cost,

@@ -25,6 +25,12 @@ static void prepare_states(struct siphash *enforced, struct siphash *shadow, str
     siphash_update_value(shadow, SLICE("shadow"));
 }
 
+static bool looks_into_bodies(const struct rule *rule)
+{
+    return rule->algorithm == ALGORITHM_TOKEN_BUCKET_LLM ||
+           (rule->algorithm == ALGORITHM_COST_BASED && rule->config.cost_budget.cost.source == COST_SOURCE_USAGE);
+}
+
 static void prepare_rule(struct prepared_rule *prepared, const struct rule *rule, const uint64_t key[2])
 {
     uint64_t mark[2];
@@ -32,6 +38,7 @@ static void prepare_rule(struct prepared_rule *prepared, const struct rule *rule
     prepare_states(&prepared->enforced, &prepared->shadow, rule->identity, key);
     siphash_final(&prepared->enforced, mark);
     prepared->mark = mark[0];
+    prepared->is_settled = rule->algorithm == ALGORITHM_CONCURRENCY || looks_into_bodies(rule);
 }
 
 static void add_keys(struct prepared_policy *prepared, uint32_t *keys, const struct rule *rule)
@@ -75,12 +82,6 @@ static int compare_marks(const void *left, const void *right, void *context)
     return (a > b) - (a < b);
 }
 
-static bool looks_into_bodies(const struct rule *rule)
-{
-    return rule->algorithm == ALGORITHM_TOKEN_BUCKET_LLM ||
-           (rule->algorithm == ALGORITHM_COST_BASED && rule->config.cost_budget.cost.source == COST_SOURCE_USAGE);
-}
-
 bool decide_prepare(struct decider *decider)
 {
     static const uint64_t no_key[2];
@@ -92,6 +93,7 @@ bool decide_prepare(struct decider *decider)
     decider->policy_keys = keys;
     if (!keys)
         return false;
+    reservation_key(key, decider->reservation_key);
     for (uint32_t i = 0; i < bundle->policy_count; i++) {
         const struct policy *policy = &bundle->policies[i];
         struct prepared_policy *prepared = &decider->policies[i];

@@ -30,7 +30,7 @@ enum charge_role {
 struct charge_role_row {
     enum reason reason;
     bool is_limit;   /* its numbers may be shown to the client */
-    bool is_settled; /* belongs into a reservation; of a budget, when it counts usage */
+    bool is_settled; /* belongs into a reservation, when that of its rule does */
     const char *name;
 };
 extern const struct charge_role_row decide_limits_roles[CHARGE_ROLES];
@@ -50,6 +50,7 @@ struct charge_source {
 struct prepared_rule {
     struct siphash enforced, shadow;
     uint64_t mark; /* finds the rule again at settlement, after whatever reload */
+    bool is_settled; /* what it charges is corrected when it is known what the request used */
     int64_t refill_ns;
     struct calendar_window window;
 };
@@ -99,12 +100,13 @@ struct decider {
     uint32_t kill_switch_count;
     struct live_kills *live_kills;
     uint32_t live_sequence; /* of the table in the arena that they were made from */
+    uint64_t reservation_key[2]; /* signs them */
     uint64_t nonce; /* of the last reservation; begins at random, so that no two deciders ever make the same */
     /* scratch of one decision */
     uint32_t *matched;
     struct charge *charges;
     struct charge_source *sources;
-    uint32_t *order;
+    uint64_t *order;
     /* series found so far; NULL until first used */
     struct series **policy_series;  /* [policy or 0 for none][reason] */
     struct series **rule_series;    /* would_reject */
@@ -128,6 +130,7 @@ struct decision {
     bool would_reject;
     uint32_t charge_count;
     uint32_t shadow_groups;
+    bool has_settled; /* some rule that applied is settled later */
     struct estimate estimate; /* of the body; made when the first rule asks */
     bool has_estimate;
     const struct price *price; /* of the model asked for, when a budget counts usage; NULL = none */
@@ -180,6 +183,9 @@ bool decide_rules_find(const struct decider *decider, uint64_t mark, struct char
 bool decide_rules_hash(struct decision *decision, const struct policy *policy, const struct rule *rule,
                        struct siphash *hash);
 
+/* The first key of RULE that the request lacks, as the bundle writes it; empty when it lacks none. */
+struct slice decide_rules_missing(const struct decision *decision, const struct rule *rule);
+
 /* In their place, for requests that lack a key of a rule with on_missing: share. */
 void decide_rules_hash_shared(struct siphash *hash);
 
@@ -192,15 +198,18 @@ void decide_rules_collect_all(struct decision *decision, uint32_t matched, bool 
 /* Refuses before any cell is looked at; in shadow it is only told. */
 void decide_rules_refuse(struct decision *decision, const struct charge_source *source, enum reason reason, bool is_shadow);
 
-/* Appends a charge of LIMIT for the identity in HASH and the role in SOURCE. */
+/* Key of the cell that counts IDENTITY, which is what a hash said of it, in ROLE. */
+void decide_rules_key(const uint64_t identity[2], enum charge_role role, uint64_t key[2]);
+
+/* Appends a charge of LIMIT for IDENTITY and the role in SOURCE. */
 struct charge *decide_rules_charge(struct decision *decision, const struct charge_source *source, uint32_t group,
-                                   const struct siphash *hash, const struct cell_limit *limit, int64_t cost);
+                                   const uint64_t identity[2], const struct cell_limit *limit, int64_t cost);
 
 /* ---- decide_limits.c ---------------------------------------------------------------------------------------------- */
 
-/* Appends the charges of one rule for the identity in HASH; refuses what no cell needs to be asked for. */
+/* Appends the charges of one rule for IDENTITY; refuses what no cell needs to be asked for. */
 void decide_limits_add(struct decision *decision, struct charge_source *source, bool is_shadow, uint32_t group,
-                       const struct siphash *hash);
+                       const uint64_t identity[2]);
 
 /* Limit of one role of a rule at a moment, for charging and for settling. false when the rule has no such limit. */
 bool decide_limits_of(struct decider *decider, uint32_t rule_index, const struct rule *rule, enum charge_role role,

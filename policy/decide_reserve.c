@@ -2,14 +2,17 @@
  *
  * What an admitted request reserved is settled, grows, or is released.
  *
- * Settlement is one admission: a mark that this reservation is settled, which fits once, and behind it the corrections, all or
- * nothing. Charges stand before the mark and refunds behind it, so that a process killed half way can only have charged
- * too much. A limit that a reload took away is corrected where it was counted, for it may come back; where that is not to be
- * found any more, the result says so.
+ * Settlement is one admission: a mark that this reservation is settled, which fits once, and the corrections, all or nothing.
+ * Charges stand before the mark and refunds behind it, so that a process killed half way can only have charged too much. Who saw the
+ * request's end himself has shown the reservation to nobody and ends it once: his needs no mark, which would take a cell for many
+ * minutes and, where there is none left, the settlement with it. A limit that a reload took away is corrected where it was
+ * counted, for it may come back; where that is not to be found any more, the result says so.
  */
 #include "policy/decide_private.h"
 
 #include "policy/reservation.h"
+
+#define MARK_MARGIN_S 60 /* for a wall clock that goes back before a reboot */
 
 /* The mark that a reservation is settled: it fits once and outlives the reservation. */
 static struct charge mark_of(const uint64_t digest[2])
@@ -17,7 +20,7 @@ static struct charge mark_of(const uint64_t digest[2])
     struct charge mark = {
         .limit = {.kind = CELL_COUNT,
                   .capacity = BUNDLE_MILLIONTHS,
-                  .length_ns = 2 * RESERVATION_LIFE_S * NANOSECONDS_PER_SECOND},
+                  .length_ns = (RESERVATION_LIFE_S + MARK_MARGIN_S) * NANOSECONDS_PER_SECOND},
         .cost = BUNDLE_MILLIONTHS,
     };
 
@@ -39,11 +42,13 @@ static enum decide_settlement result_of(const struct charge *charges, uint32_t c
     return result;
 }
 
+/* DIGEST NULL: it needs no mark. */
 static enum decide_settlement apply(struct decision *decision, const struct reservation *reservation,
                                     const struct decide_outcome *outcome, const uint64_t digest[2])
 {
     struct charge charges[RESERVATION_MAX_ENTRIES + 1], correction;
-    uint32_t order[RESERVATION_MAX_ENTRIES + 1], count = 0, mark;
+    uint64_t order[RESERVATION_MAX_ENTRIES + 1];
+    uint32_t count = 0, mark;
     struct admission admission;
 
     for (uint32_t i = 0; i < reservation->count; i++)
@@ -51,14 +56,15 @@ static enum decide_settlement apply(struct decision *decision, const struct rese
             correction.cost > 0)
             charges[count++] = correction;
     mark = count;
-    charges[count++] = mark_of(digest);
+    if (digest)
+        charges[count++] = mark_of(digest);
     for (uint32_t i = 0; i < reservation->count; i++)
         if (decide_owed_correct(decision, reservation, &reservation->entries[i], outcome, &correction) &&
             correction.cost < 0)
             charges[count++] = correction;
     admission_take(decision->decider->arena, charges, order, count, decision->now, &admission);
     decide_counts_admission(decision, &admission);
-    if (admission.is_stuck || charges[mark].has_no_room)
+    if (admission.is_stuck || (digest && charges[mark].has_no_room))
         return DECIDE_SETTLEMENT_BUSY;
     return admission.is_admitted ? result_of(charges, count) : DECIDE_SETTLED_BEFORE;
 }
@@ -125,10 +131,11 @@ static bool is_too_late(const struct decision *decision, const struct reservatio
            decision->now.boot_ns >= reservation->begun_ns + RESERVATION_LIFE_S * NANOSECONDS_PER_SECOND;
 }
 
+/* SAW_END: whoever settles it saw the request's end himself. */
 static enum decide_settlement settle(struct decision *decision, struct slice text, const struct usage *usage,
-                                     struct slice model, bool expires)
+                                     struct slice model, bool saw_end)
 {
-    const uint64_t *key = arena_hash_key(decision->decider->arena);
+    const uint64_t *key = decision->decider->reservation_key;
     enum decide_settlement result;
     struct reservation reservation;
     struct decide_outcome outcome;
@@ -138,12 +145,12 @@ static enum decide_settlement settle(struct decision *decision, struct slice tex
         return DECIDE_SETTLEMENT_UNKNOWN;
     if (!reservation_parse(text, key, &reservation, digest))
         return DECIDE_SETTLEMENT_UNKNOWN;
-    if (expires && is_too_late(decision, &reservation))
+    if (!saw_end && is_too_late(decision, &reservation))
         return DECIDE_SETTLEMENT_EXPIRED;
     if (!usage)
-        return apply(decision, &reservation, NULL, digest);
+        return apply(decision, &reservation, NULL, saw_end ? NULL : digest);
     outcome = decide_owed_outcome(decision->decider, &reservation, usage, model);
-    result = apply(decision, &reservation, &outcome, digest);
+    result = apply(decision, &reservation, &outcome, saw_end ? NULL : digest);
     if (result > DECIDE_SETTLED_IN_PART)
         return result;
     count_usage(decision, &reservation, usage);
@@ -153,7 +160,7 @@ static enum decide_settlement settle(struct decision *decision, struct slice tex
 }
 
 static enum decide_settlement settle_and_count(struct decider *decider, struct slice text, const struct usage *usage,
-                                               struct slice model, struct moment now, bool expires)
+                                               struct slice model, struct moment now, bool saw_end)
 {
     static const enum counter counters[] = {
         [DECIDE_SETTLED] = COUNTER_reservations_settled,
@@ -165,7 +172,7 @@ static enum decide_settlement settle_and_count(struct decider *decider, struct s
         [DECIDE_SETTLEMENT_BUSY] = COUNTER_reservations_busy,
     };
     struct decision decision = {.decider = decider, .now = now, .counts = decider->slot != NULL};
-    enum decide_settlement result = settle(&decision, text, usage, model, expires);
+    enum decide_settlement result = settle(&decision, text, usage, model, saw_end);
 
     decide_counts_one(&decision, counters[result]);
     return result;
@@ -174,29 +181,28 @@ static enum decide_settlement settle_and_count(struct decider *decider, struct s
 enum decide_settlement decide_reserve_settle(struct decider *decider, struct slice text, const struct usage *usage,
                                              struct slice model, struct moment now)
 {
-    return settle_and_count(decider, text, usage, model, now, true);
+    return settle_and_count(decider, text, usage, model, now, false);
 }
 
 enum decide_settlement decide_reserve_finish(struct decider *decider, struct slice text, const struct usage *usage,
                                              struct slice model, struct moment now)
 {
-    return settle_and_count(decider, text, usage, model, now, false);
+    return settle_and_count(decider, text, usage, model, now, true);
 }
 
 enum decide_settlement decide_reserve_release(struct decider *decider, struct slice text, struct moment now)
 {
     struct decision decision = {.decider = decider, .now = now, .counts = decider->slot != NULL};
-    struct reservation reservation;
-    uint64_t digest[2];
+    enum decide_settlement result = settle(&decision, text, NULL, (struct slice){NULL, 0}, true);
 
-    if (!reservation_parse(text, arena_hash_key(decider->arena), &reservation, digest))
-        return DECIDE_SETTLEMENT_UNKNOWN;
-    return apply(&decision, &reservation, NULL, digest);
+    if (result == DECIDE_SETTLEMENT_BUSY)
+        decide_counts_one(&decision, COUNTER_reservations_busy);
+    return result;
 }
 
 /* Charges for the entries that OUTCOME goes beyond; ENTRIES says which. A limit that is not there any more limits nothing;
  * the settlement charges it. An entry keeps its window when the next one pays for what is added: of that nothing can be
- * given back later, and never too much. */
+ * given back later, and never too much. In a bucket only what is added can be given back later: all before it was used up. */
 static uint32_t find_growth(struct decision *decision, const struct reservation *reservation,
                             const struct decide_outcome *outcome, struct charge *charges, uint32_t *entries)
 {
@@ -218,8 +224,9 @@ bool decide_reserve_grow(struct decider *decider, char *text, size_t size, const
                          struct moment now)
 {
     struct decision decision = {.decider = decider, .now = now, .counts = decider->slot != NULL};
-    const uint64_t *key = arena_hash_key(decider->arena);
-    uint32_t order[RESERVATION_MAX_ENTRIES], entries[RESERVATION_MAX_ENTRIES], count;
+    const uint64_t *key = decider->reservation_key;
+    uint64_t order[RESERVATION_MAX_ENTRIES];
+    uint32_t entries[RESERVATION_MAX_ENTRIES], count;
     struct charge charges[RESERVATION_MAX_ENTRIES];
     struct reservation reservation;
     struct admission admission;
@@ -236,8 +243,11 @@ bool decide_reserve_grow(struct decider *decider, char *text, size_t size, const
         return false;
     for (uint32_t i = 0; i < count; i++)
         tell_change(&decision, &reservation, entries[i], reservation.entries[entries[i]].cost + charges[i].cost);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
         reservation.entries[entries[i]].cost += charges[i].cost;
+        if (charges[i].limit.kind == CELL_BUCKET)
+            reservation.entries[entries[i]].extra = charges[i].refreshed.stamp_ns;
+    }
     return reservation_print(&reservation, key, text, size) == size;
 }
 
@@ -249,7 +259,7 @@ uint32_t decide_reserve_flights(struct decider *decider, struct slice text, stru
     uint64_t digest[2];
     uint32_t count = 0;
 
-    if (!reservation_parse(text, arena_hash_key(decider->arena), &reservation, digest))
+    if (!reservation_parse(text, decider->reservation_key, &reservation, digest))
         return 0;
     for (uint32_t i = 0; i < reservation.count; i++) {
         if (reservation.entries[i].role != CHARGE_FLIGHT ||

@@ -9,14 +9,20 @@
 
 static int64_t extra_of(const struct charge *charge, struct moment now)
 {
-    return charge->limit.kind == CELL_WINDOW ? charge->view.window_end_s : now.boot_ns;
+    switch (charge->limit.kind) {
+    case CELL_WINDOW:
+        return charge->view.window_end_s;
+    case CELL_BUCKET:
+        return charge->refreshed.stamp_ns;
+    default:
+        return now.boot_ns;
+    }
 }
 
 /* Is this charge corrected when it is known what the request used? */
-static bool is_settled(const struct charge_source *source)
+static bool is_settled(const struct decider *decider, const struct charge_source *source)
 {
-    return decide_limits_roles[source->role].is_settled &&
-           (source->role != CHARGE_BUDGET || source->rule->config.cost_budget.cost.source == COST_SOURCE_USAGE);
+    return decide_limits_roles[source->role].is_settled && decider->rules[source->rule_index].is_settled;
 }
 
 static bool was_charged(const struct charge *charge)
@@ -26,7 +32,9 @@ static bool was_charged(const struct charge *charge)
 
 static bool is_entry(const struct decision *decision, uint32_t index)
 {
-    return is_settled(&decision->decider->sources[index]) && was_charged(&decision->decider->charges[index]);
+    const struct decider *decider = decision->decider;
+
+    return is_settled(decider, &decider->sources[index]) && was_charged(&decider->charges[index]);
 }
 
 /* Makes ENTRY that of the breaker at INDEX, which counts the largest cost of its policy's charges: the entries of these stand
@@ -79,20 +87,12 @@ static void add_entry(const struct decision *decision, uint32_t index, struct re
         decide_counts_one(decision, COUNTER_reservations_cut);
 }
 
-static bool is_any_settled(const struct decision *decision)
-{
-    for (uint32_t i = 0; i < decision->charge_count; i++)
-        if (decide_limits_roles[decision->decider->sources[i].role].is_settled)
-            return true;
-    return false;
-}
-
 void decide_reserve_write(const struct decision *decision, struct verdict *verdict)
 {
     struct decider *decider = decision->decider;
     struct reservation reservation;
 
-    if (!is_any_settled(decision))
+    if (!decision->has_settled)
         return;
     reservation.count = 0;
     for (uint32_t i = 0; i < decision->charge_count; i++)
@@ -106,6 +106,6 @@ void decide_reserve_write(const struct decision *decision, struct verdict *verdi
     reservation.has_price = decision->price != NULL;
     if (decision->price)
         reservation.price = *decision->price;
-    verdict->reservation_size = reservation_print(&reservation, arena_hash_key(decider->arena), verdict->reservation,
+    verdict->reservation_size = reservation_print(&reservation, decider->reservation_key, verdict->reservation,
                                                   sizeof(verdict->reservation));
 }

@@ -86,7 +86,9 @@ bool decide_rules_hash(struct decision *decision, const struct policy *policy, c
         struct slice value = {NULL, 0};
         bool is_found = descriptor_value(&decision->decider->descriptors, rule->keys[i], &value);
 
-        decide_notes_key(decision, is_found ? DECIDE_KEY_FOUND : DECIDE_KEY_MISSING, policy, rule, rule->keys[i], value);
+        if (decision->observer)
+            decide_notes_key(decision, is_found ? DECIDE_KEY_FOUND : DECIDE_KEY_MISSING, policy, rule, rule->keys[i],
+                             value);
         if (!is_found) {
             decide_counts_missing(decision, rule->keys[i]);
             is_complete = false;
@@ -96,6 +98,17 @@ bool decide_rules_hash(struct decision *decision, const struct policy *policy, c
     return is_complete;
 }
 
+struct slice decide_rules_missing(const struct decision *decision, const struct rule *rule)
+{
+    struct decider *decider = decision->decider;
+    struct slice value;
+
+    for (uint32_t i = 0; i < rule->key_count; i++)
+        if (!descriptor_value(&decider->descriptors, rule->keys[i], &value))
+            return decider->bundle->descriptors[rule->keys[i]].text;
+    return (struct slice){NULL, 0};
+}
+
 void decide_rules_hash_shared(struct siphash *hash)
 {
     static const uint8_t shared = SIPHASH_NO_VALUE;
@@ -103,8 +116,15 @@ void decide_rules_hash_shared(struct siphash *hash)
     siphash_update(hash, &shared, sizeof(shared));
 }
 
+/* The role goes where only tags differ: what one rule counts of an identity lies side by side, behind one lock. */
+void decide_rules_key(const uint64_t identity[2], enum charge_role role, uint64_t key[2])
+{
+    key[0] = identity[0];
+    key[1] = identity[1] ^ (uint64_t)role;
+}
+
 struct charge *decide_rules_charge(struct decision *decision, const struct charge_source *source, uint32_t group,
-                                   const struct siphash *hash, const struct cell_limit *limit, int64_t cost)
+                                   const uint64_t identity[2], const struct cell_limit *limit, int64_t cost)
 {
     struct decider *decider = decision->decider;
     struct charge *charge = &decider->charges[decision->charge_count];
@@ -119,7 +139,7 @@ struct charge *decide_rules_charge(struct decision *decision, const struct charg
     charge->excuse = 0;
     charge->never_refuses = false;
     charge->is_unserved = false;
-    siphash_final_with(hash, (uint8_t)source->role, charge->key);
+    decide_rules_key(identity, source->role, charge->key);
     charge->admits_when_full = source->rule && source->rule->admits_when_full;
     decider->sources[decision->charge_count++] = *source;
     return charge;
@@ -144,6 +164,7 @@ static bool collect_rule(struct decision *decision, struct charge_source *source
 {
     const struct prepared_rule *prepared = &decision->decider->rules[source->rule_index];
     struct siphash hash = is_shadow ? prepared->shadow : prepared->enforced;
+    uint64_t identity[2];
 
     if (!conditions_hold(decision, source->policy, source->rule))
         return false;
@@ -162,7 +183,9 @@ static bool collect_rule(struct decision *decision, struct charge_source *source
             break;
         }
     }
-    decide_limits_add(decision, source, is_shadow, group, &hash);
+    siphash_final(&hash, identity);
+    decision->has_settled |= prepared->is_settled;
+    decide_limits_add(decision, source, is_shadow, group, identity);
     return true;
 }
 

@@ -79,6 +79,17 @@ static bool read_number(struct slice text, struct number *number)
     return at == text.size;
 }
 
+/* What the first KEPT digits say of NUMBER, which has more of them, and one more. */
+static int64_t round_up(const struct number *number, int64_t kept)
+{
+    int64_t digits = number->digit_count < MAX_DIGITS ? number->digit_count : MAX_DIGITS;
+    int64_t significant = kept > 0 ? number->significant : 0;
+
+    for (; digits > kept && significant > 0; digits--)
+        significant /= 10;
+    return significant + 1;
+}
+
 enum decimal_result decimal_parse(struct slice text, int64_t *millionths)
 {
     struct number number;
@@ -90,16 +101,16 @@ enum decimal_result decimal_parse(struct slice text, int64_t *millionths)
     if (number.digit_count == 0)
         return DECIMAL_OK;
     shift = number.exponent + number.zeros + DECIMAL_PLACES;
-    if (shift < 0)
-        return number.digit_count + shift > MAX_DIGITS ? DECIMAL_TOO_LARGE : DECIMAL_NOT_EXACT;
     if (number.digit_count + shift > MAX_DIGITS)
         return DECIMAL_TOO_LARGE;
-    for (; shift > 0; shift--)
+    if (shift < 0)
+        number.significant = round_up(&number, number.digit_count + shift);
+    for (int64_t i = shift; i > 0; i--)
         number.significant *= 10;
     if (number.significant > DECIMAL_MAX)
         return DECIMAL_TOO_LARGE;
     *millionths = number.is_negative ? -number.significant : number.significant;
-    return DECIMAL_OK;
+    return shift < 0 ? DECIMAL_NOT_EXACT : DECIMAL_OK;
 }
 
 size_t decimal_print(int64_t millionths, char text[DECIMAL_TEXT_SIZE])

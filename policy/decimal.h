@@ -16,11 +16,11 @@
 enum decimal_result {
     DECIMAL_OK,
     DECIMAL_MALFORMED, /* not a number by RFC 8259's grammar */
-    DECIMAL_NOT_EXACT, /* more than six decimal places */
+    DECIMAL_NOT_EXACT, /* more than six decimal places: *MILLIONTHS is the next amount away from zero */
     DECIMAL_TOO_LARGE, /* beyond DECIMAL_MAX */
 };
 
-/* Reads a JSON number, exponent and all ("1e3", "0.25", "-2"), into millionths. Never rounds. Linear in the text. */
+/* Reads a JSON number, exponent and all ("1e3", "0.25", "-2"), into millionths. Linear in the text. */
 enum decimal_result decimal_parse(struct slice text, int64_t *millionths);
 
 /* Writes the shortest plain form ("1000", "0.25", "-2") and a NUL; returns its length. */

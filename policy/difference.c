@@ -50,13 +50,15 @@ void difference_add(struct difference_work *work, enum difference_change change,
     if (work->is_shadow)
         effect = DIFFERENCE_OTHER;
     list->by_effect[effect]++;
+    list->at_zero += work->begins_at_zero;
     list->items[list->count++] = (struct difference){.change = change,
                                                      .effect = effect,
                                                      .policy = work->policy,
                                                      .rule = work->rule,
                                                      .subject = subject,
                                                      .before = before,
-                                                     .after = after};
+                                                     .after = after,
+                                                     .begins_at_zero = work->begins_at_zero};
 }
 
 static struct slice copy(struct difference_work *work, struct slice text)
@@ -123,6 +125,29 @@ void difference_add_word(struct difference_work *work, enum field field, int bef
             words[1] = word;
     }
     difference_add_text(work, fields_table[field].key, words[0], words[1], effect);
+}
+
+void difference_add_identity(struct difference_work *work, const char *subject, struct slice before, struct slice after,
+                             enum difference_effect effect)
+{
+    work->begins_at_zero = true;
+    difference_add_text(work, subject, before, after, effect);
+    work->begins_at_zero = false;
+}
+
+void difference_add_identity_word(struct difference_work *work, enum field field, int before, int after,
+                                  enum difference_effect effect)
+{
+    work->begins_at_zero = true;
+    difference_add_word(work, field, before, after, effect);
+    work->begins_at_zero = false;
+}
+
+void difference_add_limit(struct difference_work *work, const char *subject, struct slice after)
+{
+    work->begins_at_zero = true;
+    difference_add(work, DIFFERENCE_ADDED, DIFFERENCE_STRICTER, subject, SLICE(""), after);
+    work->begins_at_zero = false;
 }
 
 enum difference_extent difference_extent_of(bool after_covers_before, bool before_covers_after)
@@ -214,10 +239,10 @@ static void compare_policies(struct difference_work *work)
     }
 }
 
-struct difference_list *difference_find(const struct bundle *before, const struct bundle *after)
+struct difference_list *difference_find(const struct bundle *before, const struct bundle *after, int64_t now)
 {
     struct difference_list *list = calloc(1, sizeof(*list));
-    struct difference_work work = {.before = before, .after = after, .list = list};
+    struct difference_work work = {.before = before, .after = after, .now = now, .list = list};
 
     if (!list)
         return NULL;

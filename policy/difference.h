@@ -6,7 +6,9 @@
 #ifndef FAIRVISOR_POLICY_DIFFERENCE_H
 #define FAIRVISOR_POLICY_DIFFERENCE_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "policy/bundle.h"
 #include "shm/slice.h"
@@ -30,6 +32,7 @@ struct difference {
     struct slice policy, rule; /* names; empty above them */
     const char *subject;       /* "burst", "selector", "kill switch"; static storage */
     struct slice before, after; /* readable; empty where there is none */
+    bool begins_at_zero;        /* its counters are found by another name than before: nobody has spent anything there */
 };
 
 struct region;
@@ -38,13 +41,18 @@ struct difference_list {
     struct difference *items;
     size_t count, room;
     size_t by_effect[DIFFERENCE_EFFECTS];
+    size_t at_zero; /* how many have begins_at_zero */
     struct region *region; /* texts */
 };
 
-/* Compares two bundles, which must outlive the list. Version and issued_at are no difference, nor is the order of
+/* Compares two bundles, which must outlive the list, as they hold at NOW (seconds since 1970). Version and issued_at are no difference, nor is the order of
  * anything. Owned by the caller (difference_free); NULL when memory is out. */
-struct difference_list *difference_find(const struct bundle *before, const struct bundle *after);
+struct difference_list *difference_find(const struct bundle *before, const struct bundle *after, int64_t now);
 void difference_free(struct difference_list *list);
+
+/* How many rules and fallback limits of AFTER begin at zero, for BEFORE has none that counts in the same place; -1 when
+ * memory is out. */
+int64_t difference_zero_count(const struct bundle *before, const struct bundle *after);
 
 /* "added", "stricter". */
 const char *difference_change_name(enum difference_change change);

@@ -38,16 +38,36 @@ static void add_time(struct difference_work *work, const char *subject, int64_t 
                        print_time(work, before), print_time(work, after));
 }
 
-/* While an override holds, less is refused. SUBJECTS: itself, its end, its reason. */
-static void compare_override(struct difference_work *work, const char *const subjects[3], const struct override *before,
-                             const struct override *after)
+/* While an override holds, less is refused. */
+static void compare_override_switch(struct difference_work *work, const char *subject, const struct override *before,
+                                    const struct override *after)
 {
     if (before->is_enabled != after->is_enabled)
-        difference_add(work, DIFFERENCE_CHANGED, after->is_enabled ? DIFFERENCE_LOOSER : DIFFERENCE_STRICTER, subjects[0],
+        difference_add(work, DIFFERENCE_CHANGED, after->is_enabled ? DIFFERENCE_LOOSER : DIFFERENCE_STRICTER, subject,
                        before->is_enabled ? SLICE("on") : SLICE("off"), after->is_enabled ? SLICE("on") : SLICE("off"));
-    else if (before->is_enabled)
-        add_time(work, subjects[1], before->expires_at, after->expires_at, MORE_IS_LOOSER);
-    difference_add_text(work, subjects[2], before->reason, after->reason, DIFFERENCE_OTHER);
+}
+
+/* SUBJECTS: its end, its reason. */
+static void compare_override_terms(struct difference_work *work, const char *const subjects[2],
+                                   const struct override *before, const struct override *after)
+{
+    if (before->is_enabled && after->is_enabled)
+        add_time(work, subjects[0], before->expires_at, after->expires_at, MORE_IS_LOOSER);
+    difference_add_text(work, subjects[1], before->reason, after->reason, DIFFERENCE_OTHER);
+}
+
+static void compare_overrides(struct difference_work *work)
+{
+    static const char *const shadow[] = {"global_shadow expires_at", "global_shadow reason"};
+    static const char *const override[] = {"kill_switch_override expires_at", "kill_switch_override reason"};
+    const struct bundle *before = work->before, *after = work->after;
+
+    work->begins_at_zero = true; /* every policy counts as one in shadow does, or no longer */
+    compare_override_switch(work, "global_shadow", &before->global_shadow, &after->global_shadow);
+    work->begins_at_zero = false;
+    compare_override_terms(work, shadow, &before->global_shadow, &after->global_shadow);
+    compare_override_switch(work, "kill_switch_override", &before->kill_switch_override, &after->kill_switch_override);
+    compare_override_terms(work, override, &before->kill_switch_override, &after->kill_switch_override);
 }
 
 /* A kill switch and the key it looks at. */
@@ -107,14 +127,32 @@ static struct slice tell_blocked(struct difference_work *work, const struct bloc
     return difference_text_take(&text);
 }
 
+/* One that has ended refuses nobody, whether it is there or not. */
+static bool has_ended(const struct difference_work *work, const struct blocked *blocked)
+{
+    return blocked->kill->expires_at <= work->now;
+}
+
 static void compare_same_blocked(struct difference_work *work, const struct blocked *before, const struct blocked *after)
 {
     int64_t ends[2] = {before->kill->expires_at, after->kill->expires_at};
+    bool holds = !has_ended(work, before) || !has_ended(work, after);
 
     if (ends[0] != ends[1])
-        difference_add(work, DIFFERENCE_CHANGED, ends[1] > ends[0] ? DIFFERENCE_STRICTER : DIFFERENCE_LOOSER,
+        difference_add(work, DIFFERENCE_CHANGED,
+                       !holds ? DIFFERENCE_OTHER : ends[1] > ends[0] ? DIFFERENCE_STRICTER : DIFFERENCE_LOOSER,
                        "kill_switch", tell_blocked(work, before), tell_blocked(work, after));
     difference_add_text(work, "kill_switch reason", before->kill->reason, after->kill->reason, DIFFERENCE_OTHER);
+}
+
+static void add_only(struct difference_work *work, const struct blocked *before, const struct blocked *after)
+{
+    if (before)
+        difference_add(work, DIFFERENCE_REMOVED, has_ended(work, before) ? DIFFERENCE_OTHER : DIFFERENCE_LOOSER,
+                       "kill_switch", tell_blocked(work, before), SLICE(""));
+    else
+        difference_add(work, DIFFERENCE_ADDED, has_ended(work, after) ? DIFFERENCE_OTHER : DIFFERENCE_STRICTER,
+                       "kill_switch", SLICE(""), tell_blocked(work, after));
 }
 
 static void compare_kill_switches(struct difference_work *work)
@@ -130,11 +168,9 @@ static void compare_kill_switches(struct difference_work *work)
         if (order == 0)
             compare_same_blocked(work, &before[i++], &after[j++]);
         else if (order < 0)
-            difference_add(work, DIFFERENCE_REMOVED, DIFFERENCE_LOOSER, "kill_switch", tell_blocked(work, &before[i++]),
-                           SLICE(""));
+            add_only(work, &before[i++], NULL);
         else
-            difference_add(work, DIFFERENCE_ADDED, DIFFERENCE_STRICTER, "kill_switch", SLICE(""),
-                           tell_blocked(work, &after[j++]));
+            add_only(work, NULL, &after[j++]);
     }
     free(before);
     free(after);
@@ -204,9 +240,6 @@ static void compare_prices(struct difference_work *work)
 
 void difference_bundle_compare(struct difference_work *work)
 {
-    static const char *const shadow[] = {"global_shadow", "global_shadow expires_at", "global_shadow reason"};
-    static const char *const override[] = {"kill_switch_override", "kill_switch_override expires_at",
-                                           "kill_switch_override reason"};
     const struct bundle *before = work->before, *after = work->after;
 
     if (before->policy_count > 0 && after->policy_count == 0 && !after->rejects_unmatched)
@@ -215,8 +248,7 @@ void difference_bundle_compare(struct difference_work *work)
     add_time(work, "expires_at", before->expires_at, after->expires_at, MORE_IS_OTHER);
     difference_add_word(work, FIELD_defaults_unmatched, before->rejects_unmatched, after->rejects_unmatched,
                         after->rejects_unmatched ? DIFFERENCE_STRICTER : DIFFERENCE_LOOSER);
-    compare_override(work, shadow, &before->global_shadow, &after->global_shadow);
-    compare_override(work, override, &before->kill_switch_override, &after->kill_switch_override);
+    compare_overrides(work);
     compare_kill_switches(work);
     compare_prices(work);
 }

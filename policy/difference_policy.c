@@ -143,8 +143,8 @@ static void compare_rule(struct difference_work *work, const struct rule *before
     if (before && after)
         difference_rule_compare(work, before, after);
     else if (after)
-        difference_add(work, DIFFERENCE_ADDED, DIFFERENCE_STRICTER, after->is_fallback ? "fallback_limit" : "rule",
-                       SLICE(""), difference_rule_tell(work, work->after, after));
+        difference_add_limit(work, after->is_fallback ? "fallback_limit" : "rule",
+                             difference_rule_tell(work, work->after, after));
     else
         difference_add(work, DIFFERENCE_REMOVED, DIFFERENCE_LOOSER, before->is_fallback ? "fallback_limit" : "rule",
                        difference_rule_tell(work, work->before, before), SLICE(""));
@@ -207,17 +207,26 @@ static void compare_breakers(struct difference_work *work, const struct circuit_
                           false);
     difference_add_count(work, "auto_reset_after_minutes", before->open_ns / (60 * NANOSECONDS_PER_SECOND),
                          after->open_ns / (60 * NANOSECONDS_PER_SECOND), MORE_IS_STRICTER, true);
-    difference_add_word(work, FIELD_circuit_breaker_scope, before->is_per_identity, after->is_per_identity,
-                        after->is_per_identity ? DIFFERENCE_LOOSER : DIFFERENCE_STRICTER);
+    difference_add_identity_word(work, FIELD_circuit_breaker_scope, before->is_per_identity, after->is_per_identity,
+                                 after->is_per_identity ? DIFFERENCE_LOOSER : DIFFERENCE_STRICTER);
     difference_add_switch(work, "alert", before->alerts, after->alerts);
 }
 
 /* ---- policies ---------------------------------------------------------------------------------------------------- */
 
-static void compare_both(struct difference_work *work, const struct policy *before, const struct policy *after)
+/* While everything is in shadow, another mode moves no counter. */
+static void compare_modes(struct difference_work *work, const struct policy *before, const struct policy *after)
 {
+    work->begins_at_zero = (before->is_shadow || work->before->global_shadow.is_enabled) !=
+                           (after->is_shadow || work->after->global_shadow.is_enabled);
     difference_add_word(work, FIELD_spec_mode, before->is_shadow, after->is_shadow,
                         after->is_shadow ? DIFFERENCE_LOOSER : DIFFERENCE_STRICTER);
+    work->begins_at_zero = false;
+}
+
+static void compare_both(struct difference_work *work, const struct policy *before, const struct policy *after)
+{
+    compare_modes(work, before, after);
     compare_selectors(work, before, after);
     compare_rules(work, before, after);
     compare_loops(work, &before->loop, &after->loop);
@@ -227,16 +236,25 @@ static void compare_both(struct difference_work *work, const struct policy *befo
     difference_add_switch(work, "provider_rate_headers", before->has_provider_headers, after->has_provider_headers);
 }
 
+/* One without any of these refuses nobody. */
+static bool limits_anything(const struct policy *policy)
+{
+    return policy->rule_count > 0 || policy->fallback || policy->loop.is_enabled || policy->breaker.is_enabled;
+}
+
 void difference_policy_compare(struct difference_work *work, const struct policy *before, const struct policy *after)
 {
     work->policy = before ? before->id : after->id;
     work->is_shadow = (!before || before->is_shadow) && (!after || after->is_shadow);
     if (before && after)
         compare_both(work, before, after);
+    else if (after && limits_anything(after))
+        difference_add_limit(work, "policy", tell_selector(work, after));
     else if (after)
-        difference_add(work, DIFFERENCE_ADDED, DIFFERENCE_STRICTER, "policy", SLICE(""), tell_selector(work, after));
+        difference_add(work, DIFFERENCE_ADDED, DIFFERENCE_OTHER, "policy", SLICE(""), tell_selector(work, after));
     else
-        difference_add(work, DIFFERENCE_REMOVED, DIFFERENCE_LOOSER, "policy", tell_selector(work, before), SLICE(""));
+        difference_add(work, DIFFERENCE_REMOVED, limits_anything(before) ? DIFFERENCE_LOOSER : DIFFERENCE_OTHER, "policy",
+                       tell_selector(work, before), SLICE(""));
     work->policy = SLICE("");
     work->is_shadow = false;
 }

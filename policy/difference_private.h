@@ -13,9 +13,11 @@
 /* Where a comparison is, and on what. */
 struct difference_work {
     const struct bundle *before, *after;
+    int64_t now; /* seconds since 1970 */
     struct difference_list *list;
     struct slice policy, rule;
     bool is_shadow; /* the policy refuses nothing, before and after: nothing in it is stricter or looser */
+    bool begins_at_zero; /* so does what is added now */
     bool is_out_of_memory;
 };
 
@@ -43,6 +45,15 @@ void difference_add_word(struct difference_work *work, enum field field, int bef
                          enum difference_effect effect);
 
 void difference_add_switch(struct difference_work *work, const char *subject, bool before, bool after);
+
+/* The same, of what counters are found by (load_rule.c, decide_prepare.c): they begin at zero. */
+void difference_add_identity(struct difference_work *work, const char *subject, struct slice before, struct slice after,
+                             enum difference_effect effect);
+void difference_add_identity_word(struct difference_work *work, enum field field, int before, int after,
+                                  enum difference_effect effect);
+
+/* What limits from now on, and did not before. */
+void difference_add_limit(struct difference_work *work, const char *subject, struct slice after);
 
 /* Sets of requests: BEFORE and AFTER tell them. */
 void difference_add_extent(struct difference_work *work, const char *subject, enum difference_extent extent,

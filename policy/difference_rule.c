@@ -62,7 +62,7 @@ static void compare_keys(struct difference_work *work, const struct rule *before
                                     : extent == EXTENT_NARROWER ? DIFFERENCE_STRICTER
                                                                 : DIFFERENCE_OTHER;
 
-    difference_add_text(work, "limit_keys", texts[0], texts[1], effect);
+    difference_add_identity(work, "limit_keys", texts[0], texts[1], effect);
 }
 
 static bool has_condition(const struct bundle *bundle, const struct rule *rule, struct slice key, struct slice value)
@@ -279,6 +279,6 @@ void difference_rule_compare(struct difference_work *work, const struct rule *be
     if (before->algorithm == after->algorithm)
         compare_configs(work, before, after);
     else
-        difference_add_word(work, FIELD_rule_algorithm, (int)before->algorithm, (int)after->algorithm,
-                            DIFFERENCE_OTHER);
+        difference_add_identity_word(work, FIELD_rule_algorithm, (int)before->algorithm, (int)after->algorithm,
+                                     DIFFERENCE_OTHER);
 }

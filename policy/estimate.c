@@ -29,21 +29,40 @@ struct scan {
     enum estimate_meaning inherited[ESTIMATE_NAMES_DEEPEST + 1];
     enum estimate_meaning meaning; /* of the value that comes next */
     bool is_folded;                /* its name is one only to readers that do not tell capitals from small letters */
+    unsigned length;               /* as what it says how long a completion may be */
     bool wants_name;
     uint64_t text_bytes;
     int64_t tokens;
     int64_t most, choices; /* 0 = not given */
+    unsigned lengths;      /* of all that say so */
     int64_t prompts;       /* of a batch */
     struct slice model;    /* as it stands in the body */
     bool has_two_models;
     bool has_bad_figure, has_bad_most, has_sure_most, is_background;
 };
 
-bool estimate_is_completion(struct slice name, bool is_root)
+static unsigned length_named(struct slice name, bool is_root, bool is_folded)
+{
+    static const struct {
+        struct slice name;
+        unsigned length;
+    } lengths[] = {{SLICE("max_tokens"), ESTIMATE_LENGTH_TOKENS},
+                   {SLICE("max_completion_tokens"), ESTIMATE_LENGTH_COMPLETION},
+                   {SLICE("max_output_tokens"), ESTIMATE_LENGTH_OUTPUT}};
+
+    for (size_t i = 0; is_root && !is_folded && i < sizeof(lengths) / sizeof(lengths[0]); i++)
+        if (slice_equal(lengths[i].name, name))
+            return lengths[i].length;
+    return ESTIMATE_LENGTH_OTHER;
+}
+
+unsigned estimate_length_of(struct slice name, bool is_root)
 {
     bool is_folded;
 
-    return estimate_names_meaning(name, is_root ? 1 : 2, &is_folded) == MEANS_MOST;
+    if (estimate_names_meaning(name, is_root ? 1 : 2, &is_folded) != MEANS_MOST)
+        return 0;
+    return length_named(name, is_root, is_folded);
 }
 
 /* Reads the string that begins with the quote at scan->at and leaves scan->at behind its end. */
@@ -96,6 +115,7 @@ static void take_figure(struct scan *scan, struct slice text, bool is_quoted)
         scan->has_bad_most |= is_most;
     }
     scan->has_sure_most |= is_most && !scan->is_folded;
+    scan->lengths |= is_most ? scan->length : 0;
     if (number == TOO_MANY)
         number = is_most ? 0 : ESTIMATE_MOST;
     if (number > *figure)
@@ -143,13 +163,18 @@ static void take_string(struct scan *scan, struct slice text)
     }
 }
 
+enum { WORD, SEPARATOR, QUOTE, OPENING, CLOSING, COMMA };
+
+/* Colons are passed over like white space: what follows a name is its value. */
+static const unsigned char marks[256] = {
+    [':'] = SEPARATOR, [' '] = SEPARATOR, ['\t'] = SEPARATOR, ['\r'] = SEPARATOR, ['\n'] = SEPARATOR, ['"'] = QUOTE,
+    ['{'] = OPENING,   ['['] = OPENING,   ['}'] = CLOSING,    [']'] = CLOSING,    [','] = COMMA,
+};
+
 /* Whether BYTE cannot be part of a number or a word. */
 static bool ends_scalar(char byte)
 {
-    static const bool ends[256] = {['\0'] = true, [','] = true,  [']'] = true, ['}'] = true, [':'] = true, [' '] = true,
-                                   ['\t'] = true, ['\r'] = true, ['\n'] = true, ['"'] = true, ['['] = true, ['{'] = true};
-
-    return ends[(unsigned char)byte];
+    return byte == '\0' || marks[(unsigned char)byte] != WORD;
 }
 
 static void take_scalar(struct scan *scan)
@@ -185,6 +210,8 @@ static void take_name(struct scan *scan, struct slice name)
     scan->meaning = estimate_names_meaning(name, scan->depth, &scan->is_folded);
     if (scan->meaning == MEANS_MEDIA)
         scan->tokens += ESTIMATE_MEDIA;
+    if (scan->meaning == MEANS_MOST)
+        scan->length = length_named(name, scan->depth == 1, scan->is_folded);
 }
 
 static void take_quoted(struct scan *scan)
@@ -233,33 +260,26 @@ static void next_member(struct scan *scan)
     scan->at++;
 }
 
-/* Colons are passed over like white space: what follows a name is its value. */
-static inline void skip_separators(struct scan *scan)
-{
-    static const bool separates[256] = {[':'] = true, [' '] = true, ['\t'] = true, ['\r'] = true, ['\n'] = true};
-    const char *at = scan->at;
-
-    while (at < scan->end && separates[(unsigned char)*at])
-        at++;
-    scan->at = at;
-}
-
 static void walk(struct scan *scan)
 {
-    for (skip_separators(scan); scan->at < scan->end; skip_separators(scan)) {
-        switch (*scan->at) {
-        case '"':
+    while (scan->at < scan->end) {
+        unsigned char mark = marks[(unsigned char)*scan->at];
+
+        if (mark == SEPARATOR) {
+            scan->at++;
+            continue;
+        }
+        switch (mark) {
+        case QUOTE:
             take_quoted(scan);
             break;
-        case '{':
-        case '[':
+        case OPENING:
             open_container(scan, *scan->at == '{');
             break;
-        case '}':
-        case ']':
+        case CLOSING:
             close_container(scan);
             break;
-        case ',':
+        case COMMA:
             next_member(scan);
             break;
         default:
@@ -330,6 +350,7 @@ struct estimate estimate_body(struct slice body)
         estimate.prompt = tokens_of_text(scan.text_bytes) + scan.tokens;
     estimate.has_bad_figure = scan.has_bad_figure;
     estimate.has_bad_completion = scan.has_bad_most || !scan.has_sure_most;
+    estimate.lengths = scan.lengths;
     estimate.is_background = scan.is_background;
     estimate.completion = scan.most;
     keep_model(&scan, &estimate);

@@ -17,6 +17,12 @@
 #define ESTIMATE_MEDIA          1000 /* tokens of an image, a file, a piece of sound: their data says nothing about them */
 #define ESTIMATE_MOST            (INT64_C(1) << 32) /* no model takes more; larger figures count as unusable */
 
+/* By which names a length of the completion is told. */
+#define ESTIMATE_LENGTH_TOKENS     1U /* max_tokens */
+#define ESTIMATE_LENGTH_COMPLETION 2U /* max_completion_tokens */
+#define ESTIMATE_LENGTH_OUTPUT     4U /* max_output_tokens */
+#define ESTIMATE_LENGTH_OTHER      8U /* one that other endpoints know, or that is spelt so that not every reader takes it for one */
+
 struct estimate {
     bool is_readable;     /* the body is a JSON object, and not nested deeper than anybody asks a model */
     int64_t prompt;       /* tokens, rounded up */
@@ -25,6 +31,7 @@ struct estimate {
     bool has_bad_figure;  /* a max_tokens or n that is no positive whole number; what it may be taken for is charged */
     bool has_bad_completion; /* the completion may be as long as one that the request does not limit: its figure is a bad one, or has a
                               * name that not every reader takes for one, or there is none */
+    unsigned lengths;     /* ESTIMATE_LENGTH_ of all names that tell one */
     bool is_encoded;      /* UTF-16 or UTF-32: some who read JSON decode it, and nothing can be told of it here */
     bool is_background;   /* the answer is made later, and somebody asks for it with another request */
     bool has_two_models;  /* that differ */
@@ -35,8 +42,8 @@ struct estimate {
 /* Estimates BODY in one pass, without allocation. A body that is no JSON object is not readable and counts as text. */
 struct estimate estimate_body(struct slice body);
 
-/* Whether a member NAME (its escapes undone) says how long a completion may be: of the body itself or of an object in it. Readers that
- * do not tell capitals from small letters find it too. */
-bool estimate_is_completion(struct slice name, bool is_root);
+/* As what a member NAME (its escapes undone) says how long a completion may be, one of ESTIMATE_LENGTH_: of the body itself or of an object
+ * in it. 0: it does not. */
+unsigned estimate_length_of(struct slice name, bool is_root);
 
 #endif

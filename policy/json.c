@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "policy/json_escape.h"
+
 #define JSMN_STATIC
 #define JSMN_STRICT
 #define JSMN_PARENT_LINKS
@@ -160,63 +162,6 @@ struct slice json_raw(const struct json *json, uint32_t token)
     return (struct slice){json->text.data + t->start, (size_t)(t->end - t->start)};
 }
 
-static uint32_t read_quad(const char *digits)
-{
-    uint32_t unit = 0;
-
-    for (int i = 0; i < 4; i++) {
-        unsigned char c = (unsigned char)digits[i];
-
-        unit = unit * 16 + (uint32_t)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
-    }
-    return unit;
-}
-
-static size_t write_utf8(char *out, uint32_t point)
-{
-    if (point < 0x80) {
-        out[0] = (char)point;
-        return 1;
-    }
-    if (point < 0x800) {
-        out[0] = (char)(0xC0 | point >> 6);
-        out[1] = (char)(0x80 | (point & 0x3F));
-        return 2;
-    }
-    if (point < 0x10000) {
-        out[0] = (char)(0xE0 | point >> 12);
-        out[1] = (char)(0x80 | (point >> 6 & 0x3F));
-        out[2] = (char)(0x80 | (point & 0x3F));
-        return 3;
-    }
-    out[0] = (char)(0xF0 | point >> 18);
-    out[1] = (char)(0x80 | (point >> 12 & 0x3F));
-    out[2] = (char)(0x80 | (point >> 6 & 0x3F));
-    out[3] = (char)(0x80 | (point & 0x3F));
-    return 4;
-}
-
-/* Resolves the escape at *AT (on its backslash), which the gate has found well-formed. */
-static size_t resolve_escape(struct slice raw, size_t *at, char *out)
-{
-    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-    const char *simple = memchr(from, raw.data[*at + 1], sizeof(from) - 1);
-    uint32_t point;
-
-    if (simple) {
-        *at += 2;
-        *out = to[simple - from];
-        return 1;
-    }
-    point = read_quad(raw.data + *at + 2);
-    *at += 6;
-    if (point >= 0xD800 && point <= 0xDBFF) {
-        point = 0x10000 + ((point - 0xD800) << 10) + (read_quad(raw.data + *at + 2) - 0xDC00);
-        *at += 6;
-    }
-    return write_utf8(out, point);
-}
-
 bool json_text(const struct json *json, uint32_t token, struct region *region, struct slice *text)
 {
     struct slice raw = json_raw(json, token);
@@ -231,7 +176,7 @@ bool json_text(const struct json *json, uint32_t token, struct region *region, s
         return false;
     for (size_t at = 0; at < raw.size;) {
         if (raw.data[at] == '\\')
-            used += resolve_escape(raw, &at, out + used);
+            used += json_escape_resolve(raw, &at, out + used);
         else
             out[used++] = raw.data[at++];
     }
@@ -367,7 +312,7 @@ static void put_name(struct writer *writer, struct slice raw)
         size_t size = 1;
 
         if (raw.data[at] == '\\')
-            size = resolve_escape(raw, &at, character);
+            size = json_escape_resolve(raw, &at, character);
         else
             character[0] = raw.data[at++];
         if (size == 1 && character[0] == '~')

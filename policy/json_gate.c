@@ -182,6 +182,13 @@ static bool number(struct gate *gate)
     return count_token(gate);
 }
 
+/* Single ones, as other languages have them, and those that word processors and web pages make of ours: U+2018 to U+201F. */
+static bool is_foreign_quote(const unsigned char *text, size_t left)
+{
+    return (left > 0 && text[0] == '\'') ||
+           (left > 2 && text[0] == 0xe2 && text[1] == 0x80 && text[2] >= 0x98 && text[2] <= 0x9f);
+}
+
 /* At AT something else than what is expected stands. People write comments into what they keep by hand. */
 static bool refuse_at(struct gate *gate, size_t at, const char *sentence)
 {
@@ -189,7 +196,11 @@ static bool refuse_at(struct gate *gate, size_t at, const char *sentence)
     size_t left = gate->size - at;
     bool is_comment = (left > 0 && text[0] == '#') || (left > 1 && text[0] == '/' && (text[1] == '/' || text[1] == '*'));
 
-    return refuse(gate, at, is_comment ? "JSON has no comments: remove this one" : sentence);
+    if (is_comment)
+        sentence = "JSON has no comments: remove this one";
+    else if (is_foreign_quote(text, left))
+        sentence = "strings and names stand in plain double quotation marks, as in \"name\"";
+    return refuse(gate, at, sentence);
 }
 
 static bool is_word_byte(int c)
@@ -236,6 +247,8 @@ static bool container(struct gate *gate, size_t start, int closer)
         return true;
     }
     for (;;) {
+        size_t comma;
+
         if (peek(gate) < 0)
             return refuse(gate, start, "this bracket is not closed");
         if (!item(gate))
@@ -250,10 +263,10 @@ static bool container(struct gate *gate, size_t start, int closer)
         if (peek(gate) != ',')
             return refuse_at(gate, gate->at,
                           closer == '}' ? "a comma or } is expected here" : "a comma or ] is expected here");
-        gate->at++;
+        comma = gate->at++;
         skip_space(gate);
         if (peek(gate) == closer)
-            return refuse(gate, gate->at, "a comma must not stand before a closing bracket");
+            return refuse(gate, comma, "a comma must not stand before a closing bracket");
     }
 }
 

@@ -147,6 +147,37 @@ static bool read_ec(const struct jwks_reading *reading, struct jwks_key *key)
     return is_sound(key->key.public_key) || refuse_libcrypto(reading, "the point (x, y) does not lie on the curve");
 }
 
+/* Points of so small an order that anybody can sign for them: the y of each as it is written (RFC 8032 5.1.2, 5.2.2), without the sign
+ * of x, also with the prime added. Libcrypto takes them. */
+static const struct small_point {
+    size_t size;
+    unsigned char bytes[57];
+} small_points[] = {
+    {32, {0}},
+    {32, {1}},
+    {32, {0xec, [1 ... 30] = 0xff, 0x7f}},
+    {32, {0xed, [1 ... 30] = 0xff, 0x7f}},
+    {32, {0xee, [1 ... 30] = 0xff, 0x7f}},
+    {32, {0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0,
+          0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05}},
+    {32, {0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f,
+          0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a}},
+    {57, {0}},
+    {57, {1}},
+    {57, {0xfe, [1 ... 27] = 0xff, 0xfe, [29 ... 55] = 0xff}},
+    {57, {[0 ... 27] = 0xff, 0xfe, [29 ... 55] = 0xff}},
+    {57, {[28 ... 55] = 0xff}},
+};
+
+static bool has_small_order(const unsigned char *bytes, size_t size)
+{
+    for (size_t i = 0; i < sizeof(small_points) / sizeof(small_points[0]); i++)
+        if (small_points[i].size == size && memcmp(bytes, small_points[i].bytes, size - 1) == 0 &&
+            (bytes[size - 1] & 0x7f) == small_points[i].bytes[size - 1])
+            return true;
+    return false;
+}
+
 static bool read_okp(const struct jwks_reading *reading, struct jwks_key *key)
 {
     static const struct {
@@ -167,6 +198,8 @@ static bool read_okp(const struct jwks_reading *reading, struct jwks_key *key)
         if (size != curves[i].size)
             return jwks_key_refuse(reading->source, reading->values[JWKS_MEMBER_x],
                                    "x has %zu bytes; a key of %s has %zu", size, curves[i].name, curves[i].size);
+        if (has_small_order(bytes, size))
+            return jwks_members_refuse(reading, JWKS_MEMBER_x, "is a point of small order, for which anybody can sign");
         key->key.public_key = EVP_PKEY_new_raw_public_key_ex(NULL, curves[i].type, NULL, bytes, size);
         return key->key.public_key || refuse_libcrypto(reading, "libcrypto does not take this key");
     }

@@ -89,6 +89,13 @@ static bool verify_public(const struct jwt_algorithm_key *key, struct slice inpu
     return is_good;
 }
 
+/* As long as the modulus (RFC 8017 8.1.2, 8.2.2): libcrypto takes one of PSS without its leading zeros, too, and then there are two
+ * spellings of one token. */
+static bool verify_rsa(const struct jwt_algorithm_key *key, struct slice input, struct slice signature)
+{
+    return signature.size == (size_t)EVP_PKEY_get_size(key->public_key) && verify_public(key, input, signature);
+}
+
 /* The halves R and S as the DER that libcrypto takes (RFC 7518 3.4). Returns its size, 0 when it cannot be made. */
 static size_t make_der(struct slice signature, unsigned char der[DER_MAX_SIZE])
 {
@@ -127,6 +134,7 @@ bool jwt_algorithm_verify(const struct jwt_algorithm_key *key, struct slice inpu
         return verify_ecdsa(key, input, signature);
     case JWT_ALGORITHM_PKCS1:
     case JWT_ALGORITHM_PSS:
+        return verify_rsa(key, input, signature);
     case JWT_ALGORITHM_EDDSA:
         return verify_public(key, input, signature);
     }

@@ -8,11 +8,20 @@
 
 #define MAX_JSON_TOKENS ((size_t)2048)
 
-/* RFC 9110 (11.4) wants spaces behind the scheme. Upstreams that split at any white space see a token behind a tab, too:
- * its bearer must not pass for somebody without claims here. */
+/* RFC 9110 (11.4) wants spaces behind the scheme. Upstreams that split at any white space see a token behind a tab, too, or, as
+ * they read fields as ISO 8859-1, behind NEL or a space without break: its bearer must not pass for somebody without claims here. */
 static bool is_space(char c)
 {
-    return c == ' ' || c == '\t';
+    return c == ' ' || c == '\t' || c == '\x85' || c == '\xA0';
+}
+
+static struct slice trim(struct slice text)
+{
+    while (text.size > 0 && is_space(text.data[0]))
+        text = (struct slice){text.data + 1, text.size - 1};
+    while (text.size > 0 && is_space(text.data[text.size - 1]))
+        text.size--;
+    return text;
 }
 
 struct slice jwt_shape_bearer(struct slice authorization)
@@ -22,7 +31,7 @@ struct slice jwt_shape_bearer(struct slice authorization)
     if (authorization.size <= scheme.size || !is_space(authorization.data[scheme.size]) ||
         !slice_equal_nocase((struct slice){authorization.data, scheme.size}, scheme))
         return (struct slice){NULL, 0};
-    return slice_trim((struct slice){authorization.data + scheme.size, authorization.size - scheme.size});
+    return trim((struct slice){authorization.data + scheme.size, authorization.size - scheme.size});
 }
 
 /* The bytes of TEXT up to the next dot, which are taken off it; *HAS_DOT when there was one. */
@@ -50,11 +59,30 @@ static bool take_parts(struct slice token, struct slice parts[3])
     return true;
 }
 
+/* The bytes of TEXT up to the next space or comma, which are taken off it. */
+static struct slice take_word(struct slice *text)
+{
+    struct slice word = {text->data, 0};
+    size_t used;
+
+    while (word.size < text->size && !is_space(text->data[word.size]) && text->data[word.size] != ',')
+        word.size++;
+    used = word.size < text->size ? word.size + 1 : word.size;
+    *text = (struct slice){text->data + used, text->size - used};
+    return word;
+}
+
+/* Many an upstream takes one word of what stands there, and does not look at what is behind it or before. */
 bool jwt_shape_is_meant(struct slice bearer)
 {
     struct slice parts[3];
 
-    return take_parts(bearer, parts);
+    if (take_parts(bearer, parts))
+        return true;
+    while (bearer.size > 0)
+        if (take_parts(take_word(&bearer), parts))
+            return true;
+    return false;
 }
 
 bool jwt_shape_split(struct slice token, struct jwt_shape *shape)

@@ -29,8 +29,8 @@ struct jwt_header {
 /* The token behind "Bearer " (RFC 6750 2.1; the scheme without case); empty when there is none. */
 struct slice jwt_shape_bearer(struct slice authorization);
 
-/* Whether BEARER means to be a token of three parts, good or bad: it has exactly two dots. Other bearers are API keys.
- */
+/* Whether BEARER means to be a token of three parts, good or bad: it has exactly two dots, or one of its words has. Other bearers are
+ * API keys. */
 bool jwt_shape_is_meant(struct slice bearer);
 
 /* false unless TOKEN is three parts, none of them empty, and not too long. Their digits are looked at when they are

@@ -8,18 +8,28 @@
 #include <stdlib.h>
 
 #include "policy/load.h"
+#include "shm/near.h"
 
 #define WEEK_SECONDS INT64_C(604800)
 
-uint32_t lint_member(const struct load *load, uint32_t object, const char *key)
+/* A bundle of others may have many thousands of names: so many are looked at for the nearest one, so many times. */
+#define MAX_NEAR_NAMES    256
+#define MAX_NEAR_SEARCHES 16
+
+uint32_t lint_member(struct load *load, uint32_t object, const char *key)
 {
-    for (uint32_t name = json_first(load->json, object); name != JSON_NONE; name = json_next(load->json, name))
-        if (slice_equal(json_raw(load->json, name), slice_of(key)))
+    for (uint32_t name = json_first(load->json, object); name != JSON_NONE; name = json_next(load->json, name)) {
+        struct slice text;
+
+        if (!json_text(load->json, name, load->region, &text))
+            load->is_out_of_memory = true;
+        else if (slice_equal(text, slice_of(key)))
             return json_value(load->json, name);
+    }
     return JSON_NONE;
 }
 
-uint32_t lint_member_or_self(const struct load *load, uint32_t object, const char *key)
+uint32_t lint_member_or_self(struct load *load, uint32_t object, const char *key)
 {
     uint32_t value = lint_member(load, object, key);
 
@@ -130,6 +140,15 @@ static void lint_match(struct load *load, uint32_t token, const struct policy *p
 
 /* ---- policies -------------------------------------------------------------------------------------------------- */
 
+void lint_proxy_only(struct load *load, uint32_t object, const char *key)
+{
+    uint32_t token = object != JSON_NONE ? lint_member(load, object, key) : JSON_NONE;
+
+    if (token != JSON_NONE && !slice_equal(json_raw(load->json, token), SLICE("false")))
+        load_warn(load, token, LOAD_PROXY_ONLY,
+                  "\"%s\" does nothing where a gateway asks for decisions: only mode = reverse_proxy sees what passes", key);
+}
+
 /* A server answers HEAD as it answers GET, and does the same work. */
 static void lint_methods(struct load *load, uint32_t spec, const struct policy *policy)
 {
@@ -141,24 +160,50 @@ static void lint_methods(struct load *load, uint32_t spec, const struct policy *
                   "a request with HEAD, which is served like one with GET, is not limited by this policy; add \"HEAD\"");
 }
 
+/* Which requests a rule without conditions applies to: "" to all, NULL to those that do not lack its keys. */
+static const char *find_reach(const struct load *load, const struct rule *rule)
+{
+    const char *reach = "";
+
+    if (rule->condition_count > 0)
+        return NULL;
+    for (uint32_t i = 0; i < rule->key_count && rule->on_missing == ON_MISSING_SKIP; i++)
+        switch (load->bundle->descriptors[rule->keys[i]].source) {
+        case DESCRIPTOR_PATH:
+        case DESCRIPTOR_METHOD:
+        case DESCRIPTOR_UA_BOT:
+            break;
+        case DESCRIPTOR_IP_ADDRESS:
+        case DESCRIPTOR_IP_PREFIX:
+        case DESCRIPTOR_IP_TOR:
+            reach = " of a client whose address is known";
+            break;
+        default:
+            return NULL;
+        }
+    return reach;
+}
+
 static void lint_policy(struct load *load, uint32_t spec, const struct policy *policy, const struct blocked *blocked)
 {
     uint32_t list = lint_member_or_self(load, spec, "rules"), fallback = lint_member(load, spec, "fallback_limit"), i = 0;
-    bool always_applies = false;
+    const char *reach = NULL;
 
     lint_methods(load, spec, policy);
+    lint_proxy_only(load, spec, "provider_rate_headers");
     for (uint32_t token = json_first(load->json, list); token != JSON_NONE; token = json_next(load->json, token), i++) {
         lint_keys_check(load, token, policy, &policy->rules[i]);
         lint_costs_check(load, token, &policy->rules[i]);
         lint_match(load, token, policy, &policy->rules[i], blocked);
-        always_applies |= policy->rules[i].condition_count == 0;
+        if (!reach)
+            reach = find_reach(load, &policy->rules[i]);
     }
     if (fallback != JSON_NONE && policy->fallback) {
         lint_keys_check(load, fallback, policy, policy->fallback);
         lint_costs_check(load, fallback, policy->fallback);
-        if (always_applies)
+        if (reach)
             load_warn(load, fallback, "unreachable_rule",
-                      "the fallback never holds, for a rule without \"match\" applies to every request");
+                      "the fallback never holds, for a rule without \"match\" applies to every request%s", reach);
     }
     if (policy->rule_count == 0 && !policy->fallback)
         load_warn(load, list, "no_rules", "this policy has no rule and no \"fallback_limit\", so it limits nothing");
@@ -215,6 +260,97 @@ static void lint_override(struct load *load, const char *key, const struct overr
     lint_expiry(load, token, override->expires_at, "override");
 }
 
+static void mark_cost(const struct cost *cost, bool *is_used)
+{
+    if (cost->source == COST_SOURCE_HEADER || cost->source == COST_SOURCE_QUERY)
+        is_used[cost->descriptor] = true;
+}
+
+static void mark_rule(const struct rule *rule, bool *is_used)
+{
+    for (uint32_t i = 0; i < rule->key_count; i++)
+        is_used[rule->keys[i]] = true;
+    for (uint32_t i = 0; i < rule->condition_count; i++)
+        is_used[rule->conditions[i].descriptor] = true;
+    if (rule->algorithm == ALGORITHM_TOKEN_BUCKET)
+        mark_cost(&rule->config.token_bucket.cost, is_used);
+    else if (rule->algorithm == ALGORITHM_COST_BASED)
+        mark_cost(&rule->config.cost_budget.cost, is_used);
+}
+
+static void mark_policy(const struct policy *policy, bool *is_used)
+{
+    for (uint32_t i = 0; i < policy->rule_count; i++)
+        mark_rule(&policy->rules[i], is_used);
+    if (policy->fallback)
+        mark_rule(policy->fallback, is_used);
+}
+
+static struct slice nearest_name(const struct bundle *bundle, const bool *is_used, struct slice text)
+{
+    struct near near;
+
+    near_init(&near, text);
+    for (uint32_t i = 0, looked = 0; i < bundle->descriptor_count && looked < MAX_NEAR_NAMES; i++)
+        if (is_used[i] && bundle->descriptors[i].name.size > 0) {
+            near_offer(&near, bundle->descriptors[i].text);
+            looked++;
+        }
+    return near.best;
+}
+
+static bool names_anything(const struct bundle *bundle, const bool *is_used)
+{
+    for (uint32_t i = 0; i < bundle->descriptor_count; i++)
+        if (is_used[i] && bundle->descriptors[i].name.size > 0)
+            return true;
+    return false;
+}
+
+/* A name that no rule has may be misspelt, and the kill switch then refuses nobody. Where rules have no names at all, there is
+ * nothing to compare it with, and limits by address beside a kill switch by key are usual. */
+static void lint_switch_keys(struct load *load, uint32_t list, bool *is_used)
+{
+    const struct bundle *bundle = load->bundle;
+    uint32_t i = 0, searches = 0;
+
+    for (uint32_t token = json_first(load->json, list); token != JSON_NONE; token = json_next(load->json, token), i++) {
+        uint32_t index = bundle->kill_switches[i].descriptor;
+        const struct descriptor *key = &bundle->descriptors[index];
+        struct slice nearest = {NULL, 0};
+
+        if (key->name.size == 0 || is_used[index])
+            continue;
+        if (searches++ < MAX_NEAR_SEARCHES)
+            nearest = nearest_name(bundle, is_used, key->text);
+        if (nearest.size > 0)
+            load_warn(load, lint_member(load, token, "scope_key"), "unknown_name",
+                      "no rule of this bundle has the key \"%.*s\"; did you mean \"%.*s\"?", SHOWN(key->text), SHOWN(nearest));
+        else
+            load_warn(load, lint_member(load, token, "scope_key"), "unknown_name",
+                      "no rule of this bundle has the key \"%.*s\": look whether its name is right", SHOWN(key->text));
+    }
+}
+
+static void lint_switch_names(struct load *load, uint32_t list)
+{
+    const struct bundle *bundle = load->bundle;
+    bool *is_used;
+
+    if (bundle->policy_count == 0 || bundle->kill_switch_count == 0)
+        return;
+    is_used = calloc(bundle->descriptor_count, sizeof(*is_used));
+    if (!is_used) {
+        load->is_out_of_memory = true;
+        return;
+    }
+    for (uint32_t i = 0; i < bundle->policy_count; i++)
+        mark_policy(&bundle->policies[i], is_used);
+    if (names_anything(bundle, is_used))
+        lint_switch_keys(load, list, is_used);
+    free(is_used);
+}
+
 static void lint_kill_switches(struct load *load)
 {
     uint32_t list = lint_member(load, JSON_ROOT, "kill_switches"), i = 0;
@@ -223,6 +359,7 @@ static void lint_kill_switches(struct load *load)
         return;
     for (uint32_t token = json_first(load->json, list); token != JSON_NONE; token = json_next(load->json, token))
         lint_expiry(load, token, load->bundle->kill_switches[i++].expires_at, "kill switch");
+    lint_switch_names(load, list);
 }
 
 static void lint_emptiness(struct load *load)

@@ -213,6 +213,10 @@ void lint_costs_check(struct load *load, uint32_t token, const struct rule *rule
     };
     uint32_t config = lint_member(load, token, "algorithm_config");
 
-    if (config != JSON_NONE)
-        checks[rule->algorithm](load, config, rule);
+    if (config == JSON_NONE)
+        return;
+    checks[rule->algorithm](load, config, rule);
+    lint_proxy_only(load, config, "clamp_completion");
+    lint_proxy_only(load, config, "streaming");
+    lint_proxy_only(load, lint_member(load, config, "token_source"), "request_usage");
 }

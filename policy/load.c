@@ -261,4 +261,5 @@ void load_suit_settings(struct complaint_list *complaints, bool verifies_tokens,
         return;
     complaint_remove_warnings(complaints, LOAD_LONG_DELAY);
     complaint_remove_warnings(complaints, LOAD_UNSETTLED);
+    complaint_remove_warnings(complaints, LOAD_PROXY_ONLY);
 }

@@ -19,9 +19,13 @@
 /* Codes of warnings that hold only for answers to a gateway: whoever knows that the mode is another removes them. */
 #define LOAD_LONG_DELAY "long_delay"
 #define LOAD_UNSETTLED  "unsettled"
+#define LOAD_PROXY_ONLY "proxy_only"
 
 /* Code of the warning about a path that is written like a pattern. */
 #define LOAD_LITERAL_PATH "literal_path"
+
+/* Code of the warning about a value that looks like the hash that is shown in the place of one. */
+#define LOAD_HASHED_VALUE "hashed_value"
 
 /* Builds the policy from TEXT, judged at the wall-clock time NOW (seconds). Returns it, owned by the caller
  * (bundle_free), or NULL when complaints->errors > 0; warnings alone do not stop it. TEXT need not outlive the call.

@@ -165,7 +165,7 @@ static void read_staged_actions(struct load *load, uint32_t list, struct cost_bu
         has_reject = true;
     }
     if (!has_reject)
-        load_complain(load, list, "inconsistent", "\"staged_actions\" needs one action reject at 100 percent");
+        load_complain(load, list, "inconsistent", "\"staged_actions\" needs one action reject at 100 percent: " LOAD_LAST_STAGE);
 }
 
 static const char *zone_of(struct load *load, const struct load_value *zone)
@@ -270,7 +270,7 @@ static const struct algorithm_row {
     [ALGORITHM_CONCURRENCY] = {OBJECT_concurrency, FIELD_concurrency_algorithm, read_concurrency},
 };
 
-bool load_algorithm_read(struct load *load, const struct load_value *algorithm, uint32_t token, struct rule *rule)
+void load_algorithm_read(struct load *load, const struct load_value *algorithm, uint32_t token, struct rule *rule)
 {
     const struct algorithm_row *row = &algorithms[algorithm->number];
     const struct load_value *repeated;
@@ -278,12 +278,11 @@ bool load_algorithm_read(struct load *load, const struct load_value *algorithm, 
 
     rule->algorithm = (enum algorithm)algorithm->number;
     if (!load_object_read(load, row->config, token, &record))
-        return false;
+        return;
     repeated = get(&record, row->repeated);
     if (repeated->is_valid && !slice_equal(repeated->text, algorithm->text))
         load_complain(load, repeated->token, "inconsistent",
                       "\"algorithm\" is \"%.*s\" here but \"%.*s\" beside algorithm_config; leave it out here",
                       SHOWN(repeated->text), SHOWN(algorithm->text));
     row->read(load, &record, rule);
-    return true;
 }

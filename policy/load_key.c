@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "policy/decide_cells.h"
 #include "policy/facts.h"
 #include "policy/lines.h"
 #include "policy/load.h"
@@ -66,9 +67,13 @@ static const struct key_form *find_form(struct slice text)
 
 static void complain_unknown(struct load *load, uint32_t token, struct slice text)
 {
-    const char *colon = memchr(text.data, ':', text.size);
+    const char *colon = memchr(text.data, ':', text.size), *advice = load_word_key_advice(text);
     struct near near;
 
+    if (advice) {
+        load_complain(load, token, "unknown_key", "\"%.*s\" is not a key; %s", SHOWN(text), advice);
+        return;
+    }
     near_init(&near, text);
     for (size_t i = 0; i < FORM_COUNT; i++)
         if (!takes_name(&forms[i]))
@@ -231,6 +236,29 @@ void load_key_fini(struct load *load)
     free(load->keys.slots);
 }
 
+/* Fields that a key knows better than their bytes do. */
+static const struct {
+    const char *name, *why;
+} told_fields[] = {
+    {"host", "names whom the gateway asks, where a gateway asks for decisions; \"host\" is the host that the client asks for, in "
+             "lower case and without its port"},
+    {"x-forwarded-host", "may be written in many ways; \"host\" is the same in lower case and without its port"},
+    {"x-original-host", "may be written in many ways; \"host\" is the same in lower case and without its port"},
+    {"x-forwarded-for", "is a list that clients may begin; \"ip:prefix\" is the client's address, as the peers in trusted_proxies "
+                        "tell it"},
+};
+
+static void warn_of_field(struct load *load, uint32_t token, struct slice text, struct slice name)
+{
+    if (memchr(name.data, '_', name.size))
+        load_warn(load, token, "underscore",
+                  "nginx and others that it may pass drop a field with \"_\" in its name, unless told otherwise "
+                  "(underscores_in_headers): then no request has \"%.*s\"", SHOWN(text));
+    for (size_t i = 0; i < sizeof(told_fields) / sizeof(told_fields[0]); i++)
+        if (slice_equal_nocase(name, slice_of(told_fields[i].name)))
+            load_warn(load, token, "told_field", "\"%.*s\" %s", SHOWN(text), told_fields[i].why);
+}
+
 bool load_key_read(struct load *load, uint32_t token, uint32_t *descriptor)
 {
     const struct key_form *form;
@@ -253,10 +281,8 @@ bool load_key_read(struct load *load, uint32_t token, uint32_t *descriptor)
     name = (struct slice){text.data + strlen(form->text), text.size - strlen(form->text)};
     if (takes_name(form) && !check_name(load, token, form, name))
         return false;
-    if (form->source == DESCRIPTOR_HEADER && memchr(name.data, '_', name.size))
-        load_warn(load, token, "underscore",
-                  "nginx and others that it may pass drop a field with \"_\" in its name, unless told otherwise "
-                  "(underscores_in_headers): then no request has \"%.*s\"", SHOWN(text));
+    if (form->source == DESCRIPTOR_HEADER)
+        warn_of_field(load, token, text, name);
     if (form->source == DESCRIPTOR_JWT && load->jwt_token == JSON_NONE)
         load->jwt_token = token;
     return make_descriptor(load, form, takes_name(form) ? name : (struct slice){NULL, 0}, &made) &&
@@ -271,20 +297,46 @@ static bool keep(struct load *load, const char *text, size_t size, struct slice 
     return !load->is_out_of_memory;
 }
 
-static bool canonical_address(struct load *load, uint32_t token, bool is_prefix, struct slice *value)
+static bool keep_address(struct load *load, const struct address *address, struct slice *value)
 {
     char text[ADDRESS_TEXT_SIZE];
-    struct address address;
-    size_t size;
 
-    if (!address_parse(*value, &address)) {
-        load_complain(load, token, "bad_value", "\"%.*s\" is not an IPv4 or IPv6 address", SHOWN(*value));
+    return keep(load, text, address_print(address, text), value);
+}
+
+static bool canonical_address(struct load *load, uint32_t token, struct slice *value)
+{
+    struct address address;
+    struct network network;
+
+    if (address_parse(*value, &address))
+        return keep_address(load, &address, value);
+    if (address_parse_network(*value, &network)) {
+        load_complain(load, token, "bad_value",
+                      "\"%.*s\" is a network, and ip:address is one address; ip:prefix takes the /64 network of an IPv6 one, "
+                      "ip:asn and ip:country whole operators and countries; other networks are for your gateway or firewall to "
+                      "stop", SHOWN(*value));
         return false;
     }
-    if (is_prefix && address.family == ADDRESS_IPV6)
-        memset(address.bytes + 8, 0, 8);
-    size = address_print(&address, text);
-    return keep(load, text, size, value);
+    load_complain(load, token, "bad_value", "\"%.*s\" is not an IPv4 or IPv6 address", SHOWN(*value));
+    return false;
+}
+
+/* An IPv6 network may be written with its length or as any address in it; it is kept without. */
+static bool canonical_prefix(struct load *load, uint32_t token, struct slice *value)
+{
+    struct network network;
+
+    if (address_parse(*value, &network.address) ||
+        (address_parse_network(*value, &network) && network.address.family == ADDRESS_IPV6 && network.prefix_bits == 64)) {
+        if (network.address.family == ADDRESS_IPV6)
+            memset(network.address.bytes + 8, 0, 8);
+        return keep_address(load, &network.address, value);
+    }
+    load_complain(load, token, "bad_value",
+                  "\"%.*s\" is neither an IPv4 address nor the /64 network of an IPv6 one, such as 2001:db8:1:2::/64",
+                  SHOWN(*value));
+    return false;
 }
 
 static bool canonical_host(struct load *load, struct slice *value)
@@ -353,13 +405,26 @@ static void warn_of_asterisk(struct load *load, uint32_t token, struct slice val
                   "a rule of its own", SHOWN(value));
 }
 
+/* Copied from a log or a list, it looks as if it were the value; requests never have it. */
+static void warn_of_hash(struct load *load, uint32_t token, const struct descriptor *key, struct slice value)
+{
+    if (decide_cells_is_hash(value))
+        load_warn(load, token, LOAD_HASHED_VALUE,
+                  "\"%.*s\" is how logs and lists show the hash of a value that the setting redact hides; requests with that "
+                  "value do not match it, and the value is not kept: write the value of %.*s itself, which your gateway's or "
+                  "application's log may have, or `fairvisor top` from now on with redact = none", SHOWN(value),
+                  SHOWN(key->text));
+}
+
 /* Paths, too; what is an asterisk elsewhere has many shapes there. */
 void load_key_warn_of_pattern(struct load *load, uint32_t token, struct slice path)
 {
-    if (path.size > 0 && memchr(path.data, '*', path.size))
+    char mark = load_value_find_pattern(path, "*{}");
+
+    if (mark != '\0')
         load_warn(load, token, LOAD_LITERAL_PATH,
-                  "\"%.*s\" is no pattern: only a path with a \"*\" in it is this one; what is below a path is a selector's "
-                  "\"pathPrefix\"", SHOWN(path));
+                  "\"%.*s\" is no pattern: only a path with a \"%c\" in it is this one; what is below a path is a selector's "
+                  "\"pathPrefix\"", SHOWN(path), mark);
 }
 
 bool load_key_read_value(struct load *load, uint32_t token, uint32_t descriptor, const char *name, struct slice *value)
@@ -368,9 +433,9 @@ bool load_key_read_value(struct load *load, uint32_t token, uint32_t descriptor,
         return false;
     switch (load->keys.items[descriptor].source) {
     case DESCRIPTOR_IP_ADDRESS:
-        return canonical_address(load, token, false, value);
+        return canonical_address(load, token, value);
     case DESCRIPTOR_IP_PREFIX:
-        return canonical_address(load, token, true, value);
+        return canonical_prefix(load, token, value);
     case DESCRIPTOR_HOST:
         return load_selector_check_host(load, token, *value, "bad_value") && canonical_host(load, value);
     case DESCRIPTOR_METHOD:
@@ -390,6 +455,7 @@ bool load_key_read_value(struct load *load, uint32_t token, uint32_t descriptor,
     default:
         warn_of_space(load, token, &load->keys.items[descriptor], *value);
         warn_of_asterisk(load, token, *value);
+        warn_of_hash(load, token, &load->keys.items[descriptor], *value);
         return true;
     }
 }

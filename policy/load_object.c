@@ -5,6 +5,7 @@
 #include "policy/load_private.h"
 
 #include "shm/near.h"
+#include "shm/setting.h"
 
 #define HOMES_SIZE 320
 
@@ -42,10 +43,14 @@ static void complain_unknown(struct load *load, struct load_record *record, uint
 {
     enum object object = record->object;
     struct slice nearest = nearest_key(object, key);
-    const char *title = fields_objects[object].title;
+    const char *title = fields_objects[object].title, *advice = load_word_field_advice(object, key);
     char known[320] = "", homes[HOMES_SIZE];
     size_t used = 0;
 
+    if (advice) {
+        load_complain(load, name, "unknown_field", "\"%.*s\" is not a field of %s; %s", SHOWN(key), title, advice);
+        return;
+    }
     find_homes(key, homes);
     if (homes[0] != '\0') {
         load_complain(load, name, "unknown_field", "\"%.*s\" is not a field of %s; it belongs to %s", SHOWN(key), title,
@@ -56,6 +61,11 @@ static void complain_unknown(struct load *load, struct load_record *record, uint
         load_complain(load, name, "unknown_field", "\"%.*s\" is not a field of %s; did you mean \"%.*s\"?", SHOWN(key),
                       title, SHOWN(nearest));
         record->values[fields_find(object, nearest) - fields_first(object)].is_misspelt = true;
+        return;
+    }
+    if (setting_find(key)) {
+        load_complain(load, name, "unknown_field", "\"%.*s\" is not a field of %s; it is a setting, and stands in fairvisor.conf",
+                      SHOWN(key), title);
         return;
     }
     for (enum field field = fields_first(object); field < fields_first(object + 1) && used < sizeof(known); field++)
@@ -103,6 +113,12 @@ static bool is_enabled(const struct load_record *record)
     return value && value->is_valid && value->number == 1;
 }
 
+/* What to begin with, where it is not plain from the field's name. */
+static const char *example_of(enum field field)
+{
+    return field == FIELD_cost_based_staged_actions ? "; at least \"staged_actions\": [" LOAD_LAST_STAGE "]" : "";
+}
+
 static void finish_value(struct load *load, struct load_record *record, enum field field)
 {
     const struct field_row *row = &fields_table[field];
@@ -114,8 +130,8 @@ static void finish_value(struct load *load, struct load_record *record, enum fie
     if (value->is_misspelt)
         return;
     if (row->need == FIELD_NEED_REQUIRED)
-        load_complain(load, record->token, "missing_field", "%s needs the field \"%s\", which is missing",
-                      fields_objects[record->object].title, row->key);
+        load_complain(load, record->token, "missing_field", "%s needs the field \"%s\", which is missing%s",
+                      fields_objects[record->object].title, row->key, example_of(field));
     else if (row->need == FIELD_NEED_ENABLED && is_enabled(record))
         load_complain(load, record->token, "missing_field",
                       "%s that is enabled needs the field \"%s\", which is missing",

@@ -91,16 +91,15 @@ static void read_spec(struct load *load, uint32_t token, struct policy *policy)
     read_breaker(load, load_object_get(&record, FIELD_spec_circuit_breaker), &policy->breaker);
 }
 
-bool load_policy_read(struct load *load, uint32_t token, struct policy *policy)
+void load_policy_read(struct load *load, uint32_t token, struct policy *policy)
 {
     const struct load_value *spec;
     struct load_record record;
 
     if (!load_object_read(load, OBJECT_policy, token, &record))
-        return false;
+        return;
     policy->id = load_object_get(&record, FIELD_policy_id)->text;
     spec = load_object_get(&record, FIELD_policy_spec);
     if (spec->is_valid)
         read_spec(load, spec->token, policy);
-    return true;
 }

@@ -2,8 +2,8 @@
  *
  * Private to policy/load*.c and lint*.c: one bundle on its way from tokens to a policy.
  *
- * Readers return false when what they read cannot be used; they have complained then. The whole load fails when there
- * was any error, so a reader may leave its result half filled.
+ * Readers complain of what cannot be used; those that somebody asks return false then. The whole load fails when there was
+ * any error, so a reader may leave its result half filled.
  */
 #ifndef FAIRVISOR_POLICY_LOAD_PRIVATE_H
 #define FAIRVISOR_POLICY_LOAD_PRIVATE_H
@@ -16,6 +16,9 @@
 #include "policy/fields.h"
 #include "policy/json.h"
 #include "policy/region.h"
+
+/* The action that every budget needs, as an example. */
+#define LOAD_LAST_STAGE "{\"threshold_percent\": 100, \"action\": \"reject\"}"
 
 struct load_keys {
     struct descriptor *items;
@@ -99,6 +102,24 @@ bool load_value_text(struct load *load, uint32_t token, const char *name, int64_
 /* Checks that TEXT is a path as a request's can be: from the root, printable ASCII, normalized. */
 bool load_value_check_path(struct load *load, uint32_t token, const char *name, struct slice text);
 
+/* The first byte in PATH that elsewhere would make a pattern of it: one of MARKS, or a colon that begins a segment; '\0' when there
+ * is none. */
+char load_value_find_pattern(struct slice path, const char *marks);
+
+/* ---- load_word.c ----------------------------------------------------------------------------------------------- */
+
+/* What to write in the place of NAME, which is no field of OBJECT, and of TEXT, which is no key; NULL where nothing is known. */
+const char *load_word_field_advice(enum object object, struct slice name);
+const char *load_word_key_advice(struct slice text);
+
+/* Index of TEXT among WORDS, one space between each two; -1 when it is none of them. */
+int64_t load_word_index(const char *words, struct slice text);
+
+/* Complains that TEXT is none of the row's words: with what was meant, where that can be told, or with all there are.
+ * FURTHER: what is allowed beside them, a space before each; "" for nothing. */
+void load_word_complain(struct load *load, const struct field_row *row, uint32_t token, struct slice text,
+                        const char *further);
+
 /* ---- load_key.c ------------------------------------------------------------------------------------------------ */
 
 /* Reads the key at TOKEN, a string or a member's name, and gives the index of its descriptor. */
@@ -121,13 +142,13 @@ void load_key_fini(struct load *load);
 bool load_selector_check_method(struct load *load, uint32_t token, struct slice text, const char *code);
 bool load_selector_check_host(struct load *load, uint32_t token, struct slice text, const char *code);
 
-bool load_selector_read(struct load *load, uint32_t token, struct policy *policy);
-bool load_algorithm_read(struct load *load, const struct load_value *algorithm, uint32_t token, struct rule *rule);
+void load_selector_read(struct load *load, uint32_t token, struct policy *policy);
+void load_algorithm_read(struct load *load, const struct load_value *algorithm, uint32_t token, struct rule *rule);
 bool load_rule_read(struct load *load, enum object object, uint32_t token, const struct policy *policy,
                     struct rule *rule);
-bool load_policy_read(struct load *load, uint32_t token, struct policy *policy);
+void load_policy_read(struct load *load, uint32_t token, struct policy *policy);
 void load_prices_read(struct load *load, const struct load_value *table);
-bool load_switches_read(struct load *load, const struct load_record *bundle);
+void load_switches_read(struct load *load, const struct load_record *bundle);
 
 /* ---- lint*.c --------------------------------------------------------------------------------------------------- */
 
@@ -135,8 +156,11 @@ bool load_switches_read(struct load *load, const struct load_record *bundle);
 void lint_bundle(struct load *load);
 
 /* Value of the member KEY of an object; without one JSON_NONE, or the object itself. */
-uint32_t lint_member(const struct load *load, uint32_t object, const char *key);
-uint32_t lint_member_or_self(const struct load *load, uint32_t object, const char *key);
+uint32_t lint_member(struct load *load, uint32_t object, const char *key);
+uint32_t lint_member_or_self(struct load *load, uint32_t object, const char *key);
+
+/* That about the member KEY of OBJECT, when it is given and not false: a decision service does nothing of the kind. */
+void lint_proxy_only(struct load *load, uint32_t object, const char *key);
 
 /* Those about one rule, which stands at TOKEN: whom its keys let through, and requests that its figures never let
  * through. */

@@ -41,11 +41,18 @@ bool load_selector_check_method(struct load *load, uint32_t token, struct slice 
     return true;
 }
 
-/* Any method is taken, for applications have their own; one slip away from a standard one it is rather a slip. */
-static void warn_of_near_method(struct load *load, uint32_t token, struct slice text)
+/* Any method is taken, for applications have their own; one slip away from a standard one it is rather a slip, and two words are
+ * every method elsewhere. */
+static void warn_of_method(struct load *load, uint32_t token, struct slice text)
 {
     struct near near;
 
+    if (slice_equal(text, SLICE("ANY")) || slice_equal(text, SLICE("ALL"))) {
+        load_warn(load, token, "unusual_method",
+                  "\"%.*s\" is a method by itself here, which hardly a request has; leave \"methods\" out for every method",
+                  SHOWN(text));
+        return;
+    }
     near_init(&near, text);
     for (uint32_t i = 0; i < BUNDLE_METHOD_COUNT; i++)
         near_offer(&near, bundle_methods[i]);
@@ -73,7 +80,7 @@ static void read_methods(struct load *load, uint32_t list, struct policy *policy
         else if (index != BUNDLE_NO_INDEX)
             policy->method_bits |= UINT64_C(1) << index;
         else {
-            warn_of_near_method(load, token, text);
+            warn_of_method(load, token, text);
             others[policy->other_method_count++] = text;
         }
     }
@@ -127,14 +134,13 @@ static void read_hosts(struct load *load, uint32_t list, struct policy *policy)
 /* Paths are compared byte by byte; what elsewhere stands for any of them would cover nothing here. */
 static void warn_of_pattern(struct load *load, const struct load_value *path)
 {
-    for (size_t i = 0; path->is_valid && i < path->text.size; i++)
-        if (strchr("*{}^$", path->text.data[i])) {
-            load_warn(load, path->token, LOAD_LITERAL_PATH,
-                      "\"%.*s\" is no pattern: it covers only paths with a \"%c\" in them; \"pathPrefix\": \"/v1/chat\" covers "
-                      "all that is below",
-                      SHOWN(path->text), path->text.data[i]);
-            return;
-        }
+    char mark = path->is_valid ? load_value_find_pattern(path->text, "*{}^$") : '\0';
+
+    if (mark != '\0')
+        load_warn(load, path->token, LOAD_LITERAL_PATH,
+                  "\"%.*s\" is no pattern: it covers only paths with a \"%c\" in them; \"pathPrefix\": \"/v1/chat\" covers "
+                  "all that is below",
+                  SHOWN(path->text), mark);
 }
 
 static void read_paths(struct load *load, const struct load_record *record, struct policy *policy)
@@ -153,13 +159,13 @@ static void read_paths(struct load *load, const struct load_record *record, stru
         policy->also_prefix = prefix->text;
 }
 
-bool load_selector_read(struct load *load, uint32_t token, struct policy *policy)
+void load_selector_read(struct load *load, uint32_t token, struct policy *policy)
 {
     struct load_record record;
     const struct load_value *value;
 
     if (!load_object_read(load, OBJECT_selector, token, &record))
-        return false;
+        return;
     read_paths(load, &record, policy);
     value = load_object_get(&record, FIELD_selector_methods);
     if (value->is_valid)
@@ -167,5 +173,4 @@ bool load_selector_read(struct load *load, uint32_t token, struct policy *policy
     value = load_object_get(&record, FIELD_selector_hosts);
     if (value->is_valid)
         read_hosts(load, value->token, policy);
-    return true;
 }

@@ -59,7 +59,7 @@ static void read_kill_switches(struct load *load, uint32_t list)
     load->bundle->kill_switch_count = count;
 }
 
-bool load_switches_read(struct load *load, const struct load_record *bundle)
+void load_switches_read(struct load *load, const struct load_record *bundle)
 {
     const struct load_value *list = load_object_get(bundle, FIELD_bundle_kill_switches);
 
@@ -68,5 +68,4 @@ bool load_switches_read(struct load *load, const struct load_record *bundle)
                   &load->bundle->kill_switch_override);
     if (list->is_valid)
         read_kill_switches(load, list->token);
-    return true;
 }

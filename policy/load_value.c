@@ -10,7 +10,6 @@
 #include "policy/decimal.h"
 #include "policy/iso8601.h"
 #include "policy/path.h"
-#include "shm/near.h"
 
 void load_value_complain_type(struct load *load, uint32_t token, const char *name, const char *wanted)
 {
@@ -185,6 +184,14 @@ static bool read_time(struct load *load, const struct field_row *row, struct loa
     return false;
 }
 
+char load_value_find_pattern(struct slice path, const char *marks)
+{
+    for (size_t i = 0; i < path.size; i++)
+        if (strchr(marks, path.data[i]) || (path.data[i] == ':' && i > 0 && path.data[i - 1] == '/'))
+            return path.data[i];
+    return '\0';
+}
+
 bool load_value_check_path(struct load *load, uint32_t token, const char *name, struct slice text)
 {
     struct slice normal;
@@ -202,7 +209,7 @@ bool load_value_check_path(struct load *load, uint32_t token, const char *name, 
             return false;
         }
     }
-    buffer = malloc(text.size + 1);
+    buffer = malloc(PATH_NORMAL_SIZE(text.size));
     if (!buffer) {
         load->is_out_of_memory = true;
         return false;
@@ -224,75 +231,13 @@ static bool read_path(struct load *load, const struct field_row *row, struct loa
 
 /* ---- words and keys -------------------------------------------------------------------------------------------- */
 
-/* Index of TEXT among the words, or -1. */
-static int64_t word_index(const char *words, struct slice text)
-{
-    size_t at = 0;
-    struct slice word;
-
-    for (int64_t i = 0; fields_next_word(words, &at, &word); i++)
-        if (slice_equal(word, text))
-            return i;
-    return -1;
-}
-
-/* What else people write: see hints.def. */
-static const struct hint {
-    const char *key, *word, *meant, *advice;
-} hints[] = {
-#define HINT(key, word, meant)  {#key, word, meant, NULL},
-#define ADVICE(key, word, use) {#key, word, NULL, use},
-#include "policy/hints.def"
-#undef HINT
-#undef ADVICE
-};
-
-static const struct hint *find_hint(const struct field_row *row, struct slice text)
-{
-    for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++)
-        if (strcmp(row->key, hints[i].key) == 0 && slice_equal_nocase(text, slice_of(hints[i].word)) &&
-            (!hints[i].meant || word_index(row->words, slice_of(hints[i].meant)) >= 0))
-            return &hints[i];
-    return NULL;
-}
-
-static struct slice nearest_word(const struct field_row *row, struct slice text)
-{
-    struct slice word;
-    struct near near;
-    size_t at = 0;
-
-    near_init(&near, text);
-    while (fields_next_word(row->words, &at, &word))
-        near_offer(&near, word);
-    return near.best;
-}
-
-/* FURTHER: what is allowed beside the words. */
-static void complain_word(struct load *load, const struct field_row *row, uint32_t token, struct slice text,
-                          const char *further)
-{
-    const struct hint *hint = find_hint(row, text);
-    bool is_alone = !strchr(row->words, ' ') && further[0] == '\0';
-    struct slice near = nearest_word(row, text);
-
-    if (hint && hint->advice)
-        load_complain(load, token, "unknown_word", "\"%s\" cannot be \"%.*s\"; %s", row->key, SHOWN(text), hint->advice);
-    else if (hint || near.size > 0)
-        load_complain(load, token, "unknown_word", "\"%s\" cannot be \"%.*s\"; did you mean \"%.*s\"?", row->key,
-                      SHOWN(text), SHOWN(hint ? slice_of(hint->meant) : near));
-    else
-        load_complain(load, token, "unknown_word", "\"%s\" cannot be \"%.*s\"; it %s %s%s", row->key, SHOWN(text),
-                      is_alone ? "can only be" : "is one of:", row->words, further);
-}
-
 static bool read_word(struct load *load, const struct field_row *row, struct load_value *value)
 {
     if (!has_type(load, row, value->token, JSON_STRING, "a string") || !load_text(load, value->token, &value->text))
         return false;
-    value->number = word_index(row->words, value->text);
+    value->number = load_word_index(row->words, value->text);
     if (value->number < 0)
-        complain_word(load, row, value->token, value->text, "");
+        load_word_complain(load, row, value->token, value->text, "");
     return value->number >= 0;
 }
 
@@ -311,12 +256,12 @@ static bool read_cost_source(struct load *load, const struct field_row *row, str
 {
     if (!read_text(load, row, value))
         return false;
-    value->number = word_index(row->words, value->text);
+    value->number = load_word_index(row->words, value->text);
     if (value->number >= 0)
         return true;
     if (slice_has_prefix(value->text, SLICE("header:")) || slice_has_prefix(value->text, SLICE("query:")))
         return load_key_read(load, value->token, &value->descriptor);
-    complain_word(load, row, value->token, value->text, " header:NAME query:NAME");
+    load_word_complain(load, row, value->token, value->text, " header:NAME query:NAME");
     return false;
 }
 
@@ -406,7 +351,7 @@ bool load_value_set_standard(const struct field_row *row, struct load_value *val
         return true;
     case FIELD_TYPE_WORD:
     case FIELD_TYPE_COST_SOURCE:
-        value->number = word_index(row->words, standard);
+        value->number = load_word_index(row->words, standard);
         return value->number >= 0;
     default:
         value->text = standard;

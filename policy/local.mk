@@ -13,12 +13,13 @@ libpolicy_a_SOURCES = \
 	policy/fields.c policy/fields.def policy/fields.h policy/hints.def \
 	policy/iso8601.c policy/iso8601.h \
 	policy/json.c policy/json.h \
+	policy/json_escape.c policy/json_escape.h \
 	policy/json_gate.c policy/json_gate.h \
 	policy/lint.c policy/lint_costs.c policy/lint_keys.c \
 	policy/load.c policy/load.h policy/load_private.h \
 	policy/load_algorithm.c policy/load_key.c policy/load_object.c policy/load_policy.c policy/load_prices.c \
 	policy/load_rule.c \
-	policy/load_selector.c policy/load_switches.c policy/load_value.c \
+	policy/load_selector.c policy/load_switches.c policy/load_value.c policy/load_word.c \
 	policy/match.c policy/match.h \
 	policy/path.c policy/path.h \
 	policy/prices.c policy/prices.h \
@@ -40,7 +41,7 @@ libpolicy_a_SOURCES += \
 	policy/decide_metering.c policy/decide_money.c policy/decide_counts.c policy/decide_notes.c \
 	policy/decide_reserve.c policy/decide_reserve_write.c policy/decide_owed.c \
 	policy/decide_cells.c policy/decide_cells.h policy/decide_kills.c policy/switch_words.c policy/switch_words.h \
-	policy/calendar.c policy/calendar.h policy/estimate.c policy/estimate.h policy/estimate_names.c \
+	policy/calendar.c policy/calendar.h policy/endpoint.c policy/endpoint.h policy/estimate.c policy/estimate.h policy/estimate_names.c \
 	policy/estimate_names.h policy/estimate_form.c policy/estimate_form.h \
 	policy/quote.c policy/quote.h \
 	policy/body_edit.c policy/body_edit.h policy/model.c policy/model.h policy/reservation.c policy/reservation.h \
@@ -61,4 +62,4 @@ libpolicy_a_SOURCES += \
 # What one bundle demands otherwise than another.
 libpolicy_a_SOURCES += \
 	policy/difference.c policy/difference.h policy/difference_private.h policy/difference_bundle.c \
-	policy/difference_policy.c policy/difference_rule.c
+	policy/difference_policy.c policy/difference_rule.c policy/difference_zero.c

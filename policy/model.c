@@ -24,12 +24,27 @@ static struct slice segment_behind(struct slice path, struct slice name, char st
     return found;
 }
 
+/* What Bedrock calls the deed stands last. */
+static bool is_bedrock(struct slice path)
+{
+    static const struct slice deeds[] = {SLICE("/converse"), SLICE("/converse-stream"), SLICE("/invoke"),
+                                         SLICE("/invoke-with-response-stream")};
+
+    for (size_t i = 0; i < sizeof(deeds) / sizeof(deeds[0]); i++)
+        if (path.size > deeds[i].size &&
+            memcmp(path.data + path.size - deeds[i].size, deeds[i].data, deeds[i].size) == 0)
+            return true;
+    return false;
+}
+
 struct slice model_of(struct slice path, const struct estimate *estimate)
 {
     struct slice model = segment_behind(path, SLICE("/models/"), ':');
 
     if (model.size == 0)
         model = segment_behind(path, SLICE("/deployments/"), '/');
+    if (model.size == 0 && is_bedrock(path))
+        model = segment_behind(path, SLICE("/model/"), '/');
     if (model.size == 0 && !estimate->has_two_models)
         model = (struct slice){estimate->model, estimate->model_size};
     return model;

@@ -28,7 +28,8 @@ unsigned origin_needs(enum descriptor_source source)
     }
 }
 
-bool origin_parse_flag(struct slice text, bool *flag)
+/* "true", "false", "1" or "0". */
+static bool parse_flag(struct slice text, bool *flag)
 {
     *flag = slice_equal_nocase(text, SLICE("true")) || slice_equal(text, SLICE("1"));
     return *flag || slice_equal_nocase(text, SLICE("false")) || slice_equal(text, SLICE("0"));
@@ -111,7 +112,7 @@ static bool said_tor(const struct origin *origin, const struct facts *facts, boo
 
     if (!find_field(origin, facts, SLICE("X-Tor-Exit"), &text))
         return false;
-    if (origin_parse_flag(text, is_tor))
+    if (parse_flag(text, is_tor))
         return true;
     count_ignored(origin, COUNTER_overrides_invalid);
     return false;

@@ -39,7 +39,4 @@ bool origin_find(struct origin *origin, const struct facts *facts, enum descript
 /* What keys of SOURCE need: bits 1 << enum settings_reference; 0 for every other source. */
 unsigned origin_needs(enum descriptor_source source);
 
-/* "true", "false", "1" or "0". */
-bool origin_parse_flag(struct slice text, bool *flag);
-
 #endif

@@ -42,7 +42,7 @@ bool path_split(struct slice target, struct slice *path, struct slice *query)
     target.size = cut_fragment(target);
     if (target.size == 0)
         return false;
-    if (target.data[0] != '/') {
+    if (target.data[0] != '/' && target.data[0] != '?') { /* "?q": what nginx makes of "http://h?q" in $request_uri */
         start = skip_authority(target);
         if (start == 0)
             return false;
@@ -65,13 +65,21 @@ static bool is_unreserved(unsigned char c)
            c == '_' || c == '~';
 }
 
+/* A byte that only some let through as it is, while others encode it: it must not make another path of one. */
+static bool is_raw(unsigned char c)
+{
+    return c <= 0x20 || c >= 0x7F;
+}
+
 /* Is there anything to do? Most paths have no escape, no "//" and no segment that starts with a dot. */
 static bool is_plain(struct slice path)
 {
+    static const bool is_of_interest[256] = {['%'] = true, ['/'] = true, [0 ... 0x20] = true, [0x7F ... 0xFF] = true};
+
     for (size_t i = 0; i < path.size; i++) {
-        if (path.data[i] == '%')
-            return false;
-        if (path.data[i] == '/' && i + 1 < path.size && (path.data[i + 1] == '/' || path.data[i + 1] == '.'))
+        if (!is_of_interest[(unsigned char)path.data[i]])
+            continue;
+        if (path.data[i] != '/' || (i + 1 < path.size && (path.data[i + 1] == '/' || path.data[i + 1] == '.')))
             return false;
     }
     return path.size > 0 && path.data[0] == '/';
@@ -83,11 +91,20 @@ static bool continues_stray(const char *out, size_t used, size_t stray)
     return used == stray + 1 || (used == stray + 2 && hex_digit(out[used - 1]) >= 0);
 }
 
+static size_t encode(unsigned char byte, char *out)
+{
+    static const char digits[] = "0123456789ABCDEF";
+
+    out[0] = '%';
+    out[1] = digits[byte >> 4];
+    out[2] = digits[byte & 15];
+    return 3;
+}
+
 /* Decodes what may be decoded; escapes that stay get upper-case digits, a stray percent sign stays as it is. Nothing is decoded
  * behind one that would make an escape of it: "%%36%31" must not become "%61", which is "a" to whoever decodes it again. */
 static size_t decode(struct slice path, char *out)
 {
-    static const char digits[] = "0123456789ABCDEF";
     size_t used = 0, stray = SIZE_MAX - 2;
 
     if (path.size == 0 || path.data[0] != '/')
@@ -96,6 +113,10 @@ static size_t decode(struct slice path, char *out)
         int high = path.data[i] == '%' && path.size - i > 2 ? hex_digit(path.data[i + 1]) : -1;
         int low = high >= 0 ? hex_digit(path.data[i + 2]) : -1;
 
+        if (low < 0 && is_raw((unsigned char)path.data[i])) {
+            used += encode((unsigned char)path.data[i], out + used);
+            continue;
+        }
         if (low < 0) {
             if (path.data[i] == '%')
                 stray = used;
@@ -103,13 +124,10 @@ static size_t decode(struct slice path, char *out)
             continue;
         }
         i += 2;
-        if (is_unreserved((unsigned char)(high * 16 + low)) && !continues_stray(out, used, stray)) {
+        if (is_unreserved((unsigned char)(high * 16 + low)) && !continues_stray(out, used, stray))
             out[used++] = (char)(high * 16 + low);
-        } else {
-            out[used++] = '%';
-            out[used++] = digits[high];
-            out[used++] = digits[low];
-        }
+        else
+            used += encode((unsigned char)(high * 16 + low), out + used);
     }
     return used;
 }

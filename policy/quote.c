@@ -52,7 +52,8 @@ static inline uint32_t find_bytes(const char *at, char byte)
 
 #endif
 
-/* Whether an odd number of backslashes stands before AT in the string that starts at BEGIN. */
+/* Whether an odd number of backslashes stands before AT, a quote, in the string that starts at BEGIN. None of them is looked at for
+ * another quote. */
 static inline bool is_escaped(const char *begin, const char *at)
 {
     const char *back = at;
@@ -62,29 +63,17 @@ static inline bool is_escaped(const char *begin, const char *at)
     return (at - back) % 2 != 0;
 }
 
-/* Bit I is set when byte I of a block is escaped; IS_FIRST: the first one is. That is every second byte of a run of backslashes
- * and, behind a run of odd length, the next. The subtraction takes a run that begins at an even place out of the odd bits, with a
- * carry to its end, and turns one that begins at an odd place around: either way those bits of it change that escape. */
-static inline uint32_t find_escaped(uint32_t backslashes, uint32_t is_first)
-{
-    const uint32_t odd = UINT32_C(0xaaaaaaaa);
-    uint32_t runs = backslashes & ~is_first;
-
-    return (((runs << 1 | odd) - runs) ^ odd) ^ (backslashes | is_first);
-}
-
 const char *quote_find_end(const char *at, const char *end)
 {
     const char *begin = at;
 
-    for (; end - at >= BLOCK_SIZE; at += BLOCK_SIZE) {
-        uint32_t quotes = find_bytes(at, '"');
+    for (; end - at >= BLOCK_SIZE; at += BLOCK_SIZE)
+        for (uint32_t quotes = find_bytes(at, '"'); quotes; quotes &= quotes - 1) {
+            const char *quote = at + __builtin_ctz(quotes);
 
-        if (quotes)
-            quotes &= ~find_escaped(find_bytes(at, '\\'), is_escaped(begin, at));
-        if (quotes)
-            return at + __builtin_ctz(quotes);
-    }
+            if (!is_escaped(begin, quote))
+                return quote;
+        }
     while (at < end && (*at != '"' || is_escaped(begin, at)))
         at++;
     return at;

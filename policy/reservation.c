@@ -41,14 +41,11 @@ static const unsigned char *get(const unsigned char *at, uint64_t *value)
 
 /* ---- the whole -------------------------------------------------------------------------------------------------- */
 
-/* Another key than that of the cells, made from it: what signs must not be what places. */
-static void sign(const unsigned char *bytes, size_t size, const uint64_t key[2], uint64_t tag[2])
+void reservation_key(const uint64_t hash_key[2], uint64_t key[2])
 {
     static const char purpose[] = "fairvisor reservation";
-    uint64_t own[2];
 
-    siphash_of(key, purpose, sizeof(purpose), own);
-    siphash_of(own, bytes, size, tag);
+    siphash_of(hash_key, purpose, sizeof(purpose), key);
 }
 
 size_t reservation_print(const struct reservation *reservation, const uint64_t key[2], char *out, size_t size)
@@ -75,7 +72,7 @@ size_t reservation_print(const struct reservation *reservation, const uint64_t k
     }
     for (int i = 0; i < WEIGHT_SIZE && reservation->weight > 0; i++)
         *at++ = (unsigned char)(reservation->weight >> (8 * i));
-    sign(bytes, (size_t)(at - bytes), key, tag);
+    siphash_of(key, bytes, (size_t)(at - bytes), tag);
     at = put(put(at, tag[0]), tag[1]);
     if (BASE64URL_TEXT_SIZE(at - bytes) > size)
         return 0;
@@ -137,11 +134,11 @@ bool reservation_parse(struct slice text, const uint64_t key[2], struct reservat
     end = HEAD_SIZE + reservation->count * (size_t)ENTRY_SIZE;
     if (size != end + (bytes[0] == WITH_WEIGHT ? WEIGHT_SIZE : 0) + TAG_SIZE)
         return false;
-    sign(bytes, size - TAG_SIZE, key, tag);
+    siphash_of(key, bytes, size - TAG_SIZE, tag);
     put(put(tag_bytes, tag[0]), tag[1]);
     if (CRYPTO_memcmp(tag_bytes, bytes + size - TAG_SIZE, TAG_SIZE) != 0)
         return false;
-    sign(bytes, NAME_SIZE, key, digest);
+    siphash_of(key, bytes, NAME_SIZE, digest);
     read_price(get(get(get(bytes + 1, &expires), &begun), &reservation->nonce), reservation);
     reservation->weight = bytes[0] == WITH_WEIGHT ? read_weight(bytes + end) : 0;
     reservation->expires_s = (int64_t)expires;

@@ -28,7 +28,8 @@ struct reservation_entry {
     uint8_t role;    /* enum charge_role */
     uint64_t key[2]; /* of the cell */
     int64_t cost;    /* millionths reserved */
-    int64_t extra;   /* WINDOW: its end in seconds; FLIGHT: boot time the request began; BREAKER: millionths that stay spent */
+    int64_t extra;   /* WINDOW: its end in seconds; BUCKET: stamp of its cell; FLIGHT: boot time the request began; BREAKER: millionths
+                      * that stay spent */
     uint16_t layout; /* FLIGHT: of its lanes; BREAKER: so many entries before it are of its policy */
 };
 
@@ -43,7 +44,10 @@ struct reservation {
     struct reservation_entry entries[RESERVATION_MAX_ENTRIES];
 };
 
-/* Writes the signed text into OUT and returns its length; 0 when SIZE is too small. */
+/* Makes the KEY that signs from that of the cells, once for many reservations: what signs must not be what places. */
+void reservation_key(const uint64_t hash_key[2], uint64_t key[2]);
+
+/* Writes the text, signed with KEY, into OUT and returns its length; 0 when SIZE is too small. */
 size_t reservation_print(const struct reservation *reservation, const uint64_t key[2], char *out, size_t size);
 
 /* Reads and verifies TEXT (in constant time where it matters). false when it was not made with KEY. DIGEST names it, for noting that

@@ -17,6 +17,7 @@ enum usage_place {
     PLACE_MESSAGE,
     PLACE_USAGE,
     PLACE_USAGE_PARTIAL,
+    PLACE_USAGE_BESIDE, /* what servers of models tell beside the text they generated */
     PLACE_GEMINI,
     PLACE_META,
     PLACE_BILLED,
@@ -27,6 +28,7 @@ enum usage_place {
     PLACE_CHOICES,
     PLACE_CHOICE,
     PLACE_TEXT,  /* strings are the answer's text */
+    PLACE_WHOLE_TEXT, /* a string is, which may have come in pieces before */
     PLACE_DELTA, /* likewise, and Cohere's usage */
     PLACE_MODEL,
     PLACE_ID,

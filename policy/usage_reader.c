@@ -21,9 +21,13 @@ static const struct {
     {SLICE("response"), USAGE_RESPONSES},
 };
 
-/* What an answer about one of these calls itself, in "object" or "type": no model made it. A batch tells its usage whenever it is looked at. */
+/* What an answer about one of these calls itself, in "object" or "type": no model made it. A batch or a session tells its usage whenever it
+ * is looked at. */
 static const struct slice kept_things[] = {
     SLICE("file"), SLICE("upload"), SLICE("upload.part"), SLICE("batch"), SLICE("message_batch"), SLICE("vector_store"),
+    SLICE("vector_store.file"), SLICE("vector_store.files_batch"), SLICE("vector_store.search_results.page"),
+    SLICE("fine_tuning.job"), SLICE("conversation"), SLICE("container"), SLICE("container.file"), SLICE("skill"),
+    SLICE("session"), SLICE("session_thread"),
 };
 
 /* The types of events and answers that only one dialect has. */
@@ -47,7 +51,7 @@ void usage_reader_begin(struct usage_reader *reader)
     json_flow_init(&reader->flow);
     reader->places[0] = PLACE_NOWHERE;
     reader->next = PLACE_ROOT;
-    reader->has_usage = reader->has_choices = reader->has_choice = reader->has_error = reader->is_foreign = false;
+    reader->has_usage = reader->has_choice = reader->has_error = reader->is_foreign = false;
 }
 
 /* ---- places ----------------------------------------------------------------------------------------------------- */
@@ -89,18 +93,18 @@ static bool is_list(enum usage_place place)
     return place == PLACE_CHOICES || place == PLACE_ITERATIONS;
 }
 
-/* What an iteration took is a part of the sums around it, unless it made the conversation shorter: Anthropic bills that
- * in addition. */
+/* What an iteration took is a part of the sums around it, unless it made the conversation shorter or asked a second model for advice:
+ * Anthropic bills that in addition. */
 static void begin_iteration(struct usage_reader *reader)
 {
     memset(reader->iteration, 0, sizeof(reader->iteration));
-    reader->is_compaction = false;
+    reader->is_beside = false;
 }
 
 static void end_iteration(struct usage_reader *reader)
 {
-    for (int i = 0; i < USAGE_FIGURES && reader->is_compaction; i++)
-        reader->compaction[i] = usage_most(reader->compaction[i] + reader->iteration[i]);
+    for (int i = 0; i < USAGE_FIGURES && reader->is_beside; i++)
+        reader->beside[i] = usage_most(reader->beside[i] + reader->iteration[i]);
 }
 
 static void open_container(struct usage_reader *reader, const struct json_flow *flow)
@@ -111,9 +115,10 @@ static void open_container(struct usage_reader *reader, const struct json_flow *
     if (flow->depth == 1)
         place = is_object ? PLACE_ROOT : PLACE_ROOTS;
     reader->is_array |= place == PLACE_ROOTS;
+    if (place == PLACE_ROOT)
+        reader->root_bytes = reader->text_bytes;
     if (place == PLACE_CHOICE)
         reader->has_choice = true;
-    reader->has_choices |= place == PLACE_CHOICES;
     reader->has_usage |= place == PLACE_USAGE && is_object;
     reader->has_error |= place == PLACE_ERROR && is_object;
     if (place == PLACE_CHOICE)
@@ -123,11 +128,21 @@ static void open_container(struct usage_reader *reader, const struct json_flow *
                   : !is_list(place) && place != PLACE_TEXT && place != PLACE_DELTA && place != PLACE_ROOTS)
         place = PLACE_NOWHERE;
     if (place == PLACE_ITERATIONS)
-        memset(reader->compaction, 0, sizeof(reader->compaction));
+        memset(reader->beside, 0, sizeof(reader->beside));
     if (place == PLACE_ITERATION)
         begin_iteration(reader);
     reader->places[flow->depth] = (uint8_t)place;
     reader->next = is_object ? PLACE_NOWHERE : (uint8_t)element_of(reader, flow->depth);
+}
+
+static void end_root(struct usage_reader *reader)
+{
+    if (reader->is_telling) {
+        reader->told_bytes = reader->text_bytes;
+        reader->is_hollow = reader->text_bytes > reader->root_bytes && reader->figures[USAGE_COMPLETION] == 0 &&
+                            reader->figures[USAGE_CANDIDATES] == 0;
+    }
+    reader->is_telling = false;
 }
 
 static void close_container(struct usage_reader *reader, const struct json_flow *flow)
@@ -136,6 +151,8 @@ static void close_container(struct usage_reader *reader, const struct json_flow 
         reader->open_choices |= UINT64_C(1) << reader->choice;
     if (reader->places[flow->depth] == PLACE_ITERATION)
         end_iteration(reader);
+    if (reader->places[flow->depth] == PLACE_ROOT)
+        end_root(reader);
     reader->next = (uint8_t)element_of(reader, flow->depth - 1);
 }
 
@@ -185,6 +202,12 @@ static void take_string(struct usage_reader *reader, const struct json_flow *flo
     case PLACE_RESPONSE:
         reader->text_bytes += flow->length;
         break;
+    case PLACE_WHOLE_TEXT:
+        reader->whole_bytes += flow->length;
+        break;
+    case PLACE_NOWHERE:
+        reader->other_bytes += flow->length;
+        break;
     case PLACE_MODEL:
         keep(&reader->model, flow);
         break;
@@ -195,7 +218,8 @@ static void take_string(struct usage_reader *reader, const struct json_flow *flo
         take_type(reader, flow);
         break;
     case PLACE_ITERATION_TYPE:
-        reader->is_compaction = slice_equal((struct slice){flow->text, flow->text_size}, SLICE("compaction"));
+        reader->is_beside = slice_equal((struct slice){flow->text, flow->text_size}, SLICE("compaction")) ||
+                            slice_equal((struct slice){flow->text, flow->text_size}, SLICE("advisor_message"));
         break;
     case PLACE_OBJECT_TYPE:
         take_object(reader, (struct slice){flow->text, flow->text_size});
@@ -212,6 +236,7 @@ static void take_string(struct usage_reader *reader, const struct json_flow *flo
         reader->has_error = true;
         break;
     default:
+        reader->has_bad_figure |= reader->next >= PLACE_FIGURE;
         break;
     }
 }
@@ -246,6 +271,7 @@ static void take_figure(struct usage_reader *reader, enum usage_figure figure, c
     reader->given |= UINT32_C(1) << figure;
     if (figure == USAGE_COMPLETION)
         reader->is_partial = around == PLACE_USAGE_PARTIAL;
+    reader->is_telling |= figure == USAGE_COMPLETION || figure == USAGE_CANDIDATES;
 }
 
 static void take_number(struct usage_reader *reader, const struct json_flow *flow)
@@ -306,11 +332,24 @@ void usage_reader_end(struct usage_reader *reader)
     json_flow_end(&reader->flow, listen, reader);
 }
 
+static int64_t tokens_of(uint64_t bytes)
+{
+    uint64_t tokens = (bytes + ESTIMATE_BYTES_PER_TOKEN - 1) / ESTIMATE_BYTES_PER_TOKEN;
+
+    return tokens > (uint64_t)ESTIMATE_MOST ? ESTIMATE_MOST : (int64_t)tokens;
+}
+
 int64_t usage_reader_counted(const struct usage_reader *reader)
 {
     bool is_in_text = reader->next == PLACE_TEXT || reader->next == PLACE_DELTA || reader->next == PLACE_RESPONSE;
     uint64_t bytes = reader->text_bytes + (is_in_text ? json_flow_begun(&reader->flow) : 0);
-    uint64_t tokens = (bytes + ESTIMATE_BYTES_PER_TOKEN - 1) / ESTIMATE_BYTES_PER_TOKEN;
 
-    return tokens > (uint64_t)ESTIMATE_MOST ? ESTIMATE_MOST : (int64_t)tokens;
+    return tokens_of(bytes > reader->whole_bytes ? bytes : reader->whole_bytes);
+}
+
+bool usage_reader_is_strange(const struct usage_reader *reader, int64_t *tokens)
+{
+    *tokens = tokens_of(reader->other_bytes);
+    return reader->dialect == USAGE_UNKNOWN && reader->given == 0 && reader->text_bytes == 0 && reader->whole_bytes == 0 &&
+           !reader->is_upkeep && !reader->is_count;
 }

@@ -40,7 +40,8 @@ struct limit_state {
     int64_t limit;      /* millionths */
     int64_t remaining;  /* millionths; may be negative */
     int64_t window_ns;  /* time in which the whole limit comes back */
-    int64_t reset_ns;   /* allowed: until the limit is whole again; refused: until this request would fit */
+    int64_t reset_ns;   /* allowed: until the limit is whole again; refused: until this request would fit, or, when it never
+                         * will, until the period ends */
     int64_t needed;     /* millionths: what a request costs that is larger than the whole limit; 0: it may fit some day */
 };
 
@@ -67,6 +68,8 @@ struct verdict {
     const struct policy *policy;   /* whose limit refused or, allowed, is the tightest; NULL when none applied */
     const struct rule *rule;       /* the same for the rule */
     const struct kill_switch *kill_switch; /* for kill_switch_active */
+    struct slice missing_key;      /* for identity_missing: the first key of the rule that the request lacks, as the bundle
+                                    * writes it; empty otherwise */
     const char *token_fault;       /* for jwt_invalid: what the bearer is told; NULL otherwise */
     bool has_limit;                /* limit below is meant: some limit applied */
     struct limit_state limit;      /* the refusing one, or the tightest of those that applied */

@@ -6,6 +6,7 @@
 #include "shm/address.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -255,14 +256,22 @@ static unsigned family_bits(uint8_t family)
     return family == ADDRESS_IPV4 ? 32 : family == ADDRESS_IPV6 ? 128 : 0;
 }
 
-/* Are the first BITS bits the same? BITS is at most 128. */
+static uint64_t big_endian_64(const uint8_t *bytes)
+{
+    uint64_t word;
+
+    memcpy(&word, bytes, sizeof(word));
+    return be64toh(word);
+}
+
+/* Are the first BITS bits of 16 bytes the same? BITS is at most 128. */
 static bool same_prefix(const uint8_t *a, const uint8_t *b, unsigned bits)
 {
-    unsigned whole = bits / 8, rest = bits % 8;
+    uint64_t high = big_endian_64(a) ^ big_endian_64(b), low = big_endian_64(a + 8) ^ big_endian_64(b + 8);
 
-    if (memcmp(a, b, whole) != 0)
-        return false;
-    return rest == 0 || (a[whole] ^ b[whole]) >> (8 - rest) == 0;
+    if (bits <= 64)
+        return bits == 0 || high >> (64 - bits) == 0;
+    return high == 0 && low >> (128 - bits) == 0;
 }
 
 static bool has_bits_beyond(const struct address *address, unsigned bits)

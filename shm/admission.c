@@ -12,8 +12,24 @@
 #include "shm/arena_layout.h"
 #include "shm/stripe.h"
 
+/* The order has each charge's stripe above its index, so that who sorts and locks looks at nothing else. */
+static uint64_t place_of(uint32_t stripe, size_t index)
+{
+    return (uint64_t)stripe << 32 | (uint32_t)index;
+}
+
+static uint32_t stripe_at(uint64_t place)
+{
+    return (uint32_t)(place >> 32);
+}
+
+static struct charge *charge_at(struct charge *charges, uint64_t place)
+{
+    return &charges[(uint32_t)place];
+}
+
 /* Shell sort: in place, no allocation, fast for the few charges a request has and tolerable for thousands. */
-static void sort_by_stripe(const struct charge *charges, uint32_t *order, size_t count)
+static void sort_by_stripe(uint64_t *order, size_t count)
 {
     size_t gap = 1;
 
@@ -21,36 +37,35 @@ static void sort_by_stripe(const struct charge *charges, uint32_t *order, size_t
         gap = gap * 3 + 1;
     for (; gap > 0; gap /= 3)
         for (size_t i = gap; i < count; i++) {
-            uint32_t moving = order[i];
+            uint64_t moving = order[i];
             size_t j = i;
 
-            for (; j >= gap && charges[order[j - gap]].stripe > charges[moving].stripe; j -= gap)
+            for (; j >= gap && order[j - gap] > moving; j -= gap)
                 order[j] = order[j - gap];
             order[j] = moving;
         }
 }
 
-static bool is_first_of_stripe(const struct charge *charges, const uint32_t *order, size_t i)
+static bool is_first_of_stripe(const uint64_t *order, size_t i)
 {
-    return i == 0 || charges[order[i - 1]].stripe != charges[order[i]].stripe;
+    return i == 0 || stripe_at(order[i - 1]) != stripe_at(order[i]);
 }
 
 /* Unlocks the stripes of the first COUNT charges. */
-static void unlock_all(const struct arena *arena, const struct charge *charges, const uint32_t *order, size_t count)
+static void unlock_all(const struct arena *arena, const uint64_t *order, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (is_first_of_stripe(charges, order, i))
-            stripe_unlock(arena_stripe(arena, charges[order[i]].stripe));
+        if (is_first_of_stripe(order, i))
+            stripe_unlock(arena_stripe(arena, stripe_at(order[i])));
 }
 
-static bool lock_all(const struct arena *arena, const struct charge *charges, const uint32_t *order, size_t count,
-                     uint64_t *repaired)
+static bool lock_all(const struct arena *arena, const uint64_t *order, size_t count, uint64_t *repaired)
 {
     for (size_t i = 0; i < count; i++) {
-        if (!is_first_of_stripe(charges, order, i))
+        if (!is_first_of_stripe(order, i))
             continue;
-        if (stripe_lock(arena_stripe(arena, charges[order[i]].stripe), repaired) != STRIPE_LOCKED) {
-            unlock_all(arena, charges, order, i);
+        if (stripe_lock(arena_stripe(arena, stripe_at(order[i])), repaired) != STRIPE_LOCKED) {
+            unlock_all(arena, order, i);
             return false;
         }
     }
@@ -83,16 +98,23 @@ static void judge_unserved(struct charge *charge, const struct cell *cell, struc
     charge->has_no_room = !cell_correct(&charge->refreshed, charge->cost, charge->begun_ns, charge->layout, now);
 }
 
+/* The identity is new, and its stripe is full of live cells. */
+static void judge_without_room(struct charge *charge)
+{
+    charge->has_no_room = true;
+    charge->refuses = charge->refuses || !(charge->admits_when_full || charge->never_refuses);
+}
+
 /* Finds the cells of the charges [from, to) of one stripe, then rooms for those that have none. */
-static void locate(const struct arena *arena, struct charge *charges, const uint32_t *order, size_t from, size_t to,
+static void locate(const struct arena *arena, struct charge *charges, const uint64_t *order, size_t from, size_t to,
                    struct moment now, struct admission *admission)
 {
-    struct stripe *stripe = arena_stripe(arena, charges[order[from]].stripe);
+    struct stripe *stripe = arena_stripe(arena, stripe_at(order[from]));
     uint32_t taken[64];
     size_t taken_count = 0;
 
     for (size_t i = from; i < to; i++) {
-        struct charge *charge = &charges[order[i]];
+        struct charge *charge = charge_at(charges, order[i]);
 
         charge->cell = stripe_find(stripe, charge->key);
         if (charge->cell == STRIPE_NO_CELL)
@@ -105,7 +127,7 @@ static void locate(const struct arena *arena, struct charge *charges, const uint
             taken[taken_count++] = charge->cell;
     }
     for (size_t i = from; i < to; i++) {
-        struct charge *charge = &charges[order[i]];
+        struct charge *charge = charge_at(charges, order[i]);
 
         if (charge->cell != STRIPE_NO_CELL)
             continue;
@@ -125,8 +147,7 @@ static void locate(const struct arena *arena, struct charge *charges, const uint
             taken[taken_count++] = charge->cell;
             continue;
         }
-        charge->has_no_room = true;
-        charge->refuses = charge->refuses || !(charge->admits_when_full || charge->never_refuses);
+        judge_without_room(charge);
         admission->no_room++;
     }
 }
@@ -164,10 +185,16 @@ static bool settle_groups(struct charge *charges, size_t count)
     return enforced_fits;
 }
 
-/* True when what is given back belongs to a window that the cell has left behind. */
+/* True when what is given back belongs to a window that the cell has left behind, to what was forgotten when it was reset, or has come
+ * back to a bucket with time: to give it back again would be at the cost of what others have spent since. */
 static bool is_too_late(const struct charge *charge, const struct cell *cell)
 {
-    return charge->limit.kind == CELL_WINDOW && charge->cost < 0 && cell->of.window_end_s != charge->window_end_s;
+    if (charge->cost >= 0)
+        return false;
+    if (charge->limit.kind == CELL_BUCKET)
+        return !charge->is_unserved && charge->begun_ns < charge->refreshed.of.whole_ns;
+    return (charge->limit.kind == CELL_WINDOW && cell->of.window_end_s != charge->window_end_s) ||
+           cell_forgets(cell, charge->begun_ns);
 }
 
 /* Changes the cell of a charge: debits what was judged or, when that is all there is to do, opens its breaker. The stripe
@@ -175,7 +202,7 @@ static bool is_too_late(const struct charge *charge, const struct cell *cell)
 static void apply(const struct arena *arena, struct charge *charge, struct moment now, struct admission *admission)
 {
     struct stripe *stripe = arena_stripe(arena, charge->stripe);
-    bool was_used = stripe->tags[charge->cell] != 0;
+    bool was_used = stripe->cells[charge->cell].kind != CELL_FREE;
     struct cell *cell;
 
     if (is_too_late(charge, &stripe->cells[charge->cell]))
@@ -195,7 +222,7 @@ static void apply(const struct arena *arena, struct charge *charge, struct momen
     else if (charge->limit.kind == CELL_BREAKER && charge->cost < 0)
         cell_give_back(cell, -charge->cost, charge->begun_ns);
     else
-        cell_debit(cell, &charge->limit, charge->cost, now);
+        cell_debit_judged(cell, &charge->limit, charge->cost, now, &charge->view);
     stripe_change_end(stripe);
 }
 
@@ -215,19 +242,19 @@ static bool expires_early(const struct charge *charge, struct moment now)
            !charge->is_fresh && charge->refreshed.expires_ns - now.boot_ns < charge->view.wait_ns;
 }
 
-/* Moves the expiry of a charge's cell to what the limit says, and spends nothing. */
+/* Moves the expiry of a charge's cell to what the limit says, and nothing else: a refusal leaves no trace in what is left. */
 static void prolong(const struct arena *arena, const struct charge *charge, struct moment now)
 {
     struct stripe *stripe = arena_stripe(arena, charge->stripe);
-    struct cell *cell = stripe_change_begin(stripe, charge->cell, charge->key);
+    struct cell longer = charge->refreshed;
 
-    *cell = charge->refreshed;
-    cell_debit(cell, &charge->limit, 0, now);
+    cell_debit(&longer, &charge->limit, 0, now);
+    stripe_change_begin(stripe, charge->cell, charge->key)->expires_ns = longer.expires_ns;
     stripe_change_end(stripe);
 }
 
 /* Places every charge, has the memory of their cells fetched all at once, and empties the result fields. */
-static void prepare(const struct arena *arena, struct charge *charges, uint32_t *order, size_t count,
+static void prepare(const struct arena *arena, struct charge *charges, uint64_t *order, size_t count,
                     struct admission *admission)
 {
     *admission = (struct admission){.is_admitted = true};
@@ -241,22 +268,22 @@ static void prepare(const struct arena *arena, struct charge *charges, uint32_t 
         charges[i].is_idle = false;
         charges[i].is_held_back = false;
         if (order)
-            order[i] = (uint32_t)i;
+            order[i] = place_of(charges[i].stripe, i);
     }
 }
 
-void admission_take(const struct arena *arena, struct charge *charges, uint32_t *order, size_t count, struct moment now,
+void admission_take(const struct arena *arena, struct charge *charges, uint64_t *order, size_t count, struct moment now,
                     struct admission *admission)
 {
     prepare(arena, charges, order, count, admission);
-    sort_by_stripe(charges, order, count);
-    if (!lock_all(arena, charges, order, count, &admission->repaired)) {
+    sort_by_stripe(order, count);
+    if (!lock_all(arena, order, count, &admission->repaired)) {
         admission->is_stuck = true;
         admission->is_admitted = false;
         return;
     }
     for (size_t from = 0, to; from < count; from = to) {
-        for (to = from + 1; to < count && !is_first_of_stripe(charges, order, to);)
+        for (to = from + 1; to < count && !is_first_of_stripe(order, to);)
             to++;
         locate(arena, charges, order, from, to, now, admission);
     }
@@ -267,7 +294,7 @@ void admission_take(const struct arena *arena, struct charge *charges, uint32_t 
             apply(arena, &charges[i], now, admission);
         else if (expires_early(&charges[i], now))
             prolong(arena, &charges[i], now);
-    unlock_all(arena, charges, order, count);
+    unlock_all(arena, order, count);
 }
 
 void admission_look(const struct arena *arena, struct charge *charges, size_t count, struct moment now,
@@ -280,6 +307,8 @@ void admission_look(const struct arena *arena, struct charge *charges, size_t co
 
         charges[i].cell = index;
         judge(&charges[i], index == STRIPE_NO_CELL ? NULL : &stripe->cells[index], now);
+        if (stripe && index == STRIPE_NO_CELL && !stripe_has_room(stripe, charges[i].key, now))
+            judge_without_room(&charges[i]);
     }
     settle_excuses(charges, count);
     admission->is_admitted = settle_groups(charges, count);

@@ -18,8 +18,8 @@ struct charge {
     uint64_t key[2];
     struct cell_limit limit;
     int64_t cost;           /* millionths; negative: gives back */
-    int64_t begun_ns;       /* FLIGHT or BREAKER with a negative cost: boot time at which the request that ends now began */
-    uint16_t layout;        /* likewise: of the lanes it was noted in */
+    int64_t begun_ns;       /* with a negative cost: boot time at which the request that ends now began; BUCKET: stamp of the cell then */
+    uint16_t layout;        /* FLIGHT, likewise: of the lanes it was noted in */
     int64_t window_end_s;   /* WINDOW with a negative cost: end of the window that was charged; a later one gives nothing back */
     uint32_t group;         /* 0: enforced; n: shadow policy n, whose charges stand together in the array */
     uint32_t excuse;        /* 1 + index of a charge that, when it fits, is made in the place of this one; 0: none */
@@ -48,9 +48,9 @@ struct admission {
 };
 
 /* Judges CHARGES at NOW. When none of group 0 refuses, debits them in the order they stand in, and each other group that passes as
- * a whole. A breaker that has to open does so in any case. ORDER is scratch for COUNT indexes. No two charges may have the
+ * a whole. A breaker that has to open does so in any case. ORDER is scratch for COUNT numbers. No two charges may have the
  * same key. */
-void admission_take(const struct arena *arena, struct charge *charges, uint32_t *order, size_t count, struct moment now,
+void admission_take(const struct arena *arena, struct charge *charges, uint64_t *order, size_t count, struct moment now,
                     struct admission *admission);
 
 /* Judges without locking or changing anything; for a look from outside. ARENA may be NULL: every cell is fresh then. */

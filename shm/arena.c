@@ -32,7 +32,7 @@ static uint64_t layout_hash(void)
     const uint64_t facts[] = {ARENA_HEADER_SIZE,   sizeof(struct arena_header), sizeof(struct arena_status),
                               ARENA_WORKER_SLOTS,  sizeof(struct counter_slot), COUNTER_COUNT,
                               sizeof(struct series), sizeof(struct kills),  sizeof(struct stripe),     STRIPE_CELLS,
-                              sizeof(struct cell), CELL_KINDS,                  sizeof(pthread_mutex_t),
+                              sizeof(struct cell), CELL_KINDS,                  sizeof(pthread_mutex_t), CELL_KEY_FORM,
                               EVENTS_SHARE,        sizeof(struct events_head),  sizeof(struct events_record),
                               EVENT_ACTIONS,       EVENT_TEXTS,                 EVENT_ROOM,
                               FLIGHTS_SHARE,       FLIGHTS_MOST,                sizeof(struct flights_entry)};

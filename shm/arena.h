@@ -125,6 +125,7 @@ struct arena_status {
     int64_t bundle_expires_at;   /* seconds since 1970; 0 = never */
     int64_t certificate_ends_at; /* of tls_cert; the same; 0 = there is none */
     int64_t upstream_failing_since_ns; /* wall clock; 0 = it answers, or nobody asked */
+    int64_t forwarded_ignored_before;  /* what the counter of it had when the generation was loaded */
 };
 
 /* Publishes a whole new status (sequence lock: readers see all of it or none of it). */

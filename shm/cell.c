@@ -42,14 +42,35 @@ void cell_judge(const struct cell *cell, const struct cell_limit *limit, int64_t
         view->wait_ns = INT64_MAX;
 }
 
+/* A stamp that lies far ahead (somebody else wrote it) must not make a cell of ours that is sane no more, and so is forgotten. */
+static inline void bound_expiry(struct cell *cell)
+{
+    if (cell->expires_ns > CELL_STAMP_MAX)
+        cell->expires_ns = CELL_STAMP_MAX;
+}
+
 void cell_debit(struct cell *cell, const struct cell_limit *limit, int64_t cost, struct moment now)
 {
     kinds[limit->kind].debit(cell, limit, cost, now);
+    bound_expiry(cell);
+}
+
+void cell_debit_judged(struct cell *cell, const struct cell_limit *limit, int64_t cost, struct moment now,
+                       const struct cell_view *view)
+{
+    if (limit->kind == CELL_BUCKET && view->fits && cost > 0) {
+        cell->spent += cost; /* up to the capacity */
+        cell->expires_ns = cell->stamp_ns + view->reset_ns;
+        bound_expiry(cell);
+    } else {
+        cell_debit(cell, limit, cost, now);
+    }
 }
 
 void cell_trip(struct cell *cell, const struct cell_limit *limit, struct moment now)
 {
     cell_breaker_trip(cell, limit, now);
+    bound_expiry(cell);
 }
 
 void cell_give_back(struct cell *cell, int64_t amount, int64_t begun_ns)
@@ -64,7 +85,10 @@ bool cell_land(struct cell *cell, const struct cell_limit *limit, int64_t begun_
 
 bool cell_correct(struct cell *cell, int64_t cost, int64_t begun_ns, uint16_t layout, struct moment now)
 {
-    return kinds[cell->kind].correct && kinds[cell->kind].correct(cell, cost, begun_ns, layout, now);
+    bool is_corrected = kinds[cell->kind].correct && kinds[cell->kind].correct(cell, cost, begun_ns, layout, now);
+
+    bound_expiry(cell);
+    return is_corrected;
 }
 
 void cell_init(struct cell *cell, const uint64_t key[2], const struct cell_limit *limit, struct moment now)
@@ -75,16 +99,33 @@ void cell_init(struct cell *cell, const uint64_t key[2], const struct cell_limit
     cell->kind = (uint8_t)limit->kind;
     cell->stamp_ns = now.boot_ns;
     cell->expires_ns = now.boot_ns;
+    if (limit->kind == CELL_BUCKET)
+        cell->of.whole_ns = now.boot_ns;
+}
+
+void cell_mark_reset(struct cell *cell, struct moment now)
+{
+    if (cell->kind == CELL_WINDOW)
+        cell->of.reset_ns = now.boot_ns;
+}
+
+bool cell_forgets(const struct cell *cell, int64_t begun_ns)
+{
+    return cell->kind == CELL_WINDOW && begun_ns < cell->of.reset_ns;
 }
 
 bool cell_shift(struct cell *cell, int64_t shift)
 {
     if (cell->kind == CELL_FREE)
         return false;
+    if (cell->kind == CELL_WINDOW && shift != 0)
+        cell->of.reset_ns = 0;
     cell->stamp_ns += shift;
     cell->expires_ns += shift;
     if (cell->kind == CELL_BREAKER && cell->of.breaker.opened_ns)
         cell->of.breaker.opened_ns += shift;
+    if (cell->kind == CELL_BUCKET)
+        cell->of.whole_ns += shift;
     return cell->kind != CELL_FLIGHT || shift == 0;
 }
 

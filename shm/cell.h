@@ -23,6 +23,9 @@ enum cell_kind {
     CELL_KINDS
 };
 
+/* How identities become keys: another number in each build that makes others of them. What counters were kept under those is refused,
+ * an arena as well as a snapshot. */
+#define CELL_KEY_FORM     2
 #define CELL_PER_SECOND   NANOSECONDS_PER_SECOND
 #define CELL_PER_MINUTE   (60 * NANOSECONDS_PER_SECOND)
 #define CELL_FLIGHT_LANES 4
@@ -37,8 +40,14 @@ struct cell {
     uint8_t calendar;   /* WINDOW: which calendar the window is of */
     uint16_t layout;    /* FLIGHT: stands for the moment its lanes got their length */
     union {
-        int64_t remainder;                 /* BUCKET: millionths times per_ns refilled beyond spent, < per_ns */
-        int64_t window_end_s;              /* WINDOW: wall-clock seconds */
+        struct {
+            int64_t remainder; /* BUCKET: millionths times per_ns refilled beyond spent, < per_ns */
+            int64_t whole_ns;  /* BUCKET: boot time, as its stamp, when nothing was spent last; 0 = unknown */
+        };
+        struct {
+            int64_t window_end_s; /* WINDOW: wall-clock seconds */
+            int64_t reset_ns;     /* WINDOW: boot time it was made whole by hand, see cell_mark_reset; 0 = never */
+        };
         uint32_t lanes[CELL_FLIGHT_LANES]; /* FLIGHT: requests begun in each part of the time to live */
         struct {
             int64_t opened_ns; /* boot time the breaker opened; 0 = closed */
@@ -82,6 +91,10 @@ void cell_judge(const struct cell *cell, const struct cell_limit *limit, int64_t
 /* Spends COST (negative: gives it back, never below nothing spent) on a refreshed cell and moves its expiry. */
 void cell_debit(struct cell *cell, const struct cell_limit *limit, int64_t cost, struct moment now);
 
+/* The same, where VIEW is what cell_judge said of this cell, limit, cost and moment: what that worked out is not worked out again. */
+void cell_debit_judged(struct cell *cell, const struct cell_limit *limit, int64_t cost, struct moment now,
+                       const struct cell_view *view);
+
 /* Opens the breaker of a refreshed cell whose view trips. */
 void cell_trip(struct cell *cell, const struct cell_limit *limit, struct moment now);
 
@@ -97,6 +110,12 @@ bool cell_land(struct cell *cell, const struct cell_limit *limit, int64_t begun_
  * knows it again: what it says then is what it would have said, had the limit been known all the time. BEGUN_NS and LAYOUT as for
  * cell_give_back and cell_land. false, and nothing is changed, when it no longer says for how long a cost would have to be kept. */
 bool cell_correct(struct cell *cell, int64_t cost, int64_t begun_ns, uint16_t layout, struct moment now);
+
+/* Notes that a fresh cell takes the place of one that was made whole by hand at NOW. What was charged before is forgotten with it:
+ * cell_forgets says so of a charge of BEGUN_NS (boot time), of which nothing can be given back any more. Other kinds than WINDOW need
+ * no note: a bucket knows since when it is whole, a breaker which minutes it has, and what is in flight when it began. */
+void cell_mark_reset(struct cell *cell, struct moment now);
+bool cell_forgets(const struct cell *cell, int64_t begun_ns);
 
 /* Moves a sane cell's times by SHIFT nanoseconds, to those of another boot; it may be sane no more then. false when the cell has no
  * meaning there: it never had one, or what was in flight before a reboot is not any more. */

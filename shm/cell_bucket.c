@@ -9,6 +9,14 @@
 
 typedef unsigned __int128 wide;
 
+/* Nothing is spent, at the time of its stamp. */
+static void make_whole(struct cell *cell)
+{
+    cell->spent = 0;
+    cell->of.remainder = 0;
+    cell->of.whole_ns = cell->stamp_ns;
+}
+
 /* Time in which LIMIT brings back AMOUNT millionths, less what REMAINDER already did; rounded up. */
 static int64_t time_to_refill(const struct cell_limit *limit, int64_t amount, int64_t remainder)
 {
@@ -38,8 +46,8 @@ void cell_bucket_refresh(struct cell *cell, const struct cell_limit *limit, stru
         return;
     /* A bucket that is whole forgets the remainder. Divided is only when it is not, by 64 bits when they do. */
     if (refilled >= (wide)(uint64_t)cell->spent * per) {
-        cell->spent = 0;
-        cell->of.remainder = 0;
+        cell->stamp_ns = now.boot_ns;
+        make_whole(cell);
     } else if (refilled <= UINT64_MAX) {
         cell->spent -= (int64_t)((uint64_t)refilled / per);
         cell->of.remainder = (int64_t)((uint64_t)refilled % per);
@@ -63,7 +71,7 @@ void cell_bucket_debit(struct cell *cell, const struct cell_limit *limit, int64_
     (void)now;
     cell_spend(cell, cost);
     if (cell->spent == 0)
-        cell->of.remainder = 0;
+        make_whole(cell);
     cell->expires_ns = cell->stamp_ns + time_to_refill(limit, cell->spent, cell->of.remainder);
 }
 
@@ -74,18 +82,18 @@ bool cell_bucket_correct(struct cell *cell, int64_t cost, int64_t begun_ns, uint
     int64_t spent = cell->spent, life_ns = cell->expires_ns - cell->stamp_ns;
     __int128 longer;
 
-    (void)begun_ns;
     (void)layout;
+    if (cost < 0 && begun_ns < cell->of.whole_ns)
+        return true; /* it has come back */
     if (cost > 0 && (spent < 2 || life_ns <= 0))
         return false;
     if (cost > 0 && cell->expires_ns <= now.boot_ns) {
-        cell->spent = 0;
-        cell->of.remainder = 0;
         cell->stamp_ns = cell->expires_ns = now.boot_ns;
+        make_whole(cell);
     }
     cell_spend(cell, cost);
     if (cell->spent == 0) {
-        cell->of.remainder = 0;
+        make_whole(cell);
         cell->expires_ns = cell->stamp_ns;
     } else if (cost > 0) {
         longer = (__int128)cost * life_ns / (spent - 1) + 1;
@@ -98,5 +106,6 @@ bool cell_bucket_correct(struct cell *cell, int64_t cost, int64_t begun_ns, uint
 
 bool cell_bucket_is_sane(const struct cell *cell)
 {
-    return cell->of.remainder >= 0 && cell->of.remainder < CELL_PER_MINUTE && cell->expires_ns >= cell->stamp_ns;
+    return cell->of.remainder >= 0 && cell->of.remainder < CELL_PER_MINUTE && cell->expires_ns >= cell->stamp_ns &&
+           cell->of.whole_ns >= -CELL_STAMP_MAX && cell->of.whole_ns <= CELL_STAMP_MAX;
 }

@@ -46,6 +46,7 @@ enum correction_result correction_reset(const struct arena *arena, const uint64_
     } else {
         cell = stripe_change_begin(stripe, index, key);
         cell_init(cell, key, limit, now);
+        cell_mark_reset(cell, now);
         cell_refresh(cell, limit, now);
         stripe_change_end(stripe);
     }

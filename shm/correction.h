@@ -18,7 +18,7 @@ enum correction_result {
 };
 
 /* Makes the cell of KEY what a fresh one would be: nothing spent, nothing in flight, the breaker closed. Requests that
- * are in flight change nothing when they land. */
+ * are in flight change nothing when they land, and what they give back then is not taken off what came later. */
 enum correction_result correction_reset(const struct arena *arena, const uint64_t key[2],
                                         const struct cell_limit *limit, struct moment now);
 

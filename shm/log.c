@@ -7,10 +7,12 @@
 #include "shm/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -51,6 +53,28 @@ uint64_t log_dropped(void)
 bool log_is_failing(void)
 {
     return atomic_load_explicit(&log_state.is_failing, memory_order_relaxed);
+}
+
+bool log_is_torn(void)
+{
+    struct stat facts;
+    char last = '\n';
+    int fd;
+
+    if (fstat(STDERR_FILENO, &facts) != 0 || !S_ISREG(facts.st_mode) || facts.st_size == 0)
+        return false;
+    fd = open("/proc/self/fd/2", O_RDONLY | O_CLOEXEC); /* fd 2 itself is for writing only */
+    if (fd < 0)
+        return false;
+    if (pread(fd, &last, 1, facts.st_size - 1) != 1)
+        last = '\n';
+    close(fd);
+    return last != '\n';
+}
+
+bool log_mend(void)
+{
+    return !log_is_torn() || write(STDERR_FILENO, "\n", 1) == 1;
 }
 
 /* Room for text; what does not fit marks the line as cut. */
@@ -162,6 +186,8 @@ static void write_line(enum log_level level, const char *sentence)
     size_t size = log_format(line, moment_now().wall_ns, level, log_state.who, log_state.json, sentence);
     ssize_t written;
 
+    if (log_is_failing())
+        (void)log_mend();
     do
         written = write(STDERR_FILENO, line, size);
     while (written < 0 && errno == EINTR);

@@ -33,6 +33,13 @@ uint64_t log_dropped(void);
 /* The last line of this process could not be written. */
 bool log_is_failing(void);
 
+/* Does the file that is logged to end within a line, whose rest a full disk did not take? false for whatever is no file, or may not be
+ * looked at. */
+bool log_is_torn(void);
+
+/* Ends such a line, so that the next one begins where a reader looks for it. false when that, too, was not taken. */
+bool log_mend(void);
+
 /* "error", "warning", ...; NULL for no such level. */
 const char *log_level_name(enum log_level level);
 

@@ -14,7 +14,13 @@ struct moment {
     int64_t wall_ns; /* CLOCK_REALTIME since 1970-01-01 UTC: calendar windows, expiry; may step */
 };
 
-/* Reads both clocks. Never fails. */
+/* Both clocks. A step of the wall clock is seen a millisecond late at most, for only one of them is read each time. Never fails. */
 struct moment moment_now(void);
+
+/* CLOCK_BOOTTIME alone, of the same clock as in struct moment: for durations. */
+int64_t moment_boot_ns(void);
+
+/* Seconds since 1970-01-01 UTC, a tick of the kernel late at most: for what is told to a second. */
+int64_t moment_wall_s(void);
 
 #endif

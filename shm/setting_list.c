@@ -102,23 +102,37 @@ void setting_list_clear_listen(struct settings *settings, bool is_ops)
     settings->listen_count = kept;
 }
 
+/* Those of listen stand before those of ops_listen, whichever is read first. */
+static void add_listen(struct settings *settings, const struct settings_listen *listens, uint32_t count)
+{
+    struct settings_listen *place = settings->listen + settings->listen_count;
+
+    if (count > 0 && !listens[0].is_ops) {
+        place = settings->listen;
+        memmove(place + count, place, settings->listen_count * sizeof(*place));
+    }
+    memcpy(place, listens, count * sizeof(*place));
+    settings->listen_count += count;
+}
+
 bool setting_list_parse_listen(struct settings *settings, const struct setting_row *row, struct slice value, char *why)
 {
     bool is_ops = row->kind == SETTING_KIND_OPS_LISTEN;
+    struct settings_listen listens[SETTINGS_MAX_LISTEN];
+    uint32_t count = 0;
     struct slice piece;
 
     setting_list_clear_listen(settings, is_ops);
     while (setting_list_next(&value, ',', &piece)) {
-        struct settings_listen *listen = &settings->listen[settings->listen_count];
-
-        if (settings->listen_count == SETTINGS_MAX_LISTEN)
+        if (settings->listen_count + count == SETTINGS_MAX_LISTEN)
             return setting_refuse(why, "listen and ops_listen together take at most %d addresses", SETTINGS_MAX_LISTEN);
-        memset(listen, 0, sizeof(*listen));
-        listen->is_ops = is_ops;
-        if (!parse_listen(piece, listen, why))
+        memset(&listens[count], 0, sizeof(listens[count]));
+        listens[count].is_ops = is_ops;
+        if (!parse_listen(piece, &listens[count], why))
             return false;
-        settings->listen_count++;
+        count++;
     }
+    add_listen(settings, listens, count);
     return true;
 }
 
@@ -140,7 +154,7 @@ void setting_list_print_listen(const struct settings *settings, const struct set
 
 /* ---- trusted_proxies --------------------------------------------------------------------------------------------- */
 
-void setting_list_clear_networks(struct settings *settings)
+static void clear_networks(struct settings *settings)
 {
     memset(settings->trusted, 0, sizeof(settings->trusted));
     settings->trusted_count = 0;
@@ -153,7 +167,7 @@ bool setting_list_parse_networks(struct settings *settings, const struct setting
     struct slice piece;
 
     (void)row;
-    setting_list_clear_networks(settings);
+    clear_networks(settings);
     if (slice_equal(value, SLICE("none")))
         return true;
     while (setting_list_next(&value, ',', &piece)) {

@@ -14,7 +14,6 @@ bool setting_list_next(struct slice *rest, char separator, struct slice *piece);
 bool setting_list_has(const char *words, struct slice word, uint32_t *index);
 
 void setting_list_clear_listen(struct settings *settings, bool is_ops);
-void setting_list_clear_networks(struct settings *settings);
 
 bool setting_list_parse_listen(struct settings *settings, const struct setting_row *row, struct slice value, char *why);
 void setting_list_print_listen(const struct settings *settings, const struct setting_row *row, FILE *out);

@@ -38,14 +38,20 @@ void setting_secret_print(const struct settings *settings, const struct setting_
     fputs("(not shown)", out);
 }
 
-static bool read_first(const char *path, char *text, size_t room, size_t *size, char *why)
+static bool refuse_open(char *why, enum exit_code *code)
+{
+    *code = errno == EACCES || errno == EPERM ? EXIT_CODE_PERMISSION : EXIT_CODE_NO_INPUT;
+    return setting_refuse(why, "the file cannot be read: %s", strerror(errno));
+}
+
+static bool read_first(const char *path, char *text, size_t room, size_t *size, char *why, enum exit_code *code)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     struct stat facts;
     ssize_t got;
 
     if (fd < 0)
-        return setting_refuse(why, "the file cannot be read: %s", strerror(errno));
+        return refuse_open(why, code);
     if (fstat(fd, &facts) != 0 || !S_ISREG(facts.st_mode)) {
         close(fd);
         return setting_refuse(why, "it is no regular file");
@@ -58,7 +64,8 @@ static bool read_first(const char *path, char *text, size_t room, size_t *size, 
     return true;
 }
 
-bool setting_secret_read(struct settings *settings, const struct setting_row *row, struct slice value, char *why)
+bool setting_secret_read(struct settings *settings, const struct setting_row *row, struct slice value, char *why,
+                         enum exit_code *code)
 {
     char path[SETTINGS_PATH_SIZE], text[SETTINGS_TEXT_SIZE + 2];
     char what[SETTING_WHY_SIZE - 32];
@@ -67,7 +74,7 @@ bool setting_secret_read(struct settings *settings, const struct setting_row *ro
     if (!setting_value_check_path(value, sizeof(path), why))
         return false;
     setting_value_copy(path, value);
-    if (!read_first(path, text, sizeof(text), &size, why))
+    if (!read_first(path, text, sizeof(text), &size, why, code))
         return false;
     if (size > 0 && text[size - 1] == '\n')
         size--;

@@ -11,8 +11,10 @@
 /* Is NAME, one of the names of ROW, the one that takes a file? */
 bool setting_secret_is_file(const struct setting_row *row, struct slice name);
 
-/* Takes the secret from the file VALUE: its first line, which must be its only one. As setting_parse. */
-bool setting_secret_read(struct settings *settings, const struct setting_row *row, struct slice value, char *why);
+/* Takes the secret from the file VALUE: its first line, which must be its only one. As setting_parse; CODE becomes another one
+ * when the file cannot be opened. */
+bool setting_secret_read(struct settings *settings, const struct setting_row *row, struct slice value, char *why,
+                         enum exit_code *code);
 
 bool setting_secret_parse(struct settings *settings, const struct setting_row *row, struct slice value, char *why);
 void setting_secret_print(const struct settings *settings, const struct setting_row *row, FILE *out);

@@ -227,7 +227,7 @@ void setting_value_print_text(const struct settings *settings, const struct sett
 
 bool setting_value_check_path(struct slice value, size_t room, char *why)
 {
-    if (value.data[0] != '/')
+    if (value.size == 0 || value.data[0] != '/')
         return setting_refuse(why, "allowed is an absolute path, which begins with '/'");
     if (value.size >= room)
         return setting_refuse(why, "allowed is a path of at most %zu bytes", room - 1);
@@ -307,7 +307,7 @@ bool setting_value_parse_log(struct settings *settings, const struct setting_row
         settings->log_file[0] = '\0';
         return true;
     }
-    if (value.data[0] != '/')
+    if (value.size == 0 || value.data[0] != '/')
         return setting_refuse_value(why, row);
     if (!setting_value_check_path(value, SETTINGS_PATH_SIZE, why))
         return false;

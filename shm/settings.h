@@ -121,20 +121,35 @@ void settings_default(struct settings *settings);
 
 /* Reads `name = value` lines. A '#' that begins a line makes it a comment; elsewhere it is part of the value. A line
  * may end in CRLF. A missing file is EXIT_CODE_NO_INPUT; an unknown name or a bad value EXIT_CODE_BAD_CONFIG with file,
- * line, the allowed values and, where one is near, the name that was meant. SETTINGS may be half changed after false.
- */
+ * line, the allowed values and, where one is near, the name that was meant; a secret's file that cannot be opened is
+ * EXIT_CODE_NO_INPUT or EXIT_CODE_PERMISSION, too. SETTINGS may be half changed after false. */
 bool settings_read_file(struct settings *settings, const char *path, struct failure *failure);
+
+/* Likewise, but where there is no PATH nothing is read, and that is told by IS_THERE: for the file that nobody named. */
+bool settings_read_file_if_there(struct settings *settings, const char *path, bool *is_there, struct failure *failure);
 
 /* Likewise, of TEXT, which stands in PATH. */
 bool settings_read_text(struct settings *settings, const char *path, struct slice text, struct failure *failure);
+
+/* Tells every mistake in the lines of PATH, of which settings_read_file tells the first. */
+void settings_read_mistakes(const char *path, void (*tell)(void *context, const char *sentence), void *context);
 
 /* Reads FAIRVISOR_<NAME> variables; an unknown FAIRVISOR_ name is an error as in a file. (What the programs tell each
  * other by the environment begins otherwise.) */
 bool settings_read_environment(struct settings *settings, char *const *environment, struct failure *failure);
 
+/* Reads PATH, which may be missing if it MAY_LACK, and then ENVIRONMENT, for those who look for an instance that runs: what
+ * is wrong is passed over, unless it says where an instance is (instance, runtime_dir, state_dir, user) or is near
+ * to such a name. The first thing passed over is told in PASSED_OVER, whose code is EXIT_CODE_OK when there was none. */
+bool settings_read_where(struct settings *settings, const char *path, bool may_lack, char *const *environment,
+                         struct failure *passed_over, struct failure *failure);
+
 /* Checks what no single line can tell (config_file is there, every listen address once, ...) and resolves what depends
  * on several (pidfile). Call once after all sources are read. */
 bool settings_finish(struct settings *settings, struct failure *failure);
+
+/* Only resolves pidfile: all that is needed to find an instance. */
+bool settings_finish_pidfile(struct settings *settings, struct failure *failure);
 
 /* Prints every setting as a file that settings_read_file takes; and, as comments,
  * what is unset, which secrets are set, and what this release does not enforce. */

@@ -80,15 +80,18 @@ static bool check_tls(const struct settings *settings, struct failure *failure)
 
 bool settings_finish(struct settings *settings, struct failure *failure)
 {
-    int length;
-
     if (settings->config_file[0] == '\0')
         return failure_set(failure, EXIT_CODE_BAD_CONFIG,
                            "config_file is not set: name the policy bundle in the configuration file (config_file = "
                            "/etc/fairvisor/policy.json) or in the environment variable FAIRVISOR_CONFIG_FILE");
-    if (!check_listen(settings, failure) || !check_tokens(settings, failure) || !check_mode(settings, failure) ||
-        !check_tls(settings, failure))
-        return false;
+    return check_listen(settings, failure) && check_tokens(settings, failure) && check_mode(settings, failure) &&
+           check_tls(settings, failure) && settings_finish_pidfile(settings, failure);
+}
+
+bool settings_finish_pidfile(struct settings *settings, struct failure *failure)
+{
+    int length;
+
     if (settings->pidfile[0] != '\0')
         return true;
     length =

@@ -24,6 +24,10 @@
 struct source {
     struct settings *settings;
     struct failure *failure;
+    struct failure *passed_over; /* the first mistake that was; NULL: none may be */
+    void (*tell)(void *context, const char *sentence); /* of each mistake, and all are passed over; NULL: see passed_over */
+    void *context;
+    bool is_foreign;              /* no settings at all: further lines are not worth a word */
     uint32_t line;                /* of a file; 0 for the environment */
     char place[PLACE_SIZE];       /* "/etc/x.conf:3" or "environment variable FAIRVISOR_MODE" */
     uint32_t seen[SETTING_COUNT]; /* line that set it, any number but 0 for the environment */
@@ -53,6 +57,18 @@ static const char *hint(struct slice value)
     return "";
 }
 
+/* Of a secret that stands in a file of its own. */
+static bool take_file(struct source *source, const struct setting_row *row, struct slice value)
+{
+    char why[SETTING_WHY_SIZE];
+    enum exit_code code = EXIT_CODE_BAD_CONFIG;
+
+    if (setting_secret_read(source->settings, row, value, why, &code))
+        return true;
+    return failure_set(source->failure, code, "%s: %s_file = %.*s: %s%s", source->place, row->name,
+                       (int)(value.size > 128 ? 128 : value.size), value.size ? value.data : "", why, hint(value));
+}
+
 static bool take(struct source *source, const struct setting_row *row, struct slice name, struct slice value)
 {
     char why[SETTING_WHY_SIZE];
@@ -63,10 +79,11 @@ static bool take(struct source *source, const struct setting_row *row, struct sl
     if (source->seen[row - setting_table])
         return refuse_again(source, row, name);
     source->seen[row - setting_table] = source->line ? source->line : 1;
-    if (setting_secret_is_file(row, name) ? setting_secret_read(source->settings, row, value, why)
-                                          : setting_parse(source->settings, row, value, why))
+    if (setting_secret_is_file(row, name))
+        return take_file(source, row, value);
+    if (setting_parse(source->settings, row, value, why))
         return true;
-    if (row->kind == SETTING_KIND_SECRET && !setting_secret_is_file(row, name))
+    if (row->kind == SETTING_KIND_SECRET)
         return failure_set(source->failure, EXIT_CODE_BAD_CONFIG, "%s: %s: %s", source->place, row->name, why);
     return failure_set(source->failure, EXIT_CODE_BAD_CONFIG, "%s: %s = %.*s: %s%s", source->place, row->name,
                        (int)(value.size > 128 ? 128 : value.size), value.size ? value.data : "", why, hint(value));
@@ -90,9 +107,30 @@ static bool check_line(const struct source *source, struct slice line)
     return true;
 }
 
+/* Names that other programs, or people, have for a setting, and that are not spelled like ours. */
+static struct slice find_meant(struct slice name)
+{
+    static const struct {
+        const char *name;
+        enum setting_index meant;
+    } rows[] = {
+        {"policy", SETTING_config_file},  {"policies", SETTING_config_file},   {"policy_file", SETTING_config_file},
+        {"bundle", SETTING_config_file},  {"bundle_file", SETTING_config_file}, {"port", SETTING_listen},
+        {"bind", SETTING_listen},         {"address", SETTING_listen},         {"metrics_listen", SETTING_ops_listen},
+        {"backend", SETTING_backend_url}, {"upstream", SETTING_backend_url},   {"proxy_pass", SETTING_backend_url},
+        {"log_file", SETTING_log},        {"error_log", SETTING_log},          {"access_log", SETTING_decision_log},
+        {"workers", SETTING_worker_processes},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (slice_equal(name, slice_of(rows[i].name)))
+            return slice_of(setting_table[rows[i].meant].name);
+    return setting_find_near(name);
+}
+
 static bool refuse_unknown(const struct source *source, struct slice name)
 {
-    struct slice near = setting_find_near(name);
+    struct slice near = find_meant(name);
     int size = (int)(name.size > 64 ? 64 : name.size);
 
     if (near.size > 0)
@@ -100,8 +138,17 @@ static bool refuse_unknown(const struct source *source, struct slice name)
                            "%s: there is no setting \"%.*s\"; did you mean \"%.*s\"?", source->place, size, name.data,
                            (int)near.size, near.data);
     return failure_set(source->failure, EXIT_CODE_BAD_CONFIG,
-                       "%s: there is no setting \"%.*s\"; fairvisor.conf(5) lists all of them", source->place, size,
-                       name.data);
+                       "%s: there is no setting \"%.*s\"; fairvisor.conf(5) lists all of them, and limits stand in the policy, the "
+                       "file of config_file", source->place, size, name.data);
+}
+
+/* A line that begins with a bracket. */
+static bool refuse_start(struct source *source, struct slice line)
+{
+    source->is_foreign = line.data[0] == '{';
+    return failure_set(source->failure, EXIT_CODE_BAD_CONFIG, "%s: %s; write name = value", source->place,
+                       line.data[0] == '{' ? "settings are no JSON, as a policy is, which the setting config_file names"
+                                           : "settings have no sections");
 }
 
 static bool read_line(struct source *source, struct slice line)
@@ -117,6 +164,8 @@ static bool read_line(struct source *source, struct slice line)
     line = slice_trim(line);
     if (line.size == 0 || line.data[0] == '#')
         return true;
+    if (line.data[0] == '{' || line.data[0] == '[')
+        return refuse_start(source, line);
     equals = memchr(line.data, '=', line.size);
     if (!equals)
         return failure_set(source->failure, EXIT_CODE_BAD_CONFIG, "%s: the line has no '='; write name = value",
@@ -127,6 +176,43 @@ static bool read_line(struct source *source, struct slice line)
         return failure_set(source->failure, EXIT_CODE_BAD_CONFIG, "%s: the name before '=' is missing", source->place);
     row = setting_find(name);
     return row ? take(source, row, name, value) : refuse_unknown(source, name);
+}
+
+/* Whether NAME says where an instance is, or may have been meant to: a mistake there must not lead to another instance. */
+static bool says_where(struct slice name)
+{
+    static const enum setting_index where[] = {SETTING_instance, SETTING_runtime_dir, SETTING_state_dir, SETTING_user};
+    struct slice near = setting_find_near(name); /* itself, where there is one of that name */
+
+    for (size_t i = 0; i < sizeof(where) / sizeof(where[0]); i++)
+        if (slice_equal(near, slice_of(setting_table[where[i]].name)))
+            return true;
+    return false;
+}
+
+/* After a mistake at what NAME should set. */
+static bool pass_over(const struct source *source, struct slice name)
+{
+    if (source->tell) {
+        source->tell(source->context, source->failure->sentence);
+        return !source->is_foreign;
+    }
+    if (!source->passed_over || says_where(name))
+        return false;
+    if (source->passed_over->code == EXIT_CODE_OK)
+        *source->passed_over = *source->failure;
+    return true;
+}
+
+/* The first word of LINE, which may lack its '='. */
+static struct slice first_word(struct slice line)
+{
+    size_t size = 0;
+
+    line = slice_trim(line);
+    while (size < line.size && !memchr("= \t", line.data[size], 3))
+        size++;
+    return (struct slice){line.data, size};
 }
 
 static bool refuse_file(const char *path, struct failure *failure)
@@ -193,7 +279,7 @@ static bool read_lines(struct source *source, const char *path, struct slice tex
 
         source->line++;
         snprintf(source->place, sizeof(source->place), "%.*s:%u", PLACE_SIZE - 16, path, source->line);
-        if (!read_line(source, line))
+        if (!read_line(source, line) && !pass_over(source, first_word(line)))
             return false;
         text = (struct slice){text.data + used, text.size - used};
     }
@@ -207,15 +293,41 @@ bool settings_read_text(struct settings *settings, const char *path, struct slic
     return read_lines(&source, path, text);
 }
 
-bool settings_read_file(struct settings *settings, const char *path, struct failure *failure)
+static bool read_path(struct source *source, const char *path, bool *is_there)
 {
     char *text;
     size_t size;
-    bool is_good = read_whole(path, &text, &size, failure) &&
-                   settings_read_text(settings, path, (struct slice){text, size}, failure);
+    bool is_good = read_whole(path, &text, &size, source->failure);
 
+    *is_there = is_good || source->failure->code != EXIT_CODE_NO_INPUT;
+    is_good = is_good ? read_lines(source, path, (struct slice){text, size}) : !*is_there;
     free(text);
     return is_good;
+}
+
+bool settings_read_file_if_there(struct settings *settings, const char *path, bool *is_there, struct failure *failure)
+{
+    struct source source = {.settings = settings, .failure = failure};
+
+    return read_path(&source, path, is_there);
+}
+
+void settings_read_mistakes(const char *path, void (*tell)(void *context, const char *sentence), void *context)
+{
+    struct settings settings;
+    struct failure failure;
+    struct source source = {.settings = &settings, .failure = &failure, .tell = tell, .context = context};
+    bool is_there;
+
+    settings_default(&settings);
+    (void)read_path(&source, path, &is_there);
+}
+
+bool settings_read_file(struct settings *settings, const char *path, struct failure *failure)
+{
+    bool is_there;
+
+    return settings_read_file_if_there(settings, path, &is_there, failure) && is_there;
 }
 
 /* ---- environment ------------------------------------------------------------------------------------------------- */
@@ -223,6 +335,15 @@ bool settings_read_file(struct settings *settings, const char *path, struct fail
 static char upper(char c)
 {
     return c >= 'a' && c <= 'z' ? (char)(c & ~0x20) : c;
+}
+
+static struct slice in_small_letters(struct slice name, char small[64])
+{
+    size_t size = name.size < 64 ? name.size : 64;
+
+    for (size_t i = 0; i < size; i++)
+        small[i] = name.data[i] >= 'A' && name.data[i] <= 'Z' ? (char)(name.data[i] | 0x20) : name.data[i];
+    return (struct slice){small, size};
 }
 
 /* The row whose name in capitals is NAME. */
@@ -242,7 +363,8 @@ static const struct setting_row *find_variable(struct slice name)
 
 static bool refuse_variable(const struct source *source, struct slice name)
 {
-    struct slice near = setting_find_near(name);
+    char small[64];
+    struct slice near = find_meant(in_small_letters(name, small));
     char variable[64] = "";
 
     if (near.size == 0)
@@ -269,12 +391,33 @@ static bool read_variable(struct source *source, const char *variable)
     return row ? take(source, row, name, slice_of(equals + 1)) : refuse_variable(source, name);
 }
 
+/* Of "FAIRVISOR_NAME=value". */
+static struct slice variable_name(const char *variable)
+{
+    return first_word(slice_of(variable + strlen(PREFIX)));
+}
+
+static bool read_variables(struct source *source, char *const *environment)
+{
+    for (; *environment; environment++)
+        if (!read_variable(source, *environment) && !pass_over(source, variable_name(*environment)))
+            return false;
+    return true;
+}
+
 bool settings_read_environment(struct settings *settings, char *const *environment, struct failure *failure)
 {
     struct source source = {.settings = settings, .failure = failure};
 
-    for (; *environment; environment++)
-        if (!read_variable(&source, *environment))
-            return false;
-    return true;
+    return read_variables(&source, environment);
+}
+
+bool settings_read_where(struct settings *settings, const char *path, bool may_lack, char *const *environment,
+                         struct failure *passed_over, struct failure *failure)
+{
+    struct source file = {.settings = settings, .failure = failure, .passed_over = passed_over}, variables = file;
+    bool is_there;
+
+    passed_over->code = EXIT_CODE_OK;
+    return read_path(&file, path, &is_there) && (is_there || may_lack) && read_variables(&variables, environment);
 }

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#define LONG_VALUE 254 /* the first byte of a value is its length or, for all from here on, this and then the length */
+#define LONG_VALUE 254 /* the first byte of a value is its length or, for all from here on, this; then comes a word, the length */
 
 static inline uint64_t rotate_left(uint64_t x, unsigned bits)
 {
@@ -115,24 +115,40 @@ void siphash_update(struct siphash *hash, const void *data, size_t size)
     *hash = copy;
 }
 
+static inline __attribute__((always_inline)) void push_word(struct siphash *hash, uint64_t word)
+{
+    absorb(hash->v, word);
+    hash->total += 8;
+}
+
+/* Whole words all the way: what went in before ends with one. */
 void siphash_update_value(struct siphash *hash, struct slice bytes)
 {
-    const unsigned char *data = (const unsigned char *)bytes.data;
+    const unsigned char *data = (const unsigned char *)bytes.data, *end;
     struct siphash copy = *hash;
-    size_t first = 0; /* bytes that go in together with the length */
 
-    if (bytes.size >= LONG_VALUE) {
-        push(&copy, LONG_VALUE, 1);
-        push(&copy, (uint64_t)bytes.size, 8);
-    } else if (bytes.size >= 8) {
-        first = 7;
-        push(&copy, bytes.size | little_endian_64(data) << 8, 8);
-    } else {
-        first = bytes.size;
-        push(&copy, first | (first > 0 ? little_endian_part(data, first) << 8 : 0), 1 + (unsigned)first);
+    if (copy.total & 7) {
+        absorb(copy.v, copy.tail);
+        copy.tail = 0;
+        copy.total = (copy.total | 7) + 1;
     }
-    if (bytes.size > first)
-        push_all(&copy, data + first, bytes.size - first);
+    if (bytes.size < 8) {
+        push_word(&copy, bytes.size | (bytes.size > 0 ? little_endian_part(data, bytes.size) << 8 : 0));
+        *hash = copy;
+        return;
+    }
+    end = data + bytes.size;
+    if (bytes.size < LONG_VALUE) {
+        push_word(&copy, bytes.size | little_endian_64(data) << 8);
+        data += 7;
+    } else {
+        push_word(&copy, LONG_VALUE);
+        push_word(&copy, (uint64_t)bytes.size);
+    }
+    for (; end - data >= 8; data += 8)
+        push_word(&copy, little_endian_64(data));
+    if (data < end)
+        push_word(&copy, little_endian_64(end - 8) >> (8 * (8 - (end - data))));
     *hash = copy;
 }
 
@@ -154,14 +170,6 @@ void siphash_final(const struct siphash *hash, uint64_t out[2])
 {
     struct siphash copy = *hash;
 
-    finish(copy.v, copy.tail, copy.total, out);
-}
-
-void siphash_final_with(const struct siphash *hash, uint8_t last, uint64_t out[2])
-{
-    struct siphash copy = *hash;
-
-    push(&copy, last, 1);
     finish(copy.v, copy.tail, copy.total, out);
 }
 

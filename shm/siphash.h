@@ -20,16 +20,14 @@ struct siphash {
 void siphash_init(struct siphash *hash, const uint64_t key[2]);
 void siphash_update(struct siphash *hash, const void *data, size_t size);
 
-/* Absorbs the length of BYTES (1 byte, or 0xfe and 8 bytes, little endian) and then BYTES, so that lists of values never run
+/* Absorbs the length of BYTES (1 byte, or a word that is 0xfe and one that is the length) and then BYTES, in words of 8 bytes, little
+ * endian: zeros fill the last one, and before all that the one that siphash_update may have left open. So lists of values never run
  * together. No value begins with SIPHASH_NO_VALUE. */
 #define SIPHASH_NO_VALUE 0xff
 void siphash_update_value(struct siphash *hash, struct slice bytes);
 
 /* Ends a copy of HASH; HASH itself may go on. */
 void siphash_final(const struct siphash *hash, uint64_t out[2]);
-
-/* The same after one more byte. */
-void siphash_final_with(const struct siphash *hash, uint8_t last, uint64_t out[2]);
 
 /* All in one. */
 void siphash_of(const uint64_t key[2], const void *data, size_t size, uint64_t out[2]);

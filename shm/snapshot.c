@@ -30,7 +30,7 @@
 
 struct file_header {
     uint64_t magic;
-    uint64_t cell_layout; /* size of a cell and number of kinds: another build's file is foreign */
+    uint64_t cell_layout; /* size of a cell, number of kinds and form of keys: another build's file is foreign */
     char instance[ARENA_INSTANCE_SIZE];
     uint64_t hash_key[2];
     char boot_id[BOOT_ID_SIZE];
@@ -52,7 +52,7 @@ struct snapshot {
 
 static uint64_t cell_layout(void)
 {
-    return sizeof(struct cell) | (uint64_t)CELL_KINDS << 32;
+    return sizeof(struct cell) | (uint64_t)CELL_KINDS << 32 | (uint64_t)CELL_KEY_FORM << 48;
 }
 
 /* Not a secret: it finds torn and altered files, the file's mode keeps others from forging one. */

@@ -13,12 +13,23 @@
 #define HIGH_BITS   UINT64_C(0x8080808080808080)
 #define SPINS       200
 #define CLEARED_TAG 0x80
-#define COPY_TRIES  1000
 #define STUCK_MEMORY_NS NANOSECONDS_PER_SECOND
 
 /* What glibc keeps of the attributes; any other value would lead it into code for mutexes that these are not, which asserts or
  * waits for ever. */
 #define MUTEX_KIND (PTHREAD_MUTEX_ERRORCHECK | 16 /* robust */ | 128 /* shared */)
+
+/* The undo word: from its low end 1 + the index of the cell under change (0: none), its tag before, and, so that who reads without the
+ * lock sees that something was changed meanwhile, a count of the changes. Both ends of a change are one store. */
+#define UNDO_TAG_SHIFT 16
+#define UNDO_COUNT_ONE (UINT64_C(1) << 24)
+#define UNDO_INDEX(word) ((uint32_t)((word) & 0xffff))
+#define UNDO_TAG(word)   ((uint8_t)((word) >> UNDO_TAG_SHIFT))
+
+static inline uint64_t undo_next(uint64_t word)
+{
+    return (word & ~(UNDO_COUNT_ONE - 1)) + UNDO_COUNT_ONE;
+}
 
 static bool is_intact(const struct stripe *stripe)
 {
@@ -73,26 +84,27 @@ static int lock_contended(struct stripe *stripe)
     return error;
 }
 
-/* Puts back the cell that the dead holder was changing, then looks at all the others. The undo index is cleared last: a repairer
+/* Puts back the cell that the dead holder was changing, then looks at all the others. The undo word is cleared last: a repairer
  * that dies in here leaves everything for the next one. */
 static uint64_t repair(struct stripe *stripe)
 {
-    uint32_t index = atomic_load_explicit(&stripe->undo_index, memory_order_acquire);
+    uint64_t undo = atomic_load_explicit(&stripe->undo, memory_order_acquire);
+    uint32_t index = UNDO_INDEX(undo);
     uint64_t repaired = 0;
 
     if (index >= 1 && index <= STRIPE_CELLS) {
-        stripe->tags[index - 1] = stripe->undo_tag;
+        stripe->tags[index - 1] = UNDO_TAG(undo);
         stripe->cells[index - 1] = stripe->undo_cell;
         repaired++;
     }
-    atomic_store_explicit(&stripe->undo_index, 0, memory_order_release);
+    atomic_store_explicit(&stripe->undo, undo_next(undo), memory_order_release);
     return repaired + stripe_audit(stripe);
 }
 
-enum stripe_lock_result stripe_lock(struct stripe *stripe, uint64_t *repaired)
+/* What is left to do when trying said ERROR. Not inlined, or whoever finds the stripe unlocked would pay for it. */
+static __attribute__((noinline)) enum stripe_lock_result lock_in_spite_of(struct stripe *stripe, int error,
+                                                                          uint64_t *repaired)
 {
-    int error = is_intact(stripe) ? pthread_mutex_trylock(&stripe->mutex) : EINVAL;
-
     if (error == EBUSY)
         error = lock_contended(stripe);
     if (error == EOWNERDEAD) {
@@ -102,6 +114,18 @@ enum stripe_lock_result stripe_lock(struct stripe *stripe, uint64_t *repaired)
             pthread_mutex_unlock(&stripe->mutex);
     }
     return error ? STRIPE_STUCK : STRIPE_LOCKED;
+}
+
+enum stripe_lock_result stripe_lock(struct stripe *stripe, uint64_t *repaired)
+{
+    int error = is_intact(stripe) ? pthread_mutex_trylock(&stripe->mutex) : EINVAL;
+
+    if (error && lock_in_spite_of(stripe, error, repaired) == STRIPE_STUCK)
+        return STRIPE_STUCK;
+    /* It is not stuck any more: who meets the next holder waits for him again. */
+    if (atomic_load_explicit(&stripe->stuck_until_ns, memory_order_relaxed) != 0)
+        atomic_store_explicit(&stripe->stuck_until_ns, 0, memory_order_relaxed);
+    return STRIPE_LOCKED;
 }
 
 void stripe_unlock(struct stripe *stripe)
@@ -174,23 +198,53 @@ static bool is_among(uint32_t index, const uint32_t *taken, size_t count)
     return false;
 }
 
-uint32_t stripe_find_room(struct stripe *stripe, const uint64_t key[2], struct moment now, const uint32_t *taken,
-                          size_t count)
+/* As stripe_find_room; when there is none, EARLIEST is when the first cell may be had again. */
+static uint32_t search_room(const struct stripe *stripe, const uint64_t key[2], struct moment now, const uint32_t *taken,
+                            size_t count, int64_t *earliest)
 {
     uint32_t first = home_of(key) * 8;
-    int64_t earliest = INT64_MAX;
 
-    if (atomic_load_explicit(&stripe->full_until_ns, memory_order_relaxed) > now.boot_ns)
-        return STRIPE_NO_CELL;
+    *earliest = INT64_MAX;
     for (uint32_t i = 0; i < STRIPE_CELLS; i++) {
         uint32_t index = (first + i) % STRIPE_CELLS;
         const struct cell *cell = &stripe->cells[index];
 
         if ((stripe->tags[index] == 0 || cell_is_reusable(cell, now)) && !is_among(index, taken, count))
             return index;
-        if (cell->expires_ns < earliest)
-            earliest = cell->expires_ns;
+        if (cell->expires_ns < *earliest)
+            *earliest = cell->expires_ns;
     }
+    return STRIPE_NO_CELL;
+}
+
+/* Unused cells that were taken may stay unused: who gets a cell behind one must be found all the same. */
+static void pass_by(struct stripe *stripe, const uint32_t *taken, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (stripe->tags[taken[i]] == 0)
+            stripe->tags[taken[i]] = CLEARED_TAG;
+}
+
+bool stripe_has_room(const struct stripe *stripe, const uint64_t key[2], struct moment now)
+{
+    int64_t earliest;
+
+    return atomic_load_explicit(&stripe->full_until_ns, memory_order_relaxed) <= now.boot_ns &&
+           search_room(stripe, key, now, NULL, 0, &earliest) != STRIPE_NO_CELL;
+}
+
+uint32_t stripe_find_room(struct stripe *stripe, const uint64_t key[2], struct moment now, const uint32_t *taken,
+                          size_t count)
+{
+    int64_t earliest;
+    uint32_t index;
+
+    if (atomic_load_explicit(&stripe->full_until_ns, memory_order_relaxed) > now.boot_ns)
+        return STRIPE_NO_CELL;
+    pass_by(stripe, taken, count);
+    index = search_room(stripe, key, now, taken, count, &earliest);
+    if (index != STRIPE_NO_CELL)
+        return index;
     /* Remembered, so that a flood of new keys does not walk a full stripe again before anything in it can have expired; for a
      * second at most, because a reload may shorten what was far away. */
     if (earliest > now.boot_ns + NANOSECONDS_PER_SECOND)
@@ -204,38 +258,37 @@ uint32_t stripe_find_room(struct stripe *stripe, const uint64_t key[2], struct m
 
 struct cell *stripe_change_begin(struct stripe *stripe, uint32_t index, const uint64_t key[2])
 {
+    uint64_t undo = atomic_load_explicit(&stripe->undo, memory_order_relaxed) & ~(UNDO_COUNT_ONE - 1);
+
     stripe->undo_cell = stripe->cells[index];
-    stripe->undo_tag = stripe->tags[index];
-    /* Before this store nothing has changed; after it everything can be put back. A killed process stops between two of its
-     * own instructions, so ordering the compiler's stores is enough. */
-    atomic_store_explicit(&stripe->undo_index, index + 1, memory_order_release);
-    atomic_signal_fence(memory_order_seq_cst);
+    undo |= (uint64_t)stripe->tags[index] << UNDO_TAG_SHIFT | (index + 1);
+    /* Before this store nothing has changed; after it everything can be put back, and whoever reads without the lock knows. */
+    atomic_store_explicit(&stripe->undo, undo, memory_order_release);
+    atomic_thread_fence(memory_order_acq_rel);
     stripe->tags[index] = tag_of(key);
     return &stripe->cells[index];
 }
 
 void stripe_change_end(struct stripe *stripe)
 {
-    atomic_signal_fence(memory_order_seq_cst);
-    atomic_store_explicit(&stripe->undo_index, 0, memory_order_release);
+    uint64_t undo = atomic_load_explicit(&stripe->undo, memory_order_relaxed);
+
+    atomic_store_explicit(&stripe->undo, undo_next(undo), memory_order_release);
 }
 
+/* As long as it takes: each new try means that somebody's change was finished or begun. */
 bool stripe_copy_cell(const struct stripe *stripe, uint32_t index, struct cell *copy)
 {
+    uint64_t before, after;
+
     if (stripe->tags[index] == 0)
         return false;
-    for (int i = 0; i < COPY_TRIES; i++) {
-        bool is_changing = atomic_load_explicit(&stripe->undo_index, memory_order_acquire) == index + 1;
-        struct cell again;
-
-        *copy = is_changing ? stripe->undo_cell : stripe->cells[index];
+    do {
+        before = atomic_load_explicit(&stripe->undo, memory_order_acquire);
+        *copy = UNDO_INDEX(before) == index + 1 ? stripe->undo_cell : stripe->cells[index];
         atomic_thread_fence(memory_order_acquire);
-        again = is_changing ? stripe->undo_cell : stripe->cells[index];
-        atomic_thread_fence(memory_order_acquire);
-        if (memcmp(copy, &again, sizeof(again)) == 0 &&
-            is_changing == (atomic_load_explicit(&stripe->undo_index, memory_order_relaxed) == index + 1))
-            break;
-    }
+        after = atomic_load_explicit(&stripe->undo, memory_order_relaxed);
+    } while (before != after);
     return true;
 }
 

@@ -30,9 +30,8 @@
 
 struct stripe {
     pthread_mutex_t mutex;
-    _Atomic uint32_t undo_index; /* 1 + index of the cell under change; 0 = none */
-    uint8_t undo_tag;
-    _Atomic int64_t stuck_until_ns; /* CLOCK_MONOTONIC until which nobody waits for the lock again */
+    _Atomic uint64_t undo; /* what is under change, and how many changes there were: see stripe.c */
+    _Atomic int64_t stuck_until_ns; /* CLOCK_MONOTONIC until which nobody waits for this holder again; 0: he is not stopped */
     _Atomic int64_t full_until_ns; /* boot time before which no cell can be reused; 0 = unknown */
     struct cell undo_cell;
     uint8_t tags[STRIPE_CELLS];
@@ -56,7 +55,7 @@ void stripe_prefetch(const struct stripe *stripe, const uint64_t key[2]);
 enum stripe_lock_result stripe_lock(struct stripe *stripe, uint64_t *repaired);
 void stripe_unlock(struct stripe *stripe);
 
-/* ---- with the lock held (stripe_find also without, for an estimate) ----------------------------------------------- */
+/* ---- with the lock held (some of it also without, for an estimate) ------------------------------------------------ */
 
 /* Index of the cell of KEY, or STRIPE_NO_CELL. */
 uint32_t stripe_find(const struct stripe *stripe, const uint64_t key[2]);
@@ -65,6 +64,9 @@ uint32_t stripe_find(const struct stripe *stripe, const uint64_t key[2]);
  * TAKEN. STRIPE_NO_CELL when the stripe is full of live cells. */
 uint32_t stripe_find_room(struct stripe *stripe, const uint64_t key[2], struct moment now, const uint32_t *taken,
                           size_t count);
+
+/* Whether stripe_find_room finds one for KEY at NOW, with nothing taken. Also without the lock, for an estimate. */
+bool stripe_has_room(const struct stripe *stripe, const uint64_t key[2], struct moment now);
 
 /* Between these two the caller may change the cell. Begin also sets the tag for KEY. */
 struct cell *stripe_change_begin(struct stripe *stripe, uint32_t index, const uint64_t key[2]);

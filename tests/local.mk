@@ -5,19 +5,24 @@ lint_scripts = tests/lint/include-arrows tests/lint/symbol-names tests/lint/hous
 TESTS += $(lint_scripts)
 EXTRA_DIST += $(lint_scripts)
 
+# A test that hangs is ended, but the limits of Check (4 s, unless a test says more) are for a machine that does nothing else.
+AM_TESTS_ENVIRONMENT = CK_TIMEOUT_MULTIPLIER=$${CK_TIMEOUT_MULTIPLIER-20}; export CK_TIMEOUT_MULTIPLIER;
+
 # What the tests of a build with --enable-coverage reach.
 EXTRA_DIST += tests/coverage-report tests/coverage-kept
 
 # shm: settings and the ground floor.
 shm_ground_tests = \
-	tests/shm/test_address tests/shm/test_log tests/shm/test_near tests/shm/test_quantity tests/shm/test_settings \
-	tests/shm/test_utf8
+	tests/shm/test_address tests/shm/test_log tests/shm/test_moment tests/shm/test_near tests/shm/test_quantity \
+	tests/shm/test_settings tests/shm/test_utf8
 check_PROGRAMS += $(shm_ground_tests)
 TESTS += $(shm_ground_tests)
 tests_shm_test_address_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_shm_test_address_LDADD = libshm.a $(CHECK_LIBS)
 tests_shm_test_log_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_shm_test_log_LDADD = libshm.a $(CHECK_LIBS)
+tests_shm_test_moment_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_shm_test_moment_LDADD = libshm.a $(CHECK_LIBS)
 tests_shm_test_near_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_shm_test_near_LDADD = libshm.a $(CHECK_LIBS)
 tests_shm_test_quantity_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
@@ -69,7 +74,7 @@ shm_arena_tests = tests/shm/test_siphash tests/shm/test_cell tests/shm/test_stri
 	tests/shm/test_snapshot tests/shm/test_correction tests/shm/test_flights tests/shm/test_kept tests/shm/test_kills
 check_PROGRAMS += $(shm_arena_tests)
 TESTS += $(shm_arena_tests)
-EXTRA_DIST += tests/shm/arena_fixture.h
+EXTRA_DIST += tests/shm/arena_fixture.h tests/shm/step.h
 tests_shm_test_siphash_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(CRYPTO_CFLAGS)
 tests_shm_test_siphash_LDADD = libshm.a $(CHECK_LIBS) $(CRYPTO_LIBS)
 tests_shm_test_cell_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
@@ -173,7 +178,7 @@ TESTS += $(policy_tests)
 EXTRA_DIST += tests/policy/bad tests/policy/good
 tests_policy_test_bundles_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) -DPOLICY_CASES='"$(abs_top_srcdir)/tests/policy"'
 tests_policy_test_bundles_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)
-tests_policy_test_claims_SOURCES = tests/policy/test_claims.c policy/base64url.c policy/claims.c policy/json.c \
+tests_policy_test_claims_SOURCES = tests/policy/test_claims.c policy/base64url.c policy/claims.c policy/json.c policy/json_escape.c \
 	policy/json_gate.c policy/jwt_shape.c policy/region.c
 tests_policy_test_claims_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(JWT_CFLAGS)
 tests_policy_test_claims_LDADD = libshm.a $(JWT_LIBS) $(CHECK_LIBS)
@@ -194,7 +199,7 @@ tests_policy_test_fields_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIB
 tests_policy_test_iso8601_SOURCES = tests/policy/test_iso8601.c policy/iso8601.c
 tests_policy_test_iso8601_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_iso8601_LDADD = $(CHECK_LIBS)
-tests_policy_test_json_SOURCES = tests/policy/test_json.c policy/json.c policy/json_gate.c policy/region.c
+tests_policy_test_json_SOURCES = tests/policy/test_json.c policy/json.c policy/json_escape.c policy/json_gate.c policy/region.c
 tests_policy_test_json_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_json_LDADD = libshm.a $(CHECK_LIBS)
 tests_policy_test_json_gate_SOURCES = tests/policy/test_json_gate.c policy/json_gate.c
@@ -240,10 +245,13 @@ tests_policy_test_networks_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_networks_LDADD = libshm.a $(CHECK_LIBS)
 
 # Tokens and the keys that verify them.
-jwt_tests = tests/policy/test_jwks tests/policy/test_jwt
+jwt_tests = tests/policy/test_base64url tests/policy/test_jwks tests/policy/test_jwt
 check_PROGRAMS += $(jwt_tests)
 TESTS += $(jwt_tests)
 EXTRA_DIST += tests/policy/jwt_maker.h
+tests_policy_test_base64url_SOURCES = tests/policy/test_base64url.c policy/base64url.c
+tests_policy_test_base64url_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(CRYPTO_CFLAGS)
+tests_policy_test_base64url_LDADD = $(CRYPTO_LIBS) $(CHECK_LIBS)
 tests_policy_test_jwks_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(CRYPTO_CFLAGS)
 tests_policy_test_jwks_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(CHECK_LIBS)
 tests_policy_test_jwt_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(CRYPTO_CFLAGS)
@@ -302,8 +310,8 @@ tests_policy_test_usage_reader_LDADD = $(CHECK_LIBS)
 # What is changed in request bodies on their way to a model.
 check_PROGRAMS += tests/policy/test_body_edit
 TESTS += tests/policy/test_body_edit
-tests_policy_test_body_edit_SOURCES = tests/policy/test_body_edit.c policy/body_edit.c policy/decimal.c policy/estimate.c \
-	policy/estimate_names.c policy/json.c policy/json_gate.c policy/quote.c policy/region.c
+tests_policy_test_body_edit_SOURCES = tests/policy/test_body_edit.c policy/body_edit.c policy/decimal.c policy/endpoint.c \
+	policy/estimate.c policy/estimate_names.c policy/json.c policy/json_escape.c policy/json_gate.c policy/quote.c policy/region.c
 tests_policy_test_body_edit_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_policy_test_body_edit_LDADD = libshm.a $(CHECK_LIBS)
 
@@ -313,6 +321,11 @@ TESTS += tests/worker/test_meter
 EXTRA_DIST += tests/worker/streams
 tests_worker_test_meter_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_worker_test_meter_LDADD = libworker.a libpolicy.a libshm.a $(CHECK_LIBS)
+
+check_PROGRAMS += tests/worker/test_eventstream
+TESTS += tests/worker/test_eventstream
+tests_worker_test_eventstream_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_worker_test_eventstream_LDADD = libworker.a libpolicy.a libshm.a $(CHECK_LIBS)
 
 # fairvisor top: sums.
 check_PROGRAMS += tests/cli/test_ranking

@@ -4,6 +4,8 @@
  */
 #include "worker/client.h"
 
+#include <string.h>
+
 static bool is_trusted(const struct settings *settings, const struct address *address)
 {
     for (uint32_t i = 0; i < settings->trusted_count; i++)
@@ -15,17 +17,12 @@ static bool is_trusted(const struct settings *settings, const struct address *ad
 /* Takes the last element off LIST, without its white space. */
 static struct slice take_last(struct slice *list)
 {
-    const char *end = list->data + list->size;
-    const char *start = end;
+    const char *comma = memrchr(list->data, ',', list->size);
+    const char *start = comma ? comma + 1 : list->data;
+    struct slice element = {start, (size_t)(list->data + list->size - start)};
 
-    while (start > list->data && start[-1] != ',')
-        start--;
-    list->size = start > list->data ? (size_t)(start - list->data) - 1 : 0;
-    while (start < end && (*start == ' ' || *start == '\t'))
-        start++;
-    while (end > start && (end[-1] == ' ' || end[-1] == '\t'))
-        end--;
-    return (struct slice){start, (size_t)(end - start)};
+    list->size = comma ? (size_t)(comma - list->data) : 0;
+    return slice_trim(element);
 }
 
 /* Walks one field. true when the walk ends in it. *IS_TOLD: at an address. */

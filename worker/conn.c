@@ -50,7 +50,7 @@ void conn_close(struct conn *conn)
     conn->held = NULL;
     tls_free(conn->tls);
     conn->tls = NULL;
-    free(conn->unsent);
+    unsent_free(conn->unsent);
     conn->unsent = NULL;
     uv_close(&conn->handle, on_closed);
     close(conn->fd);
@@ -125,7 +125,7 @@ static void give_up(struct conn *conn, enum counter counter)
     if (counter == COUNTER_slow_answer)
         conn_reset(conn);
     else
-        conn_step_give_up(conn, 408);
+        conn_step_give_up(conn, REQUEST_TOO_SLOW);
 }
 
 /* A client that takes an answer slowly may go on, as long as it is at min_rate. Any other is reset: after an orderly close the kernel

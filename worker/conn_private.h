@@ -16,6 +16,7 @@
 #include "worker/hold.h"
 #include "worker/proxy.h"
 #include "worker/request.h"
+#include "worker/unsent.h"
 
 enum conn_state { READING_HEAD, READING_BODY, PROXYING, ENDING, LINGERING, CLOSED };
 
@@ -97,8 +98,8 @@ void conn_step_through_kept(struct conn *conn);
 /* Sends what is in the outbox and waits for what is next. HAS_ANSWERED: that wait begins just now. */
 void conn_step_rest(struct conn *conn, bool has_answered);
 
-/* Answers a request that will not come to its end with STATUS. */
-void conn_step_give_up(struct conn *conn, unsigned status);
+/* Answers a request that will not come to its end because of FAULT. */
+void conn_step_give_up(struct conn *conn, enum request_fault fault);
 
 /* The client took what was queued, or the time of a held answer is over. */
 void conn_step_resume(struct conn *conn);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * Bytes in: when the client is read from, and where its bytes go. All reads go to the worker's one buffer, at most
- * WORKER_READ_SIZE at a time. Behind an answer that is held back, or a proxied one, bytes are kept as far as there is
- * room, so that a client that leaves is noticed.
+ * Bytes in: when the client is read from, and where its bytes go. All reads go to the worker's one buffer. Behind an
+ * answer that is held back, or a proxied one, bytes are kept as far as there is room, so that a client that leaves is
+ * noticed.
  */
 #include <errno.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 #include "worker/reply.h"
 
 #define LINGER_MAX_BYTES (UINT32_C(4) << 20) /* discarded at most while lingering */
-#define HELD_MAX_BYTES   WORKER_READ_SIZE    /* behind a held answer nothing more is read when so many bytes wait */
+#define HELD_MAX_BYTES   UINT32_C(65536)     /* behind a held answer nothing more is read when so many bytes wait */
 
 /* ---- whether to read --------------------------------------------------------------------------------------------- */
 
@@ -118,7 +118,7 @@ static void on_end(struct conn *conn, bool is_orderly)
         conn_read_update(conn);
         conn_read_end_tunnel(conn);
     } else if (is_orderly && is_cut_off && !conn->held) {
-        conn_step_give_up(conn, 400);
+        conn_step_give_up(conn, REQUEST_CUT_OFF);
     } else {
         conn_close(conn);
     }
@@ -153,7 +153,7 @@ static void read_tls(struct conn *conn, char *data, size_t fed)
         return;
     }
     while (result == TLS_GOOD && conn->tls && tls_is_open(conn->tls) && conn->state < LINGERING) {
-        result = tls_read(conn->tls, data, WORKER_READ_SIZE, &size);
+        result = tls_read(conn->tls, data, conn->worker->read_size, &size);
         if (result == TLS_GOOD && size == 0)
             return;
         if (result == TLS_GOOD)
@@ -169,7 +169,7 @@ static void read_some(struct conn *conn)
     ssize_t count;
 
     do {
-        count = recv(conn->fd, data, WORKER_READ_SIZE, 0);
+        count = recv(conn->fd, data, conn->worker->read_size, 0);
     } while (count < 0 && errno == EINTR);
     if (count < 0 && errno == EAGAIN)
         return;

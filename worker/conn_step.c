@@ -55,8 +55,8 @@ static void start_proxy(struct conn *conn, struct proxy *proxy)
         proxy_start(proxy, conn);
 }
 
-/* Ends a proxied request with STATUS, or, when an answer was begun, with the connection. */
-static void give_up_proxy(struct conn *conn, unsigned status)
+/* Ends a proxied request by telling its FAULT, or, when an answer was begun, with the connection. */
+static void give_up_proxy(struct conn *conn, enum request_fault fault)
 {
     bool was_answered = proxy_has_answered(conn->proxy);
 
@@ -65,7 +65,7 @@ static void give_up_proxy(struct conn *conn, unsigned status)
         conn_close(conn);
         return;
     }
-    request_give_up(conn->worker, status);
+    request_give_up(conn->worker, fault);
     conn_forget_kept(conn);
     conn->state = ENDING;
 }
@@ -88,12 +88,12 @@ static size_t step_proxy(struct conn *conn, char *data, size_t size)
         proxy_request_body(conn->proxy, piece, http->is_complete);
         return used;
     case HTTP_TOO_LARGE:
-        give_up_proxy(conn, 413);
+        give_up_proxy(conn, REQUEST_TOO_LARGE);
         return size;
     case HTTP_BAD:
         break;
     }
-    give_up_proxy(conn, 400);
+    give_up_proxy(conn, REQUEST_UNFRAMED);
     return size;
 }
 
@@ -224,14 +224,14 @@ void conn_step_resume(struct conn *conn)
 }
 
 /* Answers a request that will not come to its end. */
-void conn_step_give_up(struct conn *conn, unsigned status)
+void conn_step_give_up(struct conn *conn, enum request_fault fault)
 {
     if (conn->state == PROXYING) {
-        give_up_proxy(conn, status);
+        give_up_proxy(conn, fault);
         conn_step_rest(conn, true);
         return;
     }
-    request_give_up(conn->worker, status);
+    request_give_up(conn->worker, fault);
     conn_forget_kept(conn);
     request_fini(&conn->request);
     conn->state = ENDING;

@@ -4,24 +4,15 @@
  * client. Takes pieces or the worker's outbox, wraps them into TLS where the client speaks it.
  */
 #include <linux/sockios.h>
-#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "worker/conn_batch.h"
 #include "worker/conn_private.h"
-#include "worker/pieces.h"
-
-/* What the socket did not take at once. */
-struct unsent {
-    size_t size; /* of data */
-    size_t sent;
-    char data[];
-};
 
 uint32_t conn_write_left(struct conn *conn)
 {
-    uint32_t left = conn->unsent ? (uint32_t)(conn->unsent->size - conn->unsent->sent) : 0;
+    uint32_t left = (uint32_t)unsent_size(conn->unsent);
     int in_kernel;
 
     if (conn->state != CLOSED && ioctl(conn->fd, SIOCOUTQ, &in_kernel) == 0 && in_kernel > 0)
@@ -32,15 +23,8 @@ uint32_t conn_write_left(struct conn *conn)
 /* Copies the pieces but for their first TAKEN bytes, which the socket took, of TOTAL, behind what is unsent already. */
 static bool keep_unsent(struct conn *conn, const uv_buf_t *pieces, size_t count, size_t taken, size_t total)
 {
-    size_t before = conn->unsent ? conn->unsent->size : 0;
-    struct unsent *unsent = realloc(conn->unsent, sizeof(*unsent) + before + total - taken);
-
-    if (!unsent)
+    if (!unsent_keep(&conn->unsent, pieces, count, taken, total))
         return false;
-    if (!conn->unsent)
-        unsent->sent = 0;
-    unsent->size = before + pieces_copy_rest(pieces, count, taken, unsent->data + before);
-    conn->unsent = unsent;
     conn->is_writing = true;
     conn->counted = conn_write_left(conn);
     timeouts_start(&conn->worker->timeouts, &conn->timeout, TIMEOUT_WRITE);
@@ -63,19 +47,12 @@ static bool end_sending(const struct conn *conn)
 
 void conn_write_more(struct conn *conn)
 {
-    struct unsent *unsent = conn->unsent;
-    uv_buf_t rest = uv_buf_init(unsent->data + unsent->sent, (unsigned)(unsent->size - unsent->sent));
-    int taken = pieces_offer(conn->fd, &rest, 1);
-
-    if (taken < 0) {
+    if (!unsent_offer(&conn->unsent, conn->fd)) {
         conn_close(conn);
         return;
     }
-    unsent->sent += (size_t)taken;
-    if (unsent->sent < unsent->size)
+    if (conn->unsent)
         return;
-    free(unsent);
-    conn->unsent = NULL;
     conn->is_writing = false;
     conn_read_watch(conn);
     if (conn->ends_sent && !end_sending(conn))

@@ -8,16 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/estimate.h"
 #include "worker/judge.h"
 #include "worker/meter.h"
 #include "worker/provider.h"
+#include "worker/unsettled.h"
 
 struct exchange {
     struct worker *worker;
     struct provider_limit limit; /* of ours, told in a provider's fields */
     struct meter meter;
     bool has_meter;
-    bool retrieves; /* asks for nothing new */
+    bool retrieves; /* asks for what is stored */
     uint16_t flights; /* notes in the worker's table */
     size_t reservation_size;
     char reservation[];
@@ -43,8 +45,11 @@ static void note_flights(struct exchange *exchange)
 {
     struct worker *worker = exchange->worker;
     struct flight flights[RESERVATION_MAX_ENTRIES];
-    uint32_t count = exchange->reservation_size > 0 ? judge_flights(worker, reservation_of(exchange), flights) : 0;
+    uint32_t count;
 
+    if (!worker->counts_flights || exchange->reservation_size == 0)
+        return;
+    count = judge_flights(worker, reservation_of(exchange), flights);
     for (uint32_t i = 0; i < count; i++)
         if (!flights_note(&worker->flights, &flights[i], &exchange->flights))
             counters_add(worker->slot, COUNTER_flights_unnoted, 1);
@@ -68,7 +73,37 @@ static void settle_nothing(struct worker *worker, struct slice reservation)
     const struct usage nothing = {.in_total = 0};
 
     if (reservation.size > 0)
-        judge_finish(worker, reservation, &nothing, (struct slice){NULL, 0});
+        unsettled_finish(worker, reservation, &nothing, (struct slice){NULL, 0});
+}
+
+/* An answer that is being made and is cancelled is told like one that is got. */
+static bool is_got(const struct exchange_request *request)
+{
+    const struct slice cancel = SLICE("/cancel");
+    struct slice path = request->facts->path;
+
+    return request->is_bodyless &&
+           (slice_equal(request->facts->method, SLICE("GET")) ||
+            (path.size > cancel.size && memcmp(path.data + path.size - cancel.size, cancel.data, cancel.size) == 0));
+}
+
+static bool names_stored_chat(struct slice path)
+{
+    const struct slice stored = SLICE("/chat/completions/");
+    const char *at = memmem(path.data, path.size, stored.data, stored.size);
+
+    return at && at + stored.size < path.data + path.size;
+}
+
+/* Something that is stored gets other metadata or a longer life, and is told again. Whoever does that says nothing to a model: that is
+ * seen in the body, for a client may tell any estimate of it. */
+static bool is_changed(const struct exchange_request *request)
+{
+    const struct facts *facts = request->facts;
+    bool can_be = slice_equal(facts->method, SLICE("PATCH")) ||
+                  (slice_equal(facts->method, SLICE("POST")) && names_stored_chat(facts->path));
+
+    return can_be && request->has_body && estimate_body(facts->body).prompt == 0;
 }
 
 static bool begin_meter(struct exchange *exchange, const struct exchange_request *request, struct outbox *body,
@@ -78,7 +113,8 @@ static bool begin_meter(struct exchange *exchange, const struct exchange_request
     bool is_clamped = true;
 
     meter_init(&exchange->meter, metering, grow, exchange);
-    exchange->retrieves = slice_equal(request->facts->method, SLICE("GET")) && request->facts->body.size == 0;
+    exchange->meter.asks_nothing = request->is_bodyless;
+    exchange->retrieves = is_got(request) || is_changed(request);
     exchange->has_meter = true;
     wishes->wants_identity = true;
     wishes->reads_on_ms = metering->drains ? (uint64_t)metering->drain_ms : 0;
@@ -117,6 +153,12 @@ bool exchange_begin(struct worker *worker, const struct exchange_request *reques
 
 /* ---- the response ----------------------------------------------------------------------------------------------- */
 
+static void take_fields(struct exchange *exchange, const struct response *response)
+{
+    for (size_t i = 0; i < response->field_count; i++)
+        meter_field(&exchange->meter, response->fields[i].name, response->fields[i].value);
+}
+
 /* A body that was compressed all the same cannot be read. */
 static struct slice type_of(const struct response *response)
 {
@@ -145,9 +187,11 @@ void exchange_head(struct exchange *exchange, const struct response *response, s
                    struct exchange_wishes *wishes)
 {
     *wishes = (struct exchange_wishes){.changes_body = false};
-    if (exchange->has_meter)
+    if (exchange->has_meter) {
+        take_fields(exchange, response);
         wishes->changes_body =
             meter_head(&exchange->meter, response->status, type_of(response), framing_of(response));
+    }
     provider_write(&exchange->limit, fields);
 }
 
@@ -184,12 +228,13 @@ static void count(const struct exchange *exchange, bool is_told, bool clamped)
         counters_add(slot, COUNTER_streams_cut, 1);
 }
 
-/* An answer of OpenAI's that was stored tells its usage again whenever it is asked for. */
+/* What OpenAI or Gemini have stored tells its usage again whenever it is asked for, changed or cancelled. */
 static bool is_told_again(const struct exchange *exchange)
 {
     enum usage_dialect dialect = exchange->meter.reader.dialect;
 
-    return exchange->retrieves && (dialect == USAGE_RESPONSES || dialect == USAGE_CHAT);
+    return exchange->retrieves && (dialect == USAGE_RESPONSES || dialect == USAGE_CHAT || dialect == USAGE_GEMINI ||
+                                   dialect == USAGE_INTERACTIONS);
 }
 
 /* What came of a request that was sent. false: that cannot be known. */
@@ -220,11 +265,11 @@ static void settle(struct exchange *exchange, enum exchange_end how)
     if (how == EXCHANGE_UNSENT) {
         settle_nothing(exchange->worker, reservation_of(exchange));
     } else if (exchange->has_meter && find_usage(exchange, how, &usage)) {
-        judge_finish(exchange->worker, reservation_of(exchange), &usage, (struct slice){model->data, model->size});
+        unsettled_finish(exchange->worker, reservation_of(exchange), &usage, (struct slice){model->data, model->size});
     } else {
         if (exchange->has_meter)
             counters_add(exchange->worker->slot, COUNTER_usage_reserved, 1);
-        judge_release(exchange->worker, reservation_of(exchange));
+        unsettled_finish(exchange->worker, reservation_of(exchange), NULL, (struct slice){NULL, 0});
     }
 }
 

@@ -32,6 +32,7 @@ struct exchange_request {
     const struct facts *facts; /* path is normalized, body is what was gathered of it */
     const struct verdict *verdict;
     bool has_body; /* all of the body is in facts->body, because some matching policy looks into bodies */
+    bool is_bodyless; /* there is none */
 };
 
 /* What the exchange wants of the proxy: zero is nothing. */

@@ -102,6 +102,8 @@ bool extract_facts(const struct settings *settings, const struct head *head, con
 
     if (!read_original(head, route->source, suffix, facts, &uri, &host, cause))
         return false;
+    if (slice_equal(uri, SLICE("*"))) /* OPTIONS of the server as a whole: judged as the root's */
+        uri = SLICE("/");
     if (!path_split(uri, &path, &facts->query))
         return false;
     facts->path = path_normalize(path, room->path);

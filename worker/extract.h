@@ -14,7 +14,7 @@
 
 /* Where extract_facts puts what it has to rewrite. */
 struct extract_room {
-    char *path; /* as large as the largest head, and one more */
+    char *path; /* PATH_NORMAL_SIZE of the largest head */
     char *host; /* as large as the largest head */
 };
 

@@ -7,17 +7,10 @@
 #include <string.h>
 
 #include "shm/address.h"
+#include "worker/name.h"
 
 #define NAME_ROOM    64 /* longer than every name that is dropped */
 #define MAX_FORWARDS SLICE("max-forwards")
-
-/* Fields of a request that are ours to write, or that concern one connection only. Lower case. */
-static const struct slice dropped_names[] = {
-    SLICE("host"),       SLICE("connection"), SLICE("content-length"),    SLICE("transfer-encoding"),
-    SLICE("expect"),     SLICE("keep-alive"), SLICE("proxy-connection"),  SLICE("proxy-authorization"),
-    SLICE("te"),         SLICE("trailer"),    SLICE("upgrade"),           SLICE("x-forwarded-for"),
-    SLICE("http2-settings"), SLICE("x-forwarded-proto"), SLICE("x-forwarded-host"), SLICE("forwarded"),
-};
 
 static void add_field(struct outbox *out, struct slice name, struct slice value)
 {
@@ -27,11 +20,22 @@ static void add_field(struct outbox *out, struct slice name, struct slice value)
     outbox_add(out, SLICE("\r\n"));
 }
 
+/* A FIELD that was parsed: in one piece where its line is written as we write it. */
+static void add_parsed(struct outbox *out, const struct fact_field *field)
+{
+    const char *end = field->value.data + field->value.size;
+
+    if (field->value.data == field->name.data + field->name.size + 2 && field->value.data[-1] == ' ' && *end == '\r')
+        outbox_add(out, (struct slice){field->name.data, (size_t)(end + 2 - field->name.data)});
+    else
+        add_field(out, field->name, field->value);
+}
+
 static bool is_own(struct slice name)
 {
     const struct slice prefix = SLICE("x-fairvisor-");
 
-    return name.size > prefix.size && slice_equal_nocase((struct slice){name.data, prefix.size}, prefix);
+    return name.size > prefix.size && name_is_known(name.data, prefix.data, prefix.size);
 }
 
 /* The digits at the start of TEXT, up to 18; returns how many. */
@@ -79,6 +83,15 @@ static bool is_listed(const struct head *head, struct slice name)
             head_has_token(head->fields[i - 1].value, name))
             return true;
     return false;
+}
+
+/* Whether Connection may list a field to drop; almost all clients list keep-alive, and that alone. */
+static bool lists_fields(const struct head *head)
+{
+    struct slice listed = head_value(head, HEAD_FIELD_connection);
+
+    return head_is_repeated(head, HEAD_FIELD_connection) ||
+           (listed.size > 0 && !NAME_IS(listed, "keep-alive"));
 }
 
 /* The value of the only field with NAME; NULL data when there is none, or more. */
@@ -152,23 +165,40 @@ static bool hides_a_key(const struct bundle *bundle, struct slice name)
     return false;
 }
 
-static bool is_dropped(const struct forward_request *request, struct slice spelled)
+/* Fields of a request that are ours to write, or that concern one connection only. */
+static bool is_ours_to_write(struct slice name)
+{
+    return NAME_IS(name, "host") || NAME_IS(name, "connection") || NAME_IS(name, "content-length") ||
+           NAME_IS(name, "transfer-encoding") || NAME_IS(name, "expect") || NAME_IS(name, "keep-alive") ||
+           NAME_IS(name, "proxy-connection") || NAME_IS(name, "proxy-authorization") || NAME_IS(name, "te") ||
+           NAME_IS(name, "trailer") || NAME_IS(name, "upgrade") || NAME_IS(name, "x-forwarded-for") ||
+           NAME_IS(name, "http2-settings") || NAME_IS(name, "x-forwarded-proto") ||
+           NAME_IS(name, "x-forwarded-host");
+}
+
+static bool is_dropped(const struct forward_request *request, struct slice spelled, bool lists)
 {
     char room[NAME_ROOM];
     struct slice name = with_hyphens(spelled, room);
 
-    for (size_t i = 0; i < sizeof(dropped_names) / sizeof(dropped_names[0]); i++)
-        if (slice_equal_nocase(name, dropped_names[i]))
-            /* What a proxy of ours says in Forwarded stays; a client could say anything. */
-            return !(request->peer_is_trusted && slice_equal(dropped_names[i], SLICE("forwarded")));
-    if (request->wants_identity && slice_equal_nocase(name, SLICE("accept-encoding")))
+    if (is_ours_to_write(name))
+        return true;
+    if (NAME_IS(name, "forwarded")) /* what a proxy of ours says there stays; a client could say anything */
+        return !request->peer_is_trusted;
+    if (request->wants_identity && NAME_IS(name, "accept-encoding"))
         return true;
     return is_own(name) || hides_a_key(request->bundle, spelled) ||
-           (head_has(request->head, HEAD_FIELD_connection) && is_listed(request->head, spelled));
+           (lists && is_listed(request->head, spelled));
 }
 
-static void add_target(const struct facts *facts, struct outbox *out)
+static void add_target(const struct head *head, const struct facts *facts, struct outbox *out)
 {
+    const struct slice server = SLICE("*"); /* OPTIONS of no path, judged as the root's */
+
+    if (slice_equal(head->target, server)) {
+        outbox_add(out, server);
+        return;
+    }
     outbox_add(out, facts->path.size > 0 ? facts->path : SLICE("/"));
     if (!facts->query.data)
         return;
@@ -220,12 +250,12 @@ static void add_fields(const struct forward_request *request, struct outbox *out
 {
     const struct head *head = request->head;
     uint64_t hops;
-    bool is_counted = forward_hops(head, &hops);
+    bool is_counted = forward_hops(head, &hops), lists = lists_fields(head);
 
     for (size_t i = 0; i < head->field_count; i++)
-        if (!is_dropped(request, head->fields[i].name) &&
+        if (!is_dropped(request, head->fields[i].name, lists) &&
             !(is_counted && slice_equal_nocase(head->fields[i].name, MAX_FORWARDS)))
-            add_field(out, head->fields[i].name, head->fields[i].value);
+            add_parsed(out, &head->fields[i]);
     if (!is_counted)
         return;
     outbox_add(out, SLICE("Max-Forwards: "));
@@ -250,7 +280,7 @@ void forward_write_request(const struct forward_request *request, struct outbox 
 
     outbox_add(out, head->method);
     outbox_add(out, SLICE(" "));
-    add_target(request->facts, out);
+    add_target(head, request->facts, out);
     outbox_add(out, SLICE(" HTTP/1.1\r\n"));
     add_field(out, SLICE("Host"), request->authority);
     add_fields(request, out);
@@ -307,7 +337,7 @@ static bool is_passed(const struct forward_response *forward, size_t index, bool
         return passes_ratelimit;
     if ((kind != RESPONSE_FIELD_OTHER && kind != RESPONSE_FIELD_date) || is_own(name))
         return false;
-    if (response_value(response, RESPONSE_FIELD_connection).data && response_is_listed(response, name))
+    if (response->lists_fields && response_is_listed(response, name))
         return false;
     return !forward->exchange || !exchange_hides(forward->exchange, name);
 }
@@ -329,8 +359,8 @@ static void add_verdict(struct slice verdict, bool passes_ratelimit, struct outb
 
 static bool has_ratelimit(const struct response *response)
 {
-    for (size_t i = 0; i < response->field_count; i++)
-        if (is_ratelimit(response->kinds[i]))
+    for (unsigned kind = RESPONSE_FIELD_ratelimit; kind <= RESPONSE_FIELD_ratelimit_reset; kind++)
+        if (response->first[kind])
             return true;
     return false;
 }
@@ -364,7 +394,7 @@ void forward_write_response(const struct forward_response *forward, struct outbo
     add_status_line(response, out);
     for (size_t i = 0; i < response->field_count; i++)
         if (is_passed(forward, i, passes_ratelimit))
-            add_field(out, response->fields[i].name, response->fields[i].value);
+            add_parsed(out, &response->fields[i]);
     if (response->status >= 200 || response->is_upgrade) {
         if (forward->date.size > 0)
             outbox_add(out, forward->date);

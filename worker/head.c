@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "worker/head_private.h"
-#include "worker/run.h"
+#include "worker/name.h"
 
 #define LENGTH_MAX_DIGITS 18
 
@@ -35,36 +35,9 @@ bool head_is_token(struct slice text)
     return text.size > 0 && run_skip(text.data, text.data + text.size, RUN_NAME) == text.data + text.size;
 }
 
-static inline uint64_t differ_in_word(const char *name, const char *known)
-{
-    return (run_load(name) | RUN_EACH_BYTE(0x20)) ^ run_load(known);
-}
-
-static inline uint64_t differ_in_half(const char *name, const char *known)
-{
-    uint32_t a, b;
-
-    memcpy(&a, name, sizeof(a));
-    memcpy(&b, known, sizeof(b));
-    return (a | (uint32_t)RUN_EACH_BYTE(0x20)) ^ b;
-}
-
-/* NAME has as many bytes as KNOWN, at least 4. With SIZE a constant this is a few comparisons of words. */
-static inline bool is_known_name(const char *name, const char *known, size_t size)
-{
-    uint64_t difference;
-
-    if (size < 8)
-        return (differ_in_half(name, known) | differ_in_half(name + size - 4, known + size - 4)) == 0;
-    difference = differ_in_word(name + size - 8, known + size - 8);
-    for (size_t i = 0; i + 8 < size; i += 8)
-        difference |= differ_in_word(name + i, known + i);
-    return difference == 0;
-}
-
 bool head_is_named(struct slice name, enum head_field field)
 {
-    return name.size == field_names[field].size && is_known_name(name.data, field_names[field].data, name.size);
+    return name.size == field_names[field].size && name_is_known(name.data, field_names[field].data, name.size);
 }
 
 bool head_has_token(struct slice value, struct slice token)
@@ -86,8 +59,8 @@ bool head_has_token(struct slice value, struct slice token)
 /* The field that NAME is, HEAD_FIELD_COUNT when it is none. */
 static inline enum head_field find_field(struct slice name)
 {
-#define FIELD(symbol, text)                                                                          \
-    if (name.size == sizeof(text) - 1 && is_known_name(name.data, text, sizeof(text) - 1))           \
+#define FIELD(symbol, text)  \
+    if (NAME_IS(name, text)) \
         return HEAD_FIELD_##symbol;
 #include "worker/head_fields.def"
 #undef FIELD

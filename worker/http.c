@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * http-parser behind four functions: begin a request, take its body. A request's body of a given length needs no
- * parser. One in chunks is read by the library beside chunk.c, and so are responses; both must agree where it ends.
- * Upgrades are ignored. The library never sees a byte that head.c, response.c or chunk.c did not accept.
+ * http-parser behind a few functions: begin a message, take its body. Only one in chunks needs a parser: the library
+ * reads it beside chunk.c, and both must agree where it ends. Upgrades are ignored. The library never sees a byte that
+ * head.c, response.c or chunk.c did not accept.
  */
 #include "worker/http.h"
 
@@ -94,11 +94,11 @@ static bool is_persistent(const struct head *head)
     return keeps_alive;
 }
 
-/* A head, without the tabs behind the VALUE that frames its body (NULL data: none): they are white space to RFC 9112 (5),
- * but not to the library. */
+/* A head, without the tabs behind the VALUE of its Transfer-Encoding: they are white space to RFC 9112 (5), but not to
+ * the library. */
 static bool feed_head(struct http *http, const char *bytes, size_t size, struct slice value)
 {
-    size_t end = value.data ? (size_t)(value.data - bytes) + value.size : size;
+    size_t end = (size_t)(value.data - bytes) + value.size;
     size_t rest = end;
 
     while (rest < size && bytes[rest] != '\r')
@@ -125,8 +125,7 @@ enum http_result http_begin(struct http *http, const struct head *head, const ch
         return HTTP_DONE;
     http->is_chunked = head->is_chunked;
     http->content_left = head->content_length;
-    http->is_counted = !head->is_chunked;
-    if (http->is_counted)
+    if (!http->is_chunked)
         return HTTP_MORE;
     chunk_init(&http->chunk);
     return feed_chunked_head(http, head, bytes) && !http->is_complete ? HTTP_MORE : HTTP_BAD;
@@ -162,20 +161,19 @@ enum http_result http_body(struct http *http, const char *data, size_t size, uin
 
 enum http_result http_begin_response(struct http *http, const struct response *response, const char *bytes)
 {
-    struct slice framing = response_value(response, response->framing == RESPONSE_CHUNKED ? RESPONSE_FIELD_transfer_encoding
-                                                                                          : RESPONSE_FIELD_content_length);
-
     memset(http, 0, sizeof(*http));
-    http_parser_init(&http->parser, HTTP_RESPONSE);
     http->is_complete = response->framing == RESPONSE_BODYLESS;
     if (http->is_complete)
         return HTTP_DONE;
     http->is_chunked = response->framing == RESPONSE_CHUNKED;
     http->is_endless = response->framing == RESPONSE_CONNECTION;
     http->content_left = response->content_length;
-    if (http->is_chunked)
-        chunk_init(&http->chunk);
-    if (!feed_head(http, bytes, response->size, framing) || http->is_complete)
+    if (!http->is_chunked)
+        return HTTP_MORE;
+    http_parser_init(&http->parser, HTTP_RESPONSE);
+    chunk_init(&http->chunk);
+    if (!feed_head(http, bytes, response->size, response_value(response, RESPONSE_FIELD_transfer_encoding)) ||
+        http->is_complete)
         return HTTP_BAD;
     return HTTP_MORE;
 }
@@ -205,7 +203,7 @@ enum http_result http_piece(struct http *http, char *data, size_t size, uint64_t
     *piece = (struct slice){data, 0};
     if (result == CHUNK_TOO_LARGE || result == CHUNK_TRAILER_TOO_LARGE)
         return HTTP_TOO_LARGE;
-    if (http->is_counted) {
+    if (!http->is_chunked) {
         piece->size = *used;
         http->is_complete = result == CHUNK_DONE;
         return http->is_complete ? HTTP_DONE : HTTP_MORE;

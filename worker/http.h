@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
  * Message framing of one connection: where a request ends and whether the next one may follow. The one place that knows
- * the HTTP parser library; what it is fed has passed head.c and chunk.c before, and both must agree on every end. A request
- * without a body, or with one of a given length, has no end to find: the library is not asked about it.
+ * the HTTP parser library; what it is fed has passed head.c, response.c and chunk.c before, and both must agree on every
+ * end. A message without a body, or with one that ends after a given length or with the connection, has no end to find:
+ * the library is not asked about it.
  */
 #ifndef FAIRVISOR_WORKER_HTTP_H
 #define FAIRVISOR_WORKER_HTTP_H
@@ -22,7 +23,6 @@ struct http {
     struct chunk chunk;
     uint64_t content_left; /* of a Content-Length body */
     bool is_chunked;
-    bool is_counted; /* a request whose body ends when content_left is 0 */
     bool is_endless; /* a response whose body ends with the connection */
     bool is_complete; /* the current request, body included, has been seen whole */
     bool keeps_alive; /* by version and Connection field */

@@ -6,17 +6,7 @@
  */
 #include "worker/judge.h"
 
-#include <time.h>
-
 #define NANOSECONDS_PER_MICROSECOND 1000
-
-static int64_t boot_ns(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_BOOTTIME, &time);
-    return time.tv_sec * NANOSECONDS_PER_SECOND + time.tv_nsec;
-}
 
 static void count_token(struct worker *worker, const struct tokens_answer *answer)
 {
@@ -59,7 +49,7 @@ struct moment judge_request(struct worker *worker, const struct facts *facts, co
     } else {
         decide_request(worker->decider, facts, answer.claims, now, verdict);
     }
-    counters_duration(worker->slot, boot_ns() - now.boot_ns);
+    counters_duration(worker->slot, moment_boot_ns() - now.boot_ns);
     return now;
 }
 
@@ -69,9 +59,12 @@ enum decide_settlement judge_settlement(struct worker *worker, struct slice text
     return decide_reserve_settle(worker->decider, text, usage, model, moment_now());
 }
 
-void judge_finish(struct worker *worker, struct slice text, const struct usage *usage, struct slice model)
+bool judge_finish(struct worker *worker, struct slice text, const struct usage *usage, struct slice model)
 {
-    decide_reserve_finish(worker->decider, text, usage, model, moment_now());
+    struct moment now = moment_now();
+
+    return (usage ? decide_reserve_finish(worker->decider, text, usage, model, now)
+                  : decide_reserve_release(worker->decider, text, now)) != DECIDE_SETTLEMENT_BUSY;
 }
 
 bool judge_grow(struct worker *worker, char *text, size_t size, const struct usage *usage, struct slice model)
@@ -82,11 +75,6 @@ bool judge_grow(struct worker *worker, char *text, size_t size, const struct usa
 uint32_t judge_flights(struct worker *worker, struct slice text, struct flight flights[RESERVATION_MAX_ENTRIES])
 {
     return decide_reserve_flights(worker->decider, text, flights);
-}
-
-void judge_release(struct worker *worker, struct slice text)
-{
-    decide_reserve_release(worker->decider, text, moment_now());
 }
 
 bool judge_wants_body(struct worker *worker, const struct facts *facts)

@@ -28,17 +28,15 @@ struct moment judge_request(struct worker *worker, const struct facts *facts, co
 enum decide_settlement judge_settlement(struct worker *worker, struct slice text, const struct usage *usage,
                                         struct slice model);
 
-/* Likewise, for an exchange of the proxy's, which may take longer than others have time to settle. */
-void judge_finish(struct worker *worker, struct slice text, const struct usage *usage, struct slice model);
+/* Likewise, for an exchange of the proxy's, which may take longer than others have time to settle; without USAGE only what is in
+ * flight ends, and the rest stays charged. false: the counters are locked, nothing was done, and it can be tried again. */
+bool judge_finish(struct worker *worker, struct slice text, const struct usage *usage, struct slice model);
 
 /* Reserves in the SIZE bytes of TEXT what is missing to USAGE: see decide_reserve_grow. */
 bool judge_grow(struct worker *worker, char *text, size_t size, const struct usage *usage, struct slice model);
 
 /* What the reservation TEXT, of a request that was just allowed, holds in flight: see decide_reserve_flights. */
 uint32_t judge_flights(struct worker *worker, struct slice text, struct flight flights[RESERVATION_MAX_ENTRIES]);
-
-/* Ends what the reservation TEXT holds in flight; the rest of it stays charged. */
-void judge_release(struct worker *worker, struct slice text);
 
 /* Whether a policy that matches FACTS looks into bodies: see decide_wants_body. */
 bool judge_wants_body(struct worker *worker, const struct facts *facts);

@@ -10,19 +10,20 @@ libworker_a_SOURCES = \
 	worker/timeouts.c worker/timeouts.h \
 	worker/conn.c worker/conn.h worker/conn_private.h worker/conn_read.c worker/conn_step.c worker/conn_write.c \
 	worker/conn_batch.c worker/conn_batch.h worker/conn_proxy.c worker/conn_proxy.h \
-	worker/pieces.c worker/pieces.h \
+	worker/pieces.c worker/pieces.h worker/unsent.c worker/unsent.h \
 	worker/hold.c worker/hold.h \
 	worker/head.c worker/head.h worker/head_fields.def worker/head_line.c worker/head_private.h \
-	worker/run.c worker/run.h \
+	worker/run.c worker/run.h worker/name.h \
 	worker/chunk.c worker/chunk.h \
 	worker/body.c worker/body.h \
 	worker/http.c worker/http.h \
 	worker/request.c worker/request.h \
 	worker/response.c worker/response.h worker/response_fields.def \
-	worker/exchange.c worker/exchange.h \
+	worker/exchange.c worker/exchange.h worker/unsettled.c worker/unsettled.h \
 	worker/provider.c worker/provider.h \
 	worker/meter.c worker/meter.h worker/meter_close.c \
 	worker/sse.c worker/sse.h \
+	worker/eventstream.c worker/eventstream.h \
 	worker/elements.c worker/elements.h \
 	worker/forward.c worker/forward.h \
 	worker/resolve.c worker/resolve.h \
@@ -33,9 +34,11 @@ libworker_a_SOURCES = \
 	worker/proxy_body.c worker/proxy_tunnel.c \
 	worker/route.c worker/route.h \
 	worker/client.c worker/client.h \
+	worker/gateway.c worker/gateway.h \
 	worker/extract.c worker/extract.h \
 	worker/tokens.c worker/tokens.h \
 	worker/judge.c worker/judge.h \
+	worker/answer.c worker/answer.h \
 	worker/headers.c worker/headers.h \
 	worker/reject.c worker/reject.h \
 	worker/settle.c worker/settle.h \

@@ -6,7 +6,10 @@
 
 #include <string.h>
 
+#include "shm/quantity.h"
+
 #define HELD_REST     4096 /* bytes that are kept between events */
+#define SWITCHED      101 /* to another protocol */
 #define FIRST_REFUSAL 300 /* from this status on an answer is none of a model */
 
 void meter_init(struct meter *meter, const struct verdict_metering *wants, meter_grow *grow, void *context)
@@ -15,6 +18,7 @@ void meter_init(struct meter *meter, const struct verdict_metering *wants, meter
     meter->held.rest_size = HELD_REST;
     usage_reader_init(&meter->reader);
     sse_init(&meter->sse);
+    eventstream_init(&meter->frames);
 }
 
 void meter_fini(struct meter *meter)
@@ -79,6 +83,8 @@ static enum meter_body body_of(struct slice type)
     type = slice_trim(type);
     if (slice_equal_nocase(type, SLICE("text/event-stream")))
         return METER_EVENTS;
+    if (slice_equal_nocase(type, SLICE("application/vnd.amazon.eventstream")))
+        return METER_FRAMES;
     return is_json(type) ? METER_JSON : METER_OPAQUE;
 }
 
@@ -93,6 +99,24 @@ bool meter_head(struct meter *meter, unsigned status, struct slice content_type,
     meter->changes = status < FIRST_REFUSAL &&
                      (can_be_array || (meter->body == METER_EVENTS && (meter->hides_usage || meter->wants.cuts_streams)));
     return meter->changes;
+}
+
+void meter_field(struct meter *meter, struct slice name, struct slice value)
+{
+    static const struct slice names[] = {
+        [BESIDE_INPUT] = SLICE("x-amzn-bedrock-input-token-count"),
+        [BESIDE_OUTPUT] = SLICE("x-amzn-bedrock-output-token-count"),
+        [BESIDE_CACHE_READ] = SLICE("x-amzn-bedrock-cache-read-input-token-count"),
+        [BESIDE_CACHE_WRITE] = SLICE("x-amzn-bedrock-cache-write-input-token-count"),
+    };
+    uint64_t count;
+
+    for (unsigned i = 0; i < METER_BESIDES; i++) {
+        if (!slice_equal_nocase(name, names[i]) || !quantity_parse_count(value, &count) || count > (uint64_t)ESTIMATE_MOST)
+            continue;
+        meter->beside[i] = (int64_t)count;
+        meter->beside_given |= 1U << i;
+    }
 }
 
 /* ---- events ----------------------------------------------------------------------------------------------------- */
@@ -132,10 +156,11 @@ static void pass(struct meter *meter, struct outbox *out)
     outbox_clear(&meter->held);
 }
 
-/* The chunk with nothing but the usage, which comes only because we asked for it. */
+/* The chunk with nothing but the usage, which comes only because we asked for it. Some send it without choices. */
 static bool is_usage_alone(const struct meter *meter)
 {
-    return meter->reader.has_usage && meter->reader.has_choices && !meter->reader.has_choice;
+    return meter->reader.has_usage && !meter->reader.has_choice && !meter->reader.has_error &&
+           meter->reader.text_bytes == meter->text_before;
 }
 
 /* Reserves as far ahead of USAGE as the limit is not looked at again or, where that is too much, for USAGE alone. */
@@ -153,6 +178,16 @@ static bool grow(struct meter *meter, const struct usage *usage)
     return ahead.out_total > usage->out_total && meter->grow(meter->context, usage, model);
 }
 
+/* Some tell zeros with all text before the last event: they say nothing of a stream that is not at its end. */
+static void correct_zeros(const struct meter *meter, struct usage *usage)
+{
+    if (usage->out_total > 0 || !meter->reader.is_hollow)
+        return;
+    usage->out_total = usage_reader_counted(&meter->reader);
+    if (usage->in_total == 0)
+        usage->in_total = meter->wants.prompt;
+}
+
 /* Does the completion go beyond what its limits have left? What was reserved is passed without a look at them. */
 static bool is_over(struct meter *meter)
 {
@@ -160,6 +195,7 @@ static bool is_over(struct meter *meter)
     bool clamped;
 
     usage_reader_sum(&meter->reader, meter->wants.prompt, &usage, &clamped);
+    correct_zeros(meter, &usage);
     if (meter->wants.most_completion > 0 && usage.out_total > meter->wants.most_completion)
         return true;
     return usage.out_total >= meter->next_look && !grow(meter, &usage);
@@ -226,6 +262,28 @@ static enum meter_pass take_events(struct meter *meter, struct slice piece, stru
     return changes ? METER_CHANGED : METER_SAME;
 }
 
+/* ---- frames ------------------------------------------------------------------------------------------------------ */
+
+/* They pass as they are: nothing is hidden, and no stream of them is cut. */
+static enum meter_pass take_frames(struct meter *meter, struct slice piece)
+{
+    enum eventstream_kind kind;
+    struct slice data;
+
+    while (piece.size > 0) {
+        size_t used = eventstream_next(&meter->frames, piece, &kind, &data);
+
+        if (kind == EVENTSTREAM_DATA)
+            usage_reader_feed(&meter->reader, data);
+        if (kind == EVENTSTREAM_END) {
+            usage_reader_end(&meter->reader);
+            usage_reader_begin(&meter->reader);
+        }
+        piece = (struct slice){piece.data + used, piece.size - used};
+    }
+    return METER_SAME;
+}
+
 /* ---- elements of an array ---------------------------------------------------------------------------------------- */
 
 /* The element is complete: it passes, or what ends the array takes its place. */
@@ -270,6 +328,8 @@ enum meter_pass meter_take(struct meter *meter, struct slice piece, struct outbo
         return METER_SAME;
     if (meter->body == METER_EVENTS)
         return take_events(meter, piece, out);
+    if (meter->body == METER_FRAMES)
+        return take_frames(meter, piece);
     if (meter->body == METER_JSON && meter->changes && !meter->elements.is_other)
         return take_elements(meter, piece, out);
     if (meter->body == METER_JSON)
@@ -280,30 +340,70 @@ enum meter_pass meter_take(struct meter *meter, struct slice piece, struct outbo
 void meter_finish(struct meter *meter, struct outbox *out)
 {
     usage_reader_end(&meter->reader);
-    if (!meter->is_cut)
+    /* A last event without the line that ends it counts for some clients. */
+    if (!meter->is_cut && !(meter->body == METER_EVENTS && meter->hides_usage && is_usage_alone(meter)))
         pass(meter, out);
 }
 
 /* ---- the sum ---------------------------------------------------------------------------------------------------- */
 
+/* An answer of a shape that nobody told us costs its strings, and never more than was reserved: it may be pictures. */
+static void count_strange(const struct meter *meter, struct usage *usage)
+{
+    int64_t tokens;
+
+    if (meter->asks_nothing || !usage_reader_is_strange(&meter->reader, &tokens))
+        return;
+    usage->out_total = tokens < meter->wants.completion ? tokens : meter->wants.completion;
+}
+
+static bool is_told_beside(const struct meter *meter, enum meter_beside figure)
+{
+    return (meter->beside_given >> figure & 1) != 0;
+}
+
+/* The body told nothing. What the head does not tell either stays as it was counted. */
+static bool take_beside(const struct meter *meter, struct usage *usage)
+{
+    int64_t read = meter->beside[BESIDE_CACHE_READ], write = meter->beside[BESIDE_CACHE_WRITE];
+
+    if (meter->beside_given == 0 || meter->status >= FIRST_REFUSAL)
+        return false;
+    if (is_told_beside(meter, BESIDE_INPUT)) {
+        usage->in_total = usage_most(meter->beside[BESIDE_INPUT] + read + write);
+        usage->in_cached = read;
+        usage->in_cache_write = write;
+    }
+    if (is_told_beside(meter, BESIDE_OUTPUT))
+        usage->out_total = meter->beside[BESIDE_OUTPUT];
+    return true;
+}
+
 bool meter_usage(const struct meter *meter, bool was_left, struct usage *usage, bool *is_told, bool *clamped)
 {
-    *is_told = usage_reader_sum(&meter->reader, meter->wants.prompt, usage, clamped);
+    *is_told = usage_reader_sum(&meter->reader, meter->wants.prompt, usage, clamped) || take_beside(meter, usage);
+    if (*is_told && meter->body >= METER_EVENTS && (was_left || meter->is_cut))
+        correct_zeros(meter, usage);
     if (*is_told)
         return true;
     if (meter->has_head && meter->status >= FIRST_REFUSAL) {
         *usage = (struct usage){.in_total = 0};
         return true;
     }
+    count_strange(meter, usage);
     switch (meter->body) {
     case METER_NOTHING:
         return true;
     case METER_JSON:
-        return !meter->reader.flow.is_broken && !meter->reader.is_unfinished && (!was_left || meter->reader.is_array);
+        return !meter->reader.flow.is_broken && (!meter->reader.is_unfinished || meter->asks_nothing) &&
+               (!was_left || meter->reader.is_array);
     case METER_EVENTS:
         return meter->wants.counts_streams;
+    case METER_FRAMES:
+        return meter->wants.counts_streams && !meter->frames.is_broken;
     case METER_OPAQUE:
-        break;
+        /* Somebody fetches a file; or talks on over a connection that has left HTTP. */
+        return meter->asks_nothing && meter->status != SWITCHED;
     }
     return false;
 }

@@ -14,6 +14,7 @@
 #include "policy/usage_reader.h"
 #include "policy/verdict.h"
 #include "worker/elements.h"
+#include "worker/eventstream.h"
 #include "worker/outbox.h"
 #include "worker/sse.h"
 
@@ -22,7 +23,10 @@
 /* Reserves as much as USAGE in all; false, and nothing is reserved in addition, when that is more than the limits have. */
 typedef bool meter_grow(void *context, const struct usage *usage, struct slice model);
 
-enum meter_body { METER_NOTHING, METER_OPAQUE, METER_JSON, METER_EVENTS };
+enum meter_body { METER_NOTHING, METER_OPAQUE, METER_JSON, METER_EVENTS, METER_FRAMES };
+
+/* What Bedrock tells in the head of an answer, whatever the model's own words for it are, and whether the body has any. */
+enum meter_beside { BESIDE_INPUT, BESIDE_OUTPUT, BESIDE_CACHE_READ, BESIDE_CACHE_WRITE, METER_BESIDES };
 
 struct meter {
     struct verdict_metering wants;
@@ -30,11 +34,15 @@ struct meter {
     void *context;
     bool hides_usage; /* we asked for it, the client did not */
     bool told_usage;  /* the client asked for it */
+    bool asks_nothing; /* of a model: the request has no body */
     bool has_head;
     unsigned status;
+    unsigned beside_given; /* bit n: figure n was told */
+    int64_t beside[METER_BESIDES];
     enum meter_body body;
     struct usage_reader reader;
     struct sse sse;
+    struct eventstream frames;
     struct elements elements; /* of an answer that is an array: each is an event */
     bool changes; /* what passes may be changed */
     /* of the event at hand */
@@ -62,6 +70,9 @@ bool meter_request(struct meter *meter, struct slice path, struct slice body, st
 /* The response's head. One that says how long its body is (METER_COUNTED) is not of a stream. Returns whether the body may be changed. */
 enum meter_framing { METER_BODYLESS, METER_COUNTED, METER_OPEN };
 bool meter_head(struct meter *meter, unsigned status, struct slice content_type, enum meter_framing framing);
+
+/* A field of the response's head. */
+void meter_field(struct meter *meter, struct slice name, struct slice value);
 
 /* A piece of the response's body; OUT gets what goes in its place unless it stays the same. */
 enum meter_pass meter_take(struct meter *meter, struct slice piece, struct outbox *out);

@@ -27,9 +27,9 @@ static void add_count(struct outbox *out, const char *name, int64_t count)
 static struct usage usage_of(const struct meter *meter)
 {
     struct usage usage;
-    bool clamped;
+    bool is_told, clamped;
 
-    usage_reader_sum(&meter->reader, meter->wants.prompt, &usage, &clamped);
+    meter_usage(meter, false, &usage, &is_told, &clamped);
     return usage;
 }
 
@@ -81,6 +81,13 @@ static void fail_chat(const struct meter *meter, struct outbox *out)
     (void)meter;
     add(out, "data: {\"error\":{\"message\":\"" SENTENCE "\",\"type\":\"rate_limit_error\",\"param\":null,"
              "\"code\":\"rate_limit_exceeded\"}}\n\n");
+}
+
+/* Whoever has no choices would not know what to do with one. */
+static void close_unknown(const struct meter *meter, struct outbox *out)
+{
+    if (meter->reader.open_choices != 0)
+        close_chat(meter, out);
 }
 
 /* ---- OpenAI Responses ------------------------------------------------------------------------------------------- */
@@ -179,6 +186,31 @@ static void fail_gemini(const struct meter *meter, struct outbox *out)
     end_gemini(meter, out);
 }
 
+static void close_interactions(const struct meter *meter, struct outbox *out)
+{
+    struct usage usage = usage_of(meter);
+
+    add_count(out, "event: step.stop\ndata: {\"event_type\":\"step.stop\",\"index\":", meter->reader.block);
+    add(out, "}\n\nevent: interaction.completed\ndata: {\"event_type\":\"interaction.completed\",\"interaction\":{\"id\":");
+    add_text(out, &meter->reader.id);
+    add(out, ",\"object\":\"interaction\",\"status\":\"incomplete\",\"model\":");
+    add_text(out, &meter->reader.model);
+    if (meter->wants.shows_partial_usage) {
+        add_count(out, ",\"usage\":{\"total_input_tokens\":", usage.in_total);
+        add_count(out, ",\"total_output_tokens\":", usage.out_total);
+        add_count(out, ",\"total_tokens\":", usage.in_total + usage.out_total);
+        add(out, "}");
+    }
+    add(out, "}}\n\nevent: done\ndata: [DONE]\n\n");
+}
+
+static void fail_interactions(const struct meter *meter, struct outbox *out)
+{
+    (void)meter;
+    add(out, "event: error\ndata: {\"event_type\":\"error\",\"error\":{\"code\":\"rate_limit_exceeded\",\"message\":\"" SENTENCE
+             "\"}}\n\n");
+}
+
 /* ---- Cohere ----------------------------------------------------------------------------------------------------- */
 
 static void close_cohere(const struct meter *meter, struct outbox *out)
@@ -208,12 +240,13 @@ void meter_close_stream(const struct meter *meter, struct outbox *out)
         void (*close)(const struct meter *meter, struct outbox *out);
         void (*fail)(const struct meter *meter, struct outbox *out);
     } dialects[] = {
-        [USAGE_UNKNOWN] = {close_chat, fail_chat},
+        [USAGE_UNKNOWN] = {close_unknown, fail_chat},
         [USAGE_CHAT] = {close_chat, fail_chat},
         [USAGE_COMPLETIONS] = {close_chat, fail_chat},
         [USAGE_RESPONSES] = {close_responses, fail_responses},
         [USAGE_ANTHROPIC] = {close_anthropic, fail_anthropic},
         [USAGE_GEMINI] = {close_gemini, fail_gemini},
+        [USAGE_INTERACTIONS] = {close_interactions, fail_interactions},
         [USAGE_COHERE] = {close_cohere, fail_cohere},
         [USAGE_OLLAMA] = {close_chat, fail_chat},
     };

@@ -108,7 +108,7 @@ void proxy_complete(struct proxy *proxy, bool is_left_over)
     struct conn *conn = proxy->conn;
 
     if (is_reusable)
-        upstream_pool_give_back(proxy->upstream);
+        upstream_pool_give_back(proxy->upstream, proxy->idle_ms);
     else
         upstream_close(proxy->upstream);
     proxy_finish(proxy, EXCHANGE_COMPLETE);
@@ -200,12 +200,25 @@ void proxy_on_client_drained(struct proxy *proxy)
 
 /* ---- making ------------------------------------------------------------------------------------------------------ */
 
+static enum forward_framing choose_request_framing(const struct proxy_request *request, const struct body *body)
+{
+    if (request->has_gathered)
+        return body->bytes.size > 0 ? FORWARD_COUNTED : FORWARD_BODYLESS;
+    if (request->head->is_chunked)
+        return FORWARD_CHUNKED;
+    return request->head->content_length > 0 ? FORWARD_COUNTED : FORWARD_BODYLESS;
+}
+
 /* Lets the exchange begin and takes over the gathered body, or what replaces it. */
 static bool begin_exchange(struct worker *worker, const struct proxy_request *request, struct body *body,
                            struct exchange_wishes *wishes, struct exchange **exchange)
 {
     const struct exchange_request about = {
-        .facts = request->facts, .verdict = request->verdict, .has_body = request->has_gathered};
+        .facts = request->facts,
+        .verdict = request->verdict,
+        .has_body = request->has_gathered,
+        .is_bodyless = choose_request_framing(request, body) == FORWARD_BODYLESS,
+    };
     struct outbox *replacement = &worker->body;
 
     outbox_clear(replacement);
@@ -236,15 +249,6 @@ static void write_texts(struct worker *worker, const struct proxy_request *reque
         debug_write(worker, request->verdict, out);
     *verdict_size = out->used;
     forward_write_request(forward, out);
-}
-
-static enum forward_framing choose_request_framing(const struct proxy_request *request, const struct body *body)
-{
-    if (request->has_gathered)
-        return body->bytes.size > 0 ? FORWARD_COUNTED : FORWARD_BODYLESS;
-    if (request->head->is_chunked)
-        return FORWARD_CHUNKED;
-    return request->head->content_length > 0 ? FORWARD_COUNTED : FORWARD_BODYLESS;
 }
 
 /* What REQUEST, with BODY as it goes on, is to the upstream. */

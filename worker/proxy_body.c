@@ -48,25 +48,27 @@ static void meter_end(struct proxy *proxy, struct slice *piece)
         return;
     if (piece->data != out->data) {
         outbox_clear(out);
-        outbox_add(out, *piece);
+        if (piece->size > 0)
+            outbox_add(out, *piece);
     }
     exchange_finish(proxy->exchange, out);
     *piece = (struct slice){out->data, out->used};
 }
 
-/* Sends a piece of the body. false: it was the last, or there is nobody to send to any more, and PROXY is gone. */
-bool proxy_body_pass(struct proxy *proxy, struct slice piece, bool is_last, bool is_left_over)
+/* Sends PART. false: it was the last, or there is nobody to send to any more, and PROXY is gone. */
+static bool send_part(struct proxy *proxy, const struct proxy_part *part)
 {
+    struct slice piece = part->piece;
     bool is_cut = meter(proxy, &piece);
     bool is_sent;
 
-    if (is_last && !is_cut)
+    if (part->is_last && !is_cut)
         meter_end(proxy, &piece);
     if (is_cut)
         proxy->reuses = false;
-    is_sent = proxy_body_deliver(proxy, piece, is_last || is_cut);
+    is_sent = proxy_body_deliver(proxy, piece, part->is_last || is_cut);
     outbox_clear(&proxy->worker->body);
-    if (!is_last && !is_cut) {
+    if (!part->is_last && !is_cut) {
         if (!is_sent)
             proxy_lose_client(proxy);
         return is_sent;
@@ -75,21 +77,37 @@ bool proxy_body_pass(struct proxy *proxy, struct slice piece, bool is_last, bool
         conn_proxy_gone(proxy->conn);
         proxy->conn = NULL;
     }
-    proxy_complete(proxy, is_left_over);
+    proxy_complete(proxy, part->is_left_over);
     return false;
+}
+
+/* Passes PART on, and reads what follows. */
+void proxy_body_pass(struct proxy *proxy, const struct proxy_part *part)
+{
+    if (send_part(proxy, part))
+        proxy_update_upstream(proxy);
+}
+
+/* Reads SIZE bytes of DATA into PART. false: they do not keep to the body's framing, and PROXY is gone. */
+bool proxy_body_read(struct proxy *proxy, char *data, size_t size, struct proxy_part *part)
+{
+    size_t used = 0;
+    enum http_result result = http_piece(&proxy->http, data, size, UINT64_MAX, &part->piece, &used);
+
+    if (result == HTTP_BAD || result == HTTP_TOO_LARGE) {
+        proxy_fail(proxy, UPSTREAM_END_invalid);
+        return false;
+    }
+    part->is_last = result == HTTP_DONE;
+    part->is_left_over = used < size;
+    return true;
 }
 
 /* Takes bytes behind the response's head. */
 void proxy_body_take(struct proxy *proxy, char *data, size_t size)
 {
-    struct slice piece;
-    size_t used = 0;
-    enum http_result result = http_piece(&proxy->http, data, size, UINT64_MAX, &piece, &used);
+    struct proxy_part part;
 
-    if (result == HTTP_BAD || result == HTTP_TOO_LARGE) {
-        proxy_fail(proxy, UPSTREAM_END_invalid);
-        return;
-    }
-    if (proxy_body_pass(proxy, piece, result == HTTP_DONE, used < size))
-        proxy_update_upstream(proxy);
+    if (proxy_body_read(proxy, data, size, &part))
+        proxy_body_pass(proxy, &part);
 }

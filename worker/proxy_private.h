@@ -37,6 +37,7 @@ struct proxy {
     uint64_t left_ms, left_bytes; /* since it left */
     enum forward_framing to_upstream, to_client;
     uint32_t verdict_size, head_size;
+    uint32_t idle_ms; /* how long the upstream's connection may be idle afterwards */
     uint8_t state; /* enum proxy_state */
     uint8_t minor; /* of the client's HTTP */
     bool is_head_request, is_upgrade, keeps_alive;
@@ -85,11 +86,21 @@ void proxy_response_count(struct worker *worker, unsigned status);
 /* Sends what is in the outbox (a head), then PIECE, then the end of the body. false: the client is gone. */
 bool proxy_body_deliver(struct proxy *proxy, struct slice piece, bool is_last);
 
+/* What there is of a body. */
+struct proxy_part {
+    struct slice piece;
+    bool is_last;
+    bool is_left_over; /* the upstream has said more than the body */
+};
+
+/* Reads SIZE bytes of DATA into PART. false: they do not keep to the body's framing, and PROXY is gone. */
+bool proxy_body_read(struct proxy *proxy, char *data, size_t size, struct proxy_part *part);
+
 /* Takes bytes behind the response's head. */
 void proxy_body_take(struct proxy *proxy, char *data, size_t size);
 
-/* Sends a piece of the body. false: it was the last, or there is nobody to send to any more, and PROXY is gone. */
-bool proxy_body_pass(struct proxy *proxy, struct slice piece, bool is_last, bool is_left_over);
+/* Passes PART on, and reads what follows. PROXY is gone when it was the last, or when there is nobody to send to any more. */
+void proxy_body_pass(struct proxy *proxy, const struct proxy_part *part);
 
 /* ---- proxy_tunnel.c ---------------------------------------------------------------------------------------------- */
 

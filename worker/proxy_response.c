@@ -81,13 +81,16 @@ static void begin_answer(struct proxy *proxy, const struct response *response)
     proxy->state = ANSWERING;
     proxy->has_answered = true;
     proxy->reuses = response->keeps_alive;
+    proxy->idle_ms = response->idle_ms;
     if (proxy->conn)
         forward_write_response(&forward, &worker->out);
     outbox_fini(&fields);
 }
 
+/* What came of the body with its head is read before that is passed on: if it is broken, the client can still be told so. */
 static void take_final(struct proxy *proxy, const struct response *response, char *data, size_t size)
 {
+    struct proxy_part part = {.is_last = false};
     enum http_result result;
 
     if (response->status == 101) {
@@ -99,16 +102,12 @@ static void take_final(struct proxy *proxy, const struct response *response, cha
         proxy_fail(proxy, UPSTREAM_END_invalid);
         return;
     }
+    if (result == HTTP_DONE)
+        part = (struct proxy_part){.is_last = true, .is_left_over = size > response->size};
+    else if (size > response->size && !proxy_body_read(proxy, data + response->size, size - response->size, &part))
+        return;
     begin_answer(proxy, response);
-    if (result == HTTP_DONE) {
-        proxy_body_pass(proxy, (struct slice){0}, true, size > response->size);
-    } else if (size > response->size) {
-        proxy_body_take(proxy, data + response->size, size - response->size);
-    } else if (proxy_body_deliver(proxy, (struct slice){0}, false)) {
-        proxy_update_upstream(proxy);
-    } else {
-        proxy_lose_client(proxy);
-    }
+    proxy_body_pass(proxy, &part);
 }
 
 /* Appends to what is there of the head. Nothing is kept for nothing: realloc to no bytes at all frees. */
@@ -200,7 +199,7 @@ void proxy_response_on_end(void *context, enum upstream_end why)
     struct proxy *proxy = context;
 
     if (why == UPSTREAM_END_closed && proxy->state == ANSWERING && http_ends_with_connection(&proxy->http)) {
-        proxy_body_pass(proxy, (struct slice){0}, true, true);
+        proxy_body_pass(proxy, &(struct proxy_part){.is_last = true, .is_left_over = true});
     } else if (proxy->upstream_ended && why == UPSTREAM_END_reset) {
         proxy_complete(proxy, true);
     } else if (why == UPSTREAM_END_closed && proxy->state == TUNNEL) {

@@ -4,6 +4,7 @@
  */
 #include "worker/reject.h"
 
+#include "policy/decimal.h"
 #include "shm/moment.h"
 #include "worker/headers.h"
 
@@ -93,10 +94,23 @@ static uint64_t seconds_of(int64_t ns)
     return (uint64_t)(ns / NANOSECONDS_PER_SECOND) + (ns % NANOSECONDS_PER_SECOND != 0);
 }
 
-/* Of millionths, rounded up: what is needed is never told as less. */
-static uint64_t whole_units_for(int64_t millionths)
+/* To the last millionth: half a dollar is neither none nor a whole one. */
+static void write_amount(const char *before, int64_t millionths, const char *behind, struct outbox *out)
 {
-    return (uint64_t)(millionths / BUNDLE_MILLIONTHS) + (millionths % BUNDLE_MILLIONTHS != 0);
+    char text[DECIMAL_TEXT_SIZE];
+
+    add_text(out, before);
+    outbox_add(out, (struct slice){text, decimal_print(millionths, text)});
+    add_text(out, behind);
+}
+
+/* What comes back all the time is told in whole units; of a budget nothing does, and parts of a unit can be spent. */
+static void write_left(const struct limit_state *limit, struct outbox *out)
+{
+    if (limit->rule->algorithm == ALGORITHM_COST_BASED)
+        write_amount("; left: ", limit->remaining > 0 ? limit->remaining : 0, ".", out);
+    else
+        write_number("; left: ", headers_units(limit->remaining), ".", out);
 }
 
 /* `The limit "name" of policy "id"`. */
@@ -117,7 +131,7 @@ static void write_limit_sentence(const struct verdict *verdict, struct outbox *o
     bool is_flight = limit->rule->algorithm == ALGORITHM_CONCURRENCY;
 
     write_place(limit->policy, limit->rule, out);
-    write_number(" allows ", headers_units(limit->limit), "", out);
+    write_amount(" allows ", limit->limit, "", out);
     if (limit->rule->algorithm == ALGORITHM_TOKEN_BUCKET_LLM)
         outbox_add(out, SLICE(" tokens"));
     if (is_flight)
@@ -125,9 +139,9 @@ static void write_limit_sentence(const struct verdict *verdict, struct outbox *o
     else
         write_number(" in ", seconds_of(limit->window_ns), " s", out);
     if (limit->needed > 0)
-        write_number("; this request needs ", whole_units_for(limit->needed), " and never fits.", out);
+        write_amount("; this request needs ", limit->needed, " and never fits.", out);
     else
-        write_number("; left: ", headers_units(limit->remaining), ".", out);
+        write_left(limit, out);
 }
 
 static void write_cap(const struct verdict *verdict, int64_t cap, const char *what, struct outbox *out)
@@ -155,7 +169,7 @@ static void write_breaker(const struct verdict *verdict, struct outbox *out)
 
     outbox_add(out, SLICE("The circuit breaker of policy "));
     write_quoted(verdict->policy->id, out);
-    write_number(" is open: spending grew beyond ", headers_units(breaker->threshold), " a minute.", out);
+    write_amount(" is open: spending grew beyond ", breaker->threshold, " a minute.", out);
     if (breaker->open_ns == 0)
         outbox_add(out, SLICE(" It stays open until an operator resets it."));
 }
@@ -182,6 +196,15 @@ static void write_model(const struct verdict *verdict, struct outbox *out)
     outbox_add(out, SLICE(" has no price, and a budget counts what requests cost."));
 }
 
+/* A name of the bundle: the client learns what to send. */
+static void write_missing(const struct verdict *verdict, struct outbox *out)
+{
+    write_place(verdict->policy, verdict->rule, out);
+    outbox_add(out, SLICE(": The request lacks "));
+    outbox_json(out, verdict->missing_key);
+    outbox_add(out, SLICE(", which the rule needs."));
+}
+
 static void write_token(const struct verdict *verdict, struct outbox *out)
 {
     outbox_add(out, SLICE("The token was not believed: "));
@@ -196,6 +219,8 @@ static void write_cause(const struct verdict *verdict, struct outbox *out)
 
     if (verdict->has_limit)
         write_limit_sentence(verdict, out);
+    else if (verdict->missing_key.size > 0)
+        write_missing(verdict, out);
     else if (verdict->token_fault)
         write_token(verdict, out);
     else if (verdict->reason == REASON_loop_detected && verdict->policy)
@@ -248,13 +273,28 @@ static void write_message(const struct verdict *verdict, bool with_reason, struc
 
 /* ---- dialects --------------------------------------------------------------------------------------------------- */
 
+/* The phrase of the true status: what a problem without a type of its own is called (RFC 9457). */
+static const char *phrase_of(unsigned status)
+{
+    switch (status) {
+    case 401:
+        return token_words.title;
+    case 415:
+        return encoded_words.title;
+    case 503:
+        return "Service Unavailable";
+    default:
+        return blocked_words.title;
+    }
+}
+
 static void write_problem(const struct verdict *verdict, const struct wording *words, bool with_reason,
                           struct outbox *out)
 {
     outbox_add(out, SLICE("{\"type\":\""));
     add_text(out, with_reason ? words->problem_type : "about:blank");
     outbox_add(out, SLICE("\",\"title\":\""));
-    add_text(out, with_reason || verdict->token_fault ? words->title : "Too Many Requests");
+    add_text(out, with_reason ? words->title : phrase_of(verdict_reasons[verdict->reason].status));
     outbox_add(out, SLICE("\",\"status\":"));
     outbox_number(out, verdict_reasons[verdict->reason].status);
     outbox_add(out, SLICE(",\"detail\":\""));

@@ -98,7 +98,7 @@ void reply_set_date(struct worker *worker, int64_t second)
 
 void reply_refresh_date(struct worker *worker)
 {
-    reply_set_date(worker, moment_now().wall_ns / NANOSECONDS_PER_SECOND);
+    reply_set_date(worker, moment_wall_s());
 }
 
 struct slice reply_date(const struct worker *worker)

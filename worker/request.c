@@ -5,21 +5,17 @@
  */
 #include "worker/request.h"
 
-#include <stdio.h>
-
 #include "policy/body_edit.h"
+#include "worker/answer.h"
 #include "worker/debug.h"
 #include "worker/endpoints.h"
 #include "worker/extract.h"
 #include "worker/forward.h"
+#include "worker/gateway.h"
 #include "worker/judge.h"
 #include "worker/proxy.h"
-#include "worker/reject.h"
 #include "worker/reply.h"
 #include "worker/route.h"
-
-#define FORBIDDEN          403
-#define UNTOLD_INTERVAL_MS 60000
 
 struct request {
     struct reply reply;
@@ -31,7 +27,6 @@ struct request {
     struct proxy *proxy; /* made: the request goes on there */
     bool keeps_alive_proxied; /* the connection, if the request goes on there */
     uint64_t delay_ms;
-    bool has_debug_session;
 };
 
 /* What is no endpoint, in reverse proxy mode. */
@@ -50,61 +45,19 @@ static enum request_progress refuse(struct request *request, unsigned status, co
     return REQUEST_LAST;
 }
 
-/* ---- the verdict's answer --------------------------------------------------------------------------------------- */
+static const struct {
+    unsigned status;
+    const char *cause;
+} faults[] = {
+    [REQUEST_CUT_OFF] = {400, "The request ended before it was complete."},
+    [REQUEST_TOO_SLOW] = {408, "The request took too long to arrive."},
+    [REQUEST_TOO_LARGE] = {413, "The request's body is larger than max_body_bytes allows."},
+    [REQUEST_UNFRAMED] = {400, "The request's body does not keep to its chunked framing."},
+};
 
-/* 403 for a gateway that understands no other refusal (nginx auth_request): by setting, or by the request's wish. */
-static unsigned reject_status(const struct request *request, unsigned true_status)
+static enum request_progress refuse_faulty(struct request *request, enum request_fault fault)
 {
-    struct slice wish = head_value(request->head, HEAD_FIELD_reject_status);
-
-    if (settings_of(request)->reject_status == FORBIDDEN || slice_equal(wish, SLICE("403")))
-        return FORBIDDEN;
-    return true_status;
-}
-
-static void reply_allow(const struct request *request, const struct verdict *verdict)
-{
-    struct worker *worker = request->reply.worker;
-    unsigned status = request->route->is_accel ? 200 : settings_of(request)->allow_status;
-
-    reply_begin(&request->reply, status);
-    if (request->route->is_accel)
-        outbox_add(&worker->out, SLICE("X-Accel-Redirect: @backend\r\n"));
-    headers_write(&worker->headers, verdict, status, false, &worker->out);
-    if (request->has_debug_session)
-        debug_write(worker, verdict, &worker->out);
-    reply_end(&request->reply, status, SLICE(""), SLICE(""));
-}
-
-/* RFC 6750, section 3. */
-static void write_challenge(const struct verdict *verdict, bool with_reason, struct outbox *out)
-{
-    outbox_add(out, SLICE("WWW-Authenticate: Bearer error=\"invalid_token\""));
-    if (with_reason) {
-        outbox_add(out, SLICE(", error_description=\""));
-        outbox_add(out, slice_of(verdict->token_fault));
-        outbox_add(out, SLICE("\""));
-    }
-    outbox_add(out, SLICE("\r\n"));
-}
-
-static void reply_reject(const struct request *request, const struct verdict *verdict, struct slice path)
-{
-    struct worker *worker = request->reply.worker;
-    unsigned true_status = verdict_reasons[verdict->reason].status;
-    unsigned status = reject_status(request, true_status);
-    bool with_reason = settings_of(request)->expose_reason || request->has_debug_session;
-    struct slice type;
-
-    outbox_clear(&worker->body);
-    type = reject_write(verdict, path, with_reason, &worker->body);
-    reply_begin(&request->reply, status);
-    headers_write(&worker->headers, verdict, true_status, with_reason, &worker->out);
-    if (verdict->token_fault)
-        write_challenge(verdict, with_reason, &worker->out);
-    if (request->has_debug_session)
-        debug_write(worker, verdict, &worker->out);
-    reply_end(&request->reply, status, type, (struct slice){worker->body.data, worker->body.used});
+    return refuse(request, faults[fault].status, faults[fault].cause);
 }
 
 static bool is_proxied(const struct request *request)
@@ -162,24 +115,6 @@ static void answer_last_hop(const struct request *request)
                    is_trace ? "Nothing is traced here." : "Max-Forwards is 0: the request ends here.");
 }
 
-/* All clients of such a proxy count as one, and nobody would see why. */
-static void note_untold(struct worker *worker, const struct facts *facts)
-{
-    uint64_t now = uv_now(&worker->loop);
-    char proxy[ADDRESS_TEXT_SIZE];
-
-    counters_add(worker->slot, COUNTER_clients_untold, 1);
-    if (worker->untold_log_ms != 0 && now - worker->untold_log_ms < UNTOLD_INTERVAL_MS)
-        return;
-    worker->untold_log_ms = now;
-    if (address_print(&facts->client, proxy) == 0)
-        snprintf(proxy, sizeof(proxy), "on a unix socket");
-    log_line(LOG_LEVEL_WARNING,
-             "a trusted proxy, %s, told no client in X-Forwarded-For: keys such as ip:address take all of its clients for "
-             "one; let it send the field, or take it out of trusted_proxies",
-             proxy);
-}
-
 static void decide(struct request *request)
 {
     struct worker *worker = request->reply.worker;
@@ -197,24 +132,20 @@ static void decide(struct request *request)
         answer_last_hop(request);
         return;
     }
-    if (!facts.client_is_told && worker->bundle->uses_client)
-        note_untold(worker, &facts);
+    if (worker->bundle->uses_client)
+        gateway_note(worker, request->head, &facts, is_proxied(request));
     facts.body = request->state->body.bytes;
     facts.body_can_be_clamped =
         worker->bundle->clamps && is_proxied(request) && body_edit_can_clamp(facts.path, facts.body);
     bearer.authorization = head_value(request->head, HEAD_FIELD_authorization);
     bearer.is_repeated = head_is_repeated(request->head, HEAD_FIELD_authorization);
     reply_set_date(worker, judge_request(worker, &facts, &bearer, &verdict).wall_ns / NANOSECONDS_PER_SECOND);
-    request->has_debug_session = debug_is_open(settings_of(request), request->head, worker->date_second);
     if (verdict.is_allowed && is_proxied(request)) {
         pass(request, &facts, &verdict);
         return;
     }
     request->delay_ms = (uint64_t)verdict.delay_ms;
-    if (verdict.is_allowed)
-        reply_allow(request, &verdict);
-    else
-        reply_reject(request, &verdict, facts.path);
+    answer_verdict(&request->reply, request->route, request->head, &verdict, facts.path);
 }
 
 /* ---- what is not here -------------------------------------------------------------------------------------------- */
@@ -276,11 +207,11 @@ static enum request_progress read_body(struct request *request, struct slice dat
     case HTTP_DONE:
         return state->body.is_lost ? refuse_body(request) : answer(request);
     case HTTP_TOO_LARGE:
-        return refuse(request, 413, "The request's body is larger than max_body_bytes allows.");
+        return refuse_faulty(request, REQUEST_TOO_LARGE);
     case HTTP_BAD:
         break;
     }
-    return refuse(request, 400, "The request's body does not keep to its chunked framing.");
+    return refuse_faulty(request, REQUEST_UNFRAMED);
 }
 
 /* Whether somebody will look into the body that follows. */
@@ -302,7 +233,7 @@ static enum request_progress stream_body(struct request *request, size_t already
     enum request_progress progress;
 
     if (head->content_length > settings_of(request)->max_body_bytes)
-        return refuse(request, 413, "The request's body is larger than max_body_bytes allows.");
+        return refuse_faulty(request, REQUEST_TOO_LARGE);
     request->reply.keeps_alive = false;
     request->keeps_alive_proxied = keeps_alive;
     progress = answer(request);
@@ -317,14 +248,16 @@ static enum request_progress begin_body(struct request *request, struct slice da
     struct worker *worker = request->reply.worker;
     enum request_progress progress;
     size_t taken = 0;
+    bool is_wanted;
 
     if (!route_reads_body(request->route) || !route_takes(request->route, head->method)) {
         request->reply.keeps_alive = false;
         return answer(request);
     }
-    if (is_proxied(request) && !wants_body(request))
+    is_wanted = wants_body(request);
+    if (is_proxied(request) && !is_wanted)
         return stream_body(request, data.size - head->size);
-    body_begin(&request->state->body, wants_body(request) ? &worker->bodies : NULL);
+    body_begin(&request->state->body, is_wanted ? &worker->bodies : NULL);
     progress = read_body(request, (struct slice){data.data + head->size, data.size - head->size}, &taken);
     *used = head->size + taken;
     if (progress == REQUEST_NEEDS_BODY && head->expects_continue && taken == 0)
@@ -430,7 +363,7 @@ struct request_outcome request_continue(struct worker *worker, const struct requ
     struct request_outcome outcome = {.progress = REQUEST_LAST};
 
     if (head_parse(head_bytes.data, head_bytes.size, &worker->head_limits, worker->fields, &head) != HEAD_COMPLETE) {
-        request_give_up(worker, 400);
+        request_give_up(worker, REQUEST_CUT_OFF);
     } else {
         prepare(&request, worker, origin, state, &head, state->http.keeps_alive);
         find_route(&request);
@@ -443,15 +376,10 @@ struct request_outcome request_continue(struct worker *worker, const struct requ
     return outcome;
 }
 
-void request_give_up(struct worker *worker, unsigned status)
+void request_give_up(struct worker *worker, enum request_fault fault)
 {
     struct reply reply = {.worker = worker};
-    const char *cause = "The request ended before it was complete.";
 
-    if (status == 408)
-        cause = "The request took too long to arrive.";
-    else if (status == 413)
-        cause = "The request's body is larger than max_body_bytes allows.";
     reply_refresh_date(worker);
-    reply_sentence(&reply, status, SLICE(""), cause);
+    reply_sentence(&reply, faults[fault].status, SLICE(""), faults[fault].cause);
 }

@@ -10,9 +10,7 @@
  *   body      http_body, chunk      read, up to max_body_bytes; kept if wanted    400* 408* 413* 503*
  *   extract   extract_facts         the original request, whose it is             400
  *   judge     judge_request         token -> claims, facts -> verdict
- *   headers   headers_write         verdict -> fields
- *   reject    reject_write          verdict -> body of a refusal
- *   reply     reply_begin, _end     status line, frame, outbox                    200 204 401 403 429 503
+ *   answer    answer_verdict        verdict -> status line, fields, body          200 204 401 403 429 503
  *
  * In reverse proxy mode everything that is no endpoint is judged and, when it is allowed, goes on in proxy.c: its body is
  * read before only if a policy that matches looks into bodies. It may be answered 400 (a path that could be read in two
@@ -76,8 +74,10 @@ struct request_outcome request_begin(struct worker *worker, const struct request
 struct request_outcome request_continue(struct worker *worker, const struct request_origin *origin,
                                         struct request_state *state, struct slice head_bytes, struct slice data);
 
-/* Puts the answer to a request that never came to its end into the outbox: 408 for one too slow, 400 for one cut off or
- * badly framed, 413 for one too large. */
-void request_give_up(struct worker *worker, unsigned status);
+/* Why a request never comes to its end. */
+enum request_fault { REQUEST_CUT_OFF, REQUEST_TOO_SLOW, REQUEST_TOO_LARGE, REQUEST_UNFRAMED };
+
+/* Puts the answer to such a request into the outbox: 400, 408, 413, 400. */
+void request_give_up(struct worker *worker, enum request_fault fault);
 
 #endif

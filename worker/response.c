@@ -8,16 +8,13 @@
 #include <string.h>
 
 #include "worker/head.h"
+#include "worker/name.h"
 
 #define STATUS_OFFSET     9 /* "HTTP/1.1 " */
 #define STATUS_LINE_LEAST 12
 #define LENGTH_MAX_DIGITS 18
-
-static const struct slice known_names[RESPONSE_FIELD_COUNT] = {
-#define FIELD(symbol, name) [RESPONSE_FIELD_##symbol] = {name, sizeof(name) - 1},
-#include "worker/response_fields.def"
-#undef FIELD
-};
+#define IDLE_MAX_MS       UINT32_C(100000000)
+#define IDLE_MARGIN_MS    UINT32_C(1000)
 
 static enum response_result refuse(struct response *response, const char *cause)
 {
@@ -28,32 +25,25 @@ static enum response_result refuse(struct response *response, const char *cause)
 /* A byte of a value or a reason: no control byte but the tab. */
 static bool is_text(struct slice text)
 {
-    for (size_t i = 0; i < text.size; i++) {
-        unsigned char byte = (unsigned char)text.data[i];
-
-        if ((byte < 0x20 && byte != '\t') || byte == 0x7f)
-            return false;
-    }
-    return true;
+    return run_skip_value(text.data, text.data + text.size) == text.data + text.size;
 }
 
-/* Cuts the next line off REST, without its CRLF. */
-static enum response_result take_line(struct slice *rest, struct slice *line, struct response *response)
+/* Refuses the line at START, where there is the whole of it. */
+static enum response_result refuse_line(const char *start, const char *end, const char *cause,
+                                        struct response *response)
 {
-    const char *end = memchr(rest->data, '\n', rest->size);
+    const char *feed = memchr(start, '\n', (size_t)(end - start));
 
-    if (!end)
+    if (!feed)
         return RESPONSE_INCOMPLETE;
-    if (end == rest->data || end[-1] != '\r')
+    if (feed == start || feed[-1] != '\r')
         return refuse(response, "a line that does not end in CRLF");
-    *line = (struct slice){rest->data, (size_t)(end - rest->data) - 1};
-    *rest = (struct slice){end + 1, rest->size - (size_t)(end + 1 - rest->data)};
-    return RESPONSE_COMPLETE;
+    return refuse(response, cause);
 }
 
 /* ---- status line ------------------------------------------------------------------------------------------------ */
 
-static enum response_result parse_status(struct slice line, struct response *response)
+static enum response_result check_status(struct slice line, struct response *response)
 {
     const char *text = line.data;
 
@@ -71,83 +61,112 @@ static enum response_result parse_status(struct slice line, struct response *res
         response->reason = (struct slice){text + STATUS_LINE_LEAST + 1, line.size - STATUS_LINE_LEAST - 1};
         if (text[STATUS_LINE_LEAST] != ' ' || !is_text(response->reason))
             return refuse(response, "a status line with a strange reason");
+    } else {
+        response->reason = SLICE("");
     }
     response->minor = (uint8_t)(text[7] - '0');
     return RESPONSE_COMPLETE;
 }
 
+static enum response_result parse_status(const char **at, const char *end, struct response *response)
+{
+    const char *start = *at;
+    const char *feed = memchr(start, '\n', (size_t)(end - start));
+
+    if (!feed)
+        return RESPONSE_INCOMPLETE;
+    if (feed == start || feed[-1] != '\r')
+        return refuse(response, "a line that does not end in CRLF");
+    *at = feed + 1;
+    return check_status((struct slice){start, (size_t)(feed - start) - 1}, response);
+}
+
 /* ---- fields ----------------------------------------------------------------------------------------------------- */
 
-static enum response_field find_kind(struct slice name)
+static inline enum response_field find_kind(struct slice name)
 {
-    for (size_t i = 0; i < RESPONSE_FIELD_COUNT; i++)
-        if (name.size == known_names[i].size && slice_lower(name.data[0]) == known_names[i].data[0] &&
-            slice_equal_nocase(name, known_names[i]))
-            return (enum response_field)i;
+#define FIELD(symbol, text)  \
+    if (NAME_IS(name, text)) \
+        return RESPONSE_FIELD_##symbol;
+#include "worker/response_fields.def"
+#undef FIELD
     return RESPONSE_FIELD_OTHER;
 }
 
-static enum response_result parse_field(struct slice line, struct response *response)
+static void note_kind(struct response *response, enum response_field kind)
 {
-    const char *colon = memchr(line.data, ':', line.size);
+    response->kinds[response->field_count++] = (uint8_t)kind;
+    if (kind == RESPONSE_FIELD_OTHER)
+        return;
+    if (response->first[kind])
+        response->repeated |= UINT32_C(1) << kind;
+    else
+        response->first[kind] = (uint16_t)response->field_count;
+}
+
+static enum response_result refuse_name(const char *start, const char *end, struct response *response)
+{
+    const char *feed = memchr(start, '\n', (size_t)(end - start));
+
+    if (*start == ' ' || *start == '\t')
+        return refuse_line(start, end, "a field that is folded over several lines", response);
+    if (feed && !memchr(start, ':', (size_t)(feed - start)))
+        return refuse_line(start, end, "a field without a colon", response);
+    return refuse_line(start, end, "a field whose name is no token", response);
+}
+
+static enum response_result parse_field(const char **at, const char *end, struct response *response)
+{
+    const char *start = *at;
+    const char *colon = run_skip_name(start, end);
     struct fact_field *field = &response->fields[response->field_count];
+    const char *stop;
 
     if (response->field_count == RESPONSE_MAX_FIELDS)
-        return refuse(response, "too many fields");
-    if (line.data[0] == ' ' || line.data[0] == '\t')
-        return refuse(response, "a field that is folded over several lines");
-    if (!colon)
-        return refuse(response, "a field without a colon");
-    field->name = (struct slice){line.data, (size_t)(colon - line.data)};
-    field->value = (struct slice){colon + 1, line.size - field->name.size - 1};
-    if (!head_is_token(field->name))
-        return refuse(response, "a field whose name is no token");
-    if (!is_text(field->value))
-        return refuse(response, "a field with a control byte in its value");
-    field->value = slice_trim(field->value);
-    response->kinds[response->field_count++] = (uint8_t)find_kind(field->name);
+        return refuse_line(start, end, "too many fields", response);
+    if (colon == end || *colon != ':' || colon == start)
+        return refuse_name(start, end, response);
+    stop = run_skip_value(colon + 1, end);
+    if (end - stop < 2 || stop[0] != '\r' || stop[1] != '\n')
+        return refuse_line(start, end, "a field with a control byte in its value", response);
+    field->name = (struct slice){start, (size_t)(colon - start)};
+    field->value = slice_trim((struct slice){colon + 1, (size_t)(stop - colon) - 1});
+    note_kind(response, find_kind(field->name));
+    *at = stop + 2;
     return RESPONSE_COMPLETE;
 }
 
-static enum response_result parse_fields(struct slice *rest, struct response *response)
+static enum response_result parse_fields(const char **at, const char *end, struct response *response)
 {
     for (;;) {
-        struct slice line;
-        enum response_result result = take_line(rest, &line, response);
+        enum response_result result;
 
-        if (result != RESPONSE_COMPLETE || line.size == 0)
-            return result;
-        result = parse_field(line, response);
+        if (end - *at >= 2 && (*at)[0] == '\r' && (*at)[1] == '\n') {
+            *at += 2;
+            return RESPONSE_COMPLETE;
+        }
+        if (*at == end)
+            return RESPONSE_INCOMPLETE;
+        result = parse_field(at, end, response);
         if (result != RESPONSE_COMPLETE)
             return result;
     }
 }
 
-struct slice response_value(const struct response *response, enum response_field kind)
-{
-    for (size_t i = 0; i < response->field_count; i++)
-        if (response->kinds[i] == kind)
-            return response->fields[i].value;
-    return (struct slice){0};
-}
-
 bool response_is_listed(const struct response *response, struct slice name)
 {
-    for (size_t i = 0; i < response->field_count; i++)
-        if (response->kinds[i] == RESPONSE_FIELD_connection && head_has_token(response->fields[i].value, name))
+    for (size_t i = response->first[RESPONSE_FIELD_connection]; i > 0 && i <= response->field_count; i++)
+        if (response->kinds[i - 1] == RESPONSE_FIELD_connection &&
+            head_has_token(response->fields[i - 1].value, name))
             return true;
     return false;
 }
 
 /* ---- what the fields say together ------------------------------------------------------------------------------- */
 
-static size_t count(const struct response *response, enum response_field kind)
+static bool is_repeated(const struct response *response, enum response_field kind)
 {
-    size_t found = 0;
-
-    for (size_t i = 0; i < response->field_count; i++)
-        found += response->kinds[i] == kind;
-    return found;
+    return response->repeated >> kind & 1;
 }
 
 static enum response_result check_content_length(struct response *response)
@@ -156,7 +175,7 @@ static enum response_result check_content_length(struct response *response)
 
     if (!text.data)
         return RESPONSE_COMPLETE;
-    if (count(response, RESPONSE_FIELD_content_length) > 1)
+    if (is_repeated(response, RESPONSE_FIELD_content_length))
         return refuse(response, "more than one Content-Length");
     if (text.size == 0 || text.size > LENGTH_MAX_DIGITS)
         return refuse(response, "a Content-Length that has not 1 to 18 digits");
@@ -179,7 +198,7 @@ static enum response_result check_transfer_encoding(struct response *response)
         return refuse(response, "a Transfer-Encoding, which HTTP/1.0 has not");
     if (response->has_content_length)
         return refuse(response, "both Transfer-Encoding and Content-Length");
-    if (count(response, RESPONSE_FIELD_transfer_encoding) > 1 || !slice_equal_nocase(text, SLICE("chunked")))
+    if (is_repeated(response, RESPONSE_FIELD_transfer_encoding) || !slice_equal_nocase(text, SLICE("chunked")))
         return refuse(response, "a Transfer-Encoding other than chunked");
     response->framing = RESPONSE_CHUNKED;
     return RESPONSE_COMPLETE;
@@ -195,34 +214,73 @@ static void find_framing(struct response *response, bool is_head)
         response->framing = RESPONSE_CONNECTION;
 }
 
+/* Almost all upstreams list keep-alive, and that alone. */
+static bool lists_fields(const struct response *response)
+{
+    struct slice listed = response_value(response, RESPONSE_FIELD_connection);
+
+    return is_repeated(response, RESPONSE_FIELD_connection) ||
+           (listed.size > 0 && !NAME_IS(listed, "keep-alive"));
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* What Keep-Alive says in "timeout=5, max=100"; less by what the next request may take on its way: an upstream that closes just
+ * then has not seen it, and a request that may have been seen is never sent twice. */
+static uint32_t find_idle_ms(const struct response *response)
+{
+    struct slice list = response_value(response, RESPONSE_FIELD_keep_alive);
+    const struct slice name = SLICE("timeout=");
+    uint32_t ms = 0;
+
+    while (list.size > 0 && !slice_has_prefix(list, name))
+        list = (struct slice){list.data + 1, list.size - 1};
+    if (list.size <= name.size || !is_digit(list.data[name.size]))
+        return RESPONSE_IDLE_UNTOLD;
+    for (size_t i = name.size; i < list.size && is_digit(list.data[i]); i++)
+        ms = ms < IDLE_MAX_MS ? ms * 10 + (uint32_t)(list.data[i] - '0') * 1000 : IDLE_MAX_MS;
+    return ms - (ms / 2 < IDLE_MARGIN_MS ? ms / 2 : IDLE_MARGIN_MS);
+}
+
+/* Websocket is all that is ever asked for: no other protocol may be switched to (RFC 9110 7.8). */
+static bool is_upgrade(const struct response *response)
+{
+    return response->status == 101 && response->minor == 1 && response_is_listed(response, SLICE("upgrade")) &&
+           !is_repeated(response, RESPONSE_FIELD_upgrade) &&
+           slice_equal_nocase(response_value(response, RESPONSE_FIELD_upgrade), SLICE("websocket"));
+}
+
 static enum response_result check(struct response *response, bool is_head)
 {
     if (check_content_length(response) != RESPONSE_COMPLETE || check_transfer_encoding(response) != RESPONSE_COMPLETE)
         return RESPONSE_REFUSED;
     find_framing(response, is_head);
-    response->is_upgrade = response->status == 101 && response_is_listed(response, SLICE("upgrade")) &&
-                           response_value(response, RESPONSE_FIELD_upgrade).size > 0;
+    response->lists_fields = lists_fields(response);
+    response->is_upgrade = is_upgrade(response);
+    response->idle_ms = find_idle_ms(response);
     response->keeps_alive = response->minor == 1 && response->framing != RESPONSE_CONNECTION &&
-                            response->status != 101 && !response_is_listed(response, SLICE("close"));
+                            response->status != 101 &&
+                            !(response->lists_fields && response_is_listed(response, SLICE("close")));
     return RESPONSE_COMPLETE;
 }
 
 enum response_result response_parse(struct slice data, bool is_head, struct response_room *room,
                                     struct response *response)
 {
-    struct slice rest = {data.data, data.size < RESPONSE_MAX_BYTES ? data.size : RESPONSE_MAX_BYTES}, line;
+    const char *end = data.data + (data.size < RESPONSE_MAX_BYTES ? data.size : RESPONSE_MAX_BYTES), *at = data.data;
     enum response_result result;
 
     *response = (struct response){.fields = room->fields, .kinds = room->kinds, .framing = RESPONSE_CONNECTION};
-    result = take_line(&rest, &line, response);
+    result = parse_status(&at, end, response);
     if (result == RESPONSE_COMPLETE)
-        result = parse_status(line, response);
-    if (result == RESPONSE_COMPLETE)
-        result = parse_fields(&rest, response);
+        result = parse_fields(&at, end, response);
     if (result == RESPONSE_INCOMPLETE && data.size >= RESPONSE_MAX_BYTES)
         return refuse(response, "a size of more than 65536 bytes");
     if (result != RESPONSE_COMPLETE)
         return result;
-    response->size = (size_t)(rest.data - data.data);
+    response->size = (size_t)(at - data.data);
     return check(response, is_head);
 }

@@ -17,8 +17,9 @@
 #include "policy/facts.h"
 #include "shm/slice.h"
 
-#define RESPONSE_MAX_BYTES  65536 /* of a head */
-#define RESPONSE_MAX_FIELDS 256
+#define RESPONSE_MAX_BYTES   65536 /* of a head */
+#define RESPONSE_MAX_FIELDS  256
+#define RESPONSE_IDLE_UNTOLD UINT32_MAX
 
 enum response_field {
 #define FIELD(symbol, name) RESPONSE_FIELD_##symbol,
@@ -41,14 +42,18 @@ struct response {
     struct slice reason; /* may be empty */
     struct fact_field *fields;
     uint8_t *kinds; /* enum response_field of each */
+    uint16_t first[RESPONSE_FIELD_COUNT]; /* index + 1 in `fields` of the first of each known field; 0 = absent */
+    uint32_t repeated;                    /* bit per enum response_field that occurred more than once */
     size_t field_count;
     size_t size;             /* of the head in bytes */
     uint64_t content_length; /* 0 without one */
     enum response_framing framing;
     uint8_t minor; /* of HTTP/1.x */
     bool has_content_length;
+    uint32_t idle_ms;  /* so long, its connection may be idle and be used again; RESPONSE_IDLE_UNTOLD */
     bool keeps_alive;  /* by version and Connection: once the body is complete, another request may be sent */
-    bool is_upgrade;   /* 101 with Upgrade and Connection: upgrade */
+    bool lists_fields; /* Connection lists more than keep-alive */
+    bool is_upgrade;   /* 101 with Upgrade: websocket and Connection: upgrade */
     const char *cause; /* refused: a clause for the log, "its head has ..." */
 };
 
@@ -65,7 +70,10 @@ enum response_result response_parse(struct slice data, bool is_head, struct resp
                                     struct response *response);
 
 /* The value of the first field of a KIND; NULL data when there is none. */
-struct slice response_value(const struct response *response, enum response_field kind);
+static inline struct slice response_value(const struct response *response, enum response_field kind)
+{
+    return response->first[kind] ? response->fields[response->first[kind] - 1].value : (struct slice){0};
+}
 
 /* Whether some Connection field of RESPONSE lists NAME. */
 bool response_is_listed(const struct response *response, struct slice name);

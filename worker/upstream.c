@@ -7,19 +7,31 @@
  *
  * This file: bytes both ways while it is open, and its end.
  */
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "shm/log.h"
-#include "worker/pieces.h"
+#include "shm/must.h"
 #include "worker/upstream_private.h"
 
-#define TLS_LOG_MS 1000
+#define TLS_LOG_MS    1000
+#define READS_AT_ONCE 32 /* then others have their turn */
 
-struct upstream_write {
-    uv_write_t write;
-    size_t size;
-    char data[];
-};
+static void on_ready(uv_poll_t *poll, int status, int events);
+
+void upstream_watch(struct upstream *upstream)
+{
+    struct upstream_socket *socket = upstream->socket;
+    bool waits_for_room = upstream->state == CONNECTING || upstream->unsent;
+    int events = (upstream->is_reading ? UV_READABLE : 0) | (waits_for_room ? UV_WRITABLE : 0);
+
+    if (events == socket->watched)
+        return;
+    socket->watched = (uint8_t)events;
+    MUST(uv_poll_start(&socket->poll, events, on_ready) == 0);
+}
 
 /* ---- closing ----------------------------------------------------------------------------------------------------- */
 
@@ -32,10 +44,13 @@ void upstream_drop_socket(struct upstream *upstream)
 {
     tls_free(upstream->tls);
     upstream->tls = NULL;
+    unsent_free(upstream->unsent);
+    upstream->unsent = NULL;
     if (!upstream->socket)
         return;
     upstream->socket->upstream = NULL;
     uv_close(&upstream->socket->handle, on_closed);
+    close(upstream->socket->fd);
     upstream->socket = NULL;
     counters_add(upstream->worker->slot, COUNTER_upstream_connections, -1);
 }
@@ -75,55 +90,42 @@ void upstream_tell_end(struct upstream *upstream, enum upstream_end why)
 
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
 
-static void on_written(uv_write_t *write, int status)
+static bool end_sending(const struct upstream *upstream)
 {
-    struct upstream_write *own = write->data;
-    struct upstream *upstream = ((struct upstream_socket *)write->handle->data)->upstream;
-
-    if (upstream) {
-        upstream->queued -= own->size;
-        upstream->has_sent = true;
-    }
-    free(own);
-    if (!upstream)
-        return;
-    if (status < 0)
-        upstream_tell_end(upstream, UPSTREAM_END_reset);
-    else if (upstream->queued == 0 && upstream->state == OPEN)
-        upstream->user->on_drained(upstream->context);
-}
-
-/* Copies the pieces but for their first TAKEN bytes. */
-static bool queue(struct upstream *upstream, const uv_buf_t *pieces, size_t count, size_t taken, size_t total)
-{
-    struct upstream_write *own = malloc(sizeof(*own) + total - taken);
-    uv_buf_t buffer;
-
-    if (!own)
-        return false;
-    own->size = pieces_copy_rest(pieces, count, taken, own->data);
-    own->write.data = own;
-    buffer = uv_buf_init(own->data, (unsigned)own->size);
-    if (uv_write(&own->write, &upstream->socket->stream, &buffer, 1, on_written) != 0) {
-        free(own);
-        return false;
-    }
-    upstream->queued += own->size;
-    return true;
+    return shutdown(upstream->socket->fd, SHUT_WR) == 0;
 }
 
 static bool write_now(struct upstream *upstream, const uv_buf_t *pieces, size_t count, size_t total)
 {
-    bool is_behind = uv_stream_get_write_queue_size(&upstream->socket->stream) > 0;
-    uv_os_fd_t fd;
-    int taken = 0;
+    int taken = upstream->unsent ? 0 : pieces_offer(upstream->socket->fd, pieces, count);
 
-    if (!is_behind && uv_fileno(&upstream->socket->handle, &fd) == 0)
-        taken = pieces_offer(fd, pieces, count);
     if (taken < 0)
         return false;
     upstream->has_sent |= taken > 0;
-    return (size_t)taken == total || queue(upstream, pieces, count, (size_t)taken, total);
+    if ((size_t)taken == total)
+        return true;
+    if (!unsent_keep(&upstream->unsent, pieces, count, (size_t)taken, total))
+        return false;
+    upstream_watch(upstream);
+    return true;
+}
+
+/* The socket has room. */
+static void write_more(struct upstream *upstream)
+{
+    size_t before = unsent_size(upstream->unsent);
+
+    if (!unsent_offer(&upstream->unsent, upstream->socket->fd)) {
+        upstream_tell_end(upstream, UPSTREAM_END_reset);
+        return;
+    }
+    upstream->has_sent |= unsent_size(upstream->unsent) < before;
+    if (upstream->unsent)
+        return;
+    if (upstream->ends_sent)
+        (void)end_sending(upstream); /* a connection that broke is found out by reading or waiting */
+    if (upstream->state == OPEN)
+        upstream->user->on_drained(upstream->context);
 }
 
 static bool write_wrapped(void *to, char *data, size_t size)
@@ -154,33 +156,19 @@ bool upstream_send(struct upstream *upstream, const struct slice *pieces, size_t
     return !upstream->early.is_short;
 }
 
-static void on_shut(uv_shutdown_t *request, int status)
-{
-    (void)status; /* a connection that broke is found out by reading or waiting */
-    free(request);
-}
-
-/* Behind what is still to be written. */
-static bool end_sending(struct upstream *upstream)
-{
-    uv_shutdown_t *request = malloc(sizeof(*request));
-
-    if (request && uv_shutdown(request, &upstream->socket->stream, on_shut) == 0)
-        return true;
-    free(request);
-    return false;
-}
-
 bool upstream_end_sending(struct upstream *upstream)
 {
     if (upstream->tls)
         tls_end(upstream->tls);
-    return (!upstream->tls || upstream_flush_tls(upstream)) && end_sending(upstream);
+    if (upstream->tls && !upstream_flush_tls(upstream))
+        return false;
+    upstream->ends_sent = true;
+    return upstream->unsent || end_sending(upstream);
 }
 
 size_t upstream_queued(const struct upstream *upstream)
 {
-    return upstream->queued + upstream->early.used;
+    return unsent_size(upstream->unsent) + upstream->early.used;
 }
 
 bool upstream_has_sent(const struct upstream *upstream)
@@ -194,14 +182,6 @@ bool upstream_is_reused(const struct upstream *upstream)
 }
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
-
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
-{
-    const struct upstream_socket *socket = handle->data;
-
-    (void)suggested;
-    *buffer = uv_buf_init(socket->upstream->worker->read_buffer, WORKER_UPSTREAM_READ_SIZE);
-}
 
 static void give_bytes(struct upstream *upstream, char *data, size_t size)
 {
@@ -251,26 +231,63 @@ static void read_tls(struct upstream_socket *socket, char *data, size_t fed)
 }
 
 /* The end of a socket that TLS has not announced might be anybody's doing: it completes nothing. */
-static enum upstream_end end_of(const struct upstream *upstream, ssize_t error)
+static enum upstream_end end_of(const struct upstream *upstream, bool is_orderly)
 {
     if (upstream->state == GREETING)
         return UPSTREAM_END_tls;
-    return error == UV_EOF && !upstream->tls ? UPSTREAM_END_closed : UPSTREAM_END_reset;
+    return is_orderly && !upstream->tls ? UPSTREAM_END_closed : UPSTREAM_END_reset;
 }
 
-static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
+/* Whether there may be more: the buffer was filled. */
+static bool read_some(struct upstream_socket *socket)
 {
-    struct upstream_socket *socket = stream->data;
     struct upstream *upstream = socket->upstream;
+    char *data = upstream->worker->read_buffer;
+    ssize_t count;
 
-    if (count == 0)
+    do {
+        count = recv(socket->fd, data, WORKER_UPSTREAM_READ_SIZE, 0);
+    } while (count < 0 && errno == EINTR);
+    if (count < 0 && errno == EAGAIN)
+        return false;
+    if (count <= 0) {
+        upstream->is_reading = false;
+        upstream_tell_end(upstream, end_of(upstream, count == 0));
+    } else if (upstream->tls) {
+        read_tls(socket, data, (size_t)count);
+    } else {
+        give_bytes(upstream, data, (size_t)count);
+    }
+    return count == WORKER_UPSTREAM_READ_SIZE;
+}
+
+static void read_all(struct upstream_socket *socket)
+{
+    for (int reads = 0; reads < READS_AT_ONCE && socket->upstream && socket->upstream->is_reading; reads++)
+        if (!read_some(socket))
+            break;
+}
+
+/* What came before an error is taken as if there were none: reading or writing finds out what is wrong. libuv has
+ * stopped watching then. */
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+    struct upstream_socket *socket = poll->data;
+
+    if (status < 0) {
+        socket->watched = 0;
+        events = UV_READABLE | UV_WRITABLE;
+    }
+    if (socket->upstream->state == CONNECTING) {
+        upstream_connect_ready(socket->upstream);
         return;
-    if (count < 0)
-        upstream_tell_end(upstream, end_of(upstream, count));
-    else if (upstream->tls)
-        read_tls(socket, buffer->base, (size_t)count);
-    else
-        give_bytes(upstream, buffer->base, (size_t)count);
+    }
+    if ((events & UV_READABLE) != 0)
+        read_all(socket);
+    if ((events & UV_WRITABLE) != 0 && socket->upstream && socket->upstream->unsent)
+        write_more(socket->upstream);
+    if (socket->upstream)
+        upstream_watch(socket->upstream);
 }
 
 void upstream_set_reading(struct upstream *upstream, bool is_wanted)
@@ -278,10 +295,7 @@ void upstream_set_reading(struct upstream *upstream, bool is_wanted)
     if (upstream->state < GREETING || upstream->is_reading == is_wanted)
         return;
     upstream->is_reading = is_wanted;
-    if (is_wanted)
-        uv_read_start(&upstream->socket->stream, on_alloc, on_read);
-    else
-        uv_read_stop(&upstream->socket->stream);
+    upstream_watch(upstream);
 }
 
 /* ---- waiting ----------------------------------------------------------------------------------------------------- */

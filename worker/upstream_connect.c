@@ -4,7 +4,12 @@
  * asks for it. The socket is memory of its own, for libuv closes it later than we do, and an address that refuses
  * needs a new one.
  */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "shm/loopback.h"
 #include "worker/upstream_private.h"
@@ -21,7 +26,7 @@ void upstream_connect_done(struct upstream *upstream)
     outbox_fini(&upstream->early);
     if (!is_sent)
         upstream_tell_end(upstream, UPSTREAM_END_reset);
-    else if (upstream->queued == 0)
+    else if (!upstream->unsent)
         upstream->user->on_drained(upstream->context);
 }
 
@@ -44,24 +49,74 @@ static void tune(const struct upstream *upstream)
 {
     const struct sockaddr_storage *peer = &upstream->addresses.items[upstream->next_address - 1];
     struct address address;
-    uv_os_fd_t fd;
+    int on = 1;
 
-    uv_tcp_nodelay(&upstream->socket->tcp, 1);
+    setsockopt(upstream->socket->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     address_from_sockaddr((const struct sockaddr *)peer, &address);
-    if (uv_fileno(&upstream->socket->handle, &fd) == 0)
-        loopback_tune(fd, &address);
+    loopback_tune(upstream->socket->fd, &address);
 }
 
-static bool try_next(struct upstream *upstream, enum upstream_end *why);
-
-static void on_connected(uv_connect_t *connect, int status)
+/* FD begins to be connected. NULL when memory is out. */
+static struct upstream_socket *make_socket(struct upstream *upstream, int fd)
 {
-    struct upstream *upstream = ((struct upstream_socket *)connect->handle->data)->upstream;
-    enum upstream_end why;
+    struct upstream_socket *socket = malloc(sizeof(*socket));
 
-    if (!upstream)
-        return;
-    if (status == 0) {
+    if (!socket || uv_poll_init_socket(&upstream->worker->loop, &socket->poll, fd) != 0) {
+        free(socket);
+        return NULL;
+    }
+    socket->handle.data = socket;
+    socket->upstream = upstream;
+    socket->fd = fd;
+    socket->watched = 0;
+    counters_add(upstream->worker->slot, COUNTER_upstream_connections, 1);
+    counters_add(upstream->worker->slot, COUNTER_upstream_opened, 1);
+    return socket;
+}
+
+static bool begin_to_connect(int fd, const struct sockaddr_storage *address)
+{
+    socklen_t size = address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+
+    return connect(fd, (const struct sockaddr *)address, size) == 0 || errno == EINPROGRESS;
+}
+
+/* Begins to connect to the next address. false: there is none left. */
+static bool try_next(struct upstream *upstream, enum upstream_end *why)
+{
+    *why = UPSTREAM_END_refused;
+    upstream->state = CONNECTING;
+    while (upstream->next_address < upstream->addresses.count) {
+        const struct sockaddr_storage *address = &upstream->addresses.items[upstream->next_address++];
+        int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+        if (fd < 0) {
+            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+                *why = UPSTREAM_END_memory;
+            continue;
+        }
+        upstream->socket = make_socket(upstream, fd);
+        if (!upstream->socket) {
+            close(fd);
+            *why = UPSTREAM_END_memory;
+            return false;
+        }
+        if (begin_to_connect(fd, address)) {
+            upstream_watch(upstream);
+            return true;
+        }
+        upstream_drop_socket(upstream);
+    }
+    return false;
+}
+
+void upstream_connect_ready(struct upstream *upstream)
+{
+    enum upstream_end why;
+    int error = 0;
+    socklen_t size = sizeof(error);
+
+    if (getsockopt(upstream->socket->fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0) {
         tune(upstream);
         if (upstream->worker->upstream_tls)
             greet(upstream);
@@ -72,48 +127,6 @@ static void on_connected(uv_connect_t *connect, int status)
     upstream_drop_socket(upstream);
     if (!try_next(upstream, &why))
         upstream_tell_end(upstream, why);
-}
-
-static struct upstream_socket *make_socket(struct upstream *upstream)
-{
-    struct upstream_socket *socket = malloc(sizeof(*socket));
-
-    if (!socket)
-        return NULL;
-    if (uv_tcp_init(&upstream->worker->loop, &socket->tcp) != 0) {
-        free(socket);
-        return NULL;
-    }
-    socket->handle.data = socket;
-    socket->upstream = upstream;
-    counters_add(upstream->worker->slot, COUNTER_upstream_connections, 1);
-    counters_add(upstream->worker->slot, COUNTER_upstream_opened, 1);
-    return socket;
-}
-
-/* Begins to connect to the next address. false: there is none left. */
-static bool try_next(struct upstream *upstream, enum upstream_end *why)
-{
-    *why = UPSTREAM_END_refused;
-    upstream->state = CONNECTING;
-    while (upstream->next_address < upstream->addresses.count) {
-        const struct sockaddr_storage *address = &upstream->addresses.items[upstream->next_address++];
-        int error;
-
-        upstream->socket = make_socket(upstream);
-        if (!upstream->socket) {
-            *why = UPSTREAM_END_memory;
-            return false;
-        }
-        error = uv_tcp_connect(&upstream->socket->connect, &upstream->socket->tcp, (const struct sockaddr *)address,
-                               on_connected);
-        if (error == 0)
-            return true;
-        if (error == UV_EMFILE || error == UV_ENFILE || error == UV_ENOMEM)
-            *why = UPSTREAM_END_memory;
-        upstream_drop_socket(upstream);
-    }
-    return false;
 }
 
 static void on_resolved(struct resolve_waiter *waiter, bool is_found)

@@ -2,7 +2,7 @@
  *
  * Idle connections to the upstream, at most backend_keepalive of them. They are found through the ring of those that
  * wait as TIMEOUT_UPSTREAM_IDLE: its last one is the warmest, and is taken first. One that was idle for long is looked
- * at before it is used.
+ * at before it is used, and one that the upstream is about to close by its own word (Keep-Alive) is not used any more.
  */
 #include <errno.h>
 #include <sys/socket.h>
@@ -14,13 +14,14 @@
 /* One that was idle for long may have been closed by the upstream a moment ago, which the loop has not seen yet. */
 static bool is_alive(const struct upstream *upstream)
 {
+    uint64_t idle_ms = uv_now(&upstream->worker->loop) - upstream->idle_since_ms;
     char byte;
-    uv_os_fd_t fd;
 
-    if (uv_now(&upstream->worker->loop) - upstream->idle_since_ms < SUSPICIOUS_MS)
+    if (idle_ms >= upstream->most_idle_ms)
+        return false;
+    if (idle_ms < SUSPICIOUS_MS)
         return true;
-    return uv_fileno(&upstream->socket->handle, &fd) == 0 && recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
-           (errno == EAGAIN || errno == EWOULDBLOCK);
+    return recv(upstream->socket->fd, &byte, 1, MSG_PEEK) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
 static struct upstream *take_idle(struct worker *worker)
@@ -57,7 +58,7 @@ struct upstream *upstream_pool_take(struct worker *worker, const struct upstream
     return upstream;
 }
 
-void upstream_pool_give_back(struct upstream *upstream)
+void upstream_pool_give_back(struct upstream *upstream, uint32_t most_idle_ms)
 {
     struct worker *worker = upstream->worker;
     const struct timeout *ring = &worker->timeouts.heads[TIMEOUT_UPSTREAM_IDLE];
@@ -68,6 +69,7 @@ void upstream_pool_give_back(struct upstream *upstream)
     }
     upstream->state = IDLE;
     upstream->idle_since_ms = uv_now(&worker->loop);
+    upstream->most_idle_ms = most_idle_ms;
     worker->upstreams.idle_count++;
     timeouts_start(&worker->timeouts, &upstream->timeout, TIMEOUT_UPSTREAM_IDLE);
     upstream_set_reading(upstream, true);

@@ -9,6 +9,7 @@
 #define FAIRVISOR_WORKER_UPSTREAM_PRIVATE_H
 
 #include "worker/outbox.h"
+#include "worker/unsent.h"
 #include "worker/upstream.h"
 #include "worker/worker.h"
 
@@ -17,11 +18,11 @@ enum upstream_state { RESOLVING, CONNECTING, GREETING, OPEN, IDLE };
 struct upstream_socket {
     union {
         uv_handle_t handle;
-        uv_stream_t stream;
-        uv_tcp_t tcp;
+        uv_poll_t poll;
     };
     struct upstream *upstream; /* NULL: given up */
-    uv_connect_t connect;
+    int fd;
+    uint8_t watched; /* what the loop watches for: UV_READABLE, UV_WRITABLE */
 };
 
 struct upstream {
@@ -35,10 +36,12 @@ struct upstream {
     struct resolve_addresses addresses; /* to try */
     unsigned next_address;
     struct outbox early; /* sent before it was open */
-    size_t queued;
+    struct unsent *unsent; /* what the socket did not take yet, or NULL */
     uint64_t idle_since_ms;
+    uint32_t most_idle_ms; /* idle for longer: it is not used again, for the upstream is about to close it */
     uint8_t state; /* enum upstream_state */
     bool is_reused, has_sent, is_reading;
+    bool ends_sent; /* our side ends when all is sent */
 };
 
 /* ---- upstream.c -------------------------------------------------------------------------------------------------- */
@@ -46,7 +49,10 @@ struct upstream {
 /* Tells the user, or closes an idle one. */
 void upstream_tell_end(struct upstream *upstream, enum upstream_end why);
 
-/* Gives the socket and its TLS up; libuv frees it later. */
+/* Has the loop watch for what the connection waits for: to be made, bytes, or room for them. */
+void upstream_watch(struct upstream *upstream);
+
+/* Gives the socket and its TLS up, and what it did not take; its memory is freed when the loop next turns. */
 void upstream_drop_socket(struct upstream *upstream);
 
 /* One more (CHANGE 1) or less (-1) is in use. */
@@ -61,6 +67,9 @@ struct upstream *upstream_of_timeout(struct timeout *timeout);
 
 /* Begins: resolves, connects, shakes hands; upstream_connect_done is next, or the user's on_end. false: *WHY. */
 bool upstream_connect_start(struct upstream *upstream, enum upstream_end *why);
+
+/* The socket is connected, or it is clear that it will not be. */
+void upstream_connect_ready(struct upstream *upstream);
 
 /* It is open: sends what waited for that. */
 void upstream_connect_done(struct upstream *upstream);

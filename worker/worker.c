@@ -268,6 +268,7 @@ bool worker_open(struct worker *worker, struct failure *failure)
     worker->turn_end.data = worker;
     uv_check_start(&worker->turn_end, on_turn_end); /* these two cannot fail */
     start_beating(worker);
+    unsettled_open(worker);
     cells_open(worker);
     if (!watch(worker))
         return failure_set(failure, EXIT_CODE_OS, "cannot watch signals and the lifeline");
@@ -284,12 +285,13 @@ void worker_fini(struct worker *worker)
     uv_handle_t *handles[] = {(uv_handle_t *)&worker->tick, (uv_handle_t *)&worker->beat,
                               (uv_handle_t *)&worker->counting, (uv_handle_t *)&worker->alone,
                               (uv_handle_t *)&worker->lifeline, (uv_handle_t *)&worker->quit, (uv_handle_t *)&worker->term,
-                              (uv_handle_t *)&worker->turn_end};
+                              (uv_handle_t *)&worker->turn_end, (uv_handle_t *)&worker->unsettled.timer};
 
     listener_close_all(worker);
     worker->is_leaving = true;
     timeouts_expire_all(&worker->timeouts, on_leaving);
     upstream_fini(worker);
+    unsettled_close(worker);
     for (size_t i = 0; i < sizeof(handles) / sizeof(handles[0]); i++)
         uv_close(handles[i], NULL);
     uv_run(&worker->loop, UV_RUN_DEFAULT);

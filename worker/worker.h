@@ -25,9 +25,9 @@
 #include "worker/timeouts.h"
 #include "worker/tls.h"
 #include "worker/tokens.h"
+#include "worker/unsettled.h"
 #include "worker/upstream.h"
 
-#define WORKER_READ_SIZE 65536 /* what one read takes at most */
 #define WORKER_UPSTREAM_READ_SIZE 32768
 #define WORKER_CODES     600   /* HTTP status codes below this are counted by number */
 #define WORKER_DATE_SIZE 64
@@ -54,7 +54,8 @@ struct worker {
     /* one request at a time */
     struct head_limits head_limits;
     struct fact_field *fields;   /* of the head being read */
-    char *read_buffer;           /* WORKER_READ_SIZE bytes */
+    char *read_buffer;           /* of read_size bytes */
+    size_t read_size;            /* what one read takes at most */
     char *path_buffer;           /* room for one normalized path */
     char *host_buffer;           /* room for one canonical host */
     struct outbox out;           /* answers on their way to one connection */
@@ -68,7 +69,9 @@ struct worker {
     uint16_t upstream_counters[WORKER_CODES]; /* the same for the upstream's */
 
     /* proxying */
+    bool counts_flights;    /* some limit does */
     struct flights flights; /* of the exchanges under way */
+    struct unsettled unsettled; /* exchanges that are over, and not settled yet */
     struct upstreams upstreams;
     struct response_room *response_room; /* NULL in decision service mode */
     SSL_CTX *client_tls;                 /* for connections of clients; NULL: plain */
@@ -98,6 +101,7 @@ struct worker {
     int64_t debug_log_ns;    /* boot clock of the last line about a wrong debug_session_secret */
     uint64_t refused_log_ms; /* uv_now() of the last line about refused connections */
     uint64_t untold_log_ms;  /* the same about proxies that tell no client */
+    uint64_t ignored_log_ms; /* the same about gateways that trusted_proxies does not name */
     bool is_ticking;
     uint64_t log_lines_dropped; /* counted so far */
     bool is_accepting;

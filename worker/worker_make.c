@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "policy/load.h"
+#include "policy/path.h"
 #include "shm/log.h"
 #include "worker/conn_batch.h"
 #include "worker/http.h"
@@ -15,7 +16,25 @@
 
 #define MICROSECONDS_PER_MILLISECOND 1000
 #define SCRATCH_FACTOR               2                     /* decide_new: at least twice max_header_bytes */
+#define READ_TO_JUDGE                131072                /* a body that comes within one read is not copied */
+#define READ_TO_PASS_ON              65536                 /* what an upstream does not take is kept */
+#define OUTBOX_BYTES                 65536                 /* at first */
 #define BODIES_BYTES                 (UINT64_C(256) << 20) /* of all gathered bodies, beside twice the largest one */
+
+/* Whether some limit counts what is in flight. */
+static bool counts_flights(const struct bundle *bundle)
+{
+    for (uint32_t i = 0; i < bundle->policy_count; i++) {
+        const struct policy *policy = &bundle->policies[i];
+
+        if (policy->fallback && policy->fallback->algorithm == ALGORITHM_CONCURRENCY)
+            return true;
+        for (uint32_t j = 0; j < policy->rule_count; j++)
+            if (policy->rules[j].algorithm == ALGORITHM_CONCURRENCY)
+                return true;
+    }
+    return false;
+}
 
 static bool load(struct worker *worker, struct failure *failure)
 {
@@ -30,6 +49,8 @@ static bool load(struct worker *worker, struct failure *failure)
     if (!worker->bundle)
         failure_set(failure, EXIT_CODE_BAD_BUNDLE, "the bundle was vetted but cannot be loaded: line %u, column %u: %s",
                     complaints->items[0].line, complaints->items[0].column, complaints->items[0].sentence);
+    else
+        worker->counts_flights = counts_flights(worker->bundle);
     free(complaints);
     return worker->bundle != NULL;
 }
@@ -126,14 +147,15 @@ static bool allocate(struct worker *worker, struct failure *failure)
     worker->bodies.most = BODIES_BYTES + 2 * settings->max_body_bytes;
     worker->head_limits = (struct head_limits){.bytes = head, .fields = (size_t)settings->max_headers};
     worker->fields = calloc((size_t)settings->max_headers, sizeof(*worker->fields));
-    worker->read_buffer = malloc(WORKER_READ_SIZE);
-    worker->path_buffer = malloc(head + 1);
+    worker->read_size = settings->mode == SETTINGS_MODE_REVERSE_PROXY ? READ_TO_PASS_ON : READ_TO_JUDGE;
+    worker->read_buffer = malloc(worker->read_size);
+    worker->path_buffer = malloc(PATH_NORMAL_SIZE(head));
     worker->host_buffer = malloc(head + 1);
     worker->decider = decide_new(worker->bundle, &worker->arena, worker->slot, head * SCRATCH_FACTOR);
     worker->batch = conn_batch_new();
     if (!worker->fields || !worker->read_buffer || !worker->path_buffer || !worker->host_buffer || !worker->decider ||
         !worker->batch ||
-        !outbox_init(&worker->out, WORKER_READ_SIZE) || !outbox_init(&worker->body, WORKER_READ_SIZE) ||
+        !outbox_init(&worker->out, OUTBOX_BYTES) || !outbox_init(&worker->body, OUTBOX_BYTES) ||
         !open_tokens(worker) || !headers_init(&worker->headers, worker->bundle))
         return failure_set(failure, EXIT_CODE_OS, "memory is out");
     decide_use_references(worker->decider, &worker->references);

@@ -338,6 +338,7 @@ static bool feed(struct loop *loop)
         int64_t now = runner_now();
         int64_t intended = is_open_loop ? intended_time(loop) : now;
         uint64_t number = 0;
+        struct connection *connection;
 
         if (intended > now) {
             set_timer(loop, intended);
@@ -347,7 +348,11 @@ static bool feed(struct loop *loop)
             return false;
         }
         loop->sent++;
-        begin(loop, take_idle(loop), number, intended, now);
+        connection = take_idle(loop);
+        if (is_open_loop) {
+            receive(loop, connection); /* it may have been closed long since, where we are late */
+        }
+        begin(loop, connection, number, intended, now);
     }
     return true;
 }

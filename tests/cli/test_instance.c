@@ -18,6 +18,7 @@
 #include "policy/digest.h"
 #include "policy/load.h"
 #include "shm/arena.h"
+#include "tests/shm/arena_fixture.h"
 
 #define ARENA_SIZE (UINT64_C(8) << 20)
 
@@ -65,13 +66,11 @@ static void hold_lock(void)
 
 static void make_instance(void)
 {
-    struct failure failure;
     int fd;
 
     ck_assert_int_eq(setenv("FAIRVISOR_RUNTIME_DIR", folder, 1), 0);
     ck_assert_int_eq(setenv("FAIRVISOR_INSTANCE", instance, 1), 0);
-    fd = arena_create(instance, ARENA_SIZE, geteuid(), getegid(), NULL, &arena, &failure);
-    ck_assert_msg(fd >= 0, "%s", failure.sentence);
+    fd = arena_fixture_create(instance, ARENA_SIZE, NULL, &arena);
     close(fd);
     status = (struct arena_status){.master_pid = getpid(),
                                    .started_at_ns = moment_now().wall_ns - 3 * NANOSECONDS_PER_SECOND,
@@ -328,6 +327,26 @@ START_TEST(nothing_writes_to_the_arena)
 }
 END_TEST
 
+/* What whoever runs the tests has set for end-to-end tests, or a service, is none of the settings here. */
+static void forget_settings(void)
+{
+    static const char prefix[] = "FAIRVISOR_";
+    char name[128];
+
+    for (char **variable = environ; *variable;) {
+        size_t size = strcspn(*variable, "=");
+
+        if (strncmp(*variable, prefix, sizeof(prefix) - 1) != 0 || size >= sizeof(name)) {
+            variable++;
+            continue;
+        }
+        memcpy(name, *variable, size);
+        name[size] = '\0';
+        unsetenv(name);
+        variable = environ;
+    }
+}
+
 int main(void)
 {
     Suite *suite = suite_create("instance");
@@ -338,6 +357,7 @@ int main(void)
 
     if (!mkdtemp(folder))
         return 99;
+    forget_settings();
     snprintf(instance, sizeof(instance), "test-cli-%d", (int)getpid());
     tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, make_instance, remove_instance);

@@ -42,6 +42,29 @@ static inline unsigned entry_take(const uint8_t **data, size_t *size)
     return *(*data)++;
 }
 
+/* A stream into memory, made once for all inputs, for it is not cheap. */
+struct entry_sink {
+    FILE *out;
+    char *text;
+    size_t size;
+};
+
+static inline FILE *entry_sink_begin(struct entry_sink *sink)
+{
+    if (!sink->out)
+        sink->out = open_memstream(&sink->text, &sink->size);
+    MUST(sink->out);
+    rewind(sink->out);
+    return sink->out;
+}
+
+/* What was printed since entry_sink_begin. It lies there until the next time. */
+static inline struct slice entry_sink_end(struct entry_sink *sink)
+{
+    MUST(fflush(sink->out) == 0);
+    return (struct slice){sink->text, sink->size};
+}
+
 /* Cuts the line at the front of REST off, without its end. */
 static inline struct slice entry_line(struct slice *rest)
 {

@@ -17,16 +17,16 @@ static const struct head_limits limits = {.bytes = MAX_HEAD, .fields = MAX_FIELD
 
 static void check_facts(const struct facts *facts)
 {
-    char path[MAX_HEAD + 1], host[MAX_HEAD];
+    char path[PATH_NORMAL_SIZE(PATH_NORMAL_SIZE(MAX_HEAD))], host[MAX_HEAD];
 
-    MUST(facts->path.size <= MAX_HEAD && slice_equal(path_normalize(facts->path, path), facts->path));
+    MUST(facts->path.size <= PATH_NORMAL_SIZE(MAX_HEAD) && slice_equal(path_normalize(facts->path, path), facts->path));
     MUST(facts->host.size <= MAX_HEAD && slice_equal(facts_host(facts->host, host), facts->host));
 }
 
 static void extract(const struct head *head)
 {
     static const struct settings settings = {.trusted = {{{ADDRESS_IPV4, {10}}, 8}}, .trusted_count = 1, .trusted_unix = true};
-    char path[MAX_HEAD + 1], host[MAX_HEAD];
+    char path[PATH_NORMAL_SIZE(MAX_HEAD)], host[MAX_HEAD];
     const struct extract_room room = {path, host};
 
     for (int is_trusted = 0; is_trusted < 2; is_trusted++) {

@@ -21,7 +21,7 @@ static void check_record(struct record *record, bool is_read)
         MUST(record->cause[0]);
         return;
     }
-    room = malloc(facts.path.size + 1);
+    room = malloc(PATH_NORMAL_SIZE(facts.path.size));
     MUST(room && slice_equal(path_normalize(facts.path, room), facts.path));
     free(room);
 }

@@ -22,6 +22,13 @@ static bool has_room(void *context, const struct usage *usage, struct slice mode
     return usage->out_total % 3 != 0;
 }
 
+static struct slice type_of(unsigned flags)
+{
+    if (flags & 16)
+        return SLICE("application/vnd.amazon.eventstream");
+    return flags & 8 ? SLICE("application/json") : SLICE("text/event-stream");
+}
+
 static void read_in_pieces(struct slice text, size_t piece, unsigned flags, struct outcome *outcome)
 {
     const struct verdict_metering wants = {.counts_streams = true,
@@ -35,7 +42,7 @@ static void read_in_pieces(struct slice text, size_t piece, unsigned flags, stru
     memset(outcome, 0, sizeof(*outcome));
     meter_init(&meter, &wants, has_room, NULL);
     meter.hides_usage = wants.requests_usage;
-    meter_head(&meter, 200, flags & 8 ? SLICE("application/json") : SLICE("text/event-stream"), METER_OPEN);
+    meter_head(&meter, 200, type_of(flags), METER_OPEN);
     for (size_t at = 0; at < text.size && !meter.is_cut; at += piece) {
         struct slice part = entry_copy(text.data + at, piece < text.size - at ? piece : text.size - at);
 

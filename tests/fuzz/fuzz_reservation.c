@@ -13,14 +13,12 @@
 
 static struct slice sign(struct slice bytes, const uint64_t key[2], char text[BASE64URL_TEXT_SIZE(SIGNED_MAX)])
 {
-    static const char purpose[] = "fairvisor reservation";
     char whole[SIGNED_MAX];
     size_t size = bytes.size < SIGNED_MAX - 16 ? bytes.size : SIGNED_MAX - 16;
-    uint64_t own[2], tag[2];
+    uint64_t tag[2];
 
     memcpy(whole, bytes.data, size);
-    siphash_of(key, purpose, sizeof(purpose), own);
-    siphash_of(own, whole, size, tag);
+    siphash_of(key, whole, size, tag);
     memcpy(whole + size, tag, sizeof(tag));
     return (struct slice){text, base64url_encode((struct slice){whole, size + sizeof(tag)}, text)};
 }
@@ -57,14 +55,17 @@ static void settle(struct slice text, const struct reservation *reservation)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const uint64_t key[2];
+    static const uint64_t hash_key[2]; /* that of the arena, too */
+    uint64_t key[2];
     char room[BASE64URL_TEXT_SIZE(SIGNED_MAX)], printed[BASE64URL_TEXT_SIZE(SIGNED_MAX)],
         again[BASE64URL_TEXT_SIZE(SIGNED_MAX)];
     bool is_raw = entry_take(&data, &size) & 1;
-    struct slice bytes = entry_copy(data, size), text = is_raw ? bytes : sign(bytes, key, room);
+    struct slice bytes = entry_copy(data, size), text;
     struct reservation reservation;
     uint64_t digest[2];
 
+    reservation_key(hash_key, key);
+    text = is_raw ? bytes : sign(bytes, key, room);
     if (reservation_parse(text, key, &reservation, digest)) {
         size_t length = reservation_print(&reservation, key, printed, sizeof(printed));
 

@@ -20,17 +20,10 @@ static bool read_text(struct settings *settings, struct slice text, struct failu
 /* What SETTINGS print as. It lies there until the next time. */
 static struct slice print(const struct settings *settings)
 {
-    static char *printed;
-    static size_t size;
-    static FILE *out;
+    static struct entry_sink sink;
 
-    if (!out)
-        out = open_memstream(&printed, &size);
-    MUST(out);
-    rewind(out);
-    settings_print(settings, out);
-    MUST(fflush(out) == 0);
-    return (struct slice){printed, size};
+    settings_print(settings, entry_sink_begin(&sink));
+    return entry_sink_end(&sink);
 }
 
 /* Nothing that is printed depends on the secret. Other settings may say the same as it. */

@@ -28,7 +28,7 @@ static struct slice make_file(struct slice bytes)
 {
     const uint64_t key[2] = {UINT64_C(0x31736e6170737666), 0};
     struct fuzz_header header = {.magic = key[0],
-                                 .cell_layout = sizeof(struct cell) | (uint64_t)CELL_KINDS << 32,
+                                 .cell_layout = sizeof(struct cell) | (uint64_t)CELL_KINDS << 32 | (uint64_t)CELL_KEY_FORM << 48,
                                  .instance = INSTANCE};
     size_t clocks = bytes.size < 16 ? bytes.size : 16;
     uint64_t count = (bytes.size - clocks) / sizeof(struct cell), sum[2];

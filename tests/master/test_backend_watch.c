@@ -55,7 +55,7 @@ static const struct {
     {2, 0, 0, NULL, 0},
     {4, 10, 0, NULL, 0},
     {6, 10, 9, NULL, 0}, /* some failed, most did not */
-    {8, 2, 3, "the upstream http://127.0.0.1:9 fails: 3 of the last 5 requests", 8},
+    {8, 2, 3, "the upstream http://127.0.0.1:9 fails: 3 of the last 5 requests had no complete answer, for no connection can be made", 8},
     {10, 0, 7, NULL, 8},
     {12, 0, 0, NULL, 8}, /* nobody asked */
     {14, 5, 1, "the upstream http://127.0.0.1:9 answers again: 11 requests failed in 6 s", 0},
@@ -102,6 +102,7 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int failed;
 
+    tcase_set_timeout(tests, 60);
     tcase_add_test(tests, it_is_told_when_it_changes);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_ENV);

@@ -73,6 +73,7 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int failed;
 
+    tcase_set_timeout(tests, 60);
     tcase_add_test(tests, a_full_arena_is_told_once_a_minute);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_ENV);

@@ -176,10 +176,11 @@ START_TEST(removed_address_is_closed_at_commit_only)
 }
 END_TEST
 
+/* But of an address that is served: see listeners_abort. */
 START_TEST(abort_closes_what_is_new)
 {
     struct failure failure;
-    int kept, added;
+    int kept, added, closed;
 
     settings.listen[0] = tcp(free_port());
     settings.listen_count = 1;
@@ -190,10 +191,51 @@ START_TEST(abort_closes_what_is_new)
     settings.worker_processes = 2;
     ck_assert(listeners_plan(&current, &settings, &privileges, &next, &failure));
     added = next.rows[0].sockets[1];
-    ck_assert(is_open(added));
+    closed = next.rows[1].sockets[0];
+    ck_assert(is_open(added) && is_open(closed));
     listeners_abort(&current, &next);
-    ck_assert(is_open(kept) && !is_open(added));
+    ck_assert(is_open(kept) && is_open(added) && !is_open(closed));
+    ck_assert_uint_eq(current.rows[0].socket_count, 1);
+    settings.listen_count = 1;
+    plan_and_commit(2);
+    ck_assert_int_eq(current.rows[0].sockets[0], kept);
+    ck_assert_int_eq(current.rows[0].sockets[1], added); /* and is served now */
     listeners_close(&current, true);
+    ck_assert(!is_open(kept) && !is_open(added));
+}
+END_TEST
+
+static void plan_and_abort(uint32_t workers)
+{
+    struct failure failure;
+
+    settings.worker_processes = workers;
+    ck_assert_msg(listeners_plan(&current, &settings, &privileges, &next, &failure), "%s", failure.sentence);
+    listeners_abort(&current, &next);
+}
+
+START_TEST(spares_are_used_first_and_go_with_the_rest)
+{
+    int sockets[8];
+
+    settings.listen[0] = tcp(free_port());
+    settings.listen_count = 1;
+    plan_and_commit(2);
+    plan_and_abort(6);
+    plan_and_abort(4);
+    plan_and_abort(8);
+    memcpy(sockets, current.rows[0].sockets, sizeof(sockets));
+    ck_assert_uint_eq(current.rows[0].spare_count, 6);
+    plan_and_commit(3);
+    ck_assert_uint_eq(current.rows[0].socket_count, 3);
+    ck_assert_uint_eq(current.rows[0].spare_count, 5);
+    ck_assert_mem_eq(current.rows[0].sockets, sockets, sizeof(sockets));
+    listeners_drop_spares(&current);
+    ck_assert_uint_eq(current.rows[0].spare_count, 0);
+    ck_assert(is_open(sockets[2]) && !is_open(sockets[3]) && !is_open(sockets[7]));
+    plan_and_abort(4);
+    listeners_close(&current, true);
+    ck_assert(!is_open(sockets[0]) && !is_open(sockets[2]) && !is_open(sockets[3]));
 }
 END_TEST
 
@@ -233,8 +275,11 @@ START_TEST(no_connection_waits_in_a_socket_that_may_go)
     ck_assert_int_eq(accept_all(current.rows[0].sockets[0]) + accept_all(current.rows[0].sockets[1]), 60);
     connect_often(60);
     ck_assert_int_eq(accept_all(current.rows[0].sockets[0]) + accept_all(current.rows[0].sockets[1]), 60);
-    ck_assert(listeners_plan(&current, &settings, &privileges, &next, &failure));
-    listeners_commit(&current, &next, 0);
+    plan_and_commit(3); /* of eight sockets, which all are there */
+    connect_often(60);
+    ck_assert_int_eq(accept_all(current.rows[0].sockets[0]) + accept_all(current.rows[0].sockets[1]) +
+                         accept_all(current.rows[0].sockets[2]), 60);
+    plan_and_commit(8);
     connect_often(200);
     for (int i = 0; i < 8; i++)
         ck_assert_msg(accept_all(current.rows[0].sockets[i]) > 0, "socket %d gets nothing after the commit", i);
@@ -363,6 +408,7 @@ int main(void)
     tcase_add_test(tests, busy_port_is_refused_by_name_and_nothing_is_kept);
     tcase_add_test(tests, removed_address_is_closed_at_commit_only);
     tcase_add_test(tests, abort_closes_what_is_new);
+    tcase_add_test(tests, spares_are_used_first_and_go_with_the_rest);
     tcase_add_test(tests, no_connection_waits_in_a_socket_that_may_go);
     tcase_add_test(tests, unix_socket_has_the_mode_asked_for);
     tcase_add_test(tests, file_that_is_no_socket_is_left_alone);

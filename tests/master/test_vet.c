@@ -50,7 +50,7 @@ static bool vet(const char *text)
 
     ck_assert_uint_lt(source.size, sizeof(bytes));
     memcpy(bytes, text, source.size);
-    return vet_bundle(&loop, &source, &settings, &copies, &privileges, &report, &failure);
+    return vet_bundle(&loop, &source, &settings, &copies, NULL, &privileges, &report, &failure);
 }
 
 /* A host that the client chooses keeps no limit where all hosts are one server. */
@@ -65,6 +65,44 @@ START_TEST(hosts_of_the_proxy_are_the_clients_word)
     settings.mode = SETTINGS_MODE_REVERSE_PROXY;
     ck_assert(vet(by_host) && report.is_valid && report.trusts_hosts);
     ck_assert(vet(good_bundle) && report.is_valid && !report.trusts_hosts);
+}
+END_TEST
+
+static uint32_t at_zero_after(const char *old, const char *new)
+{
+    char before[1024], after[1024];
+    struct source served = {.bytes = before, .size = strlen(old)}, source = {.bytes = after, .size = strlen(new)};
+    const struct vet_served told = {&served, 0};
+
+    memcpy(before, old, served.size);
+    memcpy(after, new, source.size);
+    ck_assert(vet_bundle(&loop, &source, &settings, &copies, &told, &privileges, &report, &failure) && report.is_valid);
+    return report.at_zero;
+}
+
+/* Rules with counters of their own are counted; an unreadable bundle before is no fault of the new one. */
+START_TEST(rules_that_begin_at_zero_are_counted)
+{
+    static const char frame[] =
+        "{\"bundle_version\":1,\"policies\":[{\"id\":\"%s\",\"spec\":{\"selector\":{\"pathPrefix\":\"/\"},\"mode\":\"%s\","
+        "\"rules\":[{\"name\":\"%s\",\"limit_keys\":[\"%s\"],\"algorithm\":\"token_bucket\",\"algorithm_config\":"
+        "{\"tokens_per_second\":1,\"burst\":%s}}]}}]}";
+    static const struct {
+        const char *id, *mode, *name, *key, *burst;
+        uint32_t at_zero;
+    } rows[] = {
+        {"a", "shadow", "r", "ip:address", "1", 0}, {"a", "shadow", "r", "ip:address", "9", 0},
+        {"b", "shadow", "r", "ip:address", "1", 1}, {"a", "enforce", "r", "ip:address", "1", 1},
+        {"a", "shadow", "s", "ip:address", "1", 1}, {"a", "shadow", "r", "header:x", "1", 1},
+    };
+    char old[1024], new[1024];
+
+    snprintf(old, sizeof(old), frame, "a", "shadow", "r", "ip:address", "1");
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        snprintf(new, sizeof(new), frame, rows[i].id, rows[i].mode, rows[i].name, rows[i].key, rows[i].burst);
+        ck_assert_msg(at_zero_after(old, new) == rows[i].at_zero, "%s", new);
+    }
+    ck_assert_uint_eq(at_zero_after("{", new), 0);
 }
 END_TEST
 
@@ -212,7 +250,7 @@ START_TEST(dying_child_is_reported)
     /* Bytes that are not there: the child dies of the first look at them. */
     struct source source = {.bytes = (char *)16, .size = 100};
 
-    ck_assert(!vet_bundle(&loop, &source, &settings, &copies, &privileges, &report, &failure));
+    ck_assert(!vet_bundle(&loop, &source, &settings, &copies, NULL, &privileges, &report, &failure));
     ck_assert_int_eq(failure.code, EXIT_CODE_OUR_BUG);
     ck_assert_ptr_nonnull(strstr(failure.sentence, "bundle.json"));
     ck_assert(vet(good_bundle) && report.is_valid);
@@ -287,6 +325,7 @@ int main(void)
 
     tcase_add_checked_fixture(tests, set_up, NULL);
     tcase_add_test(tests, good_bundle_is_summed_up);
+    tcase_add_test(tests, rules_that_begin_at_zero_are_counted);
     tcase_add_test(tests, hosts_of_the_proxy_are_the_clients_word);
     tcase_add_test(tests, bad_bundle_comes_back_as_complaints);
     tcase_add_test(tests, empty_bundle_is_a_complaint);

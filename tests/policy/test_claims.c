@@ -158,6 +158,8 @@ static const struct {
     {"Bearer  \t ", false},
     {"Bearer\t" HEADER "." PAYLOAD ".c2ln", true}, /* to those upstreams that split at white space */
     {"Bearer \t" HEADER "." PAYLOAD ".c2ln", true},
+    {"Bearer\xA0" HEADER "." PAYLOAD ".c2ln", true}, /* and read fields as ISO 8859-1 */
+    {"Bearer \x85" HEADER "." PAYLOAD ".c2ln\xA0", true},
     {"Bearer" HEADER "." PAYLOAD ".c2ln", false},
     {"Basic dXNlcjpwYXNz", false},
     {"Token " HEADER "." PAYLOAD ".c2ln", false},

@@ -11,7 +11,7 @@
  *
  * with "-" for an unknown client, "~" for a space in a value, xN for N equal requests. The expectation is `allow` or
  * `reject`, then any of: a reason, policy/rule, r=remaining, t=reset seconds, wait=shortest retry, noretry, would,
- * matched=policies, clamp=tokens. A request that is `clampable` can be made to ask for less.
+ * matched=policies, clamp=tokens, lacks=key. A request that is `clampable` can be made to ask for less.
  */
 #include <check.h>
 #include <dirent.h>
@@ -198,6 +198,8 @@ static bool holds(const struct verdict *verdict, const char *word)
     }
     if (!strcmp(word, "noretry"))
         return !verdict->is_allowed && !verdict->retry_cures;
+    if (!strncmp(word, "lacks=", 6))
+        return slice_equal(verdict->missing_key, slice_of(word + 6));
     if (!strcmp(word, "would"))
         return verdict->would_reject;
     if (!strncmp(word, "delay=", 6))

@@ -244,7 +244,7 @@ static struct bundle *load(const struct variant *variant, enum field changed)
 static size_t count_differences(const struct variant *variant, enum field changed)
 {
     struct bundle *before = load(variant, FIELD_COUNT), *after = load(variant, changed);
-    struct difference_list *list = difference_find(before, after);
+    struct difference_list *list = difference_find(before, after, NOW);
     size_t count;
 
     ck_assert_ptr_nonnull(list);
@@ -269,6 +269,70 @@ START_TEST(a_changed_field_is_a_difference)
 }
 END_TEST
 
+/* What the engine finds counters by, policy for policy in the order of the bundle. */
+static bool is_found_by_the_same(const struct bundle *before, const struct bundle *after)
+{
+    bool shadows_all[2] = {before->global_shadow.is_enabled, after->global_shadow.is_enabled};
+
+    if (before->policy_count != after->policy_count)
+        return false;
+    for (uint32_t i = 0; i < before->policy_count; i++) {
+        const struct policy *a = &before->policies[i], *b = &after->policies[i];
+
+        if (!slice_equal(a->id, b->id) || a->rule_count != b->rule_count ||
+            (a->is_shadow || shadows_all[0]) != (b->is_shadow || shadows_all[1]) ||
+            !a->fallback != !b->fallback || (a->breaker.is_enabled && b->breaker.is_enabled &&
+                                             a->breaker.is_per_identity != b->breaker.is_per_identity))
+            return false;
+        for (uint32_t j = 0; j < a->rule_count; j++)
+            if (!slice_equal(a->rules[j].identity, b->rules[j].identity))
+                return false;
+        if (a->fallback && !slice_equal(a->fallback->identity, b->fallback->identity))
+            return false;
+    }
+    return true;
+}
+
+/* Fields that only take a limit away say nothing of zero: there is none to count for. */
+static bool only_takes_away(const struct difference_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (list->items[i].change != DIFFERENCE_REMOVED)
+            return false;
+    return true;
+}
+
+/* Of differences, those of rules alone. */
+static bool has_rules_at_zero(const struct difference_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (list->items[i].begins_at_zero && strcmp(list->items[i].subject, "scope") != 0)
+            return true;
+    return false;
+}
+
+START_TEST(counts_that_begin_at_zero_are_told)
+{
+    enum field field = (enum field)_i;
+
+    if (!can_change(field))
+        return;
+    for (size_t i = 0; i < VARIANTS; i++) {
+        struct bundle *before = load(&variants[i], FIELD_COUNT), *after = load(&variants[i], field);
+        struct difference_list *list = difference_find(before, after, NOW);
+
+        ck_assert_ptr_nonnull(list);
+        if (!only_takes_away(list))
+            ck_assert_msg((list->at_zero > 0) == !is_found_by_the_same(before, after), "%s.%s: %zu begin at zero",
+                          fields_objects[fields_table[field].object].symbol, fields_table[field].key, list->at_zero);
+        ck_assert_int_eq(difference_zero_count(before, after) > 0, has_rules_at_zero(list));
+        difference_free(list);
+        bundle_free(before);
+        bundle_free(after);
+    }
+}
+END_TEST
+
 START_TEST(the_same_is_no_difference)
 {
     ck_assert_uint_eq(count_differences(&variants[_i], FIELD_COUNT), 0);
@@ -284,6 +348,7 @@ int main(void)
 
     suite_add_tcase(suite, tcase);
     tcase_add_loop_test(tcase, a_changed_field_is_a_difference, 0, FIELD_COUNT);
+    tcase_add_loop_test(tcase, counts_that_begin_at_zero_are_told, 0, FIELD_COUNT);
     tcase_add_loop_test(tcase, the_same_is_no_difference, 0, VARIANTS);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);

@@ -234,6 +234,28 @@ START_TEST(those_who_linger_are_taken_in_as_others_are_forgotten)
 }
 END_TEST
 
+/* Tenants from FIRST on that nobody has met: an explanation says what they are told, which is no limit, for theirs is not used up. */
+static void check_newcomers(uint64_t first)
+{
+    struct verdict asked, told;
+    uint64_t refused = 0;
+
+    for (uint64_t tenant = first; tenant < first + BATCH; tenant++) {
+        decide("x-tenant", tenant, false, &asked);
+        decide("x-tenant", tenant, true, &told);
+        ck_assert_int_eq(asked.is_allowed, told.is_allowed);
+        ck_assert_int_eq(asked.reason, told.reason);
+        ck_assert_int_eq(asked.has_limit, told.has_limit);
+        if (told.is_allowed)
+            continue;
+        refused++;
+        ck_assert_int_eq(told.reason, REASON_state_full);
+        ck_assert(!told.has_limit);
+        ck_assert_int_lt(told.retry_after_ns, 2 * NANOSECONDS_PER_SECOND);
+    }
+    ck_assert_uint_gt(refused, 0);
+}
+
 /* Nobody is forgotten to make room: who finds none is refused, and told why. */
 START_TEST(an_arena_full_of_the_living_takes_nobody_in)
 {
@@ -259,6 +281,7 @@ START_TEST(an_arena_full_of_the_living_takes_nobody_in)
     ck_assert_uint_gt(counters_sum(&flood.fixture.arena, COUNTER_state_full), course.without_room);
     ck_assert_int_le(own_memory(), before + 64);
     ck_assert_int_eq(arena_size(), size);
+    check_newcomers(flood.size * 2);
     check_tenants();
 }
 END_TEST

@@ -599,6 +599,38 @@ START_TEST(every_identity_has_one_cell_of_its_own)
 }
 END_TEST
 
+/* What arenas and snapshots hold is found by these keys: another key needs another CELL_KEY_FORM. */
+START_TEST(keys_are_those_of_their_form)
+{
+    static const char text[] = "{\"bundle_version\":1,\"policies\":[{\"id\":\"p\",\"spec\":{\"selector\":{\"pathPrefix\":\"/\"},"
+                               "\"rules\":[{\"name\":\"r\",\"limit_keys\":[\"header:x-a\",\"path\"],"
+                               "\"algorithm\":\"token_bucket_llm\",\"algorithm_config\":"
+                               "{\"tokens_per_minute\":1000,\"tokens_per_day\":1000}}],\"mode\":\"enforce\"}}]}";
+    static const uint64_t minute[2] = {UINT64_C(0x4b353f5bfc5e5b0c), UINT64_C(0x906a1486f88d723f)};
+    struct fact_field field = {SLICE("x-a"), SLICE("between eight and 254 bytes")};
+    struct facts facts = {.method = SLICE("POST"), .path = SLICE("/v1"), .fields = &field, .field_count = 1};
+    static struct complaint_list complaints;
+    struct bundle *bundle = load_bundle((struct slice){text, sizeof(text) - 1}, EPOCH, &complaints);
+    struct moment now = {.boot_ns = BOOT_NS, .wall_ns = EPOCH * NANOSECONDS_PER_SECOND};
+    struct decider *decider;
+    struct verdict verdict;
+
+    ck_assert_ptr_nonnull(bundle);
+    decider = decide_new(bundle, NULL, NULL, SCRATCH); /* its hash key is zeros */
+    ck_assert_ptr_nonnull(decider);
+    decide_explain(decider, &facts, NULL, now, &verdict, NULL, NULL);
+    ck_assert(decider->sources[0].role == CHARGE_MINUTE && decider->sources[1].role == CHARGE_DAY);
+    ck_assert_int_eq(CELL_KEY_FORM, 2);
+    ck_assert_msg(decider->charges[0].key[0] == minute[0] && decider->charges[0].key[1] == minute[1],
+                  "UINT64_C(0x%016llx), UINT64_C(0x%016llx)", (unsigned long long)decider->charges[0].key[0],
+                  (unsigned long long)decider->charges[0].key[1]);
+    ck_assert_uint_eq(decider->charges[1].key[0], minute[0]);
+    ck_assert_uint_eq(decider->charges[1].key[1], minute[1] ^ CHARGE_MINUTE ^ CHARGE_DAY);
+    decide_free(decider);
+    bundle_free(bundle);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("identities");
@@ -608,6 +640,7 @@ int main(void)
 
     tcase_set_timeout(tests, 0);
     tcase_add_test(tests, every_identity_has_one_cell_of_its_own);
+    tcase_add_test(tests, keys_are_those_of_their_form);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);

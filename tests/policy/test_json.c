@@ -228,7 +228,7 @@ START_TEST(what_the_gate_refuses_is_no_json)
     struct json_gate_fault fault;
 
     ck_assert_ptr_null(json_parse(SLICE("{\"a\":1,}"), &roomy, &fault));
-    ck_assert_uint_eq(fault.offset, 7);
+    ck_assert_uint_eq(fault.offset, 6);
 }
 END_TEST
 

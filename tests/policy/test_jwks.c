@@ -104,7 +104,7 @@ static const struct {
     {"{\"keys\":[],\"keys\":[]}", "a name stands twice"},
     {"{\"keys\":[],\"k\\u0065ys\":[]}", "a name stands twice"},
     {"{\"keys\":[]} {}", "keys.json:1:13: "},
-    {"{\"keys\":[],}", "keys.json:1:12: "},
+    {"{\"keys\":[],}", "keys.json:1:11: "},
     {"{\"keys\":[\xFF]}", "keys.json:1:10: "},
     {"{\"keys\":[7]}", "keys.json:1:10: key 1: a key is an object"},
     {"{\"keys\":[null]}", "a key is an object"},
@@ -149,6 +149,47 @@ static const struct {
 START_TEST(bad_documents_are_refused)
 {
     expect_refusal(documents[_i].text, documents[_i].part);
+}
+END_TEST
+
+/* For these, a signature whose R is the neutral point and whose S is 0 verifies all there is to sign, or one of a few of it: y as 0, 1,
+ * -1, the prime more, and of order eight, each with both signs of x. */
+static const struct {
+    const char *curve, *x;
+} small_points[] = {
+    {"Ed25519", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"},
+    {"Ed25519", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAIA"},
+    {"Ed25519", "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"},
+    {"Ed25519", "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAIA"},
+    {"Ed25519", "7P_______________________________________38"},
+    {"Ed25519", "7P________________________________________8"},
+    {"Ed25519", "7f_______________________________________38"},
+    {"Ed25519", "7f________________________________________8"},
+    {"Ed25519", "7v_______________________________________38"},
+    {"Ed25519", "7v________________________________________8"},
+    {"Ed25519", "JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_AU"},
+    {"Ed25519", "JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_IU"},
+    {"Ed25519", "xxdqcD1N2E-6PAt2DRBnDyogU_osOczGTsf9d5KsA3o"},
+    {"Ed25519", "xxdqcD1N2E-6PAt2DRBnDyogU_osOczGTsf9d5KsA_o"},
+    {"Ed448", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"},
+    {"Ed448", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAACA"},
+    {"Ed448", "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"},
+    {"Ed448", "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAACA"},
+    {"Ed448", "_v____________________________________7___________________________________8A"},
+    {"Ed448", "_v____________________________________7___________________________________-A"},
+    {"Ed448", "______________________________________7___________________________________8A"},
+    {"Ed448", "______________________________________7___________________________________-A"},
+    {"Ed448", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAP____________________________________8A"},
+    {"Ed448", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAP____________________________________-A"},
+};
+
+START_TEST(points_of_small_order_are_refused)
+{
+    char text[512];
+
+    snprintf(text, sizeof(text), "{\"keys\":[{\"alg\":\"EdDSA\",\"kty\":\"OKP\",\"crv\":\"%s\",\"x\":\"%s\"}]}",
+             small_points[_i].curve, small_points[_i].x);
+    expect_refusal(text, "x is a point of small order, for which anybody can sign");
 }
 END_TEST
 
@@ -448,6 +489,7 @@ int main(void)
     tcase_add_loop_test(tcase, every_kind_is_taken, 0, MAKER_KINDS);
     tcase_add_test(tcase, all_kinds_together);
     tcase_add_loop_test(tcase, bad_documents_are_refused, 0, sizeof(documents) / sizeof(documents[0]));
+    tcase_add_loop_test(tcase, points_of_small_order_are_refused, 0, sizeof(small_points) / sizeof(small_points[0]));
     tcase_add_loop_test(tcase, additions_are_refused, 0, sizeof(additions) / sizeof(additions[0]));
     tcase_add_loop_test(tcase, published_sets_are_taken, 0, sizeof(published) / sizeof(published[0]));
     tcase_add_test(tcase, a_kid_belongs_to_one_key);

@@ -358,6 +358,24 @@ START_TEST(pss_salts_have_one_length)
 }
 END_TEST
 
+/* One of 256 signatures begins with a zero; without it the number is the same, and the signature is not (RFC 8017 8.1.2, 8.2.2). */
+START_TEST(rsa_signatures_are_as_long_as_the_modulus)
+{
+    unsigned char signature[2048];
+    char token[MAKER_TOKEN_SIZE], header[64];
+    size_t used, size;
+    int number = 0;
+
+    do {
+        snprintf(header, sizeof(header), "{\"alg\":\"%s\",\"x\":%d}", maker_kinds[_i].alg, number++);
+        used = maker_input(slice_of(header), SLICE("{}"), token);
+        size = maker_sign(&keys[_i], (struct slice){token, used}, (struct maker_way){.as_der = false}, signature);
+    } while (signature[0] != 0);
+    EXPECT(open_only(maker_append(token, used, signature, size), sets[_i]), JWT_GOOD);
+    EXPECT(open_only(maker_append(token, used, signature + 1, size - 1), sets[_i]), JWT_signature);
+}
+END_TEST
+
 /* ---- headers ----------------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -800,6 +818,7 @@ int main(void)
     tcase_add_loop_test(tcase, empty_ecdsa_signatures_are_refused, 9, 12);
     tcase_add_loop_test(tcase, ecdsa_signatures_in_der_are_refused, 9, 12);
     tcase_add_loop_test(tcase, pss_salts_have_one_length, 6, 9);
+    tcase_add_loop_test(tcase, rsa_signatures_are_as_long_as_the_modulus, 3, 9);
     tcase_add_loop_test(tcase, headers_are_read_strictly, 0, COUNT(headers));
     tcase_add_loop_test(tcase, embedded_keys_do_not_count, 0, MAKER_KINDS);
     tcase_add_loop_test(tcase, the_kid_chooses_the_key, 0, COUNT(choices));

@@ -21,6 +21,7 @@
 /* Games in which the two once disagreed; each is played again, whatever else is. Where the case can be told without the
  * generator of that day it also stands in tests/policy/verdicts. */
 static const uint64_t remembered[] = {
+    UINT64_C(1025),       /* a refusal after a reload counted in the rate of that day what came back before the next */
     UINT64_C(2248709036), /* the model took the wrong one of two requests that began in the same nanosecond out */
 };
 

@@ -45,6 +45,13 @@ static const struct {
     {"/v1%2fchat", "/v1%2Fchat"},
     {"/a%2F..%2fb", "/a%2F..%2Fb"},
     {"/a%20b%c3%a9", "/a%20b%C3%A9"},
+    {"/a b\303\251", "/a%20b%C3%A9"},
+    {"/\303%a9", "/%C3%A9"},
+    {"/\t\177\200\377", "/%09%7F%80%FF"},
+    {"/!\"$&'()*+,:;<=>@[\\]^`{|}", NULL},
+    {"/%\303\251", "/%%C3%A9"},
+    {"/%4\377", "/%4%FF"},
+    {"/\303/../ /./x", "/%20/x"},
     {"/%7Euser", "/~user"},
     {"/%41%5A%30%2D%5F", "/AZ0-_"},
     {"/%2541", "/%2541"},
@@ -68,7 +75,7 @@ static const struct {
 START_TEST(paths_are_normalized)
 {
     size_t size = strlen(rows[_i].path);
-    char *out = malloc(size + 1), *again = malloc(size + 2);
+    char *out = malloc(PATH_NORMAL_SIZE(size)), *again = malloc(PATH_NORMAL_SIZE(PATH_NORMAL_SIZE(size)));
     struct slice path = slice_of(rows[_i].path), normal = path_normalize(path, out), twice;
 
     if (rows[_i].normal)
@@ -92,7 +99,10 @@ static const struct {
     {"/a?b?c", "/a", "b?c"},
     {"/a#f?b", "/a", ""},
     {"/a?b#f", "/a", "b"},
-    {"?b", NULL, NULL},
+    {"?b", "/", "b"},
+    {"?", "/", ""},
+    {"?b#f", "/", "b"},
+    {"?b/../c", "/", "b/../c"},
     {"", NULL, NULL},
     {"#f", NULL, NULL},
     {"*", NULL, NULL},
@@ -136,17 +146,17 @@ static bool has_stray(const char *path)
 START_TEST(random_paths_come_out_normal)
 {
     static const char *const pieces[] = {"/", "/", ".", "..", "a", "%2e", "%2E", "%2f", "%61", "bc",
-                                         "%", "%36", "6", "%6"};
+                                         "%", "%36", "6", "%6", " ", "\303"};
     uint64_t state = 7;
 
     for (int round = 0; round < 50000; round++) {
-        char path[64] = "/", again[64], *out;
+        char path[64] = "/", again[PATH_NORMAL_SIZE(PATH_NORMAL_SIZE(64))], *out;
         struct slice normal;
         char *copy;
 
         while (strlen(path) < sizeof(path) - 4 && (state = state * 6364136223846793005u + 1) >> 60 != 0)
             snprintf(path + strlen(path), 4, "%s", pieces[(state >> 33) % (sizeof(pieces) / sizeof(pieces[0]))]);
-        out = malloc(strlen(path) + 1);
+        out = malloc(PATH_NORMAL_SIZE(strlen(path)));
         normal = path_normalize(slice_of(path), out);
         copy = strndup(normal.data, normal.size);
         ck_assert(copy[0] == '/');

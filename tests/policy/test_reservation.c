@@ -218,14 +218,14 @@ struct world {
 /* What the client should have left, by plain arithmetic. */
 struct balance {
     __int128 debt; /* of the minute, millionths times nanoseconds */
-    int64_t stamp_ns;
+    int64_t stamp_ns, whole_ns; /* of the debt; when there was none last */
     int64_t day, spent; /* whole tokens of this day */
 };
 
 struct open {
     char text[VERDICT_RESERVATION_SIZE];
     size_t size;
-    int64_t cost, day, begun_ns;
+    int64_t cost, day, begun_ns, charged_ns; /* last */
     bool is_settled;
 };
 
@@ -234,7 +234,7 @@ static void set_up(struct world *world)
     static struct complaint_list complaints;
 
     memset(world, 0, sizeof(*world));
-    arena_fixture_open(&world->fixture, "reservation", UINT64_C(64) << 20, key);
+    arena_fixture_open(&world->fixture, "reservation", UINT64_C(16) << 20, key);
     world->bundle = load_bundle(SLICE(bundle_text), 1767225600, &complaints);
     ck_assert_msg(world->bundle != NULL, "%s", complaints.items[0].sentence);
     world->decider = decide_new(world->bundle, &world->fixture.arena, &world->fixture.arena.slots[0], 4096);
@@ -260,14 +260,21 @@ static void ask(struct world *world, int64_t most, struct verdict *verdict)
     decide_request(world->decider, &facts, NULL, world->now, verdict);
 }
 
+static void cut_debt(struct balance *balance)
+{
+    if (balance->debt > 0)
+        return;
+    balance->debt = 0;
+    balance->whole_ns = balance->stamp_ns;
+}
+
 static void advance(struct balance *balance, struct moment now)
 {
     int64_t day = now.wall_ns / SECOND / DAY_S;
 
     balance->debt -= (__int128)(now.boot_ns - balance->stamp_ns) * PER_MINUTE * ONE;
-    if (balance->debt < 0)
-        balance->debt = 0;
     balance->stamp_ns = now.boot_ns;
+    cut_debt(balance);
     if (day > balance->day) {
         balance->day = day;
         balance->spent = 0;
@@ -279,13 +286,15 @@ static int64_t debt_of(const struct balance *balance)
     return (int64_t)((balance->debt + MINUTE - 1) / MINUTE);
 }
 
-static void charge(struct balance *balance, int64_t tokens, bool in_day)
+static void charge_minute(struct balance *balance, int64_t tokens)
 {
     balance->debt += (__int128)tokens * ONE * MINUTE;
-    if (balance->debt < 0)
-        balance->debt = 0;
-    if (in_day)
-        balance->spent += tokens;
+    cut_debt(balance);
+}
+
+static void charge_day(struct balance *balance, int64_t tokens)
+{
+    balance->spent += tokens;
     if (balance->spent < 0)
         balance->spent = 0;
 }
@@ -307,8 +316,10 @@ static void reserve(struct world *world, struct balance *balance, struct open *o
     open->cost = most;
     open->day = balance->day;
     open->begun_ns = world->now.boot_ns;
+    open->charged_ns = open->begun_ns;
     open->is_settled = false;
-    charge(balance, most, true);
+    charge_minute(balance, most);
+    charge_day(balance, most);
 }
 
 static void settle(struct world *world, struct balance *balance, struct open *open, int64_t prompt, int64_t completion)
@@ -329,8 +340,13 @@ static void settle(struct world *world, struct balance *balance, struct open *op
     if (result != DECIDE_SETTLED)
         return;
     open->is_settled = true;
-    charge(balance, more, more > 0 || open->day == balance->day);
-}/* What is reserved grows as far as the limits have it, or not at all. */
+    if (more > 0 || open->day == balance->day)
+        charge_day(balance, more);
+    if (more > 0 || open->charged_ns >= balance->whole_ns) /* else it has come back with time */
+        charge_minute(balance, more);
+}
+
+/* What is reserved grows as far as the limits have it, or not at all. */
 static void grow(struct world *world, struct balance *balance, struct open *open, int64_t prompt, int64_t completion)
 {
     const struct usage usage = {.in_total = prompt, .out_total = completion};
@@ -346,7 +362,9 @@ static void grow(struct world *world, struct balance *balance, struct open *open
     if (!fits || more <= 0)
         return;
     open->cost += more;
-    charge(balance, more, true);
+    open->charged_ns = world->now.boot_ns;
+    charge_minute(balance, more);
+    charge_day(balance, more);
 }
 
 /* ---- the balance as the engine has it ------------------------------------------------------------------------------
@@ -516,8 +534,7 @@ START_TEST(an_absurd_debt_stays_a_debt)
 }
 END_TEST
 
-/* A stream may take longer than others have time to settle; what it used beyond its reservation is charged all the same,
- * once. */
+/* A stream may take longer than others have time to settle; what it used beyond its reservation is charged all the same. */
 START_TEST(whoever_saw_the_end_is_never_too_late)
 {
     const struct usage usage = {.in_total = 400, .out_total = 1000000};
@@ -542,9 +559,91 @@ START_TEST(whoever_saw_the_end_is_never_too_late)
         DECIDE_SETTLED);
     ask(&world, 1, &verdict);
     ck_assert(!verdict.is_allowed);
+    tear_down(&world);
+}
+END_TEST
+
+static uint64_t cells_used(const struct world *world)
+{
+    struct arena_usage usage;
+
+    arena_measure(&world->fixture.arena, world->now, &usage);
+    return usage.cells_used;
+}
+
+/* Gives every cell that is left to somebody. */
+static void fill_arena(struct world *world)
+{
+    static struct verdict verdict;
+
+    for (uint32_t refused = 0, i = 0; refused < 100000; i++) {
+        snprintf(world->name, sizeof(world->name), "%u", i);
+        ask(world, 1, &verdict);
+        refused += !verdict.is_allowed;
+    }
+}
+
+/* Proxied requests end by the thousand each second: a note of each would fill the arena, and where nothing can be noted any more
+ * neither tokens nor places in flight would come back. */
+START_TEST(whoever_saw_the_end_needs_no_room)
+{
+    const struct usage usage = {.in_total = 400};
+    struct balance balance = {0};
+    static struct open settled, finished, released;
+    static struct verdict verdict;
+    struct world world;
+    uint64_t used;
+
+    set_up(&world);
+    snprintf(world.name, sizeof(world.name), "edge");
+    advance(&balance, world.now);
+    reserve(&world, &balance, &settled, 100);
+    reserve(&world, &balance, &released, 100);
+    reserve(&world, &balance, &finished, 800);
+    used = cells_used(&world);
+    fill_arena(&world);
+    ck_assert_uint_gt(cells_used(&world), used + 1000);
+    used = cells_used(&world);
     ck_assert_int_eq(
-        decide_reserve_finish(world.decider, (struct slice){open.text, open.size}, &usage, SLICE(""), world.now),
-        DECIDE_SETTLED_BEFORE);
+        decide_reserve_settle(world.decider, (struct slice){settled.text, settled.size}, &usage, SLICE(""), world.now),
+        DECIDE_SETTLEMENT_BUSY);
+    ck_assert_int_eq(decide_reserve_release(world.decider, (struct slice){released.text, released.size}, world.now),
+                     DECIDE_SETTLED);
+    ck_assert_int_eq(
+        decide_reserve_finish(world.decider, (struct slice){finished.text, finished.size}, &usage, SLICE(""), world.now),
+        DECIDE_SETTLED);
+    ck_assert_uint_eq(cells_used(&world), used);
+    snprintf(world.name, sizeof(world.name), "edge");
+    ask(&world, 401, &verdict);
+    ck_assert(!verdict.is_allowed);
+    ask(&world, 400, &verdict);
+    ck_assert(verdict.is_allowed);
+    tear_down(&world);
+}
+END_TEST
+
+/* The note that a reservation was settled outlives it, and then gives its cell back. */
+START_TEST(a_settlement_is_noted_as_long_as_it_could_be_repeated)
+{
+    const struct usage usage = {.in_total = 10};
+    struct balance balance = {0};
+    static struct open open;
+    struct world world;
+    struct slice text;
+
+    set_up(&world);
+    snprintf(world.name, sizeof(world.name), "edge");
+    advance(&balance, world.now);
+    reserve(&world, &balance, &open, 500);
+    text = (struct slice){open.text, open.size};
+    settle(&world, &balance, &open, 10, 0);
+    world.now.boot_ns += RESERVATION_LIFE_S * SECOND - 1;
+    ck_assert_int_eq(decide_reserve_settle(world.decider, text, &usage, SLICE(""), world.now), DECIDE_SETTLED_BEFORE);
+    world.now.boot_ns += 1;
+    ck_assert_int_eq(decide_reserve_settle(world.decider, text, &usage, SLICE(""), world.now), DECIDE_SETTLEMENT_EXPIRED);
+    ck_assert_uint_gt(cells_used(&world), 1); /* the day, and the note */
+    world.now.boot_ns += MINUTE;
+    ck_assert_uint_eq(cells_used(&world), 1);
     tear_down(&world);
 }
 END_TEST
@@ -648,6 +747,8 @@ int main(void)
     tcase_add_test(tests, a_charge_goes_below_zero_and_a_repeated_one_nowhere);
     tcase_add_test(tests, an_absurd_debt_stays_a_debt);
     tcase_add_test(tests, whoever_saw_the_end_is_never_too_late);
+    tcase_add_test(tests, whoever_saw_the_end_needs_no_room);
+    tcase_add_test(tests, a_settlement_is_noted_as_long_as_it_could_be_repeated);
     tcase_add_test(tests, whatever_grew_is_settled_once);
     tcase_add_test(tests, absurd_figures_settle_nothing);
     tcase_add_test(tests, another_arena_does_not_know_it);

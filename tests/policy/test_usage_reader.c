@@ -15,7 +15,8 @@
 #define PROMPT    77
 #define FILE_SIZE 65536
 
-static const char *const dialects[] = {"unknown", "chat", "completions", "responses", "anthropic", "gemini", "cohere", "ollama"};
+static const char *const dialects[] = {"unknown", "chat", "completions", "responses", "anthropic", "gemini",
+                                       "interactions", "cohere", "ollama"};
 
 static struct slice read_file(const char *path, char *bytes)
 {

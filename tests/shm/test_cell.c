@@ -49,7 +49,7 @@ START_TEST(agrees_with_the_model)
                                     .rate = 1 + random_up_to(INT64_C(1) << (random() % 50)),
                                     .per_ns = random() % 2 ? CELL_PER_SECOND : CELL_PER_MINUTE};
         struct model model = {.stamp_ns = 0};
-        struct cell cell;
+        struct cell cell, judged;
         int64_t now = 0;
 
         limit.capacity = limit.rate + random_up_to(INT64_C(1) << (random() % 50));
@@ -67,7 +67,10 @@ START_TEST(agrees_with_the_model)
             ck_assert_int_eq(view.fits, (unsigned __int128)(uint64_t)cost * (uint64_t)limit.per_ns <= room);
             if (!view.fits)
                 continue;
+            judged = cell;
+            cell_debit_judged(&judged, &limit, cost, now_of(&cell), &view);
             cell_debit(&cell, &limit, cost, now_of(&cell));
+            ck_assert_mem_eq(&judged, &cell, sizeof(cell));
             model.owed += (unsigned __int128)(uint64_t)cost * (uint64_t)limit.per_ns;
             ck_assert(cell_is_sane(&cell));
         }
@@ -210,6 +213,38 @@ START_TEST(spending_leaves_an_open_breaker_as_it_is)
 }
 END_TEST
 
+/* Somebody wrote a stamp that lies far ahead, and is still sane: so is the cell when it has been used, however it was. */
+START_TEST(a_cell_of_the_far_future_stays_sane)
+{
+    struct cell_limit bucket = {.kind = CELL_BUCKET, .capacity = INT64_C(1) << 60, .rate = 1, .per_ns = CELL_PER_MINUTE};
+    struct cell_limit breaker = {.kind = CELL_BREAKER, .capacity = 10};
+    struct cell far = {.kind = CELL_BUCKET, .spent = 5, .stamp_ns = INT64_MAX / 2, .expires_ns = INT64_MAX / 2}, cell = far;
+    struct moment now = at(1000);
+    struct cell_view view;
+
+    ck_assert(cell_is_sane(&far));
+    cell_refresh(&cell, &bucket, now);
+    cell_debit(&cell, &bucket, 1000, now);
+    ck_assert(cell_is_sane(&cell));
+    cell = far;
+    cell_refresh(&cell, &bucket, now);
+    cell_judge(&cell, &bucket, 1000, now, &view);
+    ck_assert(view.fits);
+    cell_debit_judged(&cell, &bucket, 1000, now, &view);
+    ck_assert(cell_is_sane(&cell));
+    cell = far;
+    cell.stamp_ns -= 1000;
+    ck_assert(cell_correct(&cell, 1000, 0, 0, now));
+    ck_assert(cell_is_sane(&cell));
+    cell = far;
+    cell.kind = CELL_BREAKER;
+    ck_assert(cell_is_sane(&cell));
+    cell_refresh(&cell, &breaker, now);
+    cell_debit(&cell, &breaker, 1, now);
+    ck_assert(cell_is_sane(&cell));
+}
+END_TEST
+
 /* ---- corrections while nobody knows the limit --------------------------------------------------------------------- */
 
 /* The limit comes back: the bucket is as if it had been known all the time, and was kept long enough. */
@@ -232,7 +267,7 @@ START_TEST(a_bucket_is_corrected_without_its_limit)
         cell_debit(&known, &limit, first, at(1000));
         unknown = known;
         middle = at(1000 + pause);
-        if (!cell_correct(&unknown, cost, 0, 0, middle)) {
+        if (!cell_correct(&unknown, cost, 1000, 0, middle)) {
             ck_assert_int_gt(cost, 0);
             ck_assert_int_lt(first, 2);
             refused++;
@@ -322,6 +357,7 @@ int main(void)
     tcase_add_test(tests, what_cannot_be_is_known);
     tcase_add_test(tests, a_free_cell_has_no_time);
     tcase_add_test(tests, spending_leaves_an_open_breaker_as_it_is);
+    tcase_add_test(tests, a_cell_of_the_far_future_stays_sane);
     tcase_add_test(tests, a_bucket_is_corrected_without_its_limit);
     tcase_add_test(tests, what_has_no_end_is_not_corrected_for_ever);
     tcase_add_test(tests, other_kinds_are_corrected_without_their_limit);

@@ -26,7 +26,7 @@ static struct cell_view charge(const struct cell_limit *limit, int64_t cost)
 {
     struct charge one = {.key = {key[0], key[1]}, .limit = *limit, .cost = cost};
     struct admission admission;
-    uint32_t order;
+    uint64_t order;
 
     admission_take(&fixture.arena, &one, &order, 1, now, &admission);
     return one.view;
@@ -58,6 +58,49 @@ START_TEST(reset_makes_whole)
 }
 END_TEST
 
+/* What a request from before gives back was forgotten with the rest: it is nothing that those after it have spent. */
+START_TEST(nothing_comes_back_from_before_a_reset)
+{
+    const struct cell_limit *limits[] = {&bucket, &window, &breaker};
+    const struct cell_limit *limit = limits[_i];
+    struct charge refund = {.key = {key[0], key[1]}, .limit = *limit, .cost = -3 * ONE, .begun_ns = now.boot_ns,
+                            .window_end_s = window.window_end_s, .never_refuses = true};
+    struct admission admission;
+    uint64_t order;
+
+    charge(limit, 4 * ONE);
+    now.boot_ns += NANOSECONDS_PER_SECOND;
+    ck_assert_int_eq(correction_reset(&fixture.arena, key, limit, now), CORRECTION_DONE);
+    now.boot_ns += NANOSECONDS_PER_SECOND;
+    charge(limit, 8 * ONE);
+    admission_take(&fixture.arena, &refund, &order, 1, now, &admission);
+    ck_assert_int_eq(spent(limit), 8 * ONE);
+    refund.begun_ns = now.boot_ns;
+    admission_take(&fixture.arena, &refund, &order, 1, now, &admission);
+    ck_assert_int_eq(spent(limit), 5 * ONE);
+    now.boot_ns -= 2 * NANOSECONDS_PER_SECOND;
+}
+END_TEST
+
+/* An answer that is proxied may take hours, and is settled all the same. */
+START_TEST(nothing_comes_back_of_a_long_answer_either)
+{
+    struct charge refund = {.key = {key[0], key[1]}, .limit = window, .cost = -3 * ONE, .begun_ns = now.boot_ns,
+                            .window_end_s = window.window_end_s, .never_refuses = true};
+    const int64_t began_ns = now.boot_ns;
+    struct admission admission;
+    uint64_t order;
+
+    charge(&window, 4 * ONE);
+    now.boot_ns += 20 * 3600 * NANOSECONDS_PER_SECOND;
+    ck_assert_int_eq(correction_reset(&fixture.arena, key, &window, now), CORRECTION_DONE);
+    charge(&window, 8 * ONE);
+    admission_take(&fixture.arena, &refund, &order, 1, now, &admission);
+    ck_assert_int_eq(spent(&window), 8 * ONE);
+    now.boot_ns = began_ns;
+}
+END_TEST
+
 START_TEST(reset_closes_breaker)
 {
     charge(&breaker, 9 * ONE);
@@ -73,7 +116,7 @@ START_TEST(landing_after_reset)
 {
     struct charge landing = {.key = {key[0], key[1]}, .limit = flight, .cost = -ONE, .begun_ns = now.boot_ns};
     struct admission admission;
-    uint32_t order;
+    uint64_t order;
 
     charge(&flight, ONE);
     landing.layout = charge(&flight, ONE).layout;
@@ -133,8 +176,11 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int failed;
 
+    tcase_set_timeout(all, 60);
     tcase_add_checked_fixture(all, set_up, tear_down);
     tcase_add_loop_test(all, reset_makes_whole, 0, 3);
+    tcase_add_loop_test(all, nothing_comes_back_from_before_a_reset, 0, 3);
+    tcase_add_test(all, nothing_comes_back_of_a_long_answer_either);
     tcase_add_test(all, reset_closes_breaker);
     tcase_add_test(all, landing_after_reset);
     tcase_add_loop_test(all, grant_gives_back, 0, 2);

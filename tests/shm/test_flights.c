@@ -30,7 +30,7 @@ static bool take_off(struct flight *flight)
 {
     struct charge one = {.key = {key[0], key[1]}, .limit = limit, .cost = ONE};
     struct admission admission;
-    uint32_t order;
+    uint64_t order;
 
     admission_take(&fixture.arena, &one, &order, 1, now, &admission);
     *flight = (struct flight){.key = {key[0], key[1]},
@@ -56,7 +56,7 @@ static void end(const struct flight *flight)
                          .begun_ns = flight->begun_ns,
                          .layout = flight->layout};
     struct admission admission;
-    uint32_t order;
+    uint64_t order;
 
     admission_take(&fixture.arena, &one, &order, 1, now, &admission);
 }
@@ -219,7 +219,7 @@ START_TEST(other_time_to_live)
     struct charge one = {.key = {key[0], key[1]}, .cost = ONE};
     struct admission admission;
     struct flights_landing landing;
-    uint32_t order;
+    uint64_t order;
     pid_t pid = die_after(1);
 
     longer.length_ns *= 2;

@@ -153,7 +153,13 @@ static const struct {
 } refused[] = {
     {"mdoe = x", "1: there is no setting \"mdoe\"; did you mean \"mode\"?"},
     {"\n\nworker_proceses = 2", "3: there is no setting \"worker_proceses\"; did you mean \"worker_processes\"?"},
-    {"quux = 1", "1: there is no setting \"quux\"; fairvisor.conf(5) lists all of them"},
+    {"quux = 1", "1: there is no setting \"quux\"; fairvisor.conf(5) lists all of them, and limits stand in the policy, the file of "
+                 "config_file"},
+    {"policy_file = /p", "1: there is no setting \"policy_file\"; did you mean \"config_file\"?"},
+    {"port = 80", "1: there is no setting \"port\"; did you mean \"listen\"?"},
+    {"workers = 4", "1: there is no setting \"workers\"; did you mean \"worker_processes\"?"},
+    {"{\n  \"bundle_version\": 1", "1: settings are no JSON, as a policy is, which the setting config_file names; write name = value"},
+    {"[server]", "1: settings have no sections; write name = value"},
     {"Mode = decision_service", "1: there is no setting \"Mode\"; did you mean \"mode\"?"},
     {"jwt_issuer =", "1: jwt_issuer = : the value is missing; leave the whole setting out to unset it"},
     {"jwt_leeway = 61m", "1: jwt_leeway = 61m: allowed is a time from 0 to 1h (ms, s, m, h, d; none means seconds)"},
@@ -183,8 +189,11 @@ static const struct {
                                  "comment needs a line of its own"},
     {"debug_session_secret = short and wrong",
      "1: debug_session_secret: allowed is a secret of 16 to 255 bytes, without spaces and control bytes"},
-    {"debug_session_secret_file = /nowhere/to/be/found",
-     "1: debug_session_secret = /nowhere/to/be/found: the file cannot be read: No such file or directory"},
+    {"debug_session_secret_file = /", "1: debug_session_secret_file = /: it is no regular file"},
+    {"debug_session_secret_file =",
+     "1: debug_session_secret_file = : allowed is an absolute path, which begins with '/'"},
+    {"debug_session_secret_file = secret",
+     "1: debug_session_secret_file = secret: allowed is an absolute path, which begins with '/'"},
     {"debug_session_secret = 0123456789abcdef\ndebug_session_secret_file = /x",
      "2: debug_session_secret_file is given again; line 1 gave debug_session_secret already"},
     {"decision_log = some", "1: decision_log = some: allowed is reject, all or off"},
@@ -340,6 +349,25 @@ START_TEST(refuses_a_file_that_is_too_large)
 }
 END_TEST
 
+/* The file that nobody named may be missing; one that is there may not lack what it names. */
+START_TEST(reads_a_file_that_may_be_missing)
+{
+    bool is_there = true;
+
+    ck_assert(settings_read_file_if_there(&settings, "/nonexistent/fairvisor.conf", &is_there, &failure));
+    ck_assert(!is_there);
+    ck_assert(!read_text("debug_session_secret_file = /nowhere/to/be/found")); /* leaves the file */
+    ck_assert_int_eq(failure.code, EXIT_CODE_NO_INPUT);
+    ck_assert_ptr_nonnull(strstr(failure.sentence, ":1: debug_session_secret_file = /nowhere/to/be/found: the file cannot be "
+                                                   "read: No such file or directory"));
+    ck_assert(!settings_read_file_if_there(&settings, path, &is_there, &failure));
+    ck_assert(is_there);
+    ck_assert_int_eq(failure.code, EXIT_CODE_NO_INPUT);
+    ck_assert(!settings_read_file_if_there(&settings, "/", &is_there, &failure));
+    ck_assert(is_there);
+}
+END_TEST
+
 START_TEST(says_what_file_cannot_be_read)
 {
     ck_assert(!settings_read_file(&settings, "/nonexistent/fairvisor.conf", &failure));
@@ -410,12 +438,79 @@ START_TEST(the_environment_overrules_the_file)
     ck_assert(read_text("listen = 127.0.0.1:1, 127.0.0.1:3\nops_listen = 127.0.0.1:4\nmax_headers = 7"));
     ck_assert(settings_read_environment(&settings, variables, &failure));
     ck_assert_uint_eq(settings.listen_count, 2);
-    ck_assert(settings.listen[0].is_ops);
-    ck_assert_uint_eq(settings.listen[0].port, 4);
-    ck_assert_uint_eq(settings.listen[1].port, 2);
+    ck_assert_uint_eq(settings.listen[0].port, 2);
+    ck_assert(settings.listen[1].is_ops);
+    ck_assert_uint_eq(settings.listen[1].port, 4);
     ck_assert_uint_eq(settings.trusted_count, 0);
     ck_assert(!settings.trusted_unix);
     ck_assert_uint_eq(settings.max_headers, 7);
+}
+END_TEST
+
+#define ALL_SIZE 1024
+
+static void append(void *context, const char *sentence)
+{
+    char *all = context;
+    size_t used = strlen(all);
+
+    snprintf(all + used, ALL_SIZE - used, "%s|", sentence + strlen(path)); /* behind the path: the line and what is wrong */
+}
+
+START_TEST(tells_every_mistake)
+{
+    char all[ALL_SIZE] = "";
+
+    ck_assert(!read_text("moed = x\nlisten = 127.0.0.1:80\n\nworkers\n[a]\ninstance = a\ninstance = b\n"));
+    settings_read_mistakes(path, append, all);
+    ck_assert_str_eq(all, ":1: there is no setting \"moed\"; did you mean \"mode\"?|:4: the line has no '='; write name = value|"
+                          ":5: settings have no sections; write name = value|"
+                          ":7: instance is given again; line 6 gave instance already|");
+    *all = '\0';
+    ck_assert(!read_text("{\n  \"a\": 1,\n  \"b\": 2\n}\n"));
+    settings_read_mistakes(path, append, all);
+    ck_assert_str_eq(all, ":1: settings are no JSON, as a policy is, which the setting config_file names; write name = value|");
+    *all = '\0';
+    unlink(path);
+    settings_read_mistakes(path, append, all);
+    ck_assert_str_eq(all, ""); /* that there is none is told as the first */
+}
+END_TEST
+
+/* Whoever looks for an instance needs to know where it is, and nothing else. */
+START_TEST(passes_over_what_does_not_say_where)
+{
+    static const struct {
+        const char *text, *variable;
+        bool is_read;
+        const char *passed_over; /* NULL: nothing */
+    } rows[] = {
+        {"instance = a\nmax_headers = 7", "PATH=/bin", true, NULL},
+        {"lisen = x\nmoed = y\ninstance = a", "PATH=/bin", true, "there is no setting \"lisen\""},
+        {"listen\ninstance = a", "PATH=/bin", true, "the line has no '='"},
+        {"instance = a", "FAIRVISOR_LISEN=x", true, "environment variable FAIRVISOR_LISEN is no setting"},
+        {"instance = a\nmax_headers = x", "FAIRVISOR_MOED=x", true, "max_headers = x"},
+        {"instance = a\nruntime_dir /run/x", "PATH=/bin", false, NULL},
+        {"instance = a\ninstance = b", "PATH=/bin", false, NULL},
+        {"instance = a\nruntme_dir = /run/x", "PATH=/bin", false, NULL},
+        {"instance = a", "FAIRVISOR_RUNTIME_DIR=relative", false, NULL},
+        {"instance = a", "FAIRVISOR_INSTANSE=b", false, NULL},
+    };
+    char *variables[] = {strdup(rows[_i].variable), NULL};
+    struct failure passed_over;
+
+    read_text(rows[_i].text);
+    settings_default(&settings);
+    ck_assert(settings_read_where(&settings, path, false, variables, &passed_over, &failure) == rows[_i].is_read);
+    ck_assert_int_eq(passed_over.code != EXIT_CODE_OK, rows[_i].passed_over != NULL);
+    if (rows[_i].passed_over)
+        ck_assert_ptr_nonnull(strstr(passed_over.sentence, rows[_i].passed_over));
+    if (rows[_i].is_read)
+        ck_assert_str_eq(settings.instance, "a");
+    free(variables[0]);
+    ck_assert(settings_read_where(&settings, "/nonexistent", true, variables + 1, &passed_over, &failure));
+    ck_assert(!settings_read_where(&settings, "/nonexistent", false, variables + 1, &passed_over, &failure));
+    ck_assert_int_eq(failure.code, EXIT_CODE_NO_INPUT);
 }
 END_TEST
 
@@ -596,9 +691,12 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, takes_the_longest_path_and_no_longer);
     tcase_add_test(tests, refuses_a_nul_and_a_long_line);
     tcase_add_test(tests, refuses_a_file_that_is_too_large);
+    tcase_add_test(tests, reads_a_file_that_may_be_missing);
     tcase_add_test(tests, says_what_file_cannot_be_read);
     tcase_add_loop_test(tests, reads_the_environment, 0, LENGTH(environments));
     tcase_add_test(tests, the_environment_overrules_the_file);
+    tcase_add_test(tests, tells_every_mistake);
+    tcase_add_loop_test(tests, passes_over_what_does_not_say_where, 0, 10);
     tcase_add_test(tests, finishes_what_is_complete);
     tcase_add_test(tests, keeps_a_pidfile_that_is_chosen);
     tcase_add_loop_test(tests, refuses_an_address_given_twice, 0, LENGTH(doubles));

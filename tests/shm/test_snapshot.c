@@ -57,7 +57,7 @@ static void spend(const struct arena *arena, uint64_t identity, int64_t rate, in
 {
     struct charge charge = charge_of(identity, rate, cost);
     struct admission admission;
-    uint32_t order[1];
+    uint64_t order[1];
 
     admission_take(arena, &charge, order, 1, when, &admission);
     ck_assert(admission.is_admitted);

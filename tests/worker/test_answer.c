@@ -5,6 +5,7 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "policy/decimal.h"
 #include "shm/moment.h"
 #include "worker/headers.h"
 #include "worker/outbox.h"
@@ -221,6 +222,116 @@ START_TEST(words_warnings_loops_and_reservations)
 }
 END_TEST
 
+/* Amounts are told to the last millionth, but what comes back all the time in whole units. */
+START_TEST(words_amounts)
+{
+    static const struct rule budget = {.name = {"r", 1}, .algorithm = ALGORITHM_COST_BASED};
+    static const struct policy watched = {
+        .id = {"p", 1}, .rules = &budget, .rule_count = 1, .breaker = {.is_enabled = true, .threshold = UNITS / 4}};
+    static const struct {
+        const struct rule *rule;
+        int64_t limit, remaining, needed;
+        const char *part;
+    } cases[] = {
+        {&budget, UNITS / 2, UNITS / 4, 0, " allows 0.5 in 60 s; left: 0.25."},
+        {&budget, UNITS / 2, UNITS / 2, UNITS * 3 / 5, " allows 0.5 in 60 s; this request needs 0.6 and never fits."},
+        {&budget, 10 * UNITS, 1, 0, " allows 10 in 60 s; left: 0.000001."},
+        {&budget, 10 * UNITS, 0, 0, " allows 10 in 60 s; left: 0."},
+        {&budget, 10 * UNITS, -1, 0, " allows 10 in 60 s; left: 0."},
+        {&rules[0], 5 * UNITS / 2, UNITS * 3 / 2, 0, " allows 2.5 in 60 s; left: 1."},
+        {&rules[0], DECIMAL_MAX, 0, 0, " allows 9007199254.740992 in 60 s; left: 0."},
+    };
+    struct verdict verdict = {.reason = REASON_circuit_breaker_open, .policy = &watched, .retry_after_ns = SECOND};
+
+    ck_assert_ptr_nonnull(strstr(write_body(&verdict, "/a", true), "spending grew beyond 0.25 a minute."));
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        verdict = refused(&policies[0], cases[i].rule);
+        verdict.limit = (struct limit_state){&policies[0],  cases[i].rule, cases[i].limit, cases[i].remaining,
+                                             60 * SECOND, SECOND,        cases[i].needed};
+        ck_assert_msg(strstr(write_body(&verdict, "/a", true), cases[i].part) != NULL, "%s is not in %s", cases[i].part,
+                      out.data);
+    }
+}
+END_TEST
+
+/* The kinds of refusals in each dialect, and as a problem whose reason is hidden. */
+START_TEST(words_each_kind_in_each_dialect)
+{
+    static const struct {
+        enum reason reason;
+        enum error_format format;
+        bool with_reason;
+        const char *body; /* from the message's end, or from the beginning */
+    } cases[] = {
+        {REASON_rate_limit_exceeded, ERROR_FORMAT_OPENAI, true,
+         "\",\"type\":\"rate_limit_error\",\"code\":\"rate_limit_exceeded\",\"param\":null}}\n"},
+        {REASON_budget_exhausted, ERROR_FORMAT_OPENAI, true,
+         "\",\"type\":\"insufficient_quota\",\"code\":\"insufficient_quota\",\"param\":null}}\n"},
+        {REASON_tpd_exceeded, ERROR_FORMAT_OPENAI, true,
+         "\",\"type\":\"insufficient_quota\",\"code\":\"insufficient_quota\",\"param\":null}}\n"},
+        {REASON_identity_missing, ERROR_FORMAT_OPENAI, true,
+         "\",\"type\":\"rate_limit_error\",\"code\":\"rate_limit_exceeded\",\"param\":null}}\n"},
+        {REASON_state_full, ERROR_FORMAT_OPENAI, true,
+         "\",\"type\":\"server_error\",\"code\":\"server_error\",\"param\":null}}\n"},
+        {REASON_jwt_invalid, ERROR_FORMAT_OPENAI, true,
+         "\",\"type\":\"authentication_error\",\"code\":\"invalid_token\",\"param\":null}}\n"},
+        {REASON_body_encoded, ERROR_FORMAT_OPENAI, true,
+         "\",\"type\":\"invalid_request_error\",\"code\":\"unsupported_encoding\",\"param\":null}}\n"},
+        {REASON_rate_limit_exceeded, ERROR_FORMAT_ANTHROPIC, true,
+         "{\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":\""},
+        {REASON_state_full, ERROR_FORMAT_ANTHROPIC, true,
+         "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\""},
+        {REASON_jwt_invalid, ERROR_FORMAT_ANTHROPIC, true,
+         "{\"type\":\"error\",\"error\":{\"type\":\"authentication_error\",\"message\":\""},
+        {REASON_body_encoded, ERROR_FORMAT_ANTHROPIC, true,
+         "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":\""},
+        {REASON_rate_limit_exceeded, ERROR_FORMAT_GEMINI, true,
+         "\",\"status\":\"RESOURCE_EXHAUSTED\",\"details\":[{\"@type\":\"type.googleapis.com/google.rpc.RetryInfo\","
+         "\"retryDelay\":\"9s\"}]}}\n"},
+        {REASON_budget_exhausted, ERROR_FORMAT_GEMINI, true, "\",\"status\":\"RESOURCE_EXHAUSTED\",\"details\":[]}}\n"},
+        {REASON_budget_exhausted, ERROR_FORMAT_GEMINI, true, "{\"error\":{\"code\":429,\"message\":\""},
+        {REASON_state_full, ERROR_FORMAT_GEMINI, true, "{\"error\":{\"code\":503,\"message\":\""},
+        {REASON_state_full, ERROR_FORMAT_GEMINI, true, "\",\"status\":\"UNAVAILABLE\",\"details\":[{"},
+        {REASON_jwt_invalid, ERROR_FORMAT_GEMINI, true, "\",\"status\":\"UNAUTHENTICATED\",\"details\":[]}}\n"},
+        {REASON_body_encoded, ERROR_FORMAT_GEMINI, true, "\",\"status\":\"INVALID_ARGUMENT\",\"details\":[]}}\n"},
+        {REASON_rate_limit_exceeded, ERROR_FORMAT_MISTRAL, true, "{\"object\":\"error\",\"message\":\""},
+        {REASON_rate_limit_exceeded, ERROR_FORMAT_MISTRAL, true,
+         "\",\"type\":\"rate_limit_error\",\"param\":null,\"code\":\"rate_limit_exceeded\"}\n"},
+        {REASON_budget_exhausted, ERROR_FORMAT_MISTRAL, true,
+         "\",\"type\":\"insufficient_quota\",\"param\":null,\"code\":\"insufficient_quota\"}\n"},
+        {REASON_budget_exhausted, ERROR_FORMAT_PROBLEM, true,
+         "#quota-exceeded\",\"title\":\"Budget exhausted\",\"status\":429,"},
+        {REASON_loop_detected, ERROR_FORMAT_PROBLEM, true,
+         "#abnormal-usage-detected\",\"title\":\"Abnormal usage\",\"status\":429,"},
+        {REASON_no_bundle_loaded, ERROR_FORMAT_PROBLEM, true,
+         "#temporary-reduced-capacity\",\"title\":\"Temporarily reduced capacity\",\"status\":503,"},
+        {REASON_body_encoded, ERROR_FORMAT_PROBLEM, true,
+         "{\"type\":\"about:blank\",\"title\":\"Unsupported Media Type\",\"status\":415,"},
+        {REASON_jwt_invalid, ERROR_FORMAT_PROBLEM, true,
+         "{\"type\":\"about:blank\",\"title\":\"Unauthorized\",\"status\":401,"},
+        {REASON_rate_limit_exceeded, ERROR_FORMAT_PROBLEM, false,
+         "{\"type\":\"about:blank\",\"title\":\"Too Many Requests\",\"status\":429,"},
+        {REASON_jwt_invalid, ERROR_FORMAT_PROBLEM, false,
+         "{\"type\":\"about:blank\",\"title\":\"Unauthorized\",\"status\":401,"},
+        {REASON_body_encoded, ERROR_FORMAT_PROBLEM, false,
+         "{\"type\":\"about:blank\",\"title\":\"Unsupported Media Type\",\"status\":415,"},
+        {REASON_state_full, ERROR_FORMAT_PROBLEM, false,
+         "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,"},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct policy policy = {.id = {"p", 1}, .error_format = cases[i].format};
+        struct verdict verdict = {.reason = cases[i].reason,
+                                  .policy = &policy,
+                                  .retry_cures = verdict_reasons[cases[i].reason].retry_cures,
+                                  .retry_after_ns = 9 * SECOND};
+
+        ck_assert_msg(strstr(write_body(&verdict, "/v1/messages", cases[i].with_reason), cases[i].body) != NULL,
+                      "%s is not in %s", cases[i].body, out.data);
+    }
+}
+END_TEST
+
 /* What each refusal says: which limit, how much, when to come back. */
 START_TEST(words_each_cause)
 {
@@ -268,7 +379,7 @@ START_TEST(words_each_cause)
          "\"code\":\"insufficient_quota\",\"param\":null}}\n"},
         {REASON_tpd_exceeded, &guarded, &caps, &never, false,
          "{\"error\":{\"message\":\"The limit \\\"r\\\" of policy \\\"p\\\" allows 2000 tokens in 86400 s; this "
-         "request needs 3001 and never fits. Retrying does not help.\",\"type\":\"insufficient_quota\",\"code\":\"insufficient_quota\",\"param\":null}}\n"},
+         "request needs 3000.000001 and never fits. Retrying does not help.\",\"type\":\"insufficient_quota\",\"code\":\"insufficient_quota\",\"param\":null}}\n"},
         {REASON_prompt_tokens_exceeded, &guarded, &caps, NULL, false,
          "{\"error\":{\"message\":\"The limit \\\"r\\\" of policy \\\"p\\\" allows 500 prompt tokens in one request. "
          "Retrying does not help.\",\"type\":\"rate_limit_error\",\"code\":\"rate_limit_exceeded\",\"param\":null}}\n"},
@@ -286,7 +397,7 @@ START_TEST(words_each_cause)
          "90 s.\",\"violated-policies\":[\"p\"],\"reason\":\"concurrency_exceeded\"}\n"},
         {REASON_identity_missing, &guarded, &flight, NULL, false,
          "{\"type\":\"about:blank\",\"title\":\"Too Many Requests\",\"status\":429,\"detail\":\"The limit \\\"r\\\" of "
-         "policy \\\"p\\\": The request lacks the key that a rule needs. Retrying does not help.\","
+         "policy \\\"p\\\": The request lacks query:a\\\"b, which the rule needs. Retrying does not help.\","
          "\"violated-policies\":[\"p\"],\"reason\":\"identity_missing\"}\n"},
     };
 
@@ -298,6 +409,8 @@ START_TEST(words_each_cause)
                                   .retry_cures = cases[i].cures,
                                   .retry_after_ns = 90 * SECOND};
 
+        if (cases[i].reason == REASON_identity_missing)
+            verdict.missing_key = SLICE("query:a\"b");
         if (cases[i].limit)
             verdict.limit = *cases[i].limit;
         ck_assert_str_eq(write_body(&verdict, "/v1/chat", true), cases[i].body);
@@ -338,6 +451,8 @@ int main(void)
     tcase_add_test(tcase, names_the_model_without_a_price);
     tcase_add_test(tcase, chooses_the_dialect);
     tcase_add_test(tcase, words_warnings_loops_and_reservations);
+    tcase_add_test(tcase, words_amounts);
+    tcase_add_test(tcase, words_each_kind_in_each_dialect);
     tcase_add_test(tcase, words_each_cause);
     tcase_add_test(tcase, writes_numbers);
     suite_add_tcase(suite, tcase);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "policy/path.h"
 #include "worker/extract.h"
 
 #define MAX_FIELDS 16
@@ -212,6 +213,8 @@ START_TEST(reads_the_original_request)
         {"GET /v1/accel/z HTTP/1.1\nHost: edge\nX-Original-Method: GET\nX-Original-URI: http://q/a?b\n", "GET", "edge",
          "/a", "b"},
         {"GET /v1/decision HTTP/1.1\nHost: edge\n", NULL, "not told", NULL, NULL},
+        {"GET /v1/decision HTTP/1.1\nHost: edge\nX-Original-Method: GET\nX-Original-URI: /caf\303\251 x?\303\251\n", "GET", "edge",
+         "/caf%C3%A9%20x", "\303\251"},
         {"GET /v1/decision HTTP/1.1\nHost: edge\nX-Original-Method: GET\n", NULL, "X-Original-URI is missing", NULL,
          NULL},
         {"GET /v1/decision HTTP/1.1\nHost: edge\nX-Forwarded-Uri: /\n", NULL, "X-Forwarded-Method is missing", NULL,
@@ -223,7 +226,7 @@ START_TEST(reads_the_original_request)
         {"GET /v1/decision HTTP/1.1\nHost: edge\nX-Original-Method: GET\nX-Original-URI: a\n", NULL, "must begin", NULL,
          NULL},
     };
-    static char path[sizeof(bytes) + 1], host[sizeof(bytes)];
+    static char path[PATH_NORMAL_SIZE(sizeof(bytes))], host[sizeof(bytes)];
     struct extract_room room = {path, host};
     struct client_peer peer = {.is_unix = true};
 

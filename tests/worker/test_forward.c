@@ -53,7 +53,14 @@ static const struct {
     /* end to end: kept, in their order, as they were spelled */
     {GET "aCCept: */*\r\nX-A: 1\r\nVia: 1.0 before\r\nx-a: 2\r\nAuthorization: Bearer x\r\nCookie: a=b\r\n\r\n", 0,
      SENT "aCCept: */*\r\nX-A: 1\r\nVia: 1.0 before\r\nx-a: 2\r\nAuthorization: Bearer x\r\nCookie: a=b\r\n" FROM VIA},
+    /* white space around a value is not theirs to choose */
+    {GET "A:1\r\nB:  2 \r\nC:\t3\t\r\nD: \r\nE:\r\nF: 4\t\r\nG: 5\r\n\r\n", 0,
+     SENT "A: 1\r\nB: 2\r\nC: 3\r\nD: \r\nE: \r\nF: 4\r\nG: 5\r\n" FROM VIA},
     /* of one connection only */
+    {GET "Connection: Keep-Alive\r\nKeep-Alive: 1\r\nA: 1\r\n\r\n", 0, SENT "A: 1\r\n" FROM VIA},
+    {GET "Connection: keep-alive\r\nA: 1\r\nConnection: a\r\nB: 1\r\n\r\n", 0, SENT "B: 1\r\n" FROM VIA},
+    {GET "Keep_Alive: 1\r\nHTTP2_SETTINGS: x\r\nx_forwarded-for: 9.9.9.9\r\nTE_: 2\r\nT: 3\r\nTf: 4\r\n\r\n", 0,
+     SENT "TE_: 2\r\nT: 3\r\nTf: 4\r\n" FROM VIA},
     {GET "Connection: close\r\nKeep-Alive: 1\r\nTE: trailers\r\nTrailer: X\r\nUpgrade: h2c\r\n"
          "HTTP2-Settings: AAMAAABk\r\nProxy-Connection: x\r\nProxy-Authorization: x\r\nExpect: 100-continue\r\n\r\n",
      0, SENT FROM VIA},
@@ -208,10 +215,16 @@ static const struct {
     {OK "\r\n", OLD, "", OK VIA "Connection: keep-alive\r\n"},
     {OK "\r\n", OLD | CLOSE | CLOSED, "", OK VIA "Connection: close\r\n"},
     {"HTTP/1.0 404 Not Here\r\nA: b\r\n\r\n", 0, "", "HTTP/1.1 404 Not Here\r\nA: b\r\nVia: 1.0 fairvisor\r\n"},
+    {"HTTP/1.1 200 \r\n\r\n", 0, "", "HTTP/1.1 200 \r\n" VIA},
+    {"HTTP/1.1 200\r\n\r\n", 0, "", "HTTP/1.1 200 \r\n" VIA}, /* a reason may be left out */
     {OK "Content-Length: 5\r\nServer: x\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n\r\n", COUNTED, "",
      OK "Server: x\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n" VIA "Content-Length: 5\r\n"},
     {OK "Transfer-Encoding: chunked\r\n\r\n", CHUNKED, "", OK VIA "Transfer-Encoding: chunked\r\n"},
     {OK "Connection: X-Hop, close\r\nKeep-Alive: 1\r\nX-Hop: 1\r\nX: 2\r\nUpgrade: h2c\r\n\r\n", 0, "", OK "X: 2\r\n" VIA},
+    {OK "Connection: Keep-Alive\r\nKeep-Alive: 1\r\nX: 2\r\n\r\n", 0, "", OK "X: 2\r\n" VIA},
+    {OK "Connection: keep-alive\r\nX: 2\r\nConnection: x\r\nY: 3\r\n\r\n", 0, "", OK "Y: 3\r\n" VIA},
+    {OK "A:1\r\nB:  2 \r\nC:\t3\t\r\nD: \r\nE:\r\nF: 4\t\r\nG: 5\r\n\r\n", 0, "",
+     OK "A: 1\r\nB: 2\r\nC: 3\r\nD: \r\nE: \r\nF: 4\r\nG: 5\r\n" VIA},
     /* what has no Date gets one (RFC 9110 6.6.1) */
     {OK "\r\n", DATED, "", OK "Date: now\r\n" VIA},
     {OK "Date: then\r\n\r\n", 0, "", OK "Date: then\r\n" VIA},

@@ -239,6 +239,61 @@ START_TEST(an_event_too_large_to_be_held_passes)
 }
 END_TEST
 
+/* ---- what the head tells ----------------------------------------------------------------------------------------- */
+
+#define PROMPT 3
+
+struct head_case {
+    unsigned status;
+    const char *input, *output; /* as the head tells them; NULL: it does not */
+    const char *body;
+    bool is_told;
+    int64_t in_total, out_total;
+};
+
+static const struct head_case head_cases[] = {
+    {200, "9", "7", "{\"outputs\":[{\"text\":\"12345678\"}]}", true, 9, 7},
+    {200, "9", NULL, "{\"embedding\":[1]}", true, 9, 0},
+    {200, NULL, "7", "{\"embedding\":[1]}", true, PROMPT, 7},
+    {200, "9", "0", "{\"said\":\"1234\"}", true, 9, 0},
+    {200, "9", "7", "{\"usage\":{\"input_tokens\":1,\"output_tokens\":2}}", true, 1, 2},
+    {200, "9", "7", "{\"outputs\":[{\"te", true, 9, 7},
+    {200, "many", "-7", "{\"outputs\":[{\"text\":\"12345678\"}]}", false, PROMPT, 2},
+    {200, "99999999999", "18446744073709551616", "{\"outputs\":[{\"text\":\"1234\"}]}", false, PROMPT, 1},
+    {400, "9", "7", "{\"message\":\"no\"}", false, 0, 0},
+};
+
+/* Each for a client that stays and for one that leaves. */
+START_TEST(a_head_tells_what_a_body_does_not)
+{
+    const struct head_case *one = &head_cases[_i / 2];
+    struct verdict_metering wants = {.prompt = PROMPT, .completion = 50, .counts_streams = true};
+    struct room room = {0};
+    struct outbox out = {0};
+    struct usage usage;
+    struct meter meter;
+    bool is_told, clamped;
+
+    meter_init(&meter, &wants, has_room, &room);
+    if (one->input)
+        meter_field(&meter, SLICE("X-Amzn-Bedrock-Input-Token-Count"), slice_of(one->input));
+    if (one->output)
+        meter_field(&meter, SLICE("x-amzn-bedrock-output-token-count"), slice_of(one->output));
+    meter_head(&meter, one->status, SLICE("application/json"), METER_COUNTED);
+    meter_take(&meter, slice_of(one->body), &out);
+    meter_finish(&meter, &out);
+    if (meter_usage(&meter, _i % 2, &usage, &is_told, &clamped)) {
+        ck_assert_int_eq(is_told, one->is_told);
+        ck_assert_int_eq(usage.in_total, one->in_total);
+        ck_assert_int_eq(usage.out_total, one->out_total);
+    } else {
+        ck_assert(!one->is_told && _i % 2);
+    }
+    meter_fini(&meter);
+    outbox_fini(&out);
+}
+END_TEST
+
 /* ---- streams that share a limit ---------------------------------------------------------------------------------- */
 
 #define STREAMS 12
@@ -343,6 +398,7 @@ int main(void)
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, exchanges_are_as_written);
     tcase_add_test(tests, an_event_too_large_to_be_held_passes);
+    tcase_add_loop_test(tests, a_head_tells_what_a_body_does_not, 0, 2 * (int)(sizeof(head_cases) / sizeof(head_cases[0])));
     tcase_add_loop_test(tests, streams_that_share_a_limit_pass_what_it_has, 0, 20);
     tcase_add_test(tests, a_completion_that_cannot_be_shortened_is_told);
     suite_add_tcase(suite, tests);

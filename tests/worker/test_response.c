@@ -28,6 +28,8 @@ static const struct {
     {OK "Transfer-Encoding: Chunked\r\n\r\n", "200 chunked 0 keep"},
     {OK "Content-Length: 5\r\nConnection: close\r\n\r\n", "200 counted 5 close"},
     {OK "Content-Length: 5\r\nConnection: a, Close\r\n\r\n", "200 counted 5 close"},
+    {OK "Content-Length: 5\r\nConnection: Keep-Alive\r\n\r\n", "200 counted 5 keep"},
+    {OK "Content-Length: 5\r\nConnection: keep-alive\r\nConnection: close\r\n\r\n", "200 counted 5 close"},
     {OK "Content-Length: 5\r\nConnection: closed\r\n\r\n", "200 counted 5 keep"},
     {"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", "200 counted 5 close"},
     {"HTTP/1.1 200\r\nContent-Length: 1\r\n\r\n", "200 counted 1 keep"},
@@ -49,6 +51,11 @@ static const struct {
     {"\r\n" OK "\r\n", "no status line of HTTP/1.0 or HTTP/1.1"},
     {"HTTP/1.1 200 OK\n\n", "a line that does not end in CRLF"},
     {OK "A: b\n\r\n", "a line that does not end in CRLF"},
+    {OK "A\n: b\r\n\r\n", "a line that does not end in CRLF"},
+    {OK " A: b\n\r\n", "a line that does not end in CRLF"},
+    {OK "\rA: b\r\n\r\n", "a field whose name is no token"},
+    {OK "\r\r\n", "a field without a colon"},
+    {OK "A: b\r\r\n\r\n", "a field with a control byte in its value"},
     {OK "A: b\r\n c\r\n\r\n", "a field that is folded over several lines"},
     {OK " A: b\r\n\r\n", "a field that is folded over several lines"},
     {OK "A : b\r\n\r\n", "a field whose name is no token"},
@@ -152,6 +159,34 @@ START_TEST(finds_values_and_lists)
 }
 END_TEST
 
+static const struct {
+    const char *fields;
+    uint32_t ms;
+} idles[] = {
+    {"", RESPONSE_IDLE_UNTOLD},
+    {"Keep-Alive: max=100\r\n", RESPONSE_IDLE_UNTOLD},
+    {"Keep-Alive: timeout=5\r\n", 4000},
+    {"Keep-Alive: timeout=5, max=100\r\n", 4000},
+    {"keep-alive: max=100,timeout=75\r\n", 74000},
+    {"Keep-Alive: timeout=2\r\n", 1000},
+    {"Keep-Alive: timeout=1\r\n", 500},
+    {"Keep-Alive: timeout=0\r\n", 0},
+    {"Keep-Alive: timeout=\r\n", RESPONSE_IDLE_UNTOLD},
+    {"Keep-Alive: timeout=-1\r\n", RESPONSE_IDLE_UNTOLD},
+    {"Keep-Alive: timeout=99999999999999999999\r\n", 99999000},
+};
+
+START_TEST(knows_how_long_a_connection_may_be_idle)
+{
+    char text[256];
+    struct response response;
+    int size = snprintf(text, sizeof(text), OK "%s\r\n", idles[_i].fields);
+
+    ck_assert_int_eq(response_parse((struct slice){text, (size_t)size}, false, &room, &response), RESPONSE_COMPLETE);
+    ck_assert_uint_eq(response.idle_ms, idles[_i].ms);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("response");
@@ -162,6 +197,7 @@ int main(void)
     tcase_add_loop_test(cases, reads_a_head, 0, LENGTH(rows));
     tcase_add_test(cases, refuses_what_is_too_large);
     tcase_add_test(cases, finds_values_and_lists);
+    tcase_add_loop_test(cases, knows_how_long_a_connection_may_be_idle, 0, LENGTH(idles));
     suite_add_tcase(suite, cases);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * Settlements as they come from gateways: what is read, and what each mistake is told.
+ * Settlements as they come from gateways: what is read, and what each mistake is told; and those of proxied requests, which may have
+ * to wait.
  */
 #include <check.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "policy/decide_cells.h"
 #include "policy/load.h"
 #include "policy/reservation.h"
 #include "shm/admission.h"
+#include "shm/arena_layout.h"
 #include "shm/events.h"
 #include "tests/shm/arena_fixture.h"
 #include "worker/settle.h"
@@ -227,8 +231,11 @@ START_TEST(answers)
     struct slice text = {verdict.reservation, verdict.reservation_size};
     struct reservation old = {.expires_s = moment_now().wall_ns / NANOSECONDS_PER_SECOND - 1, .nonce = 7};
     char printed[VERDICT_RESERVATION_SIZE];
-    size_t size = reservation_print(&old, arena_hash_key(&worker.arena), printed, sizeof(printed));
+    uint64_t key[2];
+    size_t size;
 
+    reservation_key(arena_hash_key(&worker.arena), key);
+    size = reservation_print(&old, key, printed, sizeof(printed));
     ck_assert_uint_gt(text.size, 0);
     expect(text, "HTTP/1.1 200 ", "settled", "Content-Type: application/json\r\n");
     expect(text, "HTTP/1.1 409 ", "settled_before", "Settle each one once.");
@@ -283,6 +290,88 @@ START_TEST(answers_when_memory_is_full)
 }
 END_TEST
 
+/* ---- the ends of proxied requests --------------------------------------------------------------------------------- */
+
+/* A process that holds every lock and does not run. */
+static pid_t stopped_holder(void)
+{
+    pid_t child = fork();
+    int status;
+
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        uint64_t repaired = 0;
+
+        for (uint32_t i = 0; i < worker.arena.stripe_count; i++)
+            if (stripe_lock(arena_stripe(&worker.arena, i), &repaired) != STRIPE_LOCKED)
+                _exit(1);
+        raise(SIGSTOP);
+        for (uint32_t i = 0; i < worker.arena.stripe_count; i++)
+            stripe_unlock(arena_stripe(&worker.arena, i));
+        _exit(0);
+    }
+    ck_assert_int_eq(waitpid(child, &status, WUNTRACED), child);
+    ck_assert(WIFSTOPPED(status));
+    return child;
+}
+
+static void let_go(pid_t holder)
+{
+    int status;
+
+    ck_assert_int_eq(kill(holder, SIGCONT), 0);
+    ck_assert_int_eq(waitpid(holder, &status, 0), holder);
+    ck_assert_int_eq(status, 0);
+}
+
+/* What a proxied request used is charged, and what it did not is given back, also when nobody could do so at its end. */
+START_TEST(ends_are_settled_when_the_locks_are_free)
+{
+    const struct usage more = {.in_total = 150}, less = {.in_total = 5};
+    struct verdict dear = decide("dear"), cheap = decide("cheap"), untold = decide("untold");
+    pid_t holder = stopped_holder();
+
+    ck_assert_int_eq(uv_loop_init(&worker.loop), 0);
+    unsettled_open(&worker);
+    unsettled_finish(&worker, (struct slice){dear.reservation, dear.reservation_size}, &more, SLICE("a-model"));
+    unsettled_finish(&worker, (struct slice){cheap.reservation, cheap.reservation_size}, &less, SLICE(""));
+    unsettled_finish(&worker, (struct slice){untold.reservation, untold.reservation_size}, NULL, SLICE(""));
+    unsettled_try(&worker);
+    ck_assert_uint_eq(worker.unsettled.count, 2); /* for the third there is nothing to change */
+    ck_assert_int_eq(spent_by("dear"), 100 * BUNDLE_MILLIONTHS);
+    let_go(holder);
+    uv_run(&worker.loop, UV_RUN_DEFAULT); /* until its timer has nothing to do any more */
+    ck_assert_uint_eq(worker.unsettled.count, 0);
+    ck_assert_int_eq(spent_by("dear"), 150 * BUNDLE_MILLIONTHS);
+    ck_assert_int_eq(spent_by("cheap"), 5 * BUNDLE_MILLIONTHS);
+    ck_assert_int_eq(spent_by("untold"), 100 * BUNDLE_MILLIONTHS);
+    ck_assert_int_eq(counters_sum(&worker.arena, COUNTER_reservations_settled), 2);
+    ck_assert_int_eq(counters_sum(&worker.arena, COUNTER_reservations_busy), 4);
+    ck_assert_int_eq(counters_sum(&worker.arena, COUNTER_reservations_lost), 0);
+}
+END_TEST
+
+START_TEST(ends_that_are_lost_are_told)
+{
+    const struct usage usage = {.in_total = 5};
+    struct verdict verdict = decide("late");
+    struct slice text = {verdict.reservation, verdict.reservation_size};
+    pid_t holder = stopped_holder();
+
+    ck_assert_int_eq(uv_loop_init(&worker.loop), 0);
+    unsettled_open(&worker);
+    for (int i = 0; i < 4097; i++)
+        unsettled_finish(&worker, text, &usage, SLICE(""));
+    ck_assert_uint_eq(worker.unsettled.count, 4096);
+    ck_assert_int_eq(counters_sum(&worker.arena, COUNTER_reservations_lost), 1);
+    unsettled_close(&worker);
+    ck_assert_uint_eq(worker.unsettled.count, 0);
+    ck_assert_int_eq(counters_sum(&worker.arena, COUNTER_reservations_lost), 4097);
+    let_go(holder);
+    ck_assert_int_eq(spent_by("late"), 100 * BUNDLE_MILLIONTHS);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("settle");
@@ -299,6 +388,8 @@ int main(void)
     tcase_add_test(answering, missing_figures_are_no_zeros);
     tcase_add_test(answering, answers_when_the_policy_is_gone);
     tcase_add_test(answering, answers_when_memory_is_full);
+    tcase_add_test(answering, ends_are_settled_when_the_locks_are_free);
+    tcase_add_test(answering, ends_that_are_lost_are_told);
     suite_add_tcase(suite, tcase);
     suite_add_tcase(suite, answering);
     srunner_run_all(runner, CK_ENV);

@@ -176,6 +176,28 @@ START_TEST(what_is_no_token_is_nothing)
 }
 END_TEST
 
+/* What some upstream or other takes a good token out of: one word of it, and a space is more than ' ' to them. */
+static const struct {
+    const char *before, *behind;
+} words[] = {
+    {"Bearer ", " ."},        {"Bearer ", " x"},    {"Bearer ", " x.y.z"},      {"Bearer ", ", Bearer x.y.z"}, {"Bearer ", ",x.y"},
+    {"Bearer ", "\tx.y"},     {"Bearer ", "\xA0."}, {"Bearer ", "\x85."},       {"Bearer x.y ", ""},            {"Bearer . ", " ."},
+};
+
+START_TEST(a_token_among_words_is_refused)
+{
+    struct slice token = make("{\"sub\":\"a\",\"exp\":2000000000}");
+    struct tokens_answer answer;
+    char value[MAKER_TOKEN_SIZE];
+
+    token = (struct slice){token.data + 7, token.size - 7};
+    snprintf(value, sizeof(value), "%s%.*s%s", words[_i].before, (int)token.size, token.data, words[_i].behind);
+    answer = tokens_ask(&tokens, slice_of(value), NOW);
+    ck_assert_msg(answer.is_token && !answer.claims && answer.fault == JWT_malformed, "\"%s...%s\" is no token: %d", words[_i].before,
+                  words[_i].behind, answer.is_token);
+}
+END_TEST
+
 START_TEST(without_keys_claims_are_read)
 {
     const struct jwt_rules rules = {.leeway_us = 0};
@@ -213,6 +235,7 @@ int main(void)
     tcase_add_test(tcase, places_are_bounded);
     tcase_add_test(tcase, large_claims_are_not_kept);
     tcase_add_loop_test(tcase, what_is_no_token_is_nothing, 0, sizeof(others) / sizeof(others[0]));
+    tcase_add_loop_test(tcase, a_token_among_words_is_refused, 0, sizeof(words) / sizeof(words[0]));
     tcase_add_test(tcase, without_keys_claims_are_read);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);

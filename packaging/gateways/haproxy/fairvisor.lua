@@ -43,7 +43,8 @@ local function question(txn)
         end
     end
     fields["x-original-method"] = { txn.f:method() }
-    fields["x-original-uri"] = { txn.f:pathq() }
+    local uri = txn.f:pathq() -- nothing of "http://host" and of OPTIONS *, which ask for no path
+    fields["x-original-uri"] = { (uri or "") ~= "" and uri or "/" }
     fields["x-original-host"] = { txn.f:req_hdr("host") or "" }
     fields["x-forwarded-for"] = { tostring(txn.f:src()) }
     return fields

@@ -28,13 +28,15 @@ SLICE = 0.05  # seconds, of which TIMEOUT is made
 MAX_BODY = 1 << 20  # bytes, `max_body_bytes` of fairvisor.conf: a JSON body beyond it gets 413
 SETTLE_AGAIN_AFTER = (0.2, 1.0, 3.0)  # seconds between attempts to settle; then the request stays charged as it was reserved
 
-# What no client may tell fairvisord. The X-LiteLLM ones are told by LiteLLM, about the key that it has checked.
+# What no client may tell fairvisord. The X-LiteLLM ones are told by LiteLLM, about the key that it has checked; the end user
+# and the model are what the request's body names.
 IDENTITY = {"X-LiteLLM-Key": "api_key", "X-LiteLLM-User": "user_id", "X-LiteLLM-Team": "team_id",
-            "X-LiteLLM-Org": "org_id"}
+            "X-LiteLLM-Org": "org_id", "X-LiteLLM-End-User": "end_user_id"}
+MODEL = "X-LiteLLM-Model"
 DROPPED = {"host", "connection", "content-length", "transfer-encoding", "expect", "keep-alive", "te", "trailer", "upgrade",
            "proxy-connection", "x-original-method", "x-original-uri", "x-original-host", "x-forwarded-for",
            "x-forwarded-method", "x-forwarded-uri", "x-forwarded-host", "x-country-code", "x-asn", "x-asn-type", "x-tor-exit",
-           "x-fairvisor-reject-status"} | {name.lower() for name in IDENTITY}
+           "x-fairvisor-reject-status", MODEL.lower()} | {name.lower() for name in IDENTITY}
 SHOWN = ("RateLimit", "RateLimit-Policy", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset",
          "X-Fairvisor-Warning")
 NOT_PASSED_ON = {"connection", "content-length", "date", "keep-alive", "transfer-encoding"}
@@ -181,7 +183,7 @@ def install():
                     "Set it to the address of the proxy in front, or to nothing")
 
 
-def question(exchange, key):
+def question(exchange, key, model):
     """The fields and the body with which fairvisord is asked about EXCHANGE; KEY is what LiteLLM knows of the client."""
     scope = exchange.scope
     given = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
@@ -193,8 +195,8 @@ def question(exchange, key):
     fields += [("X-Original-Host", value) for name, value in given if name.lower() == "host"][:1]
     if scope.get("client"):
         fields.append(("X-Forwarded-For", scope["client"][0]))
-    for name, attribute in IDENTITY.items():
-        value = getattr(key, attribute, None)
+    known = {name: getattr(key, attribute, None) for name, attribute in IDENTITY.items()}
+    for name, value in {**known, MODEL: model}.items():
         if value:
             fields.append((name, urllib.parse.quote(str(value), safe=" @:/+=,;")))
     is_json = "json" in next((value for name, value in given if name.lower() == "content-type"), "json").lower()
@@ -230,13 +232,13 @@ class Fairvisor(CustomLogger):
         if call_type in ("completion", "acompletion") and "," in str(data.get("model")):
             exchange.refusal = SEVERAL_MODELS  # LiteLLM splits it, and lists of lists of messages with it
         else:
-            exchange.refusal = await self.judge(exchange, user_api_key_dict)
+            exchange.refusal = await self.judge(exchange, user_api_key_dict, data.get("model"))
         exchange.body = None
         if exchange.refusal:
             raise self.refused(exchange)
 
-    async def judge(self, exchange, key):
-        fields, body, is_json = question(exchange, key)
+    async def judge(self, exchange, key, model):
+        fields, body, is_json = question(exchange, key, model)
         if is_json and exchange.is_too_large:
             return refusal(413, "request_too_large", f"The request is larger than the {MAX_BODY} bytes that are looked at.")
         try:

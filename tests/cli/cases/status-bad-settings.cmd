@@ -1,1 +1,1 @@
-FAIRVISOR_MDOE=x fairvisor status -c /dev/null
+FAIRVISOR_INSTANSE=x fairvisor status -c /dev/null

@@ -42,25 +42,36 @@ static int64_t wait_of(const struct model_demand *demand)
     return demand->wait_ns == MODEL_NEVER ? LONG_WAIT : demand->wait_ns;
 }
 
-/* Told is one of the limits that refuse, with a wait that none of the others outlasts. */
-static bool is_told(const struct model_verdict *model, const struct model_demand *demand, const struct verdict *verdict)
+static bool is_wait_of(const struct model_demand *demand, const struct verdict *verdict)
 {
     int64_t wait = wait_of(demand), most = wait / 2 < LONG_WAIT ? wait / 2 : LONG_WAIT;
+
+    return verdict->retry_after_ns >= wait && verdict->retry_after_ns <= wait + most;
+}
+
+/* Told is the first loop or open breaker, in order, or else one of the limits that refuse; with a wait that is of one of them, of
+ * the limit where one is told, and that none of the others outlasts. */
+static bool is_told(const struct model_verdict *model, const struct model_demand *demand, const struct verdict *verdict)
+{
+    bool has_wait = is_wait_of(demand, verdict);
 
     if (!is_of(verdict, demand->policy, demand->rule) || !is_for(verdict, demand->reason))
         return false;
     if (verdict->has_limit != demand->is_shown ||
         (demand->is_shown && !has_numbers(verdict, demand, demand->remaining)))
         return false;
-    if (verdict->retry_after_ns < wait || verdict->retry_after_ns > wait + most)
-        return false;
     if (verdict->retry_cures && demand->wait_ns == MODEL_NEVER)
         return false;
-    for (int i = 0; i < model->demand_count; i++)
-        if (model->demands[i].shadow == 0 && model->demands[i].refuses &&
-            wait_of(&model->demands[i]) > verdict->retry_after_ns)
+    for (int i = 0; i < model->demand_count; i++) {
+        const struct model_demand *other = &model->demands[i];
+
+        if (other->shadow != 0 || !other->refuses)
+            continue;
+        if (wait_of(other) > verdict->retry_after_ns || (!other->is_shown && (demand->is_shown || other < demand)))
             return false;
-    return true;
+        has_wait |= !demand->is_shown && is_wait_of(other, verdict);
+    }
+    return has_wait;
 }
 
 static bool compare_refusal(const struct model_verdict *model, const struct verdict *verdict, char *why)

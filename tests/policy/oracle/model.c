@@ -402,7 +402,11 @@ static enum model_settlement correct(struct model *model, const struct world_bun
     /* A window that is over took its reservation with it. */
     if (cost < 0 && limit.kind == MODEL_WINDOW && slot->end_s != entry->end_s)
         return MODEL_SETTLED;
-    model_slot_charge(touch(model, entry->key, &limit, step), &limit, cost, step->boot_ns);
+    slot = touch(model, entry->key, &limit, step);
+    /* Since the bucket was whole, what is owed to it is others' debt. */
+    if (cost < 0 && limit.kind == MODEL_BUCKET && entry->begun_ns < slot->whole_ns)
+        return MODEL_SETTLED;
+    model_slot_charge(slot, &limit, cost, step->boot_ns);
     return MODEL_SETTLED;
 }
 

@@ -32,6 +32,7 @@ struct model_slot {
     enum model_kind kind;
     int64_t stamp;          /* boot time of the last change */
     __int128 debt;          /* bucket: millionths times the nanoseconds of its unit */
+    int64_t whole_ns;       /* bucket: when it had none last */
     int64_t spent;          /* window; breaker: of this minute */
     int64_t end_s;          /* window */
     int calendar;           /* window: period and zone */

@@ -32,9 +32,16 @@ void model_slot_init(struct model_slot *slot, const struct model_limit *limit, i
     slot->key = key;
     slot->next = next;
     slot->kind = limit->kind;
-    slot->stamp = boot_ns;
+    slot->stamp = slot->whole_ns = boot_ns;
     slot->end_s = limit->end_s;
     slot->calendar = limit->calendar;
+}
+
+/* Remembers when a bucket was whole last. */
+static void note_whole(struct model_slot *slot)
+{
+    if (slot->debt == 0)
+        slot->whole_ns = slot->stamp;
 }
 
 /* ---- flight --------------------------------------------------------------------------------------------------------
@@ -176,6 +183,7 @@ void model_slot_touch(struct model_slot *slot, const struct model_limit *limit, 
     case MODEL_BUCKET:
         slot->debt = max(0, slot->debt - (wide)(boot_ns - slot->stamp) * limit->rate);
         slot->stamp = boot_ns;
+        note_whole(slot);
         break;
     case MODEL_WINDOW:
         touch_window(slot, limit, wall_ns);
@@ -242,6 +250,7 @@ void model_slot_charge(struct model_slot *slot, const struct model_limit *limit,
     switch (limit->kind) {
     case MODEL_BUCKET:
         slot->debt = max(0, slot->debt + (wide)cost * limit->per_ns);
+        note_whole(slot);
         break;
     case MODEL_BREAKER:
         if (slot->opened)
@@ -263,17 +272,20 @@ void model_slot_charge(struct model_slot *slot, const struct model_limit *limit,
 /* ---- without a limit -----------------------------------------------------------------------------------------------
  */
 
-static bool correct_bucket(struct model_slot *slot, int64_t cost, int64_t boot_ns)
+static bool correct_bucket(struct model_slot *slot, int64_t cost, int64_t begun_ns, int64_t boot_ns)
 {
     const struct model_limit *last = &slot->last;
 
+    if (cost < 0 && begun_ns < slot->whole_ns)
+        return true;
     if (cost > 0 && slot->debt <= last->per_ns)
         return false;
     if (cost > 0 && boot_ns >= slot->stamp + (int64_t)divide_up(slot->debt, last->rate)) {
         slot->debt = 0;
-        slot->stamp = boot_ns;
+        slot->stamp = slot->whole_ns = boot_ns;
     }
     slot->debt = max(0, slot->debt + (wide)cost * last->per_ns);
+    note_whole(slot);
     return true;
 }
 
@@ -284,7 +296,7 @@ bool model_slot_correct(struct model_slot *slot, int64_t cost, int64_t begun_ns,
 
     switch (slot->kind) {
     case MODEL_BUCKET:
-        return correct_bucket(slot, cost, boot_ns);
+        return correct_bucket(slot, cost, begun_ns, boot_ns);
     case MODEL_WINDOW:
         if (cost > 0 && slot->end_s <= wall_ns / WORLD_SECOND)
             return false;

@@ -48,7 +48,7 @@ const struct world_client world_clients[7] = {
 const struct world_amount world_costs[10] = {
     {NULL, -1, false},        {"1", 1000000, false}, {"2", 2000000, false}, {"0.5", 500000, false},
     {"3.000001", 3000001, false}, {"1e1", 10000000, false}, {"0", -1, false}, {"-1", -1, false},
-    {"cheap", -1, false},     {"0.0000001", -1, false},
+    {"cheap", -1, false},     {"0.0000001", 1, false},
 };
 const struct world_amount world_hints[5] = {
     {NULL, -1, false}, {"10", 10, false}, {"0", 0, false}, {"-3", -1, false}, {"many", -1, false}};

@@ -80,7 +80,7 @@ int64_t scene_used(const struct scene *scene, uint32_t row)
 struct request {
     struct facts facts;
     struct fact_field fields[SCENE_KINDS + 2];
-    char values[SCENE_KINDS + 2][16];
+    char values[SCENE_KINDS + 2][24];
     char query[16];
 };
 

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The ground everything here stands on: where the programs are, how long to wait, which ports are free."""
+
+import os
+import random
+import socket
+import time
+
+import valgrind
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SOURCE = os.path.dirname(HERE)
+PREFIX = os.environ.get("FAIRVISOR_PREFIX", "")
+LOAD = os.environ.get("FAIRVISOR_LOAD", os.path.join(PREFIX, "fairvisor-load"))
+FULL = os.environ.get("E2E_FULL") == "1"
+ASAN = os.environ.get("E2E_ASAN") == "1"
+VALGRIND = os.environ.get("E2E_VALGRIND") == "1"  # every instance runs under it
+COVERAGE = os.environ.get("E2E_COVERAGE") == "1"
+IS_ROOT = os.geteuid() == 0
+RUN_NAME = f"e2e-{os.getpid()}"
+START_SECONDS = 30 if not VALGRIND else valgrind.SECONDS
+STOP_SECONDS = 40 if not VALGRIND else valgrind.SECONDS  # fairvisord waits 35 s for open requests (drain_timeout)
+
+
+def full_or_short(full, short):
+    """FULL with --full, else SHORT: with the figures of a release all tests take about an hour more."""
+    return full if FULL else short
+
+
+def program(name):
+    for folder in ("sbin", "bin", "libexec/fairvisor"):
+        path = os.path.join(PREFIX, folder, name)
+        if os.access(path, os.X_OK):
+            return path
+    raise FileNotFoundError(f"{name} is not under {PREFIX!r}; run make install and set FAIRVISOR_PREFIX")
+
+
+def clean_environment(extra=None):
+    """The caller's environment without FAIRVISOR_* (fairvisord would read them as settings)."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FAIRVISOR_")}
+    environment.update(extra or {})
+    return environment
+
+
+def wait_until(condition, what, seconds=START_SECONDS):
+    """Asks CONDITION until it gives something true, and returns that. A bounded wait for an event, not a delay."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {seconds} s for: {what}")
+        time.sleep(0.01)
+
+
+DAY_SECONDS = 86400
+
+
+def avoid_midnight(seconds=60):
+    """Waits, where the day ends in UTC within SECONDS, until the next one has begun: budgets of a day, a week or a month are whole
+    again then, in the middle of whatever is asked."""
+    left = DAY_SECONDS - time.time() % DAY_SECONDS
+    if left < seconds:
+        time.sleep(left + 1)
+
+
+LOWEST_PORT = 10000
+PORTS_GIVEN = set()
+
+
+def is_listening(process, address):
+    """Also when PROCESS ended: there is nothing to wait for then."""
+    if process.poll() is not None:
+        return True
+    try:
+        socket.create_connection(address, 1).close()
+        return True
+    except OSError:
+        return False
+
+
+def first_own_port():
+    """Connections that go out get ports from here on, as they please."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+        return int(file.read().split()[0])
+
+
+def free_port(family=socket.AF_INET):
+    """One that nobody listens on, nor gets by connecting somewhere until it is used."""
+    host = "127.0.0.1" if family == socket.AF_INET else "::1"
+    end = first_own_port()
+    while True:
+        port = random.randrange(min(LOWEST_PORT, end // 2), end)
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+        if port not in PORTS_GIVEN:
+            PORTS_GIVEN.add(port)
+            return port

@@ -1,0 +1,2 @@
+fairvisor diff bundles/ended-before.json bundles/ended-after.json
+fairvisor diff bundles/ended-after.json bundles/ended-before.json

@@ -1,0 +1,1 @@
+FAIRVISOR_MDOE=x fairvisor status -c /dev/null

@@ -1,0 +1,1 @@
+head -n 2 logs/service.log | fairvisor test -c /dev/null bundles/replay.json

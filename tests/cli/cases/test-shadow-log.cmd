@@ -1,0 +1,1 @@
+fairvisor test -c /dev/null bundles/replay.json --requests logs/shadow.log

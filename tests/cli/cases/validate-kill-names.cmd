@@ -1,0 +1,1 @@
+fairvisor validate bundles/kill-names.json
