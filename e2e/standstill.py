@@ -12,8 +12,9 @@ NOTE = struct.Struct("dd")  # when it was over (monotonic), how long it was
 
 
 def watch(out, parent):
-    """Writes a NOTE for each standstill, until PARENT is gone."""
+    """Writes a NOTE of nothing when it begins and one for each standstill, until PARENT is gone."""
     before, before_wall = time.monotonic(), time.time()
+    os.write(out, NOTE.pack(before, 0))
     while os.getppid() == parent:
         time.sleep(NAP)
         now, wall = time.monotonic(), time.time()
@@ -30,9 +31,8 @@ def watch(out, parent):
 class Watch:
     def __init__(self):
         parent = os.getpid()
-        self.notes, self.reader = [], None
+        self.notes = []
         reader, writer = os.pipe()
-        os.set_blocking(reader, False)
         os.set_blocking(writer, False)
         self.pid = os.fork()
         if self.pid == 0:
@@ -42,6 +42,8 @@ class Watch:
             finally:
                 os._exit(0)
         os.close(writer)
+        os.read(reader, NOTE.size)  # it has begun
+        os.set_blocking(reader, False)
         self.reader = reader
 
     def longest_since(self, began):
