@@ -49,6 +49,12 @@ void decide_metering_shorten(struct decision *decision, int64_t most)
     least_of(&decision->clamp_most, most > 0 ? most : ESTIMATE_MOST);
 }
 
+/* Whole tokens in AMOUNT millionths, rounded down, of a debt too: a bucket has parts of a token. */
+static int64_t whole_tokens(int64_t amount)
+{
+    return amount / BUNDLE_MILLIONTHS - (amount % BUNDLE_MILLIONTHS < 0);
+}
+
 /* What the charges of rules that clamp have left for completions. 0 = not even one token. */
 static int64_t left_for_completions(struct decision *decision)
 {
@@ -65,7 +71,7 @@ static int64_t left_for_completions(struct decision *decision)
 
         if (!is_tokens || charge->group != 0 || !source->rule->config.token_budget.clamps)
             continue;
-        room = (charge->view.remaining - charge->cost) / BUNDLE_MILLIONTHS + source->completion;
+        room = whole_tokens(charge->view.remaining - charge->cost) + source->completion;
         if (room < left)
             left = room;
     }
