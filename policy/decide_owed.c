@@ -83,7 +83,7 @@ bool decide_owed_correct(struct decision *decision, const struct reservation *re
     charge->begun_ns = reservation->begun_ns;
     if (charge->limit.kind == CELL_WINDOW)
         charge->window_end_s = entry->extra;
-    else if (charge->limit.kind == CELL_BUCKET)
+    else if (charge->limit.kind == CELL_BUCKET || charge->limit.kind == CELL_FLIGHT)
         charge->begun_ns = entry->extra;
     else if (charge->limit.kind == CELL_BREAKER && outcome)
         charge->cost = owed_to_breaker(reservation, entry, outcome) - entry->cost;

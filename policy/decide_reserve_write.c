@@ -7,16 +7,9 @@
 
 #include "policy/reservation.h"
 
-static int64_t extra_of(const struct charge *charge, struct moment now)
+static int64_t extra_of(const struct charge *charge)
 {
-    switch (charge->limit.kind) {
-    case CELL_WINDOW:
-        return charge->view.window_end_s;
-    case CELL_BUCKET:
-        return charge->refreshed.stamp_ns;
-    default:
-        return now.boot_ns;
-    }
+    return charge->limit.kind == CELL_WINDOW ? charge->view.window_end_s : charge->refreshed.stamp_ns;
 }
 
 /* Is this charge corrected when it is known what the request used? */
@@ -70,7 +63,7 @@ static bool describe(const struct decision *decision, uint32_t index, struct res
     if (source->role == CHARGE_BREAKER)
         return was_charged(charge) && describe_breaker(decision, index, entry);
     entry->mark = decision->decider->rules[source->rule_index].mark;
-    entry->extra = extra_of(charge, decision->now);
+    entry->extra = extra_of(charge);
     entry->layout = charge->view.layout;
     return is_entry(decision, index);
 }

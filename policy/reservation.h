@@ -28,8 +28,8 @@ struct reservation_entry {
     uint8_t role;    /* enum charge_role */
     uint64_t key[2]; /* of the cell */
     int64_t cost;    /* millionths reserved */
-    int64_t extra;   /* WINDOW: its end in seconds; BUCKET: stamp of its cell; FLIGHT: boot time the request began; BREAKER: millionths
-                      * that stay spent */
+    int64_t extra;   /* WINDOW: its end in seconds; BUCKET, FLIGHT: stamp of its cell, which another process may have brought up to a
+                      * later moment than the one the request began at; BREAKER: millionths that stay spent */
     uint16_t layout; /* FLIGHT: of its lanes; BREAKER: so many entries before it are of its policy */
 };
 
