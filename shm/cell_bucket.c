@@ -75,6 +75,13 @@ void cell_bucket_debit(struct cell *cell, const struct cell_limit *limit, int64_
     cell->expires_ns = cell->stamp_ns + time_to_refill(limit, cell->spent, cell->of.remainder);
 }
 
+/* What is left of a bucket's LIFE_NS when of SPENT millionths KEPT stay; rounded up, so that it is not forgotten too soon. One that
+ * would be longer than a cell can say stays so. */
+static int64_t shorter_life(int64_t life_ns, int64_t kept, int64_t spent)
+{
+    return life_ns >= CELL_FAR_AWAY ? life_ns : (int64_t)(((__int128)life_ns * kept + spent - 1) / spent);
+}
+
 /* Without its rate. What comes back comes off in the end, whether it did before the correction or does after it; only a bucket that
  * has become whole must forget its past first. How long a millionth takes is what the cell's own expiry tells, rounded up. */
 bool cell_bucket_correct(struct cell *cell, int64_t cost, int64_t begun_ns, uint16_t layout, struct moment now)
@@ -95,6 +102,8 @@ bool cell_bucket_correct(struct cell *cell, int64_t cost, int64_t begun_ns, uint
     if (cell->spent == 0) {
         make_whole(cell);
         cell->expires_ns = cell->stamp_ns;
+    } else if (cost < 0) {
+        cell->expires_ns = cell->stamp_ns + shorter_life(life_ns, cell->spent, spent);
     } else if (cost > 0) {
         longer = (__int128)cost * life_ns / (spent - 1) + 1;
         cell->expires_ns += longer > CELL_FAR_AWAY ? CELL_FAR_AWAY : (int64_t)longer;
