@@ -131,6 +131,25 @@ static bool is_too_late(const struct decision *decision, const struct reservatio
            decision->now.boot_ns >= reservation->begun_ns + RESERVATION_LIFE_S * NANOSECONDS_PER_SECOND;
 }
 
+/* What was reserved later than now was reserved before a reboot: its boot times are moved to this boot as those of the cells are, by
+ * what the wall clock says of how long ago it was at least. A wall clock that went back says nothing: then it is too late. */
+static void move_to_this_boot(struct reservation *reservation, struct moment now)
+{
+    int64_t age_s = now.wall_ns / NANOSECONDS_PER_SECOND - reservation->expires_s + RESERVATION_LIFE_S, shift;
+
+    if (reservation->begun_ns <= now.boot_ns + NANOSECONDS_PER_SECOND)
+        return;
+    if (age_s < 0 || age_s > RESERVATION_LIFE_S)
+        age_s = RESERVATION_LIFE_S;
+    else if (age_s > 0)
+        age_s--; /* both moments were rounded down */
+    shift = now.boot_ns - age_s * NANOSECONDS_PER_SECOND - reservation->begun_ns;
+    reservation->begun_ns += shift;
+    for (uint32_t i = 0; i < reservation->count; i++)
+        if (reservation->entries[i].role == CHARGE_MINUTE || reservation->entries[i].role == CHARGE_FLIGHT)
+            reservation->entries[i].extra += shift;
+}
+
 /* SAW_END: whoever settles it saw the request's end himself. */
 static enum decide_settlement settle(struct decision *decision, struct slice text, const struct usage *usage,
                                      struct slice model, bool saw_end)
@@ -145,6 +164,7 @@ static enum decide_settlement settle(struct decision *decision, struct slice tex
         return DECIDE_SETTLEMENT_UNKNOWN;
     if (!reservation_parse(text, key, &reservation, digest))
         return DECIDE_SETTLEMENT_UNKNOWN;
+    move_to_this_boot(&reservation, decision->now);
     if (!saw_end && is_too_late(decision, &reservation))
         return DECIDE_SETTLEMENT_EXPIRED;
     if (!usage)

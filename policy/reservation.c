@@ -110,8 +110,8 @@ static bool is_possible(const struct reservation *reservation)
 {
     const struct price *price = &reservation->price;
 
-    if (reservation->begun_ns < 0 || reservation->begun_ns > INT64_MAX / 2 || price->input < 0 || price->cached_input < 0 ||
-        price->output < 0)
+    if (reservation->expires_s < 0 || reservation->begun_ns < 0 || reservation->begun_ns > INT64_MAX / 2 || price->input < 0 ||
+        price->cached_input < 0 || price->output < 0)
         return false;
     for (uint32_t i = 0; i < reservation->count; i++)
         if (reservation->entries[i].cost < 0 || reservation->entries[i].extra < 0)

@@ -111,15 +111,15 @@ void cell_mark_reset(struct cell *cell, struct moment now)
 
 bool cell_forgets(const struct cell *cell, int64_t begun_ns)
 {
-    return cell->kind == CELL_WINDOW && begun_ns < cell->of.reset_ns;
+    return cell->kind == CELL_WINDOW && cell->of.reset_ns != 0 && begun_ns < cell->of.reset_ns;
 }
 
 bool cell_shift(struct cell *cell, int64_t shift)
 {
     if (cell->kind == CELL_FREE)
         return false;
-    if (cell->kind == CELL_WINDOW && shift != 0)
-        cell->of.reset_ns = 0;
+    if (cell->kind == CELL_WINDOW && cell->of.reset_ns != 0)
+        cell->of.reset_ns += shift;
     cell->stamp_ns += shift;
     cell->expires_ns += shift;
     if (cell->kind == CELL_BREAKER && cell->of.breaker.opened_ns)

@@ -62,5 +62,6 @@ bool cell_window_correct(struct cell *cell, int64_t cost, int64_t begun_ns, uint
 
 bool cell_window_is_sane(const struct cell *cell)
 {
-    return cell->of.window_end_s >= 0 && cell->of.window_end_s <= INT64_MAX / NANOSECONDS_PER_SECOND;
+    return cell->of.window_end_s >= 0 && cell->of.window_end_s <= INT64_MAX / NANOSECONDS_PER_SECOND &&
+           cell->of.reset_ns >= -CELL_STAMP_MAX && cell->of.reset_ns <= CELL_STAMP_MAX;
 }

@@ -7,6 +7,7 @@
  * allowed wall SECONDS                                         from now on the wall clock is so far ahead; negative:
  * behind SECONDS CLIENT METHOD TARGET [Name:value ...] [xN] => EXPECTATION
  *
+ *   reboot SECONDS BACK UP                               the machine goes down, is back at BACK, and up for UP seconds then
  *   SECONDS settle NAME PROMPT COMPLETION [cached=N] [model=NAME] => RESULT
  *
  * with "-" for an unknown client, "~" for a space in a value, xN for N equal requests. The expectation is `allow` or
@@ -22,6 +23,7 @@
 #include "policy/decide.h"
 #include "policy/load.h"
 #include "policy/path.h"
+#include "shm/snapshot.h"
 #include "tests/shm/arena_fixture.h"
 
 #define EPOCH      INT64_C(1767225600) /* 2026-01-01T00:00:00Z */
@@ -29,7 +31,8 @@
 #define MAX_FIELDS 16
 #define SCRATCH    65536
 
-#define MAX_KEPT 64
+#define MAX_KEPT  64
+#define PATH_SIZE 64
 
 struct kept {
     char name[16];
@@ -43,6 +46,7 @@ struct run {
     unsigned kept_count;
     unsigned line;
     int64_t ahead_ns; /* of the wall clock */
+    int64_t boot_ns;  /* boot clock at second 0 of the file */
     struct arena_fixture fixture;
     struct bundle *bundle;
     struct decider *decider;
@@ -96,7 +100,7 @@ static int64_t parse_seconds(const char *text, char **end)
 
 static struct moment moment_at(const struct run *run, int64_t ns)
 {
-    return (struct moment){.boot_ns = BOOT * NANOSECONDS_PER_SECOND + ns,
+    return (struct moment){.boot_ns = run->boot_ns + ns,
                            .wall_ns = EPOCH * NANOSECONDS_PER_SECOND + ns + run->ahead_ns};
 }
 
@@ -328,13 +332,55 @@ static void check_line(struct run *run, char *text)
     claims_free(request.claims);
 }
 
+/* ---- reboots ----------------------------------------------------------------------------------------------------------
+ */
+
+/* The counters go through a snapshot into an arena of the same hash key. */
+static void restore(struct run *run, const char *path, struct moment now)
+{
+    struct failure failure = {0};
+    struct snapshot *snapshot = snapshot_read(path, run->fixture.instance, &failure);
+    uint64_t lost;
+
+    ck_assert_msg(snapshot != NULL, "%s", failure.sentence);
+    arena_fixture_close(&run->fixture);
+    arena_fixture_open(&run->fixture, "decide", UINT64_C(8) << 20, snapshot_hash_key(snapshot));
+    snapshot_apply(snapshot, &run->fixture.arena, now, &lost);
+    ck_assert_uint_eq(lost, 0);
+    snapshot_free(snapshot);
+}
+
+static void reboot(struct run *run, const char *text)
+{
+    char path[PATH_SIZE] = "/tmp/fairvisor-decide-XXXXXX";
+    struct failure failure = {0};
+    uint64_t cells;
+    char *rest;
+    int64_t down_ns = parse_seconds(text, &rest), back_ns = parse_seconds(rest, &rest), up_ns = parse_seconds(rest, &rest);
+    int fd = mkstemp(path);
+
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    ck_assert_msg(snapshot_write(&run->fixture.arena, run->fixture.instance, path, moment_at(run, down_ns), &cells, &failure),
+                  "%s", failure.sentence);
+    ck_assert_msg(up_ns < run->boot_ns + down_ns, "%s:%u: it was not up for so long before", run->file, run->line);
+    decide_free(run->decider);
+    run->boot_ns = up_ns - back_ns;
+    restore(run, path, moment_at(run, back_ns));
+    run->decider = decide_new(run->bundle, &run->fixture.arena, &run->fixture.arena.slots[0], SCRATCH);
+    ck_assert_ptr_nonnull(run->decider);
+    unlink(path);
+    strcat(path, ".previous");
+    unlink(path);
+}
+
 /* ---- files --------------------------------------------------------------------------------------------------------
  */
 
 static void run_file(const char *path)
 {
     static char bundle[65536];
-    struct run run = {.file = path};
+    struct run run = {.file = path, .boot_ns = BOOT * NANOSECONDS_PER_SECOND};
     size_t bundle_size = 0;
     bool in_bundle = false;
     char line[1024];
@@ -357,6 +403,8 @@ static void run_file(const char *path)
             char *end;
 
             run.ahead_ns = parse_seconds(line + 5, &end);
+        } else if (!strncmp(line, "reboot ", 7)) {
+            reboot(&run, line + 7);
         } else if (!strcmp(line, "bundle\n")) {
             in_bundle = true;
             bundle_size = 0;

@@ -145,7 +145,7 @@ START_TEST(impossible_figures_are_refused)
     struct reservation good, bad;
     char text[VERDICT_RESERVATION_SIZE];
     uint64_t digest[2];
-    int64_t *figures[] = {&bad.begun_ns, &bad.price.input, &bad.price.cached_input, &bad.price.output, &bad.entries[0].cost,
+    int64_t *figures[] = {&bad.expires_s, &bad.begun_ns, &bad.price.input, &bad.price.cached_input, &bad.price.output, &bad.entries[0].cost,
                           &bad.entries[1].extra};
 
     make(&good, 2);

@@ -245,6 +245,28 @@ START_TEST(a_cell_of_the_far_future_stays_sane)
 }
 END_TEST
 
+/* What a request from before a reset gives back stays forgotten in another boot, in which both lie before its begin; who was never
+ * reset forgets nothing there. */
+START_TEST(a_window_remembers_its_reset_in_another_boot)
+{
+    const int64_t second = NANOSECONDS_PER_SECOND;
+    const struct cell_limit limit = {.kind = CELL_WINDOW, .capacity = 1, .window_end_s = 1000};
+    struct cell cell;
+
+    cell_init(&cell, key, &limit, at(500 * second));
+    ck_assert(cell_shift(&cell, -900 * second));
+    ck_assert(!cell_forgets(&cell, -401 * second));
+    ck_assert(cell_shift(&cell, 900 * second));
+    cell_mark_reset(&cell, at(500 * second));
+    ck_assert(cell_shift(&cell, -900 * second));
+    ck_assert(cell_is_sane(&cell));
+    ck_assert(cell_forgets(&cell, -401 * second));
+    ck_assert(!cell_forgets(&cell, -399 * second));
+    cell.of.reset_ns = INT64_MIN;
+    ck_assert(!cell_is_sane(&cell));
+}
+END_TEST
+
 /* ---- corrections while nobody knows the limit --------------------------------------------------------------------- */
 
 /* The limit comes back: the bucket is as if it had been known all the time, and was kept long enough. */
@@ -287,6 +309,23 @@ START_TEST(a_bucket_is_corrected_without_its_limit)
     }
     ck_assert_int_gt(corrected, 10000);
     ck_assert_int_gt(refused, 100);
+}
+END_TEST
+
+/* A refund makes it whole sooner: what is charged behind that moment begins a debt of its own. */
+START_TEST(a_bucket_that_was_refunded_is_whole_sooner)
+{
+    const int64_t one = 1000000, second = NANOSECONDS_PER_SECOND;
+    const struct cell_limit limit = {.kind = CELL_BUCKET, .capacity = 1000 * one, .rate = one, .per_ns = CELL_PER_SECOND};
+    struct cell cell;
+
+    cell_init(&cell, key, &limit, at(0));
+    cell_debit(&cell, &limit, 100 * one, at(0));
+    ck_assert(cell_correct(&cell, -80 * one, 0, 0, at(second)));
+    ck_assert_int_eq(cell.expires_ns, 20 * second);
+    ck_assert(cell_correct(&cell, 30 * one, 0, 0, at(50 * second)));
+    cell_refresh(&cell, &limit, at(60 * second));
+    ck_assert_int_eq(cell.spent, 20 * one);
 }
 END_TEST
 
@@ -358,7 +397,9 @@ int main(void)
     tcase_add_test(tests, a_free_cell_has_no_time);
     tcase_add_test(tests, spending_leaves_an_open_breaker_as_it_is);
     tcase_add_test(tests, a_cell_of_the_far_future_stays_sane);
+    tcase_add_test(tests, a_window_remembers_its_reset_in_another_boot);
     tcase_add_test(tests, a_bucket_is_corrected_without_its_limit);
+    tcase_add_test(tests, a_bucket_that_was_refunded_is_whole_sooner);
     tcase_add_test(tests, what_has_no_end_is_not_corrected_for_ever);
     tcase_add_test(tests, other_kinds_are_corrected_without_their_limit);
     suite_add_tcase(suite, tests);
