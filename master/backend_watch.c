@@ -8,8 +8,8 @@
 #include "shm/log.h"
 
 /* Who has just been answered 502 asks status next: the look comes before that. */
-#define LOOK_NS     (NANOSECONDS_PER_SECOND / 2)
-#define TELL_NS     (60 * NANOSECONDS_PER_SECOND) /* from one line to the next */
+#define LOOK_NS (NANOSECONDS_PER_SECOND / 2)
+#define TELL_NS (60 * NANOSECONDS_PER_SECOND) /* from one line to the next */
 
 static int64_t sum_answers(const struct arena *arena)
 {
@@ -66,11 +66,10 @@ static void begin(struct backend_watch *watch, int64_t failures, int64_t request
         watch->failed = failures;
         watch->has_changed = true;
     }
-    if (watch->is_told || (watch->told_at_ns != 0 && now.boot_ns - watch->told_at_ns < TELL_NS))
+    if (watch->is_told || !log_is_due(&watch->told_at_ns, now.boot_ns, TELL_NS))
         return;
     say_failing(watch, failures, requests, cause);
     watch->is_told = true;
-    watch->told_at_ns = now.boot_ns;
 }
 
 static void end(struct backend_watch *watch, struct moment now)

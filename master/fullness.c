@@ -15,14 +15,13 @@ void fullness_look(struct fullness *fullness, int64_t now_ns)
 {
     int64_t count = counters_sum(fullness->arena, COUNTER_state_full);
 
-    if (count <= fullness->told || (fullness->told_at_ns != 0 && now_ns - fullness->told_at_ns < TELL_NS))
+    if (count <= fullness->told || !log_is_due(&fullness->told_at_ns, now_ns, TELL_NS))
         return;
     log_line(LOG_LEVEL_WARNING,
              "shared memory is full: %lld limits found no cell for a new identity; those with on_full \"allow\" let it "
              "through uncounted, the others refused it: raise shared_dict_size",
              (long long)(count - fullness->told));
     fullness->told = count;
-    fullness->told_at_ns = now_ns;
 }
 
 static int64_t next_time(void *context)

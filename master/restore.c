@@ -70,7 +70,7 @@ static void work_as_worker(const struct arena *arena, const struct snapshot *sna
     if (snapshot)
         report.restored = snapshot_apply(snapshot, arena, moment_now(), &report.lost);
     else
-        report.unusable = arena_audit(arena, moment_now(), &report.repaired);
+        report.unusable = arena_audit(arena, &report.repaired);
     _exit(write_whole(STDOUT_FILENO, &report, sizeof(report)) ? 0 : EXIT_CODE_OS);
 }
 

@@ -21,16 +21,12 @@
 
 static void note_failure(struct snapshots *snapshots, const char *sentence)
 {
-    int64_t now = moment_now().boot_ns;
-
     snapshots->has_failed = true;
     snapshots->failures++;
     snapshots->has_changed = true;
-    if (snapshots->complained_at_ns != 0 && now - snapshots->complained_at_ns < SNAPSHOTS_COMPLAIN_NS)
-        return;
-    snapshots->complained_at_ns = now;
-    log_line(LOG_LEVEL_ERROR, "no snapshot of the counters was written (%llu failed so far), decisions go on: %s",
-             (unsigned long long)snapshots->failures, sentence);
+    if (log_is_due(&snapshots->complained_at_ns, moment_now().boot_ns, SNAPSHOTS_COMPLAIN_NS))
+        log_line(LOG_LEVEL_ERROR, "no snapshot of the counters was written (%llu failed so far), decisions go on: %s",
+                 (unsigned long long)snapshots->failures, sentence);
 }
 
 static void note_success(struct snapshots *snapshots, const struct snapshots_report *report)

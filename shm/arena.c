@@ -371,11 +371,10 @@ const uint64_t *arena_hash_key(const struct arena *arena)
     return arena->header->hash_key;
 }
 
-uint32_t arena_audit(const struct arena *arena, struct moment now, uint64_t *repaired)
+uint32_t arena_audit(const struct arena *arena, uint64_t *repaired)
 {
     uint32_t unusable = 0;
 
-    (void)now;
     for (uint32_t i = 0; i < arena->stripe_count; i++) {
         struct stripe *stripe = arena_stripe(arena, i);
 

@@ -97,7 +97,7 @@ const uint64_t *arena_hash_key(const struct arena *arena);
 
 /* Locks, repairs and checks every stripe. Returns the number of stripes that cannot be used (0 = all is well); *REPAIRED
  * counts the cells that had to be restored or cleared. */
-uint32_t arena_audit(const struct arena *arena, struct moment now, uint64_t *repaired);
+uint32_t arena_audit(const struct arena *arena, uint64_t *repaired);
 
 /* ---- live facts about the instance, written by the master only, read by anybody ---------------------------------- */
 

@@ -235,3 +235,11 @@ void log_errno(enum log_level level, const char *format, ...)
     write_line(level, sentence);
     errno = saved;
 }
+
+bool log_is_due(int64_t *last, int64_t now, int64_t interval)
+{
+    if (*last != 0 && now - *last < interval)
+        return false;
+    *last = now;
+    return true;
+}

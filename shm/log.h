@@ -27,6 +27,10 @@ void log_line(enum log_level level, const char *format, ...) __attribute__((form
 /* The same with ": " and the text of errno at the end. */
 void log_errno(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Whether it is time for another line of a kind that could come any number of times: none yet, or INTERVAL since the last one at *LAST,
+ * which then becomes NOW. All three are of one clock and one unit, on which NOW is above 0; *LAST is 0 before the first line. */
+bool log_is_due(int64_t *last, int64_t now, int64_t interval);
+
 /* Lines of this process that could not be written (pipe full, disk full) since it started. */
 uint64_t log_dropped(void);
 

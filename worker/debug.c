@@ -22,7 +22,7 @@
 #define MAC_SIZE        32
 #define MAC_TEXT_SIZE   (2 * MAC_SIZE + 1)
 #define NONCE_TEXT_SIZE 17
-#define COMPLAIN_NS     (60 * NANOSECONDS_PER_SECOND)
+#define LOG_INTERVAL_MS 60000
 #define MAX_COOKIES     4 /* of our name in one request */
 
 /* What is signed: no other use of the secret may sign the same. */
@@ -118,13 +118,10 @@ static bool knows_secret(const struct settings *settings, const struct head *hea
 static void refuse_secret(const struct reply *reply)
 {
     struct worker *worker = reply->worker;
-    int64_t now = moment_now().boot_ns;
 
     counters_add(worker->slot, COUNTER_debug_refused, 1);
-    if (worker->debug_log_ns == 0 || now - worker->debug_log_ns >= COMPLAIN_NS) {
+    if (log_is_due(&worker->debug_log_ms, (int64_t)uv_now(&worker->loop), LOG_INTERVAL_MS))
         log_line(LOG_LEVEL_WARNING, "somebody asked for a debug session with a wrong secret");
-        worker->debug_log_ns = now;
-    }
     reply_sentence(reply, 403, SLICE(""), "X-Fairvisor-Debug-Secret is not what debug_session_secret says.");
 }
 

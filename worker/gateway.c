@@ -3,25 +3,16 @@
 
 #include <stdio.h>
 
-#define INTERVAL_MS 60000
+#include "shm/log.h"
 
-/* Whether it is time for a line of the kind whose last one was at *LAST_MS. */
-static bool is_due(const struct worker *worker, uint64_t *last_ms)
-{
-    uint64_t now = uv_now(&worker->loop);
-
-    if (*last_ms != 0 && now - *last_ms < INTERVAL_MS)
-        return false;
-    *last_ms = now;
-    return true;
-}
+#define LOG_INTERVAL_MS 60000
 
 static void note_untold(struct worker *worker, const struct facts *facts)
 {
     char proxy[ADDRESS_TEXT_SIZE];
 
     counters_add(worker->slot, COUNTER_clients_untold, 1);
-    if (!is_due(worker, &worker->untold_log_ms))
+    if (!log_is_due(&worker->untold_log_ms, (int64_t)uv_now(&worker->loop), LOG_INTERVAL_MS))
         return;
     if (address_print(&facts->client, proxy) == 0)
         snprintf(proxy, sizeof(proxy), "on a unix socket");
@@ -45,7 +36,7 @@ static void note_ignored(struct worker *worker, const struct facts *facts)
     bool has_address = address_print(&facts->client, gateway) > 0;
 
     counters_add(worker->slot, COUNTER_forwarded_ignored, 1);
-    if (!is_due(worker, &worker->ignored_log_ms))
+    if (!log_is_due(&worker->ignored_log_ms, (int64_t)uv_now(&worker->loop), LOG_INTERVAL_MS))
         return;
     log_line(LOG_LEVEL_WARNING,
              "X-Forwarded-For of %s is ignored, because trusted_proxies does not name it: keys such as ip:address take all "

@@ -31,11 +31,8 @@ struct listener {
 
 static void log_now_and_then(struct worker *worker, const char *sentence, int error)
 {
-    uint64_t now = uv_now(&worker->loop);
-
-    if (worker->refused_log_ms != 0 && now - worker->refused_log_ms < LOG_INTERVAL_MS)
+    if (!log_is_due(&worker->refused_log_ms, (int64_t)uv_now(&worker->loop), LOG_INTERVAL_MS))
         return;
-    worker->refused_log_ms = now;
     errno = error;
     if (error)
         log_errno(LOG_LEVEL_WARNING, "%s", sentence);

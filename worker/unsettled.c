@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shm/log.h"
 #include "worker/judge.h"
 #include "worker/worker.h"
 
@@ -83,15 +84,12 @@ void unsettled_open(struct worker *worker)
 
 static void lose(struct worker *worker, uint64_t count)
 {
-    uint64_t now = uv_now(&worker->loop), *last = &worker->unsettled.lost_log_ms;
-
     counters_add(worker->slot, COUNTER_reservations_lost, (int64_t)count);
-    if (*last != 0 && now - *last < LOG_INTERVAL_MS)
+    if (!log_is_due(&worker->unsettled.lost_log_ms, (int64_t)uv_now(&worker->loop), LOG_INTERVAL_MS))
         return;
-    *last = now;
     log_line(LOG_LEVEL_ERROR,
-             "the ends of %llu proxied requests could not be settled: their counters stayed locked by a process that does not run, and "
-             "there is no room to wait for it; they stay charged as reserved",
+             "the ends of %llu proxied requests could not be settled: their counters stayed locked by a process that does "
+             "not run, and there is no room to wait for it; they stay charged as reserved",
              (unsigned long long)count);
 }
 

@@ -20,7 +20,7 @@ struct unsettled {
     uv_timer_t timer; /* runs while there are any */
     struct unsettled_end *first, *last;
     uint32_t count;
-    uint64_t lost_log_ms; /* uv_now() of the last line about lost ones */
+    int64_t lost_log_ms; /* uv_now() of the last line about lost ones, 0 before */
 };
 
 /* On WORKER's loop. */

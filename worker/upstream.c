@@ -195,13 +195,10 @@ static void give_bytes(struct upstream *upstream, char *data, size_t size)
 static void log_tls(const struct upstream *upstream)
 {
     struct worker *worker = upstream->worker;
-    uint64_t now = uv_now(&worker->loop);
 
-    if (worker->tls_log_ms != 0 && now - worker->tls_log_ms < TLS_LOG_MS)
-        return;
-    worker->tls_log_ms = now;
-    log_line(LOG_LEVEL_ERROR, "no secure connection to the upstream %s: %s", worker->upstreams.backend.host,
-             tls_cause(upstream->tls));
+    if (log_is_due(&worker->tls_log_ms, (int64_t)uv_now(&worker->loop), TLS_LOG_MS))
+        log_line(LOG_LEVEL_ERROR, "no secure connection to the upstream %s: %s", worker->upstreams.backend.host,
+                 tls_cause(upstream->tls));
 }
 
 /* DATA is the buffer that the bytes lay in, and has room again once they are fed. The user may close UPSTREAM

@@ -76,7 +76,7 @@ struct worker {
     struct response_room *response_room; /* NULL in decision service mode */
     SSL_CTX *client_tls;                 /* for connections of clients; NULL: plain */
     SSL_CTX *upstream_tls;               /* NULL: plain */
-    uint64_t tls_log_ms;                 /* uv_now() of the last line about TLS with the upstream */
+    int64_t tls_log_ms;                  /* uv_now() of the last line about TLS with the upstream */
 
     /* metrics */
     struct survey survey;     /* under way, of the cells in use */
@@ -98,10 +98,10 @@ struct worker {
     uv_signal_t quit, term;
     uint64_t connection_count;
     uint64_t drain_since_ms; /* uv_now() at the start of the drain */
-    int64_t debug_log_ns;    /* boot clock of the last line about a wrong debug_session_secret */
-    uint64_t refused_log_ms; /* uv_now() of the last line about refused connections */
-    uint64_t untold_log_ms;  /* the same about proxies that tell no client */
-    uint64_t ignored_log_ms; /* the same about gateways that trusted_proxies does not name */
+    int64_t refused_log_ms;  /* uv_now() of the last line about refused connections, 0 before; see log_is_due */
+    int64_t debug_log_ms;    /* the same about a wrong debug_session_secret */
+    int64_t untold_log_ms;   /* the same about proxies that tell no client */
+    int64_t ignored_log_ms;  /* the same about gateways that trusted_proxies does not name */
     bool is_ticking;
     uint64_t log_lines_dropped; /* counted so far */
     bool is_accepting;

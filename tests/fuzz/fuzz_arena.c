@@ -152,9 +152,9 @@ static void walk(unsigned patched)
 {
     struct flights_landing landing = {0};
     uint64_t repaired = 0, again = 0;
-    uint32_t unusable = arena_audit(&view, world_now, &repaired);
+    uint32_t unusable = arena_audit(&view, &repaired);
 
-    MUST(arena_audit(&view, world_now, &again) == unusable && again == 0);
+    MUST(arena_audit(&view, &again) == unusable && again == 0);
     if (HAS(patched, PART_HEADER) || HAS(patched, PART_KILLS) || HAS(patched, PART_CELLS))
         read_texts();
     if (HAS(patched, PART_SLOTS) || HAS(patched, PART_SERIES) || HAS(patched, PART_FLIGHTS))
@@ -164,7 +164,7 @@ static void walk(unsigned patched)
     judge();
     flights_land(&view, 0, 0, world_now, &landing);
     MUST(landing.landed + landing.late + landing.stuck <= FLIGHTS_MOST);
-    MUST(arena_audit(&view, world_now, &again) == unusable && again == 0);
+    MUST(arena_audit(&view, &again) == unusable && again == 0);
 }
 
 static bool is_attachable(void)

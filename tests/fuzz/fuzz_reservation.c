@@ -50,7 +50,7 @@ static void settle(struct slice text, const struct reservation *reservation)
         decide_reserve_release(decider, text, world_now);
     else
         MUST(decide_reserve_settle(decider, text, &usage, SLICE("m"), world_now) <= DECIDE_SETTLEMENT_BUSY);
-    MUST(arena_audit(&arena, world_now, &repaired) == 0 && repaired == 0);
+    MUST(arena_audit(&arena, &repaired) == 0 && repaired == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

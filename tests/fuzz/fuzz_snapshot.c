@@ -71,7 +71,7 @@ static void apply(const struct snapshot *snapshot, size_t file_size)
 
     restored = snapshot_apply(snapshot, arena, now, &lost);
     MUST((restored + lost) * sizeof(struct cell) <= file_size);
-    MUST(arena_audit(arena, now, &repaired) == 0 && repaired == 0);
+    MUST(arena_audit(arena, &repaired) == 0 && repaired == 0);
     arena_measure(arena, now, &usage);
     MUST(usage.cells_used <= restored);
 }

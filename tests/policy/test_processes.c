@@ -86,7 +86,7 @@ static void play_round(struct crew *crew, struct scene *scene, uint32_t end)
     for (int i = 0; crew->living > 0; i = (i + 1) % SCENE_WORKERS)
         if (crew->workers[i] != 0)
             reap(crew, scene, i);
-    ck_assert_uint_eq(arena_audit(&scene->fixture.arena, scene->now, &repaired), 0);
+    ck_assert_uint_eq(arena_audit(&scene->fixture.arena, &repaired), 0);
 }
 
 static void play_epoch(struct crew *crew, struct scene *scene, struct ledger *ledger)

@@ -317,7 +317,7 @@ START_TEST(killed_processes_never_let_one_too_many_through)
         kill(child, SIGKILL);
         ck_assert_int_eq(waitpid(child, NULL, 0), child);
     }
-    ck_assert_uint_eq(arena_audit(&fixture.arena, now, &repaired), 0);
+    ck_assert_uint_eq(arena_audit(&fixture.arena, &repaired), 0);
     /* Each killed process may have charged one request that it did not live to count, and no more. */
     ck_assert_int_le(tally->admitted + tally->pairs, 10000 - left(1, 10000 * ONE));
     ck_assert_int_ge(tally->admitted + tally->pairs, 10000 - left(1, 10000 * ONE) - kills);
@@ -363,7 +363,7 @@ START_TEST(a_holder_killed_at_any_instruction)
 
         ck_assert(take(charges, 2, &admission));
         ck_assert(!admission.is_stuck);
-        ck_assert_uint_eq(arena_audit(&fixture.arena, now, &repaired), 0);
+        ck_assert_uint_eq(arena_audit(&fixture.arena, &repaired), 0);
         died_inside += admission.repaired > 0 || repaired > 0;
         spent_1 = 1000000 - left(1, 1000000 * ONE);
         spent_2 = 1000000 - left(2, 1000000 * ONE);

@@ -147,6 +147,19 @@ START_TEST(names_levels)
 }
 END_TEST
 
+START_TEST(is_due_once_in_an_interval)
+{
+    static const struct {
+        int64_t now;
+        bool is_due;
+    } steps[] = {{1, true}, {1, false}, {60, false}, {61, true}, {120, false}, {500, true}};
+    int64_t last = 0;
+
+    for (int i = 0; i < LENGTH(steps); i++)
+        ck_assert_msg(log_is_due(&last, steps[i].now, 60) == steps[i].is_due, "at %lld", (long long)steps[i].now);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("log");
@@ -160,6 +173,7 @@ int main(void)
     tcase_add_test(tests, leaves_out_what_is_below_the_level);
     tcase_add_test(tests, counts_what_finds_the_pipe_full);
     tcase_add_test(tests, names_levels);
+    tcase_add_test(tests, is_due_once_in_an_interval);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
