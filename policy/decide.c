@@ -25,22 +25,6 @@
 
 /* ---- making a decider -------------------------------------------------------------------------------------------- */
 
-static bool allocate(struct decider *decider)
-{
-    const struct bundle *bundle = decider->bundle;
-    size_t rules = bundle->rule_count + 1, policies = bundle->policy_count + 1, most = decide_prepare_most(bundle);
-
-    decider->rules = calloc(rules, sizeof(*decider->rules));
-    decider->policies = calloc(policies, sizeof(*decider->policies));
-    decider->by_mark = calloc(rules, sizeof(*decider->by_mark));
-    decider->matched = calloc(policies, sizeof(*decider->matched));
-    decider->charges = calloc(most, sizeof(*decider->charges));
-    decider->sources = calloc(most, sizeof(*decider->sources));
-    decider->order = calloc(most, sizeof(*decider->order));
-    return decider->rules && decider->policies && decider->by_mark && decider->matched && decider->charges && decider->sources &&
-           decider->order && decide_kills_init(decider) && decide_counts_init(decider);
-}
-
 struct decider *decide_new(const struct bundle *bundle, const struct arena *arena, struct counter_slot *slot,
                            size_t scratch_size)
 {
@@ -55,7 +39,7 @@ struct decider *decide_new(const struct bundle *bundle, const struct arena *aren
         free(decider);
         return NULL;
     }
-    if (!allocate(decider) || !decide_prepare(decider) ||
+    if (!decide_prepare(decider) || !decide_kills_init(decider) || !decide_counts_init(decider) ||
         !descriptor_cache_init(&decider->descriptors, bundle, scratch_size)) {
         decide_free(decider);
         return NULL;
@@ -77,21 +61,9 @@ void decide_free(struct decider *decider)
     descriptor_cache_fini(&decider->descriptors);
     decide_counts_fini(decider);
     decide_events_close(decider);
-    free(decider->rules);
-    free(decider->policies);
-    free(decider->policy_keys);
-    free(decider->by_mark);
-    free(decider->matched);
-    free(decider->charges);
-    free(decider->sources);
-    free(decider->order);
     decide_kills_fini(decider);
+    decide_prepare_fini(decider);
     free(decider);
-}
-
-bool decide_override_holds(const struct override *override, struct moment now)
-{
-    return override->is_enabled && now.wall_ns / NANOSECONDS_PER_SECOND < override->expires_at;
 }
 
 /* ---- the verdict ------------------------------------------------------------------------------------------------- */
@@ -292,9 +264,10 @@ static void run(struct decision *decision, const struct facts *facts, struct ver
     struct decider *decider = decision->decider;
     const struct bundle *bundle = decider->bundle;
     const struct kill_switch *kill = decide_kills_find(decision);
-    bool shadows_all = decide_override_holds(&bundle->global_shadow, decision->now);
+    int64_t now = decision->now.wall_ns / NANOSECONDS_PER_SECOND;
+    bool shadows_all = bundle_override_holds(&bundle->global_shadow, now);
 
-    if (kill && decide_override_holds(&bundle->kill_switch_override, decision->now)) {
+    if (kill && bundle_override_holds(&bundle->kill_switch_override, now)) {
         decide_counts_one(decision, COUNTER_kill_switch_overridden);
     } else if (kill) {
         decide_counts_one(decision, COUNTER_kill_switch_rejects);

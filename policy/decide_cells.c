@@ -312,7 +312,7 @@ size_t decide_cells_list(struct decider *decider, const struct decide_cells_iden
                               .identity = identity,
                               .observer = observer,
                               .context = context};
-    bool shadows_all = decide_override_holds(&bundle->global_shadow, now);
+    bool shadows_all = bundle_override_holds(&bundle->global_shadow, now.wall_ns / NANOSECONDS_PER_SECOND);
 
     if (decider->arena && has_hash(identity))
         return list_hashed(decider, identity, now, observer, context);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * What a decider works out once, so that a request only adds its own: hash states, keys of each policy, marks of rules.
+ * What a decider works out once, so that a request only adds its own: hash states, keys of each policy, marks of rules;
+ * and the room for one decision, which is as large as the bundle can ask for.
  */
 #include "policy/decide_private.h"
 
@@ -10,7 +11,8 @@
 #define CHARGES_PER_RULE   2 /* a token budget has a minute and a day */
 #define CHARGES_PER_POLICY 3 /* loop, its excuse, breaker */
 
-size_t decide_prepare_most(const struct bundle *bundle)
+/* The most charges one request can have. */
+static size_t most_charges(const struct bundle *bundle)
 {
     return (size_t)bundle->rule_count * CHARGES_PER_RULE + (size_t)bundle->policy_count * CHARGES_PER_POLICY + 1;
 }
@@ -82,17 +84,33 @@ static int compare_marks(const void *left, const void *right, void *context)
     return (a > b) - (a < b);
 }
 
+static bool allocate(struct decider *decider)
+{
+    const struct bundle *bundle = decider->bundle;
+    size_t rules = bundle->rule_count + 1, policies = bundle->policy_count + 1, most = most_charges(bundle);
+
+    decider->rules = calloc(rules, sizeof(*decider->rules));
+    decider->policies = calloc(policies, sizeof(*decider->policies));
+    decider->policy_keys = calloc(count_keys(bundle), sizeof(*decider->policy_keys));
+    decider->by_mark = calloc(rules, sizeof(*decider->by_mark));
+    decider->matched = calloc(policies, sizeof(*decider->matched));
+    decider->charges = calloc(most, sizeof(*decider->charges));
+    decider->sources = calloc(most, sizeof(*decider->sources));
+    decider->order = calloc(most, sizeof(*decider->order));
+    return decider->rules && decider->policies && decider->policy_keys && decider->by_mark && decider->matched &&
+           decider->charges && decider->sources && decider->order;
+}
+
 bool decide_prepare(struct decider *decider)
 {
     static const uint64_t no_key[2];
     const uint64_t *key = decider->arena ? arena_hash_key(decider->arena) : no_key;
     const struct bundle *bundle = decider->bundle;
-    uint32_t *keys = calloc(count_keys(bundle), sizeof(*keys));
-    uint32_t next = 0;
+    uint32_t *keys, next = 0;
 
-    decider->policy_keys = keys;
-    if (!keys)
+    if (!allocate(decider))
         return false;
+    keys = decider->policy_keys;
     reservation_key(key, decider->reservation_key);
     for (uint32_t i = 0; i < bundle->policy_count; i++) {
         const struct policy *policy = &bundle->policies[i];
@@ -115,4 +133,16 @@ bool decide_prepare(struct decider *decider)
     }
     qsort_r(decider->by_mark, next, sizeof(*decider->by_mark), compare_marks, decider->rules);
     return true;
+}
+
+void decide_prepare_fini(struct decider *decider)
+{
+    free(decider->rules);
+    free(decider->policies);
+    free(decider->policy_keys);
+    free(decider->by_mark);
+    free(decider->matched);
+    free(decider->charges);
+    free(decider->sources);
+    free(decider->order);
 }

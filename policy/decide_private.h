@@ -144,10 +144,6 @@ struct decision {
     void *context;
 };
 
-/* ---- decide.c ------------------------------------------------------------------------------------------------------ */
-
-bool decide_override_holds(const struct override *override, struct moment now);
-
 /* ---- decide_kills.c ------------------------------------------------------------------------------------------------ */
 
 bool decide_kills_init(struct decider *decider);
@@ -164,10 +160,10 @@ const struct kill_switch *decide_kills_find(struct decision *decision);
 
 /* ---- decide_prepare.c --------------------------------------------------------------------------------------------- */
 
+/* Makes what is the same for every request of the decider's bundle, and room for one decision. false: memory is out;
+ * decide_prepare_fini is called all the same. */
 bool decide_prepare(struct decider *decider);
-
-/* The most charges one request can have. */
-size_t decide_prepare_most(const struct bundle *bundle);
+void decide_prepare_fini(struct decider *decider);
 
 /* ---- decide_rules.c ----------------------------------------------------------------------------------------------- */
 

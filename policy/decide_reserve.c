@@ -167,11 +167,10 @@ static enum decide_settlement settle(struct decision *decision, struct slice tex
     move_to_this_boot(&reservation, decision->now);
     if (!saw_end && is_too_late(decision, &reservation))
         return DECIDE_SETTLEMENT_EXPIRED;
-    if (!usage)
-        return apply(decision, &reservation, NULL, saw_end ? NULL : digest);
-    outcome = decide_owed_outcome(decision->decider, &reservation, usage, model);
-    result = apply(decision, &reservation, &outcome, saw_end ? NULL : digest);
-    if (result > DECIDE_SETTLED_IN_PART)
+    if (usage)
+        outcome = decide_owed_outcome(decision->decider, &reservation, usage, model);
+    result = apply(decision, &reservation, usage ? &outcome : NULL, saw_end ? NULL : digest);
+    if (!usage || result > DECIDE_SETTLED_IN_PART)
         return result;
     count_usage(decision, &reservation, usage);
     for (uint32_t i = 0; i < reservation.count; i++)
