@@ -27,7 +27,6 @@ static void on_closed(uv_handle_t *handle)
     free(handle->data);
 }
 
-/* The proxy of a request that cannot go on. */
 void conn_leave_proxy(struct conn *conn, enum proxy_leave why)
 {
     struct proxy *proxy = conn->proxy;
@@ -57,7 +56,6 @@ void conn_close(struct conn *conn)
     worker_count_connection(conn->worker, -1);
 }
 
-/* The same with a reset, which no client can take for the end of a message. */
 void conn_reset(struct conn *conn)
 {
     const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
@@ -69,8 +67,6 @@ void conn_reset(struct conn *conn)
 
 /* ---- keeping ----------------------------------------------------------------------------------------------------- */
 
-/* Appends to the kept bytes. Their number is bounded: a head's limit, or HELD_MAX_BYTES, and what one read brought on
- * top. */
 bool conn_keep(struct conn *conn, const char *data, size_t size)
 {
     size_t needed = conn->kept_size + size;
@@ -98,7 +94,7 @@ void conn_forget_kept(struct conn *conn)
 
 /* ---- ending ------------------------------------------------------------------------------------------------------ */
 
-/* The last answer is sent. A client that asked for the close itself expects nothing more: no need to linger. */
+/* A client that asked for the close itself expects nothing more: no need to linger. */
 void conn_finish(struct conn *conn)
 {
     bool was_wished = conn->request.http.is_complete && !conn->request.http.keeps_alive;

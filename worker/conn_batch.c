@@ -61,7 +61,7 @@ void conn_batch_send(struct conn_batch *batch)
             continue;
         if (!conn_write_pieces(conn, &batch->waiting[i].answer, 1))
             conn_close(conn);
-        else if (conn->is_writing)
+        else if (conn->unsent)
             conn_read_update(conn);
     }
 }

@@ -36,13 +36,12 @@ struct conn {
     char *kept;        /* READING_HEAD, PROXYING: bytes not yet consumed; READING_BODY: the head */
     uint32_t kept_size;
     uint32_t kept_room;
-    struct unsent *unsent; /* what the socket did not take yet, or NULL */
+    struct unsent *unsent; /* what the socket did not take yet, or NULL: no request is begun before it does */
     uint32_t counted; /* bytes. Lingering, or behind a last answer that is held back: those discarded. While a body is passed
                          on: those that have come since the last look. While the client takes an answer: those left at it */
     uint8_t state;     /* enum conn_state */
     uint8_t watched;   /* what the loop watches for: UV_READABLE, UV_WRITABLE */
     bool is_reading;
-    bool is_writing; /* there is something unsent: nothing is read */
     bool has_ended : 1;    /* the client has closed its side: nothing is read */
     bool ends_sent : 1;    /* our side ends when all is sent */
     bool is_consuming : 1; /* in conn_step_through, whose loop goes on by itself */

@@ -17,7 +17,7 @@ bool conn_proxy_end_sending(struct conn *conn)
 
 bool conn_proxy_is_full(const struct conn *conn)
 {
-    return conn->is_writing;
+    return conn->unsent != NULL;
 }
 
 void conn_proxy_want_body(struct conn *conn)
@@ -38,9 +38,9 @@ static void go_on(struct conn *conn)
 {
     if (conn->is_consuming)
         return;
-    if (conn->state == READING_HEAD && conn->kept_size > 0 && !conn->is_writing) {
+    if (conn->state == READING_HEAD && conn->kept_size > 0 && !conn->unsent) {
         conn_write_answers(conn);
-        if (conn->state == READING_HEAD && !conn->is_writing) {
+        if (conn->state == READING_HEAD && !conn->unsent) {
             conn_step_through_kept(conn);
             return;
         }

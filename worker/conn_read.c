@@ -21,7 +21,7 @@ static void on_ready(uv_poll_t *poll, int status, int events);
 
 void conn_read_watch(struct conn *conn)
 {
-    int events = (conn->is_reading ? UV_READABLE : 0) | (conn->is_writing ? UV_WRITABLE : 0);
+    int events = (conn->is_reading ? UV_READABLE : 0) | (conn->unsent ? UV_WRITABLE : 0);
 
     if (conn->state == CLOSED || events == conn->watched)
         return;
@@ -36,19 +36,17 @@ void conn_read_set(struct conn *conn, bool is_wanted)
     conn_read_watch(conn);
 }
 
-/* Whether the body of the proxied request is still on its way. */
 bool conn_read_has_body_to_come(const struct conn *conn)
 {
     return conn->state == PROXYING && !conn->request.http.is_complete && !proxy_tunnel_is_open(conn->proxy);
 }
 
-/* Whether bytes of the client can be used now, not only kept. */
 bool conn_read_is_ready(const struct conn *conn)
 {
     if (conn->state == PROXYING)
         return (conn_read_has_body_to_come(conn) || proxy_tunnel_is_open(conn->proxy)) &&
                proxy_request_wants_body(conn->proxy);
-    return conn->state <= READING_BODY && !conn->is_writing && !conn->held;
+    return conn->state <= READING_BODY && !conn->unsent && !conn->held;
 }
 
 /* Nothing is read from a client that has to take an answer first, that has sent enough behind a held or proxied one, or
@@ -65,7 +63,7 @@ void conn_read_update(struct conn *conn)
     else if (conn->state == PROXYING)
         conn_read_set(conn, !is_behind || conn->kept_size < most);
     else
-        conn_read_set(conn, !conn->is_writing && !(is_behind && conn->kept_size + conn->counted >= most));
+        conn_read_set(conn, !conn->unsent && !(is_behind && conn->kept_size + conn->counted >= most));
 }
 
 /* ---- what was read ----------------------------------------------------------------------------------------------- */
@@ -197,7 +195,7 @@ static void on_ready(uv_poll_t *poll, int status, int events)
         conn_close(conn);
         return;
     }
-    if ((events & UV_WRITABLE) != 0 && conn->is_writing)
+    if ((events & UV_WRITABLE) != 0 && conn->unsent)
         conn_write_more(conn);
     if ((events & UV_READABLE) != 0 && conn->is_reading && conn->state != CLOSED)
         read_some(conn);

@@ -16,7 +16,7 @@ static void on_hold_over(void *context)
 {
     struct conn *conn = context;
 
-    if (!conn->is_writing)
+    if (!conn->unsent)
         conn_step_resume(conn);
 }
 
@@ -157,22 +157,20 @@ static void wait_on(struct conn *conn, bool has_answered)
         timeouts_start(&conn->worker->timeouts, &conn->timeout, kind);
 }
 
-/* Sends what is in the outbox and says what to wait for. */
 void conn_step_rest(struct conn *conn, bool has_answered)
 {
     conn_write_answers(conn);
     if (conn->state == CLOSED)
         return;
-    if (!conn->is_writing && !conn->held && conn->state == ENDING) {
+    if (!conn->unsent && !conn->held && conn->state == ENDING) {
         conn_finish(conn);
         return;
     }
-    if (!conn->is_writing)
+    if (!conn->unsent)
         wait_on(conn, has_answered);
     conn_read_update(conn);
 }
 
-/* Goes through DATA request by request, then sends the answers. DATA is not the kept buffer, and may be changed. */
 void conn_step_through(struct conn *conn, char *data, size_t size)
 {
     bool has_answered = false, is_starved = false;
@@ -210,7 +208,6 @@ void conn_step_through_kept(struct conn *conn)
     free(data);
 }
 
-/* The client took what was queued, or the time of a held answer is over. */
 void conn_step_resume(struct conn *conn)
 {
     if (conn->held && hold_is_over(conn->held))
@@ -223,7 +220,6 @@ void conn_step_resume(struct conn *conn)
         conn_step_rest(conn, true);
 }
 
-/* Answers a request that will not come to its end. */
 void conn_step_give_up(struct conn *conn, enum request_fault fault)
 {
     if (conn->state == PROXYING) {

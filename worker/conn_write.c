@@ -25,7 +25,6 @@ static bool keep_unsent(struct conn *conn, const uv_buf_t *pieces, size_t count,
 {
     if (!unsent_keep(&conn->unsent, pieces, count, taken, total))
         return false;
-    conn->is_writing = true;
     conn->counted = conn_write_left(conn);
     timeouts_start(&conn->worker->timeouts, &conn->timeout, TIMEOUT_WRITE);
     conn_read_watch(conn);
@@ -35,7 +34,7 @@ static bool keep_unsent(struct conn *conn, const uv_buf_t *pieces, size_t count,
 /* What the socket does not take at once has to be taken before anything more is read. */
 static bool write_raw(struct conn *conn, const uv_buf_t *pieces, size_t count, size_t total)
 {
-    int taken = conn->is_writing ? 0 : pieces_offer(conn->fd, pieces, count);
+    int taken = conn->unsent ? 0 : pieces_offer(conn->fd, pieces, count);
 
     return taken >= 0 && ((size_t)taken == total || keep_unsent(conn, pieces, count, (size_t)taken, total));
 }
@@ -53,7 +52,6 @@ void conn_write_more(struct conn *conn)
     }
     if (conn->unsent)
         return;
-    conn->is_writing = false;
     conn_read_watch(conn);
     if (conn->ends_sent && !end_sending(conn))
         conn_close(conn);
@@ -90,7 +88,7 @@ bool conn_write_pieces(struct conn *conn, const struct slice *pieces, size_t cou
 /* Whether answers may leave when the loop ends its turn: nothing is to follow them before. */
 static bool can_wait(const struct conn *conn)
 {
-    return conn->state == READING_HEAD && !conn->tls && !conn->is_writing && !conn->is_batched;
+    return conn->state == READING_HEAD && !conn->tls && !conn->unsent && !conn->is_batched;
 }
 
 void conn_write_answers(struct conn *conn)
@@ -113,5 +111,5 @@ bool conn_write_end(struct conn *conn)
     if (conn->tls && !conn_write_tls(conn))
         return false;
     conn->ends_sent = true;
-    return conn->is_writing || end_sending(conn);
+    return conn->unsent || end_sending(conn);
 }

@@ -24,7 +24,6 @@ static const struct {
 
 /* ---- the end ----------------------------------------------------------------------------------------------------- */
 
-/* Ends the exchange and frees the proxy. The upstream must be given back or closed before. */
 void proxy_finish(struct proxy *proxy, enum exchange_end how)
 {
     if (proxy->exchange)
@@ -100,7 +99,6 @@ void proxy_fail(struct proxy *proxy, enum upstream_end why)
         conn_proxy_over(conn, keeps_alive);
 }
 
-/* The response is complete. LEFT_OVER: the upstream has said more than that. */
 void proxy_complete(struct proxy *proxy, bool is_left_over)
 {
     bool is_reusable = proxy->reuses && !is_left_over && proxy->has_sent_all && upstream_queued(proxy->upstream) == 0;
@@ -177,7 +175,6 @@ void proxy_start(struct proxy *proxy, struct conn *conn)
 
 /* ---- on its way -------------------------------------------------------------------------------------------------- */
 
-/* Reads of the upstream rest while the client has something to take. */
 void proxy_update_upstream(struct proxy *proxy)
 {
     bool is_full = proxy->conn && conn_proxy_is_full(proxy->conn);

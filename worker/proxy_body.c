@@ -7,7 +7,6 @@
 #include "worker/chunk.h"
 #include "worker/proxy_private.h"
 
-/* Sends what is in the outbox (a head), then PIECE, then the end of the body. false: the client is gone. */
 bool proxy_body_deliver(struct proxy *proxy, struct slice piece, bool is_last)
 {
     struct outbox *out = &proxy->worker->out;
@@ -81,14 +80,12 @@ static bool send_part(struct proxy *proxy, const struct proxy_part *part)
     return false;
 }
 
-/* Passes PART on, and reads what follows. */
 void proxy_body_pass(struct proxy *proxy, const struct proxy_part *part)
 {
     if (send_part(proxy, part))
         proxy_update_upstream(proxy);
 }
 
-/* Reads SIZE bytes of DATA into PART. false: they do not keep to the body's framing, and PROXY is gone. */
 bool proxy_body_read(struct proxy *proxy, char *data, size_t size, struct proxy_part *part)
 {
     size_t used = 0;
@@ -103,7 +100,6 @@ bool proxy_body_read(struct proxy *proxy, char *data, size_t size, struct proxy_
     return true;
 }
 
-/* Takes bytes behind the response's head. */
 void proxy_body_take(struct proxy *proxy, char *data, size_t size)
 {
     struct proxy_part part;

@@ -49,7 +49,6 @@ static bool send_request(struct proxy *proxy, struct slice piece, bool is_last)
     return true;
 }
 
-/* false: PROXY is gone. */
 bool proxy_request_begin(struct proxy *proxy)
 {
     enum upstream_end why;
