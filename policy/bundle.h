@@ -214,6 +214,7 @@ struct bundle {
     const struct descriptor *descriptors; /* every key in use, once */
     uint32_t descriptor_count;
     bool uses_jwt;
+    bool uses_underscores;    /* some key is a header with "_" in its name */
     bool uses_client;         /* some key looks at the client's address */
     unsigned references;      /* what its keys look answers up in: bits 1 << enum settings_reference */
     bool uses_body;           /* some limit looks into request bodies */

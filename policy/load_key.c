@@ -222,6 +222,8 @@ bool load_key_finish(struct load *load)
         memcpy(copy, load->keys.items, load->keys.count * sizeof(*copy));
     for (uint32_t i = 0; i < load->keys.count; i++) {
         load->bundle->uses_jwt |= copy[i].source == DESCRIPTOR_JWT;
+        load->bundle->uses_underscores |=
+            copy[i].source == DESCRIPTOR_HEADER && memchr(copy[i].name.data, '_', copy[i].name.size);
         load->bundle->uses_client |= slice_has_prefix(copy[i].text, SLICE("ip:"));
         load->bundle->references |= origin_needs(copy[i].source);
     }

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * Writes heads. Takes what head.c and response.c understood, gives bytes; keeps nothing.
+ * What heads of requests and of responses are written with: see forward_private.h.
  */
-#include "worker/forward.h"
+#include "worker/forward_private.h"
 
 #include <string.h>
 
-#include "shm/address.h"
 #include "worker/name.h"
 
-#define NAME_ROOM    64 /* longer than every name that is dropped */
-#define MAX_FORWARDS SLICE("max-forwards")
-
-static void add_field(struct outbox *out, struct slice name, struct slice value)
+void forward_add_field(struct outbox *out, struct slice name, struct slice value)
 {
     outbox_add(out, name);
     outbox_add(out, SLICE(": "));
@@ -20,26 +16,24 @@ static void add_field(struct outbox *out, struct slice name, struct slice value)
     outbox_add(out, SLICE("\r\n"));
 }
 
-/* A FIELD that was parsed: in one piece where its line is written as we write it. */
-static void add_parsed(struct outbox *out, const struct fact_field *field)
+void forward_add_parsed(struct outbox *out, const struct fact_field *field)
 {
     const char *end = field->value.data + field->value.size;
 
     if (field->value.data == field->name.data + field->name.size + 2 && field->value.data[-1] == ' ' && *end == '\r')
         outbox_add(out, (struct slice){field->name.data, (size_t)(end + 2 - field->name.data)});
     else
-        add_field(out, field->name, field->value);
+        forward_add_field(out, field->name, field->value);
 }
 
-static bool is_own(struct slice name)
+bool forward_is_own(struct slice name)
 {
     const struct slice prefix = SLICE("x-fairvisor-");
 
     return name.size > prefix.size && name_is_known(name.data, prefix.data, prefix.size);
 }
 
-/* The digits at the start of TEXT, up to 18; returns how many. */
-static size_t read_number(struct slice text, uint64_t *number)
+size_t forward_read_number(struct slice text, uint64_t *number)
 {
     size_t i = 0;
 
@@ -49,221 +43,7 @@ static size_t read_number(struct slice text, uint64_t *number)
     return i;
 }
 
-/* ---- request ---------------------------------------------------------------------------------------------------- */
-
-static bool is_escape(const char *text, const char *digits)
-{
-    return text[0] == '%' && text[1] == digits[0] && (text[2] & ~0x20) == (digits[1] & ~0x20);
-}
-
-/* "/..;x" is a segment of its own here, and the one above to servlets, which cut parameters off first. */
-static bool has_dots_with_parameter(struct slice path)
-{
-    return memchr(path.data, ';', path.size) &&
-           (memmem(path.data, path.size, "/..;", 4) || memmem(path.data, path.size, "/.;", 3));
-}
-
-bool forward_is_plain(struct slice path)
-{
-    if (memchr(path.data, '\\', path.size) || has_dots_with_parameter(path))
-        return false;
-    for (size_t i = 0; i + 2 < path.size; i++) {
-        const char *text = path.data + i;
-
-        if (is_escape(text, "2F") || is_escape(text, "5C") || (text[0] == '%' && text[1] == '0' && text[2] == '0'))
-            return false;
-    }
-    return true;
-}
-
-static bool is_listed(const struct head *head, struct slice name)
-{
-    for (size_t i = head->first[HEAD_FIELD_connection]; i > 0 && i <= head->field_count; i++)
-        if (head_is_named(head->fields[i - 1].name, HEAD_FIELD_connection) &&
-            head_has_token(head->fields[i - 1].value, name))
-            return true;
-    return false;
-}
-
-/* Whether Connection may list a field to drop; almost all clients list keep-alive, and that alone. */
-static bool lists_fields(const struct head *head)
-{
-    struct slice listed = head_value(head, HEAD_FIELD_connection);
-
-    return head_is_repeated(head, HEAD_FIELD_connection) ||
-           (listed.size > 0 && !NAME_IS(listed, "keep-alive"));
-}
-
-/* The value of the only field with NAME; NULL data when there is none, or more. */
-static struct slice only_value(const struct head *head, struct slice name)
-{
-    struct slice value = {0};
-
-    for (size_t i = 0; i < head->field_count; i++) {
-        if (!slice_equal_nocase(head->fields[i].name, name))
-            continue;
-        if (value.data)
-            return (struct slice){0};
-        value = head->fields[i].value;
-    }
-    return value;
-}
-
-bool forward_hops(const struct head *head, uint64_t *hops)
-{
-    struct slice value;
-
-    if (!slice_equal(head->method, SLICE("OPTIONS")) && !slice_equal(head->method, SLICE("TRACE")))
-        return false;
-    value = only_value(head, MAX_FORWARDS);
-    return value.size > 0 && read_number(value, hops) == value.size;
-}
-
-bool forward_is_upgrade(const struct head *head)
-{
-    return head->minor == 1 && !head->is_chunked && head->content_length == 0 &&
-           slice_equal_nocase(only_value(head, SLICE("upgrade")), SLICE("websocket")) &&
-           is_listed(head, SLICE("upgrade"));
-}
-
-/* CGI, WSGI and their like make one name of X_Forwarded_For and X-Forwarded-For: what is not passed on is not passed on
- * in either spelling. */
-static struct slice with_hyphens(struct slice name, char room[NAME_ROOM])
-{
-    if (name.size > NAME_ROOM || !memchr(name.data, '_', name.size))
-        return name;
-    for (size_t i = 0; i < name.size; i++)
-        room[i] = name.data[i] == '_' ? '-' : name.data[i];
-    return (struct slice){room, name.size};
-}
-
-/* Are A and B one name but for hyphens that are underscores in the other? */
-static bool is_spelled_otherwise(struct slice a, struct slice b)
-{
-    bool differs = false;
-
-    if (a.size != b.size)
-        return false;
-    for (size_t i = 0; i < a.size; i++) {
-        char left = slice_lower(a.data[i]), right = slice_lower(b.data[i]);
-
-        if (left == right)
-            continue;
-        if (!(left == '_' && right == '-') && !(left == '-' && right == '_'))
-            return false;
-        differs = true;
-    }
-    return differs;
-}
-
-static bool hides_a_key(const struct bundle *bundle, struct slice name)
-{
-    for (uint32_t i = 0; i < bundle->descriptor_count; i++)
-        if (bundle->descriptors[i].source == DESCRIPTOR_HEADER &&
-            is_spelled_otherwise(bundle->descriptors[i].name, name))
-            return true;
-    return false;
-}
-
-/* Fields of a request that are ours to write, or that concern one connection only. */
-static bool is_ours_to_write(struct slice name)
-{
-    return NAME_IS(name, "host") || NAME_IS(name, "connection") || NAME_IS(name, "content-length") ||
-           NAME_IS(name, "transfer-encoding") || NAME_IS(name, "expect") || NAME_IS(name, "keep-alive") ||
-           NAME_IS(name, "proxy-connection") || NAME_IS(name, "proxy-authorization") || NAME_IS(name, "te") ||
-           NAME_IS(name, "trailer") || NAME_IS(name, "upgrade") || NAME_IS(name, "x-forwarded-for") ||
-           NAME_IS(name, "http2-settings") || NAME_IS(name, "x-forwarded-proto") ||
-           NAME_IS(name, "x-forwarded-host");
-}
-
-static bool is_dropped(const struct forward_request *request, struct slice spelled, bool lists)
-{
-    char room[NAME_ROOM];
-    struct slice name = with_hyphens(spelled, room);
-
-    if (is_ours_to_write(name))
-        return true;
-    if (NAME_IS(name, "forwarded")) /* what a proxy of ours says there stays; a client could say anything */
-        return !request->peer_is_trusted;
-    if (request->wants_identity && NAME_IS(name, "accept-encoding"))
-        return true;
-    return is_own(name) || hides_a_key(request->bundle, spelled) ||
-           (lists && is_listed(request->head, spelled));
-}
-
-static void add_target(const struct head *head, const struct facts *facts, struct outbox *out)
-{
-    const struct slice server = SLICE("*"); /* OPTIONS of no path, judged as the root's */
-
-    if (slice_equal(head->target, server)) {
-        outbox_add(out, server);
-        return;
-    }
-    outbox_add(out, facts->path.size > 0 ? facts->path : SLICE("/"));
-    if (!facts->query.data)
-        return;
-    outbox_add(out, SLICE("?"));
-    outbox_add(out, facts->query);
-}
-
-/* X-Forwarded-For: what a trusted proxy said, and who it is. From anybody else, only who that is. */
-static void add_clients(const struct forward_request *request, struct outbox *out)
-{
-    const struct head *head = request->head;
-    struct slice separator = SLICE("X-Forwarded-For: ");
-    char text[ADDRESS_TEXT_SIZE];
-    size_t size = address_print(&request->peer->address, text);
-    size_t first = request->peer_is_trusted ? head->first[HEAD_FIELD_forwarded_for] : 0;
-
-    for (size_t i = first; i > 0 && i <= head->field_count; i++) {
-        if (!head_is_named(head->fields[i - 1].name, HEAD_FIELD_forwarded_for))
-            continue;
-        outbox_add(out, separator);
-        outbox_add(out, head->fields[i - 1].value);
-        separator = SLICE(", ");
-    }
-    if (size > 0) {
-        outbox_add(out, separator);
-        outbox_add(out, (struct slice){text, size});
-    }
-    if (size > 0 || first > 0)
-        outbox_add(out, SLICE("\r\n"));
-}
-
-static void add_origin(const struct forward_request *request, struct outbox *out)
-{
-    struct slice none = {0};
-    struct slice scheme = request->peer_is_trusted ? only_value(request->head, SLICE("x-forwarded-proto")) : none;
-    struct slice host = request->peer_is_trusted ? only_value(request->head, SLICE("x-forwarded-host")) : none;
-
-    add_clients(request, out);
-    add_field(out, SLICE("X-Forwarded-Proto"),
-              scheme.size > 0 ? scheme : (request->is_secure ? SLICE("https") : SLICE("http")));
-    if (host.size == 0)
-        host = request->head->host;
-    if (host.size > 0)
-        add_field(out, SLICE("X-Forwarded-Host"), host);
-}
-
-/* What the client sent, but for what is dropped. */
-static void add_fields(const struct forward_request *request, struct outbox *out)
-{
-    const struct head *head = request->head;
-    uint64_t hops;
-    bool is_counted = forward_hops(head, &hops), lists = lists_fields(head);
-
-    for (size_t i = 0; i < head->field_count; i++)
-        if (!is_dropped(request, head->fields[i].name, lists) &&
-            !(is_counted && slice_equal_nocase(head->fields[i].name, MAX_FORWARDS)))
-            add_parsed(out, &head->fields[i]);
-    if (!is_counted)
-        return;
-    outbox_add(out, SLICE("Max-Forwards: "));
-    outbox_number(out, hops > 0 ? hops - 1 : 0);
-    outbox_add(out, SLICE("\r\n"));
-}
-
-static void add_framing(enum forward_framing framing, uint64_t content_length, struct outbox *out)
+void forward_add_framing(enum forward_framing framing, uint64_t content_length, struct outbox *out)
 {
     if (framing == FORWARD_CHUNKED)
         outbox_add(out, SLICE("Transfer-Encoding: chunked\r\n"));
@@ -271,140 +51,5 @@ static void add_framing(enum forward_framing framing, uint64_t content_length, s
         return;
     outbox_add(out, SLICE("Content-Length: "));
     outbox_number(out, content_length);
-    outbox_add(out, SLICE("\r\n"));
-}
-
-void forward_write_request(const struct forward_request *request, struct outbox *out)
-{
-    const struct head *head = request->head;
-
-    outbox_add(out, head->method);
-    outbox_add(out, SLICE(" "));
-    add_target(head, request->facts, out);
-    outbox_add(out, SLICE(" HTTP/1.1\r\n"));
-    add_field(out, SLICE("Host"), request->authority);
-    add_fields(request, out);
-    add_origin(request, out);
-    add_field(out, SLICE("Via"), head->minor == 0 ? SLICE("1.0 fairvisor") : SLICE("1.1 fairvisor"));
-    if (request->wants_identity)
-        add_field(out, SLICE("Accept-Encoding"), SLICE("identity"));
-    add_framing(request->says_empty ? FORWARD_COUNTED : request->framing, request->content_length, out);
-    if (request->is_upgrade)
-        outbox_add(out, SLICE("Connection: upgrade\r\nUpgrade: websocket\r\n"));
-    else if (!request->keeps_alive)
-        outbox_add(out, SLICE("Connection: close\r\n"));
-    outbox_add(out, SLICE("\r\n"));
-}
-
-/* ---- response --------------------------------------------------------------------------------------------------- */
-
-static bool is_ratelimit(unsigned kind)
-{
-    return kind >= RESPONSE_FIELD_ratelimit && kind <= RESPONSE_FIELD_ratelimit_reset;
-}
-
-/* What the line that begins with NAME says in TEXT, our own fields. */
-static struct slice find_line(struct slice text, struct slice name)
-{
-    const char *found = text.size > 0 ? memmem(text.data, text.size, name.data, name.size) : NULL;
-
-    if (!found)
-        return (struct slice){0};
-    return (struct slice){found + name.size, text.size - (size_t)(found + name.size - text.data)};
-}
-
-/* An upstream's own RateLimit fields are passed on when they leave the client less than ours; ours are left out then. */
-static bool is_stricter(const struct forward_response *forward)
-{
-    struct slice theirs = response_value(forward->response, RESPONSE_FIELD_ratelimit_remaining);
-    struct slice ours = find_line(forward->verdict, SLICE("\r\nRateLimit-Remaining: "));
-    uint64_t their_number, our_number;
-
-    if (!theirs.data)
-        theirs = find_line(response_value(forward->response, RESPONSE_FIELD_ratelimit), SLICE(";r="));
-    if (read_number(ours, &our_number) == 0)
-        return true;
-    return read_number(theirs, &their_number) > 0 && their_number < our_number;
-}
-
-static bool is_passed(const struct forward_response *forward, size_t index, bool passes_ratelimit)
-{
-    const struct response *response = forward->response;
-    struct slice name = response->fields[index].name;
-    unsigned kind = response->kinds[index];
-
-    if (is_ratelimit(kind))
-        return passes_ratelimit;
-    if ((kind != RESPONSE_FIELD_OTHER && kind != RESPONSE_FIELD_date) || is_own(name))
-        return false;
-    if (response->lists_fields && response_is_listed(response, name))
-        return false;
-    return !forward->exchange || !exchange_hides(forward->exchange, name);
-}
-
-/* Our own fields; without those about the limit when the upstream's own are passed. */
-static void add_verdict(struct slice verdict, bool passes_ratelimit, struct outbox *out)
-{
-    const struct slice name = SLICE("RateLimit");
-
-    while (verdict.size > 0) {
-        const char *end = memchr(verdict.data, '\n', verdict.size);
-        size_t size = end ? (size_t)(end - verdict.data) + 1 : verdict.size;
-
-        if (!passes_ratelimit || !slice_has_prefix(verdict, name))
-            outbox_add(out, (struct slice){verdict.data, size});
-        verdict = (struct slice){verdict.data + size, verdict.size - size};
-    }
-}
-
-static bool has_ratelimit(const struct response *response)
-{
-    for (unsigned kind = RESPONSE_FIELD_ratelimit; kind <= RESPONSE_FIELD_ratelimit_reset; kind++)
-        if (response->first[kind])
-            return true;
-    return false;
-}
-
-static void add_status_line(const struct response *response, struct outbox *out)
-{
-    outbox_add(out, SLICE("HTTP/1.1 "));
-    outbox_number(out, response->status);
-    outbox_add(out, SLICE(" "));
-    outbox_add(out, response->reason);
-    outbox_add(out, SLICE("\r\n"));
-}
-
-static void add_connection(const struct forward_response *forward, struct outbox *out)
-{
-    if (forward->response->is_upgrade) {
-        outbox_add(out, SLICE("Connection: upgrade\r\n"));
-        add_field(out, SLICE("Upgrade"), response_value(forward->response, RESPONSE_FIELD_upgrade));
-    } else if (!forward->keeps_alive) {
-        outbox_add(out, SLICE("Connection: close\r\n"));
-    } else if (forward->is_old) {
-        outbox_add(out, SLICE("Connection: keep-alive\r\n"));
-    }
-}
-
-void forward_write_response(const struct forward_response *forward, struct outbox *out)
-{
-    const struct response *response = forward->response;
-    bool passes_ratelimit = has_ratelimit(response) && is_stricter(forward);
-
-    add_status_line(response, out);
-    for (size_t i = 0; i < response->field_count; i++)
-        if (is_passed(forward, i, passes_ratelimit))
-            add_parsed(out, &response->fields[i]);
-    if (response->status >= 200 || response->is_upgrade) {
-        if (forward->date.size > 0)
-            outbox_add(out, forward->date);
-        add_field(out, SLICE("Via"), response->minor == 0 ? SLICE("1.0 fairvisor") : SLICE("1.1 fairvisor"));
-        if (passes_ratelimit)
-            add_verdict(forward->verdict, true, out);
-        else
-            outbox_add(out, forward->verdict);
-        add_framing(forward->framing, forward->content_length, out);
-        add_connection(forward, out);
-    }
     outbox_add(out, SLICE("\r\n"));
 }

@@ -31,7 +31,7 @@ struct forward_request {
     const struct head *head;
     const struct facts *facts; /* path as it was judged, query */
     const struct client_peer *peer;
-    const struct bundle *bundle; /* whose keys nobody may hide: see forward_write_request */
+    const struct bundle *bundle; /* whose keys nobody may hide: see forward_request_write */
     struct slice authority; /* of the upstream */
     bool peer_is_trusted;
     bool is_secure; /* the client speaks TLS */
@@ -46,17 +46,17 @@ struct forward_request {
 /* Whether FACTS' path can be read in one way only: an encoded slash, backslash or NUL may mean a separator to the
  * upstream, and a dot segment with a parameter the segment above, so that another path would be asked for than was
  * judged. */
-bool forward_is_plain(struct slice path);
+bool forward_request_is_plain(struct slice path);
 
 /* Whether HEAD asks for a websocket, the one upgrade that is let through. */
-bool forward_is_upgrade(const struct head *head);
+bool forward_request_is_upgrade(const struct head *head);
 
 /* How often the request may still be passed on: Max-Forwards of OPTIONS and TRACE (RFC 9110 7.6.2). false: nobody says. */
-bool forward_hops(const struct head *head, uint64_t *hops);
+bool forward_request_hops(const struct head *head, uint64_t *hops);
 
 /* Left out, too, is a field that CGI and its like take for one that a key of the bundle reads, spelled otherwise: X_Api_Key
  * for X-Api-Key. Who sent it would have an identity there, and none here. */
-void forward_write_request(const struct forward_request *request, struct outbox *out);
+void forward_request_write(const struct forward_request *request, struct outbox *out);
 
 struct forward_response {
     const struct response *response;
@@ -70,6 +70,6 @@ struct forward_response {
 };
 
 /* For the final response and for interim ones (100 to 199, which get no fields of ours). */
-void forward_write_response(const struct forward_response *forward, struct outbox *out);
+void forward_response_write(const struct forward_response *forward, struct outbox *out);
 
 #endif

@@ -25,7 +25,8 @@ libworker_a_SOURCES = \
 	worker/sse.c worker/sse.h \
 	worker/eventstream.c worker/eventstream.h \
 	worker/elements.c worker/elements.h \
-	worker/forward.c worker/forward.h \
+	worker/forward.c worker/forward.h worker/forward_private.h \
+	worker/forward_request.c worker/forward_response.c \
 	worker/resolve.c worker/resolve.h \
 	worker/tls.c worker/tls.h \
 	worker/upstream.c worker/upstream.h worker/upstream_private.h worker/upstream_ends.def \

@@ -245,7 +245,7 @@ static void write_texts(struct worker *worker, const struct proxy_request *reque
     if (debug_is_open(&worker->handoff.settings, request->head, worker->date_second))
         debug_write(worker, request->verdict, out);
     *verdict_size = out->used;
-    forward_write_request(forward, out);
+    forward_request_write(forward, out);
 }
 
 /* What REQUEST, with BODY as it goes on, is to the upstream. */
@@ -263,7 +263,7 @@ static struct forward_request forward_of(const struct worker *worker, const stru
         .authority = worker->upstreams.backend.authority,
         .peer_is_trusted = request->facts->peer_is_trusted,
         .is_secure = request->is_secure,
-        .is_upgrade = forward_is_upgrade(head),
+        .is_upgrade = forward_request_is_upgrade(head),
         .keeps_alive = worker->handoff.settings.backend_keepalive > 0,
         .framing = framing,
         .content_length = request->has_gathered ? body->bytes.size : head->content_length,

@@ -45,7 +45,7 @@ static bool pass_interim(struct proxy *proxy, const struct response *response)
 
     if (response->status == 100 || proxy->minor == 0 || !proxy->conn)
         return true;
-    forward_write_response(&forward, &proxy->worker->out);
+    forward_response_write(&forward, &proxy->worker->out);
     if (!proxy_body_deliver(proxy, (struct slice){0}, false))
         return proxy_lose_client(proxy);
     proxy_update_upstream(proxy);
@@ -83,7 +83,7 @@ static void begin_answer(struct proxy *proxy, const struct response *response)
     proxy->reuses = response->keeps_alive;
     proxy->idle_ms = response->idle_ms;
     if (proxy->conn)
-        forward_write_response(&forward, &worker->out);
+        forward_response_write(&forward, &worker->out);
     outbox_fini(&fields);
 }
 

@@ -26,7 +26,7 @@ void proxy_tunnel_open(struct proxy *proxy, const struct response *response, str
         exchange_head(proxy->exchange, response, &proxy->worker->body, &wishes);
         outbox_clear(&proxy->worker->body);
     }
-    forward_write_response(&forward, &proxy->worker->out);
+    forward_response_write(&forward, &proxy->worker->out);
     if (proxy_body_deliver(proxy, rest, false))
         proxy_update_upstream(proxy);
     else

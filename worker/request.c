@@ -95,7 +95,7 @@ static bool extract(const struct request *request, struct facts *facts, const ch
                        &room, facts, cause))
         return false;
     *cause = "An encoded slash, backslash or NUL in the path, or a dot segment with a parameter, is not passed on.";
-    return !is_proxied(request) || forward_is_plain(facts->path);
+    return !is_proxied(request) || forward_request_is_plain(facts->path);
 }
 
 /* A request that must not be passed on ends here, and nothing is counted for it. */
@@ -103,7 +103,7 @@ static bool is_for_us(const struct request *request)
 {
     uint64_t hops;
 
-    return is_proxied(request) && forward_hops(request->head, &hops) && hops == 0;
+    return is_proxied(request) && forward_request_hops(request->head, &hops) && hops == 0;
 }
 
 static void answer_last_hop(const struct request *request)

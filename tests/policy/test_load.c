@@ -83,6 +83,24 @@ START_TEST(values_and_defaults)
 }
 END_TEST
 
+START_TEST(underscores_in_headers_are_known)
+{
+    static const struct {
+        const char *key;
+        bool uses_underscores;
+    } rows[] = {{"header:x-a", false}, {"header:x_a", true}, {"query:x_a", false}, {"jwt:x_a", false}};
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct bundle *bundle = load("{'bundle_version': 1, 'policies': [" POLICY(
+            "p", "'rules': [{'name': 'r', 'limit_keys': ['ip:address', '%s'], " BUCKET("1", "1") "}]") "]}", rows[i].key);
+
+        ck_assert_ptr_nonnull(bundle);
+        ck_assert_msg(bundle->uses_underscores == rows[i].uses_underscores, "%s", rows[i].key);
+        bundle_free(bundle);
+    }
+}
+END_TEST
+
 START_TEST(everything_given)
 {
     struct bundle *bundle =
@@ -627,6 +645,7 @@ int main(void)
     suite_add_tcase(suite, tcase);
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, values_and_defaults);
+    tcase_add_test(tcase, underscores_in_headers_are_known);
     tcase_add_test(tcase, everything_given);
     tcase_add_test(tcase, policies_come_sorted);
     tcase_add_loop_test(tcase, identities_know_what_matters, 0, sizeof(identities) / sizeof(identities[0]));

@@ -136,7 +136,8 @@ static const struct descriptor descriptors[] = {
     {DESCRIPTOR_QUERY, SLICE("x-other"), SLICE("query:x-other")},
     {DESCRIPTOR_HEADER, SLICE("x_org"), SLICE("header:x_org")},
 };
-static const struct bundle keys = {.descriptors = descriptors, .descriptor_count = LENGTH(descriptors)};
+static const struct bundle keys = {
+    .descriptors = descriptors, .descriptor_count = LENGTH(descriptors), .uses_underscores = true};
 
 static void write_request(const char *text, unsigned how)
 {
@@ -159,10 +160,10 @@ static void write_request(const char *text, unsigned how)
     request.wants_identity = how & IDENTITY;
     request.keeps_alive = !(how & CLOSE);
     request.says_empty = how & EMPTY;
-    request.is_upgrade = forward_is_upgrade(&head);
+    request.is_upgrade = forward_request_is_upgrade(&head);
     request.framing = how & COUNTED ? FORWARD_COUNTED : how & CHUNKED ? FORWARD_CHUNKED : FORWARD_BODYLESS;
     request.content_length = head.content_length;
-    forward_write_request(&request, &box);
+    forward_request_write(&request, &box);
     take_written(&box);
 }
 
@@ -193,7 +194,7 @@ static const struct {
 
 START_TEST(knows_a_plain_path)
 {
-    ck_assert_int_eq(forward_is_plain(slice_of(paths[_i].path)), paths[_i].is_plain);
+    ck_assert_int_eq(forward_request_is_plain(slice_of(paths[_i].path)), paths[_i].is_plain);
 }
 END_TEST
 
@@ -260,7 +261,7 @@ START_TEST(writes_a_response)
     forward.keeps_alive = !(how & CLOSE);
     forward.date = how & DATED ? SLICE("Date: now\r\n") : SLICE("");
     forward.is_old = how & OLD;
-    forward_write_response(&forward, &box);
+    forward_response_write(&forward, &box);
     take_written(&box);
     expect_written(responses[_i].expected);
 }
