@@ -171,10 +171,11 @@ def serve(peer):
             peer.send(upstream.counted(b'{"usage":{"prompt_tokens":3,"completion_tokens":4}}', fields="Content-Type: application/json\r\n"))
 
 
-def kilobytes(pid, name="RssAnon"):
-    """Memory that a process has for itself; the counters it shares are as large as they are."""
-    with open(f"/proc/{pid}/status", encoding="ascii") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith(name + ":"))
+def kilobytes(pid):
+    """Memory that a process has for itself; the counters it shares are as large as they are. Counted page by page: RssAnon of
+    /proc/PID/status is a sum that the processors bring up to date now and then."""
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("Anonymous:"))
 
 
 def descriptors(pid):

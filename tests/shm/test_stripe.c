@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "shm/must.h"
 
@@ -69,6 +70,14 @@ static pid_t stopped_holder(void)
     return child;
 }
 
+static int64_t monotonic_ns(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * NANOSECONDS_PER_SECOND + time.tv_nsec;
+}
+
 /* Whoever meets a stopped holder waits once, a bounded time, and is told; for a while nobody waits for it again. Once it goes on, others
  * are waited for as before, so that one long stop is not a second of refusals. */
 START_TEST(a_stopped_holder_holds_nobody_up)
@@ -81,7 +90,7 @@ START_TEST(a_stopped_holder_holds_nobody_up)
     stuck_until = stripe->stuck_until_ns;
     ck_assert_int_gt(stuck_until, 0);
     ck_assert_int_eq(stripe_lock(stripe, &repaired), STRIPE_STUCK);
-    ck_assert_int_eq(stripe->stuck_until_ns, stuck_until);
+    ck_assert(stripe->stuck_until_ns == stuck_until || monotonic_ns() >= stuck_until); /* unless it took us that while to ask */
     /* Those who only look see the cell as it was before the change. */
     ck_assert(stripe_copy_cell(stripe, 3, &copy));
     ck_assert_int_eq(copy.kind, CELL_FREE);
