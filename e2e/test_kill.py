@@ -280,7 +280,8 @@ class TestLatency(harness.TestCase):
         probers = [Prober(edge) for _ in range(8)]
         while len(self.workers_of(edge, probers)) < self.WORKERS and len(probers) < 64:
             probers.append(Prober(edge))
-        self.assertEqual(len(self.workers_of(edge, probers)), self.WORKERS)
+        # A connection has an owner when it is accepted.
+        harness.wait_until(lambda: len(self.workers_of(edge, probers)) == self.WORKERS, "a connection to each worker")
         load = self.load(edge.address, "--path", "/v1/decision", "--header", "X-Original-Method: GET", "--header",
                          "X-Original-URI: /api", "--header", "X-Key: alice", "--expect", "200", "--duration-ms",
                          600_000, "--connections", 32)

@@ -7,7 +7,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "policy/decide_cells.h"
 #include "policy/load.h"
@@ -17,6 +20,22 @@
 #include "shm/events.h"
 #include "tests/shm/arena_fixture.h"
 #include "worker/settle.h"
+
+#define NOON INT64_C(1780488000) /* 2026-06-03T12:00:00Z */
+
+/* In place of the system's: it is noon when somebody first asks, for what is spent of a day must not be whole again meanwhile. */
+int clock_gettime(clockid_t id, struct timespec *now)
+{
+    static time_t first;
+    int result = (int)syscall(SYS_clock_gettime, id, now);
+
+    if (id != CLOCK_REALTIME && id != CLOCK_REALTIME_COARSE)
+        return result;
+    if (first == 0)
+        first = now->tv_sec;
+    now->tv_sec += NOON - first;
+    return result;
+}
 
 static const struct {
     const char *text;
