@@ -5,6 +5,7 @@ Run from the build folder (as make check does): ./fairvisor-worker and ./tests/w
 """
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -57,6 +58,20 @@ def avoid_midnight():
         time.sleep(left + 1)
 
 
+def free_port():
+    """One that nobody has, nor gets by connecting somewhere: such connections have ports from the first of the range on."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+        end = int(file.read().split()[0])
+    while True:
+        port = random.randrange(end // 2, end)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+
+
 class Worker:
     """Starts a worker; `with Worker(...) as worker` stops it and fails if it did not leave cleanly."""
 
@@ -68,8 +83,7 @@ class Worker:
         self.port = None
         listen = "unix:" + self.path
         if tcp:
-            with socket.create_server(("127.0.0.1", 0)) as probe:
-                self.port = probe.getsockname()[1]
+            self.port = free_port()
             listen += ", 127.0.0.1:%d" % self.port
         lines = ["listen = " + listen, "instance = " + os.path.basename(self.folder), "shared_dict_size = 8m"]
         if ops:
