@@ -223,25 +223,59 @@ static bool lists_fields(const struct response *response)
            (listed.size > 0 && !NAME_IS(listed, "keep-alive"));
 }
 
-static bool is_digit(char c)
+/* The number that TEXT is, alone or in quotes, as milliseconds. */
+static uint32_t read_seconds(struct slice text)
 {
-    return c >= '0' && c <= '9';
-}
-
-/* What Keep-Alive says in "timeout=5, max=100"; less by what the next request may take on its way: an upstream that closes just
- * then has not seen it, and a request that may have been seen is never sent twice. */
-static uint32_t find_idle_ms(const struct response *response)
-{
-    struct slice list = response_value(response, RESPONSE_FIELD_keep_alive);
-    const struct slice name = SLICE("timeout=");
     uint32_t ms = 0;
 
-    while (list.size > 0 && !slice_has_prefix(list, name))
-        list = (struct slice){list.data + 1, list.size - 1};
-    if (list.size <= name.size || !is_digit(list.data[name.size]))
+    if (text.size > 2 && text.data[0] == '"' && text.data[text.size - 1] == '"')
+        text = (struct slice){text.data + 1, text.size - 2};
+    if (text.size == 0)
         return RESPONSE_IDLE_UNTOLD;
-    for (size_t i = name.size; i < list.size && is_digit(list.data[i]); i++)
-        ms = ms < IDLE_MAX_MS ? ms * 10 + (uint32_t)(list.data[i] - '0') * 1000 : IDLE_MAX_MS;
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return RESPONSE_IDLE_UNTOLD;
+        ms = ms < IDLE_MAX_MS ? ms * 10 + (uint32_t)(text.data[i] - '0') * 1000 : IDLE_MAX_MS;
+    }
+    return ms;
+}
+
+/* The shortest that LIST names, "timeout=5, max=100". */
+static uint32_t find_timeout(struct slice list)
+{
+    uint32_t shortest = RESPONSE_IDLE_UNTOLD;
+
+    while (list.size > 0) {
+        const char *comma = memchr(list.data, ',', list.size);
+        size_t size = comma ? (size_t)(comma - list.data) : list.size;
+        const char *equals = memchr(list.data, '=', size);
+        size_t before = equals ? (size_t)(equals - list.data) : size;
+
+        if (equals && slice_equal_nocase(slice_trim((struct slice){list.data, before}), SLICE("timeout"))) {
+            uint32_t ms = read_seconds(slice_trim((struct slice){equals + 1, size - before - 1}));
+
+            shortest = ms < shortest ? ms : shortest;
+        }
+        size += comma ? 1 : 0;
+        list = (struct slice){list.data + size, list.size - size};
+    }
+    return shortest;
+}
+
+/* What Keep-Alive says, less by what the next request may take on its way: an upstream that closes just then has not
+ * seen it, and most requests that may have been seen are never sent twice. */
+static uint32_t find_idle_ms(const struct response *response)
+{
+    uint32_t ms = RESPONSE_IDLE_UNTOLD;
+
+    for (size_t i = response->first[RESPONSE_FIELD_keep_alive]; i > 0 && i <= response->field_count; i++) {
+        uint32_t told = response->kinds[i - 1] == RESPONSE_FIELD_keep_alive ? find_timeout(response->fields[i - 1].value)
+                                                                            : RESPONSE_IDLE_UNTOLD;
+
+        ms = told < ms ? told : ms;
+    }
+    if (ms == RESPONSE_IDLE_UNTOLD)
+        return ms;
     return ms - (ms / 2 < IDLE_MARGIN_MS ? ms / 2 : IDLE_MARGIN_MS);
 }
 
