@@ -6,6 +6,7 @@ none. A real nginx is the upstream where an upstream behaves; a scripted socket 
 import email.utils
 import os
 import signal
+import socket
 import threading
 import time
 import urllib.parse
@@ -408,9 +409,51 @@ class TestFailures(ProxyCase):
         self.assertEqual((answer.status, answer.body), (200, b"ok"))
         self.assertEqual(self.failures(edge), {})
 
+    def test_an_early_answer_before_a_reset(self):
+        """More of the body, a refusal of it and a reset are there when the worker looks: the client gets the refusal."""
+        refusal = upstream.counted(b"no", "413 Too Large")
+
+        def serve(peer):
+            peer.need(lambda: b"\r\n\r\nx" in peer.buffer)
+            os.kill(worker, signal.SIGSTOP)
+            client.send(b"x" * 1000)
+            peer.send(refusal if whole else refusal[:-2])
+            peer.reset()
+            os.kill(worker, signal.SIGCONT)
+        _, edge = self.scripted(serve)
+        worker, = edge.workers()
+        for whole in (True, False):
+            with harness.Connection(edge.address) as client:
+                client.send(harness.format_request("POST", headers={"Content-Length": "100000"}, body=b"x"))
+                if whole:
+                    self.assertEqual(client.answer().status, 413)
+                else:
+                    self.assertIn(b" 413 Too Large\r\n", client.rest())
+        self.assertEqual(self.failures(edge), {"reset": 1})
+
+    def test_an_early_answer_without_length(self):
+        """It ends with the connection: in good order, or by a reset, which completes nothing."""
+        def serve(peer):
+            peer.need(lambda: b"\r\n\r\nx" in peer.buffer)
+            os.kill(worker, signal.SIGSTOP)
+            client.send(b"x" * 1000)
+            peer.send(b"HTTP/1.0 413 Too Large\r\n\r\nno")
+            if is_orderly:
+                peer.socket.shutdown(socket.SHUT_WR)
+            else:
+                peer.reset()
+            os.kill(worker, signal.SIGCONT)
+        _, edge = self.scripted(serve)
+        worker, = edge.workers()
+        for is_orderly in (True, False):
+            with harness.Connection(edge.address) as client:
+                client.send(harness.format_request("POST", headers={"Content-Length": "100000"}, body=b"x"))
+                self.assertEqual(client.rest().endswith(b"0\r\n\r\n"), is_orderly)
+        self.assertEqual(self.failures(edge), {"reset": 1})
+
     def test_only_what_was_not_sent_is_sent_again(self):
         """The upstream closes an idle connection: the next request finds a new one. It closes one after a request was
-        sent: that request is not repeated."""
+        sent: that request is not repeated, if it is none that may be."""
         def serve(peer):
             if server.connections == 1:
                 peer.request()
@@ -423,7 +466,7 @@ class TestFailures(ProxyCase):
         self.assertEqual(edge.get("/1").status, 200)
         harness.wait_until(lambda: edge.metric("fairvisor_upstream_connections") == 0, "the idle connection to close")
         self.assertEqual(edge.get("/2").status, 200)
-        self.check(edge.get("/3"), 502, "closed")
+        self.check(harness.request(edge.address, "POST", "/3"), 502, "closed")
         self.assertEqual([request.target for request in server.requests], ["/1", "/2", "/3"])
 
     def test_an_upstream_that_tells_when_it_closes(self):

@@ -5,8 +5,10 @@ exchange reaches another, slow ones cost bounded memory, tunnels are what they s
 
 import base64
 import hashlib
+import os
 import resource
 import select
+import signal
 import socket
 import threading
 import time
@@ -17,6 +19,7 @@ import upstream
 
 OK = upstream.counted()
 BODY = 64 << 20
+READ = 32768  # what a worker takes of an upstream at once
 SLOW = harness.full_or_short(1000, 200 if not harness.ASAN else 50)
 PER_STREAM_KB = 72  # one read of the upstream (32 kB), two heads, the connection's own; and malloc's share
 
@@ -156,6 +159,25 @@ class TestDesync(test_proxy.ProxyCase):
             for number in range(1, 6):
                 client.send(harness.format_request())
                 self.assertEqual((client.answer().body, server.connections), (b"ok", number))
+
+    def test_what_an_upstream_says_too_much_in_another_read(self):
+        """The answer fills one read of the worker; what is behind it must not answer the request that waits already."""
+        size = READ - len(b"HTTP/1.1 200 OK\r\nContent-Length: 32000\r\n\r\n")
+        whole = upstream.counted(b"a" * size)
+        self.assertEqual(len(whole), READ)
+
+        def serve(peer):
+            peer.request()
+            os.kill(worker, signal.SIGSTOP)
+            peer.send(whole + (upstream.counted(b"poison") if server.connections == 1 else b""))
+            os.kill(worker, signal.SIGCONT)
+            peer.rest()
+        server, edge = self.scripted(lambda peer: serve(peer))
+        worker, = edge.workers()
+        with harness.Connection(edge.address) as client:
+            client.send(harness.format_request() * 2)
+            self.assertEqual([len(client.answer().body) for _ in range(2)], [size, size])
+        self.assertEqual(server.connections, 2)
 
     def test_an_answer_before_the_request_is_whole(self):
         """The rest of the body is not taken for a request, neither here nor there."""

@@ -104,6 +104,7 @@ struct settings {
     uint64_t backend_connect_timeout_ms;
     uint64_t backend_timeout_ms;
     uint64_t backend_keepalive;
+    uint64_t backend_keepalive_timeout_ms;
     enum settings_log log;
     char log_file[SETTINGS_PATH_SIZE];
     enum log_level log_level;

@@ -32,7 +32,7 @@ libworker_a_SOURCES = \
 	worker/upstream.c worker/upstream.h worker/upstream_private.h worker/upstream_ends.def \
 	worker/upstream_connect.c worker/upstream_pool.c \
 	worker/proxy.c worker/proxy.h worker/proxy_private.h worker/proxy_request.c worker/proxy_response.c \
-	worker/proxy_body.c worker/proxy_tunnel.c \
+	worker/proxy_body.c worker/proxy_repeat.c worker/proxy_tunnel.c \
 	worker/route.c worker/route.h \
 	worker/client.c worker/client.h \
 	worker/gateway.c worker/gateway.h \

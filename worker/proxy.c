@@ -37,7 +37,7 @@ void proxy_finish(struct proxy *proxy, enum exchange_end how)
 /* How the exchange ended, when HOW is right for a request that was sent. */
 static enum exchange_end end_of(const struct proxy *proxy, enum exchange_end how)
 {
-    return proxy->upstream && upstream_has_sent(proxy->upstream) ? how : EXCHANGE_UNSENT;
+    return proxy->was_sent || (proxy->upstream && upstream_has_sent(proxy->upstream)) ? how : EXCHANGE_UNSENT;
 }
 
 void proxy_drop_upstream(struct proxy *proxy)
@@ -300,6 +300,7 @@ struct proxy *proxy_new(struct worker *worker, const struct proxy_request *reque
                             .minor = request->head->minor,
                             .is_head_request = slice_equal(request->head->method, SLICE("HEAD")),
                             .is_upgrade = forward.is_upgrade,
+                            .is_harmless = proxy_repeat_is_harmless(request->head),
                             .keeps_alive = request->keeps_alive,
                             .reads_on_ms = wishes.reads_on_ms};
     memcpy(proxy->text, worker->body.data, worker->body.used);

@@ -29,7 +29,7 @@ struct proxy {
     struct exchange *exchange;
     struct hold *delay;
     uint64_t delay_ms;
-    struct body body; /* gathered: until it is sent */
+    struct body body; /* gathered: until it is sent, or cannot be sent again */
     struct http http; /* of the response's body */
     char *kept;       /* of an incomplete response head */
     size_t kept_size;
@@ -41,8 +41,11 @@ struct proxy {
     uint8_t state; /* enum proxy_state */
     uint8_t minor; /* of the client's HTTP */
     bool is_head_request, is_upgrade, keeps_alive;
+    bool is_harmless; /* to do twice */
     bool changes_body;
     bool has_sent_head, has_sent_all; /* to the upstream */
+    bool was_sent;                    /* to an upstream's connection that was given up */
+    bool has_heard;                   /* any byte of the upstream's */
     bool has_answered;                /* to the client */
     bool reuses;                      /* the upstream's connection, when all is well */
     bool client_ended, upstream_ended; /* TUNNEL: the side that will say nothing more */
@@ -72,6 +75,21 @@ void proxy_update_upstream(struct proxy *proxy);
 
 /* Takes a connection and sends what is there. false: PROXY is gone. */
 bool proxy_request_begin(struct proxy *proxy);
+
+/* Sends the whole request on a new connection. PROXY may be gone afterwards. */
+void proxy_request_again(struct proxy *proxy);
+
+/* ---- proxy_repeat.c ---------------------------------------------------------------------------------------------- */
+
+/* Whether doing what HEAD asks for twice does no more than doing it once. */
+bool proxy_repeat_is_harmless(const struct head *head);
+
+/* Whether the gathered body, which has been sent, may have to be sent again. */
+bool proxy_repeat_needs_body(const struct proxy *proxy);
+
+/* The upstream's connection ended. true: it was an idle one before, and the request is on its way again, or has failed for good:
+ * PROXY may be gone. */
+bool proxy_repeat(struct proxy *proxy, enum upstream_end why);
 
 /* ---- proxy_response.c -------------------------------------------------------------------------------------------- */
 

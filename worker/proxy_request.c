@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
  * The way there: a connection to the upstream, the head with the first piece of the body or alone, then the body as it
- * comes. A request is sent a second time only if not a byte of it was sent the first time, on an idle connection that
- * had been closed.
+ * comes. A request goes out a second time only as proxy_repeat.c says, or if not a byte of it could be sent the first time, on
+ * an idle connection that had been closed.
  */
 #include "worker/chunk.h"
 #include "worker/proxy_private.h"
@@ -43,7 +43,7 @@ static bool send_request(struct proxy *proxy, struct slice piece, bool is_last)
     }
     proxy->has_sent_head = true;
     proxy->has_sent_all = is_last;
-    if (is_last)
+    if (is_last && !proxy_repeat_needs_body(proxy))
         body_end(&proxy->body);
     proxy_update_upstream(proxy);
     return true;
@@ -62,6 +62,19 @@ bool proxy_request_begin(struct proxy *proxy)
     if (proxy->to_upstream == FORWARD_BODYLESS || proxy->body.bytes.size > 0)
         return send_request(proxy, proxy->body.bytes, true);
     return true;
+}
+
+void proxy_request_again(struct proxy *proxy)
+{
+    enum upstream_end why;
+
+    proxy_drop_upstream(proxy);
+    proxy->has_sent_head = false;
+    proxy->upstream = upstream_open(proxy->worker, &user, proxy, &why);
+    if (proxy->upstream)
+        send_request(proxy, proxy->body.bytes, true);
+    else
+        proxy_fail(proxy, why);
 }
 
 bool proxy_request_wants_body(const struct proxy *proxy)

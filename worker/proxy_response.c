@@ -173,6 +173,9 @@ void proxy_response_on_bytes(void *context, char *data, size_t size)
     struct proxy *proxy = context;
     char *kept = proxy->kept;
 
+    if (!proxy->has_heard)
+        body_end(&proxy->body);
+    proxy->has_heard = true;
     if (!proxy->conn && is_too_much(proxy, size)) {
         proxy_drop_upstream(proxy);
         proxy_finish(proxy, EXCHANGE_CLIENT_LEFT);
@@ -198,6 +201,8 @@ void proxy_response_on_end(void *context, enum upstream_end why)
 {
     struct proxy *proxy = context;
 
+    if (proxy_repeat(proxy, why))
+        return;
     if (why == UPSTREAM_END_closed && proxy->state == ANSWERING && http_ends_with_connection(&proxy->http)) {
         proxy_body_pass(proxy, &(struct proxy_part){.is_last = true, .is_left_over = true});
     } else if (proxy->upstream_ended && why == UPSTREAM_END_reset) {

@@ -224,6 +224,12 @@ enum tls_result tls_read(struct tls *tls, char *data, size_t room, size_t *size)
     return *size > 0 ? TLS_GOOD : judge(tls, code);
 }
 
+bool tls_is_quiet(const struct tls *tls)
+{
+    return BIO_ctrl_pending(tls->in) == 0 && SSL_has_pending(tls->ssl) == 0 &&
+           (SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN) == 0;
+}
+
 static bool write_record(struct tls *tls, const char *record, size_t size)
 {
     size_t written;

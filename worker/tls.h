@@ -44,6 +44,9 @@ bool tls_is_open(const struct tls *tls);
 /* Reads what the peer said into DATA; *SIZE 0: nothing more for now. */
 enum tls_result tls_read(struct tls *tls, char *data, size_t room, size_t *size);
 
+/* Whether the peer has said nothing that tls_read has not read, nor that it says nothing more. */
+bool tls_is_quiet(const struct tls *tls);
+
 /* Puts the pieces into what is pending. Only when it is open. */
 bool tls_write(struct tls *tls, const struct slice *pieces, size_t count);
 

@@ -95,12 +95,27 @@ static bool end_sending(const struct upstream *upstream)
     return shutdown(upstream->socket->fd, SHUT_WR) == 0;
 }
 
+/* The upstream takes nothing more (errno). What it said before that is heard still, the refusal of a request that it did not
+ * want to read maybe: from now on all that is sent is dropped, and reading finds the end. false: there is nothing to hear,
+ * or what is sent can be sent to another. */
+static bool stop_sending(struct upstream *upstream)
+{
+    upstream->is_deaf = true;
+    upstream->was_reset = errno != EPIPE;
+    unsent_free(upstream->unsent);
+    upstream->unsent = NULL;
+    return upstream->state == OPEN && !upstream->has_ended && (upstream->has_sent || !upstream->is_reused);
+}
+
 static bool write_now(struct upstream *upstream, const uv_buf_t *pieces, size_t count, size_t total)
 {
-    int taken = upstream->unsent ? 0 : pieces_offer(upstream->socket->fd, pieces, count);
+    int taken;
 
+    if (upstream->is_deaf)
+        return true;
+    taken = upstream->unsent ? 0 : pieces_offer(upstream->socket->fd, pieces, count);
     if (taken < 0)
-        return false;
+        return stop_sending(upstream);
     upstream->has_sent |= taken > 0;
     if ((size_t)taken == total)
         return true;
@@ -115,15 +130,16 @@ static void write_more(struct upstream *upstream)
 {
     size_t before = unsent_size(upstream->unsent);
 
-    if (!unsent_offer(&upstream->unsent, upstream->socket->fd)) {
+    if (unsent_offer(&upstream->unsent, upstream->socket->fd)) {
+        upstream->has_sent |= unsent_size(upstream->unsent) < before;
+        if (upstream->unsent)
+            return;
+        if (upstream->ends_sent)
+            (void)end_sending(upstream); /* a connection that broke is found out by reading or waiting */
+    } else if (!stop_sending(upstream)) {
         upstream_tell_end(upstream, UPSTREAM_END_reset);
         return;
     }
-    upstream->has_sent |= unsent_size(upstream->unsent) < before;
-    if (upstream->unsent)
-        return;
-    if (upstream->ends_sent)
-        (void)end_sending(upstream); /* a connection that broke is found out by reading or waiting */
     if (upstream->state == OPEN)
         upstream->user->on_drained(upstream->context);
 }
@@ -163,7 +179,7 @@ bool upstream_end_sending(struct upstream *upstream)
     if (upstream->tls && !upstream_flush_tls(upstream))
         return false;
     upstream->ends_sent = true;
-    return upstream->unsent || end_sending(upstream);
+    return upstream->unsent || upstream->is_deaf || end_sending(upstream);
 }
 
 size_t upstream_queued(const struct upstream *upstream)
@@ -179,6 +195,11 @@ bool upstream_has_sent(const struct upstream *upstream)
 bool upstream_is_reused(const struct upstream *upstream)
 {
     return upstream->is_reused;
+}
+
+uint64_t upstream_idle_ms(const struct upstream *upstream)
+{
+    return upstream->idle_ms;
 }
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
@@ -222,9 +243,11 @@ static void read_tls(struct upstream_socket *socket, char *data, size_t fed)
         if (result == TLS_GOOD)
             give_bytes(upstream, data, size);
     }
-    if (socket->upstream && result != TLS_GOOD)
-        upstream_tell_end(upstream, result == TLS_ENDED ? UPSTREAM_END_closed
-                                          : (upstream->state == GREETING ? UPSTREAM_END_tls : UPSTREAM_END_reset));
+    if (!socket->upstream || result == TLS_GOOD)
+        return;
+    upstream->has_ended = true;
+    upstream_tell_end(upstream, result == TLS_ENDED ? UPSTREAM_END_closed
+                                      : (upstream->state == GREETING ? UPSTREAM_END_tls : UPSTREAM_END_reset));
 }
 
 /* The end of a socket that TLS has not announced might be anybody's doing: it completes nothing. */
@@ -232,7 +255,7 @@ static enum upstream_end end_of(const struct upstream *upstream, bool is_orderly
 {
     if (upstream->state == GREETING)
         return UPSTREAM_END_tls;
-    return is_orderly && !upstream->tls ? UPSTREAM_END_closed : UPSTREAM_END_reset;
+    return is_orderly && !upstream->tls && !upstream->was_reset ? UPSTREAM_END_closed : UPSTREAM_END_reset;
 }
 
 /* Whether there may be more: the buffer was filled. */
@@ -249,6 +272,7 @@ static bool read_some(struct upstream_socket *socket)
         return false;
     if (count <= 0) {
         upstream->is_reading = false;
+        upstream->has_ended = true;
         upstream_tell_end(upstream, end_of(upstream, count == 0));
     } else if (upstream->tls) {
         read_tls(socket, data, (size_t)count);

@@ -2,7 +2,7 @@
  *
  * Connections to the upstream of the reverse proxy. One serves one request at a time; between requests it is idle, kept
  * by the worker, at most backend_keepalive of them. An idle one that is closed by the upstream, that says something
- * nobody asked for, or that nobody needs for UPSTREAM_IDLE_MS, is closed.
+ * nobody asked for, or that nobody needs for backend_keepalive_timeout, is closed.
  */
 #ifndef FAIRVISOR_WORKER_UPSTREAM_H
 #define FAIRVISOR_WORKER_UPSTREAM_H
@@ -16,8 +16,6 @@
 #include "shm/slice.h"
 #include "worker/resolve.h"
 #include "worker/timeouts.h"
-
-#define UPSTREAM_IDLE_MS 60000
 
 struct worker;
 struct upstream;
@@ -61,7 +59,11 @@ struct upstream *upstream_open(struct worker *worker, const struct upstream_user
 /* Whether it served another request before. */
 bool upstream_is_reused(const struct upstream *upstream);
 
-/* Sends COUNT pieces in their order; what is not taken at once is copied. false: the connection is broken. */
+/* How many milliseconds it was idle before this request; 0 for a new one. */
+uint64_t upstream_idle_ms(const struct upstream *upstream);
+
+/* Sends COUNT pieces in their order; what is not taken at once is copied. false: the connection is broken, and says nothing
+ * that could be heard; otherwise the user is told of the end when it has heard all. */
 bool upstream_send(struct upstream *upstream, const struct slice *pieces, size_t count);
 
 /* Nothing more will be sent: the upstream sees the end of our side behind all that was. false: the connection is

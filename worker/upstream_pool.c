@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
  * Idle connections to the upstream, at most backend_keepalive of them. They are found through the ring of those that
- * wait as TIMEOUT_UPSTREAM_IDLE: its last one is the warmest, and is taken first. One that was idle for long is looked
- * at before it is used, and one that the upstream is about to close by its own word (Keep-Alive) is not used any more.
+ * wait as TIMEOUT_UPSTREAM_IDLE: its last one is the warmest, and is taken first. Each is looked at before it is used,
+ * and one that the upstream is about to close, by its own word (Keep-Alive) or the operator's
+ * (backend_keepalive_timeout), is not used any more.
  */
 #include <errno.h>
 #include <sys/socket.h>
 
 #include "worker/upstream_private.h"
 
-#define SUSPICIOUS_MS 1000 /* idle for so long: it is looked at before it is used */
-
-/* One that was idle for long may have been closed by the upstream a moment ago, which the loop has not seen yet. */
+/* The upstream may have closed it a moment ago, which the loop has not seen yet; or have said more than its last response, which
+ * would be taken for the next one. */
 static bool is_alive(const struct upstream *upstream)
 {
     uint64_t idle_ms = uv_now(&upstream->worker->loop) - upstream->idle_since_ms;
@@ -19,8 +19,8 @@ static bool is_alive(const struct upstream *upstream)
 
     if (idle_ms >= upstream->most_idle_ms)
         return false;
-    if (idle_ms < SUSPICIOUS_MS)
-        return true;
+    if (upstream->tls && !tls_is_quiet(upstream->tls))
+        return false;
     return recv(upstream->socket->fd, &byte, 1, MSG_PEEK) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
@@ -51,6 +51,7 @@ struct upstream *upstream_pool_take(struct worker *worker, const struct upstream
     upstream->user = user;
     upstream->context = context;
     upstream->is_reused = true;
+    upstream->idle_ms = uv_now(&worker->loop) - upstream->idle_since_ms;
     upstream->has_sent = false;
     upstream_count_busy(worker, 1);
     counters_add(worker->slot, COUNTER_upstream_reused, 1);
@@ -62,14 +63,15 @@ void upstream_pool_give_back(struct upstream *upstream, uint32_t most_idle_ms)
 {
     struct worker *worker = upstream->worker;
     const struct timeout *ring = &worker->timeouts.heads[TIMEOUT_UPSTREAM_IDLE];
+    uint64_t longest_ms = worker->handoff.settings.backend_keepalive_timeout_ms;
 
-    if (worker->is_draining || worker->handoff.settings.backend_keepalive == 0) {
+    if (upstream->is_deaf || worker->is_draining || worker->handoff.settings.backend_keepalive == 0) {
         upstream_close(upstream);
         return;
     }
     upstream->state = IDLE;
     upstream->idle_since_ms = uv_now(&worker->loop);
-    upstream->most_idle_ms = most_idle_ms;
+    upstream->most_idle_ms = most_idle_ms < longest_ms ? most_idle_ms : longest_ms;
     worker->upstreams.idle_count++;
     timeouts_start(&worker->timeouts, &upstream->timeout, TIMEOUT_UPSTREAM_IDLE);
     upstream_set_reading(upstream, true);

@@ -37,11 +37,14 @@ struct upstream {
     unsigned next_address;
     struct outbox early; /* sent before it was open */
     struct unsent *unsent; /* what the socket did not take yet, or NULL */
-    uint64_t idle_since_ms;
-    uint32_t most_idle_ms; /* idle for longer: it is not used again, for the upstream is about to close it */
+    uint64_t idle_since_ms, idle_ms; /* when it was given back; how long it was idle before it was taken again */
+    uint64_t most_idle_ms; /* idle for longer: it is not used again, for the upstream is about to close it */
     uint8_t state; /* enum upstream_state */
     bool is_reused, has_sent, is_reading;
     bool ends_sent; /* our side ends when all is sent */
+    bool has_ended; /* it will say nothing more */
+    bool is_deaf;   /* it takes nothing more: what is sent is dropped */
+    bool was_reset; /* no end of it is an orderly one */
 };
 
 /* ---- upstream.c -------------------------------------------------------------------------------------------------- */

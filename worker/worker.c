@@ -253,7 +253,7 @@ bool worker_open(struct worker *worker, struct failure *failure)
                                             [TIMEOUT_UPSTREAM_CONNECT] = settings->backend_connect_timeout_ms,
                                             [TIMEOUT_UPSTREAM_SILENT] = settings->backend_timeout_ms,
                                             [TIMEOUT_UPSTREAM_BUSY] = TIMEOUTS_NEVER,
-                                            [TIMEOUT_UPSTREAM_IDLE] = UPSTREAM_IDLE_MS};
+                                            [TIMEOUT_UPSTREAM_IDLE] = settings->backend_keepalive_timeout_ms};
     int error = uv_loop_init(&worker->loop);
 
     if (error != 0)

@@ -101,7 +101,8 @@ static const struct {
     {"log = syslog", "log = syslog\n"},
     {"log_level = debug\nlog_format = json", "log_level = debug\nlog_format = json\n"},
     {"mode = reverse_proxy", "mode = reverse_proxy\n"},
-    {"", "# backend_url is not set\nbackend_connect_timeout = 2s\nbackend_timeout = 1m\nbackend_keepalive = 64\n"},
+    {"", "# backend_url is not set\nbackend_connect_timeout = 2s\nbackend_timeout = 1m\nbackend_keepalive = 64\n"
+         "backend_keepalive_timeout = 1m\n"},
     {"backend_url = https://api.example:8443/", "backend_url = https://api.example:8443/\n"},
     {"backend_url = http://[::1]:8000", "backend_url = http://[::1]:8000\n"},
     {"", "drain_timeout = 35s\n"},
