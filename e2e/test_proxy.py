@@ -3,6 +3,7 @@
 none. A real nginx is the upstream where an upstream behaves; a scripted socket where it must not.
 """
 
+import contextlib
 import email.utils
 import os
 import signal
@@ -27,10 +28,24 @@ NGINX = """
 """
 
 
+def give_hosts(edge, text):
+    """Has EDGE start with TEXT for its /etc/hosts."""
+    hosts, command = os.path.join(edge.directory, "hosts"), edge.command
+    with open(hosts, "w", encoding="ascii") as file:
+        file.write(text)
+    os.chmod(hosts, 0o644)
+    rights = [] if harness.IS_ROOT else ["--map-current-user", "--keep-caps"]
+    edge.command = lambda *arguments: ["unshare", "--mount", *rights, "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"',
+                                       hosts, *command(*arguments)]
+
+
 class ProxyCase(harness.TestCase):
-    def proxy(self, backend, policy=None, unix=False, **settings):
+    def proxy(self, backend, policy=None, unix=False, hosts=None, **settings):
         settings = {"mode": "reverse_proxy", "backend_url": backend, "idle_timeout": "20s", **settings}
-        return self.start_edge(policy or harness.one_rule(1000000, 1000000, []), workers=1, unix=unix, settings=settings)
+        edge = self.new_edge(policy or harness.one_rule(1000000, 1000000, []), workers=1, unix=unix, settings=settings)
+        if hosts:
+            give_hosts(edge, hosts)
+        return edge.start()
 
     def scripted(self, serve, policy=None, **settings):
         """A scripted upstream and a proxy in front of it."""
@@ -347,6 +362,26 @@ class TestFailures(ProxyCase):
     def test_a_name_that_is_not_found(self):
         edge = self.proxy("http://no-such-host.invalid")
         self.check(edge.get("/", timeout=60), 502, "unresolved")  # who finds no server of names asks on for a while
+
+    @harness.needs_ipv6
+    @harness.needs_mounts
+    def test_a_name_with_an_address_that_does_not_answer(self):
+        """The first one of two: new connections try the other one, too, and begin with it afterwards."""
+        server = self.own(upstream.Scripted(upstream.answering(OK)))
+        edge = self.proxy(f"http://many.test:{server.port}", hosts="::1 many.test\n127.0.0.1 many.test\n", backend_keepalive=0)
+        with contextlib.ExitStack() as stack:
+            listener = stack.enter_context(socket.socket(socket.AF_INET6))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("::1", server.port))
+            listener.listen(0)
+            for _ in range(4):  # who comes after these is not answered at all
+                waiting = stack.enter_context(socket.socket(socket.AF_INET6))
+                waiting.setblocking(False)
+                waiting.connect_ex(("::1", server.port))
+            for _ in range(3):
+                self.assertEqual(edge.get("/").status, 200)
+        self.assertEqual((server.connections, self.failures(edge)), (3, {}))
+        self.assertLessEqual(edge.metric("fairvisor_upstream_connections_opened_total"), 4)
 
     def test_a_silent_upstream(self):
         def serve(peer):

@@ -111,6 +111,7 @@ class TestDesync(test_proxy.ProxyCase):
                     got = edge.get("/")
                     self.assertEqual((got.status, got.json()["error"]["code"]), (502, "invalid"))
                 self.assertEqual((server.connections, self.failures(edge)), (2, {"invalid": 2}))
+                edge.wait_log("the upstream http.* gave an answer that is not valid HTTP, .*: its head has (a|no|more|too|both) ")
                 edge.stop()
 
     def test_answers_that_break_their_framing(self):
@@ -144,6 +145,7 @@ class TestDesync(test_proxy.ProxyCase):
                     got = client.answer()
                     self.assertEqual((got.status, got.json()["error"]["code"]), (502, "invalid"))
         self.assertEqual(self.failures(edge), {"invalid": len(broken)})
+        edge.wait_log("the upstream http.* gave an answer that is not valid HTTP, .*: its body has chunks ")
         self.assertEqual(edge.metrics().get('fairvisor_upstream_requests_total{code="200"}', 0), 0)
 
     def test_what_an_upstream_says_too_much(self):

@@ -100,6 +100,12 @@ class TestUpstream(test_proxy.ProxyCase):
         _, edge = self.secure(upstream.answering(OK), names="IP:127.0.0.1", backend_url="https://127.0.0.1:PORT")
         self.assertEqual(edge.get("/").status, 200)
 
+    @harness.needs_mounts
+    def test_a_name_with_a_dot_at_its_end(self):
+        """So that no search domain is tried; certificates and SNI have none."""
+        server, edge = self.secure(upstream.answering(OK), backend_url="https://localhost.:PORT", hosts="127.0.0.1 localhost.\n")
+        self.assertEqual((edge.get("/").status, server.names), (200, ["localhost"]))
+
     def refused(self, cause, **more):
         server, edge = self.secure(upstream.answering(OK), **more)
         answer = edge.get("/")

@@ -99,6 +99,9 @@ void proxy_response_on_end(void *context, enum upstream_end why);
 
 void proxy_response_count(struct worker *worker, unsigned status);
 
+/* Fails PROXY, for what the upstream said is not valid HTTP: WHAT has a CAUSE, for the log. */
+void proxy_response_refuse(struct proxy *proxy, const char *what, const char *cause);
+
 /* ---- proxy_body.c ------------------------------------------------------------------------------------------------ */
 
 /* Sends what is in the outbox (a head), then PIECE, then the end of the body. false: the client is gone. */

@@ -8,15 +8,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shm/log.h"
 #include "worker/proxy_private.h"
 #include "worker/reply.h"
 
 #define READ_ON_MAX_BYTES (UINT64_C(64) << 20)
+#define LOG_INTERVAL_MS   1000
 
 void proxy_response_count(struct worker *worker, unsigned status)
 {
     counters_add(worker->slot, worker->upstream_counters[status], 1);
     counters_add(worker->slot, worker->code_counters[status], 1);
+}
+
+/* A line a second at most: whatever is wrong with an upstream meets many requests. */
+void proxy_response_refuse(struct proxy *proxy, const char *what, const char *cause)
+{
+    struct worker *worker = proxy->worker;
+
+    if (log_is_due(&worker->invalid_log_ms, (int64_t)uv_now(&worker->loop), LOG_INTERVAL_MS))
+        log_line(LOG_LEVEL_ERROR, "the upstream %s gave an answer that is not valid HTTP, or that others could read otherwise: "
+                                  "its %s has %s; the client gets no more of it",
+                 worker->handoff.settings.backend_url, what, cause);
+    proxy_fail(proxy, UPSTREAM_END_invalid);
 }
 
 /* What the client's side of the body looks like. */
@@ -99,7 +113,7 @@ static void take_final(struct proxy *proxy, const struct response *response, cha
     }
     result = http_begin_response(&proxy->http, response, data);
     if (result == HTTP_BAD) {
-        proxy_fail(proxy, UPSTREAM_END_invalid);
+        proxy_response_refuse(proxy, "head", "a framing that cannot be understood");
         return;
     }
     if (result == HTTP_DONE)
@@ -137,7 +151,7 @@ static size_t take_head(struct proxy *proxy, char *data, size_t size, bool *is_i
         *is_incomplete = true;
         return 0;
     case RESPONSE_REFUSED:
-        proxy_fail(proxy, UPSTREAM_END_invalid);
+        proxy_response_refuse(proxy, "head", response.cause);
         return 0;
     case RESPONSE_COMPLETE:
         break;

@@ -13,7 +13,7 @@ void proxy_tunnel_open(struct proxy *proxy, const struct response *response, str
                                        .framing = FORWARD_BODYLESS};
 
     if (!proxy->conn || !proxy->is_upgrade || !response->is_upgrade) {
-        proxy_fail(proxy, UPSTREAM_END_invalid);
+        proxy_response_refuse(proxy, "head", "a switch (101) to a protocol that the client did not ask for");
         return;
     }
     proxy_response_count(proxy->worker, response->status);

@@ -43,7 +43,7 @@ static void keep(struct resolve *resolve, const struct addrinfo *list)
 {
     struct resolve_addresses *addresses = &resolve->addresses;
 
-    addresses->count = 0;
+    addresses->count = resolve->first = 0;
     for (; list && addresses->count < RESOLVE_MAX_ADDRESSES; list = list->ai_next) {
         struct sockaddr_storage *address = &addresses->items[addresses->count];
 
@@ -115,6 +115,13 @@ const struct resolve_addresses *resolve_get(struct resolve *resolve)
     if (!resolve->is_literal && uv_now(resolve->loop) - resolve->found_ms >= RESOLVE_KEEP_MS)
         look_up(resolve);
     return &resolve->addresses;
+}
+
+void resolve_prefer(struct resolve *resolve, const struct sockaddr_storage *address)
+{
+    for (unsigned i = 0; i < resolve->addresses.count; i++)
+        if (memcmp(&resolve->addresses.items[i], address, sizeof(*address)) == 0)
+            resolve->first = i;
 }
 
 bool resolve_wait(struct resolve *resolve, struct resolve_waiter *waiter)

@@ -32,6 +32,7 @@ struct resolve {
     const char *host;
     uint16_t port;
     struct resolve_addresses addresses;
+    unsigned first; /* of them: connections begin with it, for those before it could not be reached */
     bool is_literal;
     uint64_t found_ms; /* uv_now() of the last answer */
     struct resolve_request *request; /* the one that is on its way, or NULL */
@@ -43,6 +44,10 @@ void resolve_init(struct resolve *resolve, uv_loop_t *loop, const char *host, ui
 
 /* Addresses that can be used now: fresh, or old ones while a new look-up is on its way. NULL: wait with resolve_wait. */
 const struct resolve_addresses *resolve_get(struct resolve *resolve);
+
+/* ADDRESS, one of those that were given, was reached when others were not: it is the first from now on, until the name is looked
+ * up anew. */
+void resolve_prefer(struct resolve *resolve, const struct sockaddr_storage *address);
 
 /* Calls WAITER's on_done, later, when the look-up is over. false: it cannot be made. */
 bool resolve_wait(struct resolve *resolve, struct resolve_waiter *waiter);

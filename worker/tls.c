@@ -14,6 +14,7 @@
 #include <openssl/x509v3.h>
 
 #include "policy/certificates.h"
+#include "shm/backend.h"
 
 #define RECORD_SIZE 16384
 
@@ -135,12 +136,20 @@ static bool is_address(const char *host)
     return inet_pton(AF_INET, host, bytes) == 1 || inet_pton(AF_INET6, host, bytes) == 1;
 }
 
+/* A dot at the end of a name is for resolvers only: it stands neither in certificates nor in SNI (RFC 6066 3). */
 static bool expect_host(SSL *ssl, const char *host)
 {
+    char name[BACKEND_HOST_SIZE];
+    size_t size = strnlen(host, sizeof(name) - 1);
+
     if (is_address(host))
         return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
+    memcpy(name, host, size);
+    while (size > 0 && name[size - 1] == '.')
+        size--;
+    name[size] = '\0';
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
+    return SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
 }
 
 struct tls *tls_new(SSL_CTX *context, const char *host)

@@ -335,8 +335,12 @@ void upstream_set_waiting(struct upstream *upstream, bool is_waiting)
 
 void upstream_on_timeout(struct timeout *timeout)
 {
-    upstream_tell_end(upstream_of_timeout(timeout),
-        timeout->kind == TIMEOUT_UPSTREAM_CONNECT ? UPSTREAM_END_connect_timeout : UPSTREAM_END_silent);
+    struct upstream *upstream = upstream_of_timeout(timeout);
+
+    if (timeout->kind == TIMEOUT_UPSTREAM_CONNECT)
+        upstream_connect_late(upstream);
+    else
+        upstream_tell_end(upstream, UPSTREAM_END_silent);
 }
 
 void upstream_abort(struct timeout *timeout)

@@ -17,6 +17,9 @@
 #include "worker/resolve.h"
 #include "worker/timeouts.h"
 
+/* An address that has not answered in one of so many parts of backend_connect_timeout makes way for the next one. */
+#define UPSTREAM_CONNECT_PARTS 4
+
 struct worker;
 struct upstream;
 

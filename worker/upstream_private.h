@@ -34,7 +34,10 @@ struct upstream {
     struct timeout timeout;
     struct resolve_waiter waiter;
     struct resolve_addresses addresses; /* to try */
-    unsigned next_address;
+    unsigned address;   /* that is tried, or was reached */
+    uint32_t refused;   /* a bit for each of them: it cannot be reached; */
+    uint32_t late;      /* or did not answer so far */
+    unsigned parts;     /* of backend_connect_timeout that are over */
     struct outbox early; /* sent before it was open */
     struct unsent *unsent; /* what the socket did not take yet, or NULL */
     uint64_t idle_since_ms, idle_ms; /* when it was given back; how long it was idle before it was taken again */
@@ -73,6 +76,9 @@ bool upstream_connect_start(struct upstream *upstream, enum upstream_end *why);
 
 /* The socket is connected, or it is clear that it will not be. */
 void upstream_connect_ready(struct upstream *upstream);
+
+/* A part of backend_connect_timeout is over. */
+void upstream_connect_late(struct upstream *upstream);
 
 /* It is open: sends what waited for that. */
 void upstream_connect_done(struct upstream *upstream);

@@ -250,7 +250,8 @@ bool worker_open(struct worker *worker, struct failure *failure)
                                             [TIMEOUT_WRITE] = settings->body_timeout_ms,
                                             [TIMEOUT_LINGER] = LINGER_MS,
                                             [TIMEOUT_HELD] = TIMEOUTS_NEVER,
-                                            [TIMEOUT_UPSTREAM_CONNECT] = settings->backend_connect_timeout_ms,
+                                            [TIMEOUT_UPSTREAM_CONNECT] =
+                                                settings->backend_connect_timeout_ms / UPSTREAM_CONNECT_PARTS,
                                             [TIMEOUT_UPSTREAM_SILENT] = settings->backend_timeout_ms,
                                             [TIMEOUT_UPSTREAM_BUSY] = TIMEOUTS_NEVER,
                                             [TIMEOUT_UPSTREAM_IDLE] = settings->backend_keepalive_timeout_ms};

@@ -101,6 +101,8 @@ struct worker {
     int64_t refused_log_ms;  /* uv_now() of the last line about refused connections, 0 before; see log_is_due */
     int64_t debug_log_ms;    /* the same about a wrong debug_session_secret */
     int64_t stale_log_ms;    /* the same about idle connections that the upstream closed when a request came */
+    int64_t invalid_log_ms;  /* the same about answers of the upstream that are not valid HTTP */
+    int64_t address_log_ms;  /* the same about addresses of the upstream that cannot be reached */
     int64_t untold_log_ms;   /* the same about proxies that tell no client */
     int64_t ignored_log_ms;  /* the same about gateways that trusted_proxies does not name */
     bool is_ticking;
