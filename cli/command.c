@@ -10,6 +10,9 @@
 #include <string.h>
 
 #include "shm/must.h"
+#include "shm/utf8.h"
+
+#define SENTENCE_SIZE 1024 /* a word in it may be longer: the start of it is enough */
 
 void command_print_help(const struct command *command, FILE *out)
 {
@@ -21,13 +24,15 @@ void command_print_help(const struct command *command, FILE *out)
 
 int command_refuse(const struct command *command, const char *format, ...)
 {
+    char sentence[SENTENCE_SIZE];
     va_list arguments;
 
-    fprintf(stderr, "fairvisor %s: ", command->name);
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    vsnprintf(sentence, sizeof(sentence), format, arguments);
     va_end(arguments);
-    fprintf(stderr, "\nUsage: fairvisor %s\n`fairvisor help %s` tells more.\n", command->usage, command->name);
+    utf8_tame(sentence); /* words of whoever asks may hold orders to the terminal */
+    fprintf(stderr, "fairvisor %s: %s\nUsage: fairvisor %s\n`fairvisor help %s` tells more.\n", command->name, sentence, command->usage,
+            command->name);
     return EXIT_CODE_USAGE;
 }
 

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/emit.h"
 #include "cli/event_line.h"
 #include "cli/instance.h"
 #include "cli/loaded.h"
@@ -226,17 +227,18 @@ static bool has_policy(const struct bundle *bundle, struct slice id)
 /* Not refused, for events of policies that are gone are still there. */
 static void warn_of_policies(const struct choice *choice, const struct instance *instance)
 {
-    char path[SETTINGS_PATH_SIZE];
+    char path[LOADED_PATH_SIZE];
     struct bundle *bundle = NULL;
     struct failure failure;
 
-    if (choice->sieve.policies.count == 0 || !instance_bundle_path(instance, path) ||
-        !loaded_read(instance, path, &bundle, &failure))
+    if (choice->sieve.policies.count == 0 || !loaded_read(instance, path, &bundle, &failure))
         return;
     for (size_t i = 0; i < choice->sieve.policies.count; i++)
-        if (!has_policy(bundle, choice->sieve.policies.items[i]))
-            fprintf(stderr, "fairvisor: warning: the loaded bundle has no policy '%.*s'\n",
-                    (int)choice->sieve.policies.items[i].size, choice->sieve.policies.items[i].data);
+        if (!has_policy(bundle, choice->sieve.policies.items[i])) {
+            fputs("fairvisor: warning: the loaded bundle has no policy '", stderr);
+            emit_plain(choice->sieve.policies.items[i], stderr);
+            fputs("'\n", stderr);
+        }
     bundle_free(bundle);
 }
 

@@ -12,6 +12,7 @@
 #include "cli/command.h"
 #include "cli/connect.h"
 #include "cli/diff.h"
+#include "cli/emit.h"
 #include "cli/explain.h"
 #include "cli/init.h"
 #include "cli/jwt.h"
@@ -113,7 +114,9 @@ static int refuse_name(const char *name)
     near_init(&near, slice_of(name));
     for (const struct command *command = command_table; command->name; command++)
         near_offer(&near, slice_of(command->name));
-    fprintf(stderr, "fairvisor: there is no command '%s'", name);
+    fputs("fairvisor: there is no command '", stderr);
+    emit_plain(slice_of(name), stderr);
+    putc('\'', stderr);
     if (name[0] == '-')
         fputs("; options stand behind the command, as in `fairvisor status -c FILE`", stderr);
     else if (is_of_daemon(name))

@@ -123,7 +123,7 @@ static void print_text(const char *text, const char *escaped, FILE *out)
 
 void complaint_print(const struct complaint *complaint, const char *file, FILE *out)
 {
-    fputs(file, out);
+    print_text(file, "", out);
     if (complaint->line > 0)
         fprintf(out, ":%u:%u", complaint->line, complaint->column);
     fprintf(out, ": %s: ", severity_name(complaint->severity));

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "shm/utf8.h"
+
 bool failure_set(struct failure *failure, enum exit_code code, const char *format, ...)
 {
     va_list arguments;
@@ -17,6 +19,7 @@ bool failure_set(struct failure *failure, enum exit_code code, const char *forma
     va_start(arguments, format);
     vsnprintf(failure->sentence, sizeof(failure->sentence), format, arguments);
     va_end(arguments);
+    utf8_tame(failure->sentence);
     return false;
 }
 
@@ -30,6 +33,7 @@ bool failure_set_errno(struct failure *failure, enum exit_code code, const char 
     va_start(arguments, format);
     vsnprintf(failure->sentence, sizeof(failure->sentence), format, arguments);
     va_end(arguments);
+    utf8_tame(failure->sentence);
     used = strlen(failure->sentence);
     snprintf(failure->sentence + used, sizeof(failure->sentence) - used, ": %s", strerror(saved));
     errno = saved;

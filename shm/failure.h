@@ -28,7 +28,8 @@ struct failure {
     char sentence[1024];
 };
 
-/* Fills FAILURE and returns false, so that a caller can write `return failure_set(...)`. */
+/* Fills FAILURE and returns false, so that a caller can write `return failure_set(...)`. A path or a word that is quoted may hold
+ * anything: control characters, which a terminal would obey, become '?'. */
 bool failure_set(struct failure *failure, enum exit_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

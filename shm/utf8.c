@@ -4,6 +4,8 @@
  */
 #include "shm/utf8.h"
 
+#include <string.h>
+
 /* What may stand first, and what then second; all further bytes are 0x80 to 0xBF. */
 static const struct {
     unsigned char first_low, first_high, second_low, second_high, size;
@@ -56,4 +58,23 @@ bool utf8_is_control(const char *text, size_t size)
         if (point >= ranges[i].first && point <= ranges[i].last)
             return true;
     return false;
+}
+
+void utf8_tame(char *text)
+{
+    struct slice rest = slice_of(text);
+    char *to = text;
+
+    while (rest.size > 0) {
+        size_t size = utf8_size(rest), used = size > 0 ? size : 1;
+
+        if (size == 0 || utf8_is_control(rest.data, size)) {
+            *to++ = '?';
+        } else {
+            memmove(to, rest.data, size);
+            to += size;
+        }
+        rest = (struct slice){rest.data + used, rest.size - used};
+    }
+    *to = '\0';
 }

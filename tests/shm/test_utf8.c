@@ -4,7 +4,9 @@
  */
 #include <check.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "shm/utf8.h"
 
@@ -62,6 +64,29 @@ START_TEST(refuses_overlong_forms_and_stray_bytes)
 }
 END_TEST
 
+START_TEST(tames_what_a_terminal_would_obey)
+{
+    static const struct {
+        const char *text, *tamed;
+    } rows[] = {
+        {"", ""},
+        {"/var/lib/\xC3\xA4 b%s", "/var/lib/\xC3\xA4 b%s"},
+        {"\033]0;x\a\033[31m\n", "?]0;x??[31m?"},
+        {"a\xC2\x9B" "2Jb", "a?2Jb"},          /* C1, two bytes */
+        {"\xE2\x80\xAEtxt.exe", "?txt.exe"},   /* right to left, three */
+        {"\xFFz\xC3", "?z?"},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char text[64];
+
+        snprintf(text, sizeof(text), "%s", rows[i].text);
+        utf8_tame(text);
+        ck_assert_str_eq(text, rows[i].tamed);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("utf8");
@@ -71,6 +96,7 @@ int main(void)
 
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, knows_every_code_point);
+    tcase_add_test(tests, tames_what_a_terminal_would_obey);
     tcase_add_test(tests, refuses_overlong_forms_and_stray_bytes);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_ENV);
