@@ -53,7 +53,7 @@ static bool move_old_aside(const char *path, struct failure *failure)
     snprintf(aside, sizeof(aside), "%s.replaced", path);
     if (unlink(aside) != 0 && errno != ENOENT)
         return refuse(aside, failure);
-    return link(path, aside) == 0 || refuse(path, failure);
+    return link(path, aside) == 0 || rename(path, aside) == 0 /* where there are no hard links */ || refuse(path, failure);
 }
 
 bool put_back(const char *path, struct slice bytes, struct failure *failure)

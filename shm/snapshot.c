@@ -141,6 +141,19 @@ static bool sync_folder(const char *path)
     return ok;
 }
 
+/* Without a last one (it was refused and set aside) the one before is all there is: it stays. A file system without hard links has no
+ * last one for a moment; then a start takes the one before. */
+static bool keep_last(const char *path, const char *previous)
+{
+    if (link(path, previous) == 0 || errno == ENOENT)
+        return true;
+    if (errno == EEXIST && unlink(previous) == 0 && link(path, previous) == 0)
+        return true;
+    if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS && errno != EMLINK)
+        return false;
+    return rename(path, previous) == 0 || errno == ENOENT;
+}
+
 /* Puts the finished TEMPORARY in the place of PATH, which is kept as the previous one. */
 static bool replace(const char *temporary, const char *path)
 {
@@ -150,11 +163,7 @@ static bool replace(const char *temporary, const char *path)
         errno = ENAMETOOLONG;
         return false;
     }
-    /* Without a last one (it was refused and set aside) the one before is all there is: it stays. */
-    if (link(path, previous) && errno != ENOENT &&
-        (errno != EEXIST || unlink(previous) || link(path, previous)))
-        return false;
-    return rename(temporary, path) == 0 && sync_folder(path);
+    return keep_last(path, previous) && rename(temporary, path) == 0 && sync_folder(path);
 }
 
 bool snapshot_write(const struct arena *arena, const char *instance, const char *path, struct moment now,
