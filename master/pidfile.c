@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "master/folders.h"
+#include "shm/owner.h"
 
 #define PIDFILE_TEXT_SIZE 32
 #define DEAD_HOLDER_TRIES 500
@@ -113,6 +114,34 @@ static bool lock_unless_held(int fd)
     return false;
 }
 
+/* Whoever else may open the file could hold the lock, and what is written into a second name of another file changes that one. */
+static bool is_own_file(int fd)
+{
+    struct stat facts;
+
+    return fstat(fd, &facts) == 0 && S_ISREG(facts.st_mode) && facts.st_nlink <= 1 && owner_is_trusted(facts.st_uid) &&
+           !(facts.st_mode & S_IWOTH);
+}
+
+/* O_NONBLOCK: a fifo must be refused, not waited for. */
+static int open_lock(const char *name, struct failure *failure)
+{
+    int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
+
+    if (fd >= 0 && is_own_file(fd))
+        return fd;
+    if (fd >= 0 || errno == ELOOP || errno == EISDIR || errno == ENXIO)
+        failure_set(failure, EXIT_CODE_PIDFILE,
+                    "the lock file %s is no file of ours, but a link, a folder, a fifo or a file that others own or may write to: "
+                    "find out who made it, remove it, and start again", name);
+    else
+        failure_set_errno(failure, errno == EACCES ? EXIT_CODE_PERMISSION : EXIT_CODE_PIDFILE,
+                          "the lock file %s could not be opened", name);
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
 int pidfile_lock(const struct settings *settings, struct failure *failure)
 {
     char name[PATH_MAX];
@@ -120,12 +149,9 @@ int pidfile_lock(const struct settings *settings, struct failure *failure)
 
     if (!lock_name(settings, name, sizeof(name), failure))
         return -1;
-    fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) {
-        failure_set_errno(failure, errno == EACCES ? EXIT_CODE_PERMISSION : EXIT_CODE_PIDFILE,
-                          "the lock file %s could not be opened", name);
+    fd = open_lock(name, failure);
+    if (fd < 0)
         return -1;
-    }
     if (lock_unless_held(fd) && pidfile_sign_lock(fd, getpid()))
         return fd;
     if (errno == EAGAIN || errno == EACCES)
@@ -172,7 +198,7 @@ pid_t pidfile_find_holder(const struct settings *settings)
 
     if (!lock_name(settings, name, sizeof(name), &failure))
         return 0;
-    fd = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    fd = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return errno == ENOENT || errno == ENOTDIR ? 0 : -1;
     if (fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)

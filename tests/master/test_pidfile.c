@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -174,6 +175,47 @@ START_TEST(foreign_descriptor_is_no_lock)
 }
 END_TEST
 
+/* What is written into it must not land elsewhere, and nobody else may hold it. */
+START_TEST(lock_that_is_no_file_of_ours_is_refused)
+{
+    static const char victim[] = "something\n";
+    char lock[64], text[sizeof(victim)] = "";
+    struct failure failure;
+    int fd;
+
+    snprintf(lock, sizeof(lock), "%s/one.lock", folder);
+    read_text(victim);
+    switch (_i) {
+    case 0:
+        ck_assert_int_eq(link(path, lock), 0);
+        break;
+    case 1:
+        ck_assert_int_eq(symlink("pid", lock), 0);
+        break;
+    case 2:
+        ck_assert_int_eq(mkfifo(lock, 0600), 0);
+        break;
+    case 3:
+        ck_assert_int_eq(mkdir(lock, 0700), 0);
+        break;
+    default:
+        fd = open(lock, O_RDWR | O_CREAT, 0600);
+        ck_assert_int_eq(fchmod(fd, 0666), 0);
+        close(fd);
+    }
+    ck_assert_int_eq(pidfile_find_holder(&settings), 0 - (_i == 1));
+    ck_assert_int_eq(pidfile_lock(&settings, &failure), -1);
+    ck_assert_int_eq(failure.code, EXIT_CODE_PIDFILE);
+    ck_assert_msg(strstr(failure.sentence, "no file of ours") && strstr(failure.sentence, lock), "%s", failure.sentence);
+    fd = open(path, O_RDONLY);
+    ck_assert_int_eq(read(fd, text, sizeof(text)), (ssize_t)sizeof(victim) - 1);
+    close(fd);
+    ck_assert_str_eq(text, victim);
+    if (_i == 3)
+        ck_assert_int_eq(rmdir(lock), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("pidfile");
@@ -189,6 +231,7 @@ int main(void)
     tcase_add_test(tests, lock_passes_to_the_heir);
     tcase_add_test(tests, lock_of_a_dead_master_is_waited_for);
     tcase_add_test(tests, foreign_descriptor_is_no_lock);
+    tcase_add_loop_test(tests, lock_that_is_no_file_of_ours_is_refused, 0, 5);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
