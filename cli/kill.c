@@ -10,12 +10,14 @@
 #include "cli/emit.h"
 #include "cli/input.h"
 #include "cli/kill_list.h"
+#include "cli/kill_seen.h"
 #include "cli/loaded.h"
 #include "cli/lookup.h"
 #include "cli/order.h"
 #include "policy/iso8601.h"
 #include "policy/load.h"
 #include "policy/switch_words.h"
+#include "shm/counted.h"
 #include "shm/kills.h"
 #include "shm/near.h"
 #include "shm/quantity.h"
@@ -142,25 +144,52 @@ static void warn_of_name(const struct bundle *loaded, const struct bundle *words
     fputs(nearest.size > 0 ? "?\n" : ": look whether its name is right\n", stderr);
 }
 
-/* What would make a kill switch do nothing must be known now, not when the bill comes. */
-static void warn(const struct choice *choice, const struct bundle *words, const struct instance *instance)
-{
-    static struct instance running;
-    unsigned missing = lookup_find_missing(&instance->settings, words->references);
-    char sentence[REFERENCES_SENTENCE_SIZE];
-    struct failure failure;
-    struct bundle *loaded = loaded_open(&running, choice->config, choice->name, &failure);
+/* What the service serves while the switch is set. */
+struct scene {
+    struct instance instance;
+    struct bundle *loaded; /* NULL: it cannot be had */
+    enum kill_seen seen;
+    uint64_t events; /* among which the value was looked for */
+};
 
-    if (loaded && bundle_override_holds(&loaded->kill_switch_override, moment_now().wall_ns / NANOSECONDS_PER_SECOND))
+static void look(struct scene *scene, const struct choice *choice, const struct door_request *request)
+{
+    struct failure ignored;
+
+    scene->loaded = loaded_open(&scene->instance, choice->config, choice->name, &ignored);
+    if (scene->loaded)
+        scene->seen = kill_seen_look(&scene->instance, scene->loaded, slice_of(request->pairs[0].key),
+                                     slice_of(request->pairs[0].value), &scene->events);
+}
+
+static void warn_of_nobody(const struct scene *scene)
+{
+    char text[COUNTED_SIZE];
+
+    if (scene->seen == KILL_SEEN_NEVER)
+        fprintf(stderr,
+                "fairvisor: warning: nobody with this value has been seen, in %s and the counters in memory (requests that passed are "
+                "a sample): look whether it is written as clients send it\n",
+                counted((int64_t)scene->events, "event", "events", text));
+}
+
+/* What would make a kill switch do nothing must be known now, not when the bill comes. */
+static void warn(const struct scene *scene, const struct bundle *words, const struct settings *settings)
+{
+    unsigned missing = lookup_find_missing(settings, words->references);
+    char sentence[REFERENCES_SENTENCE_SIZE];
+
+    if (scene->loaded &&
+        bundle_override_holds(&scene->loaded->kill_switch_override, moment_now().wall_ns / NANOSECONDS_PER_SECOND))
         fputs("fairvisor: warning: kill_switch_override of the loaded bundle holds: no kill switch refuses anything\n",
               stderr);
-    if (loaded)
-        warn_of_name(loaded, words);
+    if (scene->loaded)
+        warn_of_name(scene->loaded, words);
+    warn_of_nobody(scene);
     if (missing != 0) {
         references_explain(missing, sentence);
         fprintf(stderr, "fairvisor: warning: %s, which is not set\n", sentence);
     }
-    bundle_free(loaded);
 }
 
 static void print_done(const struct choice *choice, const struct door_request *request, const struct door_reply *reply)
@@ -187,7 +216,13 @@ static void print_done(const struct choice *choice, const struct door_request *r
     putchar('\n');
 }
 
-static void print_done_json(const struct choice *choice, const struct door_request *request, const struct door_reply *reply)
+static const char *seen_word(enum kill_seen seen)
+{
+    return seen == KILL_SEEN_UNKNOWN ? "null" : seen == KILL_SEEN ? "true" : "false";
+}
+
+static void print_done_json(const struct choice *choice, const struct door_request *request, const struct door_reply *reply,
+                            enum kill_seen seen)
 {
     printf("{\"done\":\"%s\"", choice->is_remove ? "lifted" : reply->changed > 0 ? "changed" : "set");
     emit_json_text(",\"key\":", slice_of(request->pairs[0].key), stdout);
@@ -196,6 +231,8 @@ static void print_done_json(const struct choice *choice, const struct door_reque
     emit_json_text_or_null(",\"reason\":", slice_of(request->reason[0] ? request->reason : NULL), stdout);
     if (!choice->is_remove)
         emit_json_date(",\"expires_at\":", request->expires_at, stdout);
+    if (!choice->is_remove)
+        printf(",\"seen\":%s", seen_word(seen));
     puts("}");
 }
 
@@ -203,18 +240,22 @@ static bool order(const struct choice *choice, const struct bundle *words, struc
 {
     static struct door_request request;
     static struct instance instance;
+    static struct scene scene;
     struct door_reply reply;
 
     if (!fill_request(choice, words, &request, failure) ||
         !instance_find(&instance, choice->config, choice->name, failure) ||
         !order_send(&instance.settings, &request, &reply, failure))
         return false;
+    if (!choice->is_remove)
+        look(&scene, choice, &request);
     if (choice->is_json)
-        print_done_json(choice, &request, &reply);
+        print_done_json(choice, &request, &reply, scene.seen);
     else
         print_done(choice, &request, &reply);
     if (!choice->is_remove)
-        warn(choice, words, &instance);
+        warn(&scene, words, &instance.settings);
+    bundle_free(scene.loaded);
     return true;
 }
 

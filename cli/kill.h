@@ -26,7 +26,8 @@
     "  --instance NAME    another instance than the settings name\n"                                                   \
     "  --json             --list: one object: instance, overridden, and kill_switches, a list of {key, value, route,\n" \
     "                     reason, made_at, expires_at, source}, with source \"hand\" or \"bundle\"; else one object:\n"  \
-    "                     done (\"set\", \"changed\" or \"lifted\"), key, value, route, reason, expires_at\n"          \
+    "                     done (\"set\", \"changed\" or \"lifted\"), key, value, route, reason, expires_at, seen\n"    \
+    "                     (false: nobody with this value is in memory; null: memory cannot tell)\n"                    \
     "\n"                                                                                                               \
     "What is set by hand survives reloads, restarts and reboots. Those of the bundle are changed in the bundle.\n"     \
     "\n"                                                                                                               \

@@ -25,6 +25,7 @@ fairvisor_SOURCES = \
 	cli/keys_view.c cli/keys_view.h \
 	cli/kill.c cli/kill.h \
 	cli/kill_list.c cli/kill_list.h \
+	cli/kill_seen.c cli/kill_seen.h \
 	cli/loaded.c cli/loaded.h \
 	cli/log_format.c cli/log_format.h \
 	cli/logs.c cli/logs.h \
