@@ -6,8 +6,7 @@
 
 #include <string.h>
 
-#include "cli/input.h"
-#include "policy/digest.h"
+#include "cli/loaded.h"
 #include "policy/load.h"
 #include "shm/moment.h"
 
@@ -24,27 +23,18 @@ static bool is_current(const struct bundle_copy *copy, const struct instance *in
            copy->generation == instance->status.generation && strcmp(copy->hash, instance->status.policy_hash) == 0;
 }
 
-/* The master writes the copy and the status one after the other: for a moment they are of two bundles. */
-static bool is_served(const struct instance *instance, struct slice bytes)
-{
-    char digest[DIGEST_TEXT_SIZE];
-
-    return digest_hex(bytes, digest) && strcmp(digest, instance->status.policy_hash) == 0;
-}
-
 void bundle_copy_refresh(struct bundle_copy *copy, const struct instance *instance)
 {
     static struct complaint_list complaints;
     /* Judged at the time of its load: it may have expired since, and is in force all the same. */
     int64_t at = instance->status.loaded_at_ns / NANOSECONDS_PER_SECOND;
-    struct input input = {.data = NULL};
-    char path[SETTINGS_PATH_SIZE];
-    struct failure failure;
+    struct input input;
+    char path[LOADED_PATH_SIZE];
 
     if (is_current(copy, instance))
         return;
     bundle_copy_free(copy);
-    if (instance_bundle_path(instance, path) && input_read(path, &input, &failure) && is_served(instance, input_slice(&input)))
+    if (loaded_find(instance, path, &input))
         copy->bundle = load_bundle(input_slice(&input), at, &complaints);
     input_free(&input);
     copy->arena = instance->arena;

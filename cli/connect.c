@@ -8,6 +8,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/connect_kept.h"
@@ -90,15 +91,17 @@ static bool load_input(const char *path, const struct connect_scene *scene, cons
 }
 
 /* An edit of the file that nobody has loaded would be replaced: that must be known before. */
-static void warn_of_edit(const struct connect_scene *scene)
+static void warn_of_edit(const struct connect_scene *scene, const struct input *pushed)
 {
     const char *path = scene->instance.settings.config_file;
     struct input input = {.data = NULL};
     char digest[DIGEST_TEXT_SIZE];
     struct failure failure;
+    struct stat facts;
 
-    if (path[0] != '\0' && input_read(path, &input, &failure) && digest_hex(input_slice(&input), digest) &&
-        strcmp(digest, scene->instance.status.policy_hash) != 0)
+    if (path[0] != '\0' && stat(path, &facts) == 0 && S_ISREG(facts.st_mode) && input_read(path, &input, &failure) &&
+        digest_hex(input_slice(&input), digest) && strcmp(digest, scene->instance.status.policy_hash) != 0 &&
+        !slice_equal(input_slice(&input), input_slice(pushed)))
         fprintf(stderr,
                 "fairvisor: warning: %s has been changed since it was loaded; it will be moved to %s.replaced\n", path,
                 path);
@@ -177,7 +180,7 @@ static bool confirm_and_hand_over(const struct choice *choice, const struct conn
         return failure_set(failure, EXIT_CODE_OS, "there is no memory to compare the bundles in");
     if (!choice->is_json)
         show(scene, bundle, list);
-    warn_of_edit(scene);
+    warn_of_edit(scene, input);
     is_done = confirm(choice, failure) && hand_over(choice, scene, input, &reply, failure);
     if (is_done && choice->is_json)
         print_served_json(scene, bundle, list, &reply);

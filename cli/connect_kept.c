@@ -5,6 +5,8 @@
 #include "cli/connect_kept.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -23,7 +25,16 @@ struct kept {
     char digest[DIGEST_TEXT_SIZE];
     struct bundle *bundle; /* NULL: it cannot be loaded any more */
     bool is_as_served;     /* its bytes are those that are served */
+    struct kept_note note; /* how it came to be served */
 };
+
+/* What is no file, as a fifo, must not be waited for. */
+static bool is_file(const char *path, struct stat *facts, struct failure *failure)
+{
+    if (stat(path, facts) != 0)
+        return failure_set_errno(failure, errno == EACCES ? EXIT_CODE_PERMISSION : EXIT_CODE_OS, "%s cannot be read", path);
+    return S_ISREG(facts->st_mode) || failure_set(failure, EXIT_CODE_OS, "%s is not a regular file", path);
+}
 
 /* As it was when it was kept: it may have expired since. */
 static bool read_kept(const struct connect_scene *scene, uint32_t number, struct kept *kept, struct failure *failure)
@@ -36,7 +47,8 @@ static bool read_kept(const struct connect_scene *scene, uint32_t number, struct
 
     *kept = (struct kept){.number = number};
     kept_path(&scene->instance.settings, number, path);
-    is_read = input_read(path, &input, failure) && stat(path, &facts) == 0;
+    kept_read_note(&scene->instance.settings, number, &kept->note);
+    is_read = is_file(path, &facts, failure) && input_read(path, &input, failure);
     if (is_read) {
         kept->kept_at_ns = facts.st_mtim.tv_sec * NANOSECONDS_PER_SECOND;
         digest_hex(input_slice(&input), kept->digest);
@@ -86,6 +98,22 @@ static void print_kept_heading(void)
     printf("%8s  %-20s  %-12s  %s\n", "number", "kept at (UTC)", "sha256", "bundle");
 }
 
+/* ", push by root, because: ticket 77". */
+static void print_note(const struct kept_note *note)
+{
+    const struct passwd *user = note->user >= 0 ? getpwuid((uid_t)note->user) : NULL;
+
+    if (note->how[0] != '\0')
+        printf(", %s", note->how);
+    if (user)
+        printf(" by %s", user->pw_name);
+    else if (note->user >= 0)
+        printf(" by user %" PRId64, note->user);
+    if (note->reason[0] != '\0')
+        fputs(", because: ", stdout);
+    emit_plain(slice_of(note->reason), stdout);
+}
+
 /* MARK stands behind the line. */
 static void print_kept(const struct kept *kept, const char *mark)
 {
@@ -99,7 +127,33 @@ static void print_kept(const struct kept *kept, const char *mark)
     } else {
         fputs("is no bundle that this version takes", stdout);
     }
+    print_note(&kept->note);
     puts(mark);
+}
+
+/* One that is damaged hides no other. */
+static void print_unreadable(uint32_t number, const struct failure *failure)
+{
+    printf("%8u  %-20s  %-12s  %s\n", number, "-", "-", failure->sentence);
+}
+
+static void print_unreadable_json(uint32_t number, const struct failure *failure)
+{
+    printf("{\"number\":%u", number);
+    emit_json_text(",\"error\":", slice_of(failure->sentence), stdout);
+    fputs(",\"kept_at\":null,\"hash\":null,\"served\":false,\"version\":null,\"policies\":null,\"how\":null,\"uid\":null,"
+          "\"reason\":null}", stdout);
+}
+
+static void print_note_json(const struct kept_note *note)
+{
+    emit_json_text_or_null(",\"how\":", slice_of(note->how[0] != '\0' ? note->how : NULL), stdout);
+    if (note->user >= 0)
+        printf(",\"uid\":%" PRId64, note->user);
+    else
+        fputs(",\"uid\":null", stdout);
+    emit_json_text_or_null(",\"reason\":", slice_of(note->reason[0] != '\0' ? note->reason : NULL), stdout);
+    putchar('}');
 }
 
 static void print_kept_json(const struct kept *kept, bool is_served)
@@ -110,10 +164,19 @@ static void print_kept_json(const struct kept *kept, bool is_served)
            emit_time(kept->kept_at_ns, time), kept->digest, is_served ? "true" : "false");
     if (kept->bundle) {
         emit_json_string(kept->bundle->version_text, stdout);
-        printf(",\"policies\":%u}", kept->bundle->policy_count);
+        printf(",\"policies\":%u", kept->bundle->policy_count);
     } else {
-        fputs("null,\"policies\":null}", stdout);
+        fputs("null,\"policies\":null", stdout);
     }
+    print_note_json(&kept->note);
+}
+
+static void print_one(const struct connect_scene *scene, const struct kept *kept, bool is_served, bool is_json)
+{
+    if (is_json)
+        print_kept_json(kept, is_served && !scene->is_down);
+    else
+        print_kept(kept, !is_served ? "" : scene->is_down ? "  (in config_file)" : "  (served)");
 }
 
 bool connect_kept_list(const struct connect_scene *scene, bool is_json, struct failure *failure)
@@ -136,14 +199,14 @@ bool connect_kept_list(const struct connect_scene *scene, bool is_json, struct f
     for (size_t i = 0; i < count; i++) {
         struct kept kept;
 
-        if (!read_kept(scene, numbers[i], &kept, failure))
-            return false;
+        bool is_read = read_kept(scene, numbers[i], &kept, failure);
+
         if (is_json && i > 0)
             putchar(',');
-        if (is_json)
-            print_kept_json(&kept, numbers[i] == served && !scene->is_down);
+        if (is_read)
+            print_one(scene, &kept, numbers[i] == served, is_json);
         else
-            print_kept(&kept, numbers[i] != served ? "" : scene->is_down ? "  (in config_file)" : "  (served)");
+            (is_json ? print_unreadable_json : print_unreadable)(numbers[i], failure);
         bundle_free(kept.bundle);
     }
     if (is_json)

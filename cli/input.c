@@ -98,18 +98,11 @@ void input_free(struct input *input)
     *input = (struct input){.data = NULL};
 }
 
-bool input_load_at(const char *path, int64_t now_s, struct bundle **bundle, struct failure *failure)
+bool input_parse_at(const struct input *input, const char *path, int64_t now_s, struct bundle **bundle, struct failure *failure)
 {
     static struct complaint_list complaints;
-    struct input input;
 
-    *bundle = NULL;
-    if (!input_read(path, &input, failure)) {
-        input_free(&input);
-        return false;
-    }
-    *bundle = load_bundle(input_slice(&input), now_s, &complaints);
-    input_free(&input);
+    *bundle = load_bundle(input_slice(input), now_s, &complaints);
     if (*bundle)
         return true;
     for (size_t i = 0; i < complaints.count; i++)
@@ -117,6 +110,17 @@ bool input_load_at(const char *path, int64_t now_s, struct bundle **bundle, stru
             complaint_print(&complaints.items[i], input_name(path), stderr);
     return failure_set(failure, EXIT_CODE_BAD_BUNDLE, "%s is not a valid bundle; `fairvisor validate` shows the places",
                        input_name(path));
+}
+
+bool input_load_at(const char *path, int64_t now_s, struct bundle **bundle, struct failure *failure)
+{
+    struct input input;
+    bool is_loaded;
+
+    *bundle = NULL;
+    is_loaded = input_read(path, &input, failure) && input_parse_at(&input, path, now_s, bundle, failure);
+    input_free(&input);
+    return is_loaded;
 }
 
 bool input_load(const char *path, struct bundle **bundle, struct failure *failure)

@@ -39,6 +39,9 @@ bool input_load(const char *path, struct bundle **bundle, struct failure *failur
 /* The same, as it was loaded at the wall-clock time NOW_S. */
 bool input_load_at(const char *path, int64_t now_s, struct bundle **bundle, struct failure *failure);
 
+/* The same of the bytes in INPUT, which are those of PATH. */
+bool input_parse_at(const struct input *input, const char *path, int64_t now_s, struct bundle **bundle, struct failure *failure);
+
 /* PATH as messages name it. */
 const char *input_name(const char *path);
 

@@ -72,6 +72,13 @@ bool instance_bundle_path(const struct instance *instance, char path[SETTINGS_PA
     return runtime_path(instance, ".bundle.json", path);
 }
 
+bool instance_has_lock(const struct instance *instance)
+{
+    char path[SETTINGS_PATH_SIZE];
+
+    return runtime_path(instance, ".lock", path) && access(path, F_OK) == 0;
+}
+
 /* A master holds a lock on this file as long as it lives. Who may not read it asks for the process by its number, which
  * another program may have inherited. */
 static bool has_master(const struct instance *instance)
@@ -80,7 +87,7 @@ static bool has_master(const struct instance *instance)
     pid_t pid = (pid_t)instance->status.master_pid;
     char path[SETTINGS_PATH_SIZE];
     bool is_held = false;
-    int fd = runtime_path(instance, ".lock", path) ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+    int fd = runtime_path(instance, ".lock", path) ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
 
     if (fd < 0) /* without shared memory there is no number, which is 0 then */
         return pid > 1 && (kill(pid, 0) == 0 || errno == EPERM);

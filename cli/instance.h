@@ -46,4 +46,7 @@ bool instance_is_serving(const struct instance *instance);
 /* Where the master keeps a copy of the loaded bundle. false when the name would be too long. */
 bool instance_bundle_path(const struct instance *instance, char path[SETTINGS_PATH_SIZE]);
 
+/* Whether runtime_dir has the lock file of a master of this name, living or dead. */
+bool instance_has_lock(const struct instance *instance);
+
 #endif

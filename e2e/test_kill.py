@@ -184,7 +184,7 @@ class TestKill(harness.TestCase):
     def test_full_disk(self):
         """What cannot be written down holds all the same, and says so."""
         edge = self.start_edge(bundle())
-        os.mkdir(os.path.join(edge.settings["state_dir"], f"{edge.name}.kills.new"))  # nothing can be made of this name
+        os.mkdir(os.path.join(edge.settings["state_dir"], f"{edge.name}.kills.fairvisor-new"))  # nothing can be made of this name
         done = self.kill(edge, "header:x-key", "mallory", code=71)
         self.assertIn("holds, but only until a restart", done.stderr)
         self.assertEqual(self.ask(edge, "mallory"), self.KILLED)

@@ -184,9 +184,9 @@ class TestPush(PushCase):
         self.assertIn("symbolic link", self.connect(edge, "--push", target, "--yes", code=1).stderr)
         os.remove(edge.policy_file)
         os.rename(edge.policy_file + ".real", edge.policy_file)
-        os.mkdir(edge.policy_file + ".new")  # as if the folder could not be written to
+        os.mkdir(edge.policy_file + ".fairvisor-new")  # as if the folder could not be written to
         self.assertIn("could not be created", self.connect(edge, "--push", target, "--yes", code=71).stderr)
-        os.rmdir(edge.policy_file + ".new")
+        os.rmdir(edge.policy_file + ".fairvisor-new")
         with open(edge.policy_file, "rb") as file:
             self.assertEqual((file.read(), self.version(edge), edge.ready()["generation"]), (before, 1, 1))
         self.assertEqual(edge.cli("status", "-c", edge.config_file).returncode, 0)

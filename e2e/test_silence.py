@@ -67,7 +67,7 @@ class TestExpiredBundle(SilenceCase):
         self.assertEqual(refused.returncode, 65, refused.stderr)
         self.assertIn("has expired", refused.stderr)
         self.assertIn("connect --rollback", refused.stderr)
-        self.assertRegex(self.connect(edge, "--list").stdout, r"version 2, 1 policy  \(in config_file\)\n\Z")
+        self.assertRegex(self.connect(edge, "--list").stdout, r"version 2, 1 policy, reload by \w+  \(in config_file\)\n\Z")
         os.chmod(edge.policy_file, 0o604)
         if harness.IS_ROOT:
             os.chown(edge.policy_file, 65534, 65534)

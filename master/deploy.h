@@ -19,11 +19,12 @@
 #include <stdint.h>
 
 #include "shm/failure.h"
+#include "shm/kept.h"
 
 struct master;
 
 /* Serves the bundle in the sealed memfd FD, which stays the caller's; KEPT_NUMBER: of the kept one it is a return to, 0
- * when it is none. Turns the loop. false: nothing has changed. */
-bool deploy_run(struct master *master, int fd, uint32_t kept_number, struct failure *failure);
+ * when it is none; NOTE: how it came, and who sent it. Turns the loop. false: nothing has changed. */
+bool deploy_run(struct master *master, int fd, uint32_t kept_number, const struct kept_note *note, struct failure *failure);
 
 #endif

@@ -94,7 +94,7 @@ static bool sync_folder(const char *path)
 bool folders_prepare_file(const char *path, const void *bytes, size_t size, const struct folders_facts *facts,
                           char temporary[FOLDERS_PATH_SIZE], struct failure *failure)
 {
-    int fd, length = snprintf(temporary, FOLDERS_PATH_SIZE, "%s.new", path);
+    int fd, length = snprintf(temporary, FOLDERS_PATH_SIZE, "%s" FOLDERS_TEMPORARY, path);
     bool written;
 
     if (length < 0 || (size_t)length >= FOLDERS_PATH_SIZE)
@@ -102,7 +102,8 @@ bool folders_prepare_file(const char *path, const void *bytes, size_t size, cons
     unlink(temporary); /* of a master that died while writing */
     fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
-        return failure_set_errno(failure, code_of_errno(), "%s could not be created", temporary);
+        return failure_set_errno(failure, code_of_errno(), "%s could not be created%s", temporary,
+                                 errno == EEXIST ? ", for it is there, and no file that can be removed: move it away" : "");
     /* We may lack the right to give files away; then they stay with our own user and group. */
     written = (fchown(fd, facts->user, facts->group) == 0 || errno == EPERM) && fchmod(fd, facts->mode) == 0 &&
               write_whole(fd, bytes, size) && (!facts->is_durable || fsync(fd) == 0);

@@ -14,6 +14,7 @@
 #include "shm/settings.h"
 
 #define FOLDERS_PATH_SIZE (PATH_MAX + 16)
+#define FOLDERS_TEMPORARY ".fairvisor-new" /* behind the name of a file while it is written: nobody else's file is called so */
 
 /* What a file is to be like. */
 struct folders_facts {

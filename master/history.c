@@ -69,6 +69,8 @@ static void remove_oldest(struct history *history)
         kept_path(history->settings, history->numbers[0], path);
         if (unlink(path) != 0)
             log_errno(LOG_LEVEL_WARNING, "the old bundle %s could not be removed", path);
+        kept_note_path(history->settings, history->numbers[0], path);
+        unlink(path); /* there is none of what an earlier version kept */
         memmove(history->numbers, history->numbers + 1, --history->count * sizeof(history->numbers[0]));
     }
 }
@@ -78,14 +80,23 @@ static uint32_t last_of(const struct history *history)
     return history->count > 0 ? history->numbers[history->count - 1] : 0;
 }
 
-static bool append(struct history *history, const struct source *source)
+/* First the note: a number without a bundle is none. */
+static bool write_note(const struct history *history, uint32_t number, const struct kept_note *note)
+{
+    char path[KEPT_PATH_SIZE], text[KEPT_NOTE_SIZE];
+
+    kept_note_path(history->settings, number, path);
+    return write_file(path, text, kept_print_note(note, text));
+}
+
+static bool append(struct history *history, const struct source *source, const struct kept_note *note)
 {
     uint32_t number = last_of(history) + 1;
     char path[KEPT_PATH_SIZE];
 
     remove_oldest(history);
     kept_path(history->settings, number, path);
-    if (!write_file(path, source->bytes, source->size))
+    if (!write_note(history, number, note) || !write_file(path, source->bytes, source->size))
         return false;
     history->numbers[history->count++] = number;
     return write_place(history, number);
@@ -96,18 +107,20 @@ static bool repeat(struct history *history, uint32_t number)
 {
     char path[KEPT_PATH_SIZE];
     struct failure failure;
+    struct kept_note note;
     struct source kept;
     bool is_done;
 
     kept_path(history->settings, number, path);
     if (!source_read(path, &kept, &failure))
         return true; /* somebody has removed it */
-    is_done = append(history, &kept);
+    kept_read_note(history->settings, number, &note);
+    is_done = append(history, &kept, &note);
     source_free(&kept);
     return is_done;
 }
 
-bool history_keep(const struct settings *settings, const struct source *source, uint32_t number)
+bool history_keep(const struct settings *settings, const struct source *source, uint32_t number, const struct kept_note *note)
 {
     struct history history = {.settings = settings};
     uint32_t place = kept_read_place(settings);
@@ -127,5 +140,5 @@ bool history_keep(const struct settings *settings, const struct source *source, 
         return write_place(&history, place);
     if (place != last_of(&history) && !repeat(&history, place))
         return false;
-    return append(&history, source);
+    return append(&history, source, note);
 }

@@ -129,7 +129,7 @@ void master_say_bundle(const struct generation *generation, bool were_said)
         say_warnings(generation);
 }
 
-void master_keep_bundle(struct master *master, uint32_t number)
+void master_keep_bundle(struct master *master, uint32_t number, const struct kept_note *note)
 {
     const struct settings *settings = &master->serving.settings;
     struct failure failure;
@@ -138,8 +138,8 @@ void master_keep_bundle(struct master *master, uint32_t number)
     snprintf(path, sizeof(path), "%s/%s.bundle.json", settings->runtime_dir, settings->instance);
     if (!folders_replace_file(path, master->serving.source.bytes, master->serving.source.size, 0640,
                               master->privileges.gid, &failure))
-        log_line(LOG_LEVEL_WARNING, "%s; `fairvisor explain` will not know what is loaded", failure.sentence);
-    master->is_kept = history_keep(settings, &master->serving.source, number);
+        log_line(LOG_LEVEL_WARNING, "%s; fairvisor(1) looks for what is loaded in config_file and among the kept bundles", failure.sentence);
+    master->is_kept = history_keep(settings, &master->serving.source, number, note);
 }
 
 static void pause_workers(struct master *master)
@@ -151,13 +151,16 @@ static void pause_workers(struct master *master)
 /* One reload for all who wish for it: of settings and bundle (SIGHUP), or of a bundle whose file has changed. */
 static void reload(struct master *master)
 {
-    struct reload_order order = {.keeps_settings = !master->wants_reload};
+    struct kept_note note = {.how = "reload", .user = KEPT_USER_UNKNOWN};
+    struct reload_order order = {.keeps_settings = !master->wants_reload, .note = &note};
     struct audit_act act = {.who = master->wants_reload ? &master->reloader : NULL,
                             .detail = master->wants_reload ? "" : "config_watch saw another content of the file",
                             .before = audit_bundle_of(&master->serving)};
     struct failure failure;
     bool is_done;
 
+    if (master->wants_reload)
+        note.user = master->reloader.uid;
     master->wants_reload = false;
     master->bundle_watch.wants_reload = false;
     is_done = reload_run(master, &order, &failure);

@@ -38,6 +38,7 @@
 #include "master/switches.h"
 #include "master/upgrade.h"
 #include "shm/arena.h"
+#include "shm/kept.h"
 #include "shm/settings.h"
 
 enum master_stop { MASTER_STOP_NONE, MASTER_STOP_GRACEFUL, MASTER_STOP_FAST };
@@ -100,7 +101,7 @@ void master_print_state(const struct master *master, char *text, size_t size);
 void master_say_bundle(const struct generation *generation, bool were_said);
 
 /* Keeps a copy of the bundle in the runtime folder, where `fairvisor explain` looks, and one for a way back. NUMBER: see
- * history.h. */
-void master_keep_bundle(struct master *master, uint32_t number);
+ * history.h, and NOTE. */
+void master_keep_bundle(struct master *master, uint32_t number, const struct kept_note *note);
 
 #endif

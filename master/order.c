@@ -115,6 +115,15 @@ bool order_has_push(const struct admin *admin)
     return admin->pushing != NULL && !admin->is_pushing;
 }
 
+static struct kept_note note_of(const struct admin_visitor *visitor)
+{
+    struct kept_note note = {.user = visitor->who.uid};
+
+    snprintf(note.how, sizeof(note.how), "%s", visitor->request.amount == 0 ? "push" : "rollback");
+    snprintf(note.reason, sizeof(note.reason), "%s", visitor->request.reason);
+    return note;
+}
+
 void order_push(struct admin *admin)
 {
     struct admin_visitor *visitor = admin->pushing;
@@ -122,11 +131,12 @@ void order_push(struct admin *admin)
     struct audit_act act = {
         .who = &visitor->who, .request = &visitor->request, .before = audit_bundle_of(&master->serving)};
     struct door_reply answer = {.code = EXIT_CODE_OK};
+    struct kept_note note_kept = note_of(visitor);
     struct failure failure;
     bool is_done;
 
     admin->is_pushing = true;
-    is_done = deploy_run(master, visitor->bundle_fd, (uint32_t)visitor->request.amount, &failure);
+    is_done = deploy_run(master, visitor->bundle_fd, (uint32_t)visitor->request.amount, &note_kept, &failure);
     if (is_done) {
         snprintf(answer.sentence, sizeof(answer.sentence), "%s", master->serving.settings.config_file);
         answer.changed = master->is_kept ? 0 : 1;

@@ -123,7 +123,7 @@ static void commit(struct master *master, struct reload *reload)
     master->status.last_reload_ns = moment_now().wall_ns;
     master->status.reloads++;
     master_publish(master);
-    master_keep_bundle(master, reload->order->kept_number);
+    master_keep_bundle(master, reload->order->kept_number, reload->order->note);
     bundle_watch_use(&master->bundle_watch, &master->serving.settings);
     log_line(LOG_LEVEL_NOTICE, "reloaded: generation %u serves, generation %u drains", master->serving.number, old);
     say_at_zero(&master->serving.report);

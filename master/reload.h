@@ -9,6 +9,7 @@
 
 #include "master/source.h"
 #include "shm/failure.h"
+#include "shm/kept.h"
 
 struct master;
 
@@ -17,6 +18,7 @@ struct reload_order {
     bool keeps_settings;   /* only the bundle is new */
     struct source *source; /* the bundle, taken over; NULL: that of config_file */
     uint32_t kept_number;  /* it is a return to the kept one of this number; 0: it is none */
+    const struct kept_note *note; /* how it comes, and who sent it */
     /* Called when all new workers are ready, as the last step that may refuse; NULL: none. */
     bool (*on_ready)(void *context, struct failure *failure);
     void *context;

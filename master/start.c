@@ -286,6 +286,7 @@ static void open_door(struct master *master)
 static bool announce(struct master *master, const struct letter *letter, struct failure *failure)
 {
     const struct settings *settings = &master->serving.settings;
+    const struct kept_note note = {.how = "start", .user = KEPT_USER_UNKNOWN};
     char state[256];
 
     if (!pidfile_write(settings->pidfile, getpid(), failure))
@@ -302,7 +303,7 @@ static bool announce(struct master *master, const struct letter *letter, struct 
     master->status.last_reload_failed = 0;
     master->status.reload_refusal[0] = '\0';
     master_publish(master);
-    master_keep_bundle(master, 0);
+    master_keep_bundle(master, 0, &note);
     bundle_watch_use(&master->bundle_watch, settings);
     snapshots_schedule(&master->snapshots, settings);
     decisions_use(&master->decisions, settings);

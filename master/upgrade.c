@@ -70,6 +70,7 @@ static void hand_on_wishes(struct master *master)
 static void take_back(struct master *master)
 {
     const char *pidfile = master->serving.settings.pidfile;
+    const struct kept_note note = {.how = "start", .user = KEPT_USER_UNKNOWN};
     struct failure failure;
 
     restore_pidfile(master);
@@ -80,7 +81,7 @@ static void take_back(struct master *master)
     if (!admin_take_back(&master->admin, &failure))
         log_line(LOG_LEVEL_ERROR, "%s; nothing can be changed with fairvisor(1) until the service is restarted", failure.sentence);
     master_publish(master);
-    master_keep_bundle(master, 0);
+    master_keep_bundle(master, 0, &note);
 }
 
 static void on_report(void *context, int fd)

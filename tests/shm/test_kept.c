@@ -65,6 +65,70 @@ START_TEST(lists_what_is_kept)
 }
 END_TEST
 
+static void write_note(const char *text, size_t size)
+{
+    char path[KEPT_PATH_SIZE];
+    int fd;
+
+    kept_note_path(&settings, 5, path);
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(write(fd, text, size), (ssize_t)size);
+    close(fd);
+}
+
+START_TEST(notes_come_back_and_others_are_none)
+{
+    static const char *const others[] = {"", "push", "push 5", "push x y\n", "PUSH 5 y\n", "push -7 y\n", "push 4294967296 y\n", " 5 y\n"};
+    struct kept_note notes[] = {{"push", 1000, "ticket 77"}, {"start", KEPT_USER_UNKNOWN, ""}, {"rollback", 0, " two  words "}};
+    char text[KEPT_NOTE_SIZE], path[KEPT_PATH_SIZE];
+    struct kept_note found;
+
+    kept_folder(&settings, path);
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+    ck_assert(!kept_read_note(&settings, 5, &found));
+    memset(notes[2].reason, 'x', sizeof(notes[2].reason) - 1);
+    for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++) {
+        write_note(text, kept_print_note(&notes[i], text));
+        ck_assert(kept_read_note(&settings, 5, &found));
+        ck_assert_str_eq(found.how, notes[i].how);
+        ck_assert_str_eq(found.reason, notes[i].reason);
+        ck_assert_int_eq(found.user, notes[i].user);
+    }
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        write_note(others[i], strlen(others[i]));
+        ck_assert_msg(!kept_read_note(&settings, 5, &found), "'%s'", others[i]);
+        ck_assert_int_eq(found.user, KEPT_USER_UNKNOWN);
+        ck_assert_str_eq(found.how, "");
+    }
+    kept_note_path(&settings, 5, path);
+    unlink(path);
+    kept_folder(&settings, path);
+    ck_assert_int_eq(rmdir(path), 0);
+}
+END_TEST
+
+/* Nobody will ever write into it. */
+START_TEST(fifos_are_not_waited_for)
+{
+    char path[KEPT_PATH_SIZE];
+    struct kept_note note;
+
+    kept_folder(&settings, path);
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+    kept_place_path(&settings, path);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    ck_assert_uint_eq(kept_read_place(&settings), 0);
+    unlink(path);
+    kept_note_path(&settings, 3, path);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    ck_assert(!kept_read_note(&settings, 3, &note));
+    unlink(path);
+    kept_folder(&settings, path);
+    ck_assert_int_eq(rmdir(path), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("kept");
@@ -77,6 +141,8 @@ int main(void)
     settings_default(&settings);
     snprintf(settings.state_dir, sizeof(settings.state_dir), "%s", folder);
     tcase_add_test(tests, lists_what_is_kept);
+    tcase_add_test(tests, notes_come_back_and_others_are_none);
+    tcase_add_test(tests, fifos_are_not_waited_for);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
