@@ -66,7 +66,9 @@ def avoid_midnight(seconds=60):
 
 
 LOWEST_PORT = 10000
-PORTS_GIVEN = set()
+PORTS_IN_BLOCK = 100
+PORT_BLOCKS = {}  # the first port of each block that is ours until this process ends, and the socket that says so
+PORTS = []  # of our blocks, not given yet
 
 
 def is_listening(process, address):
@@ -86,17 +88,37 @@ def first_own_port():
         return int(file.read().split()[0])
 
 
-def free_port(family=socket.AF_INET):
-    """One that nobody listens on, nor gets by connecting somewhere until it is used."""
-    host = "127.0.0.1" if family == socket.AF_INET else "::1"
+def claim_ports():
+    """Makes a block of ports ours, which no other run of these tests at the same time takes anything of. Where none is left, ports that
+    were given are given again."""
     end = first_own_port()
+    blocks = list(range(min(LOWEST_PORT, end // 2), end - PORTS_IN_BLOCK + 1, PORTS_IN_BLOCK))
+    random.shuffle(blocks)
+    for first in blocks:
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0fairvisor-e2e-ports-{first}")
+        except OSError:
+            claim.close()
+            continue
+        PORT_BLOCKS[first] = claim
+        PORTS.extend(range(first, first + PORTS_IN_BLOCK))
+        return
+    PORTS.extend(first + number for first in PORT_BLOCKS for number in range(PORTS_IN_BLOCK))
+    if not PORTS:
+        raise RuntimeError("other runs of these tests have all the ports below those of outgoing connections: end them")
+
+
+def free_port(family=socket.AF_INET):
+    """One that nobody listens on, nor gets by connecting somewhere, nor another run of these tests from here, until it is used."""
+    host = "127.0.0.1" if family == socket.AF_INET else "::1"
     while True:
-        port = random.randrange(min(LOWEST_PORT, end // 2), end)
+        if not PORTS:
+            claim_ports()
+        port = PORTS.pop()
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             try:
                 probe.bind((host, port))
+                return port
             except OSError:
                 continue
-        if port not in PORTS_GIVEN:
-            PORTS_GIVEN.add(port)
-            return port
