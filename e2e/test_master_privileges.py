@@ -106,8 +106,9 @@ class Privileges(harness.TestCase):
     def test_replacement_is_as_poor(self):
         harness.kill(self.pids[0])
         harness.wait_until(lambda: len(self.edge.workers()) == 2 and self.pids[0] not in self.edge.workers(), "a new worker")
-        harness.wait_until(lambda: status_of(self.edge.workers()[-1])["NoNewPrivs"] == "1", "it to be set up")
         self.pids = self.edge.workers()
+        for pid in self.pids:
+            harness.wait_until(lambda pid=pid: status_of(pid)["NoNewPrivs"] == "1", "it to be set up")
         self.test_capabilities()
         self.test_identity()
 

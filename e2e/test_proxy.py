@@ -505,11 +505,13 @@ class TestFailures(ProxyCase):
         self.assertEqual([request.target for request in server.requests], ["/1", "/2", "/3"])
 
     def test_an_upstream_that_tells_when_it_closes(self):
-        """Half a second before it would, its idle connection is not used any more: it might close just when a request comes."""
-        server, edge = self.scripted(upstream.answering(upstream.counted(fields="Keep-Alive: timeout=1, max=9\r\n")))
-        for pause, connections in ((0, 1), (0, 1), (0.6, 2), (0, 2)):
+        """Half a second before it would, its idle connection is not used any more: it might close just when a request comes. The
+        target is what the answer says of the next request."""
+        server, edge = self.scripted(upstream.answering(lambda request: upstream.counted(
+            fields=f"Keep-Alive: timeout={request.target[1:]}, max=9\r\n")))
+        for pause, target, connections in ((0, "/600", 1), (0, "/1", 1), (0.6, "/1", 2), (0.6, "/600", 3), (0.6, "/600", 3)):
             time.sleep(pause)
-            self.assertEqual(edge.get("/").status, 200)
+            self.assertEqual(edge.get(target).status, 200)
             self.assertEqual(server.connections, connections)
 
     def test_unasked_bytes_close_an_idle_connection(self):

@@ -92,20 +92,18 @@ class TestReload(harness.TestCase):
         harness.wait_until(lambda: len(edge.workers()) == count, "old generations to leave", 60)
 
     def test_open_loop_latency_over_reloads(self):
-        """A client that sends at fixed times sees no answer later than a second, and none fail."""
+        """No request of a client that sends at fixed times, whatever becomes of the others, fails."""
         first, second = bundles()
         edge = self.start_edge(first, workers=2)
-        load = self.load(edge.address, *FIELDS, "--header", "X-Forwarded-For: 10.1.{0-255}.1", "--duration-ms", 5000,
+        load = self.load(edge.address, *FIELDS, "--header", "X-Forwarded-For: 10.1.{0-255}.1", "--duration-ms", 3_000_000,
                          "--rate", 500, "--connections", 32)
-        number = 0
-        while load.is_running():
+        for number in range(harness.full_or_short(200, 20)):
             edge.write_policy(harness.with_version((second, first)[number % 2], number + 2))
             edge.reload()
-            number += 1
-        result = load.result()
-        self.assertEqual((result["failed"], result["answered"]), (0, 2500), result)
-        self.assertGreater(number, 3)
-        print(f"        {number} reloads in 5 s at 500 requests/s: {result['latency_us']}")
+        result = load.finish()
+        self.assertEqual((result["failed"], result["answered"]), (0, result["requests"]), result)
+        self.assertGreater(result["answered"], 0)
+        print(f"        {number + 1} reloads in {result['seconds']} s at 500 requests/s: {result['latency_us']}")
 
     def test_changed_limit_keeps_what_was_spent(self):
         edge = self.start_edge(harness.one_rule(NEGLIGIBLE, 10))
