@@ -35,9 +35,12 @@ struct plan {
     _Atomic uint64_t fired;       /* 1: the call has failed */
     _Atomic int64_t wall_shift_s; /* what CLOCK_REALTIME is ahead */
     _Atomic int64_t boot_shift_s; /* what CLOCK_BOOTTIME is ahead */
-    _Atomic int64_t fsync_delay_ms;
+    _Atomic int64_t fsync_delay_ms; /* this and the next: what has begun to wait is done as soon as it is made shorter */
     _Atomic int64_t rename_delay_ms;
+    char held[32]; /* only files whose new names end so wait; empty: all */
 };
+
+#define LINGER_STEP_MS 5
 
 static struct plan *plan;
 static const char *counted_function; /* in this program; NULL: nothing fails here */
@@ -211,25 +214,32 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
                                                                       : NEXT(sendmsg)(fd, message, flags);
 }
 
-static void linger(int64_t delay_ms)
+static void linger(const _Atomic int64_t *delay_ms)
 {
-    struct timespec delay = {.tv_sec = delay_ms / 1000, .tv_nsec = delay_ms % 1000 * 1000000};
+    const struct timespec step = {.tv_nsec = LINGER_STEP_MS * 1000000};
 
-    if (delay_ms > 0)
-        nanosleep(&delay, NULL);
+    for (int64_t waited_ms = 0; waited_ms < atomic_load(delay_ms); waited_ms += LINGER_STEP_MS)
+        nanosleep(&step, NULL);
+}
+
+static int ends_with(const char *text, const char *end)
+{
+    return strlen(text) >= strlen(end) && strcmp(text + strlen(text) - strlen(end), end) == 0;
 }
 
 int rename(const char *from, const char *to)
 {
     int result = NEXT(rename)(from, to);
 
-    linger(plan ? atomic_load(&plan->rename_delay_ms) : 0);
+    if (plan && ends_with(to, plan->held))
+        linger(&plan->rename_delay_ms);
     return result;
 }
 
 int fsync(int fd)
 {
-    linger(plan ? atomic_load(&plan->fsync_delay_ms) : 0);
+    if (plan)
+        linger(&plan->fsync_delay_ms);
     return fails("fsync") ? fail_with(EIO) : NEXT(fsync)(fd);
 }
 

@@ -3,6 +3,7 @@
 
 import os
 import random
+import secrets
 import socket
 import time
 
@@ -17,7 +18,7 @@ ASAN = os.environ.get("E2E_ASAN") == "1"
 VALGRIND = os.environ.get("E2E_VALGRIND") == "1"  # every instance runs under it
 COVERAGE = os.environ.get("E2E_COVERAGE") == "1"
 IS_ROOT = os.geteuid() == 0
-RUN_NAME = f"e2e-{os.getpid()}"
+RUN_NAME = f"e2e-{os.getpid()}-{secrets.token_hex(3)}"  # what a run that was killed left behind may have our process id
 START_SECONDS = 30 if not VALGRIND else valgrind.SECONDS
 STOP_SECONDS = 40 if not VALGRIND else valgrind.SECONDS  # fairvisord waits 35 s for open requests (drain_timeout)
 

@@ -180,15 +180,15 @@ class Upgrades(harness.TestCase):
         self.assertEqual(harness.request(edge.unix_path, target="/livez").status, 200)
 
     def slow_edge(self, has_pidfile=True, **settings):
-        """An instance and its new master, which is slow at its disk just before it takes over: the old one serves
+        """An instance and its new master, which waits at its disk just before it takes over: the old one serves
         version 1 of the bundle, the new one version 2."""
         edge = self.new_edge(harness.one_rule(version=1), workers=2)
         edge.write_settings(**settings)
-        plan = self.own(faults.Faults(edge))
+        plan = self.own(faults.Faults(edge, held=".bundle.json"))
         edge.start()
         self.addCleanup(self.stop_all, edge)
         edge.write_policy(harness.one_rule(version=2))
-        plan.set("rename_delay_ms", 1500)
+        plan.set("rename_delay_ms", 600_000)
         if not has_pidfile:
             os.unlink(edge.pid_file)
         harness.kill(edge.pid, signal.SIGUSR2)
