@@ -290,7 +290,7 @@ class TestTop(harness.TestCase):
         # No flicker: the screen is cleared when it is taken over and never again; each frame begins at its corner.
         shown = terminal.bytes()
         self.assertEqual(shown.count(b"\x1b[2J"), 1)
-        self.assertGreater(shown.count(b"\x1b[H"), 10)
+        self.assertGreater(shown.count(b"\x1b[H"), 5)  # what was waited for above; changes that come at once may be one frame
 
     def test_a_narrow_terminal_tells_who(self):
         """The identity has 20 columns, whatever the names of policy and rule; what is left out is the bar and figures."""
