@@ -106,7 +106,8 @@ void decide_refuse(struct decider *decider, const struct facts *facts, enum reas
 enum decide_settlement {
     DECIDE_SETTLED,
     DECIDE_SETTLED_UNSERVED,   /* likewise; the bundle does not have all of its limits any more, but what they counted is kept */
-    DECIDE_SETTLED_IN_PART,    /* likewise, and of one of these more was used than reserved, and nothing of it is left to charge */
+    DECIDE_SETTLED_IN_PART,    /* likewise, or it has them all; of one more was used than reserved, and there is nothing left that it could
+                                * be charged to: of a limit that is gone nothing is counted any more, or shared memory is full */
     DECIDE_SETTLED_BEFORE,     /* by an earlier call: nothing was changed */
     DECIDE_SETTLEMENT_EXPIRED, /* too late: what was reserved stays charged */
     DECIDE_SETTLEMENT_UNKNOWN, /* not a reservation of this arena, or absurd figures */

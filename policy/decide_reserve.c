@@ -29,13 +29,14 @@ static struct charge mark_of(const uint64_t digest[2])
     return mark;
 }
 
-/* What came of corrections that were made. Where nothing is counted any more there is nothing to give back either. */
+/* What came of corrections that were made. Where nothing is counted any more there is nothing to give back either; a charge is lost
+ * there when its limit is not known or, its cell having come back to nothing and gone to somebody else, all others are in use. */
 static enum decide_settlement result_of(const struct charge *charges, uint32_t count)
 {
     enum decide_settlement result = DECIDE_SETTLED;
 
     for (uint32_t i = 0; i < count; i++)
-        if (charges[i].is_unserved && charges[i].has_no_room && charges[i].cost > 0)
+        if (charges[i].has_no_room && charges[i].cost > 0)
             return DECIDE_SETTLED_IN_PART;
         else if (charges[i].is_unserved)
             result = DECIDE_SETTLED_UNSERVED;

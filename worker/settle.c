@@ -174,8 +174,8 @@ static const struct result results[] = {
          "case that they come back."},
     [DECIDE_SETTLED_IN_PART] =
         {200, "settled_in_part",
-         "The policy served now does not have all limits of this reservation, and of one of them nothing that was counted "
-         "is left: what was used beyond the reservation could not be charged to it. All others are corrected."},
+         "What was used beyond the reservation could not be charged to one of its limits, of which nothing that was counted "
+         "is left: the policy served now does not have it, or shared memory is full. All others are corrected."},
     [DECIDE_SETTLED_BEFORE] =
         {409, "settled_before",
          "This reservation was settled before, and nothing was changed now. Settle each one once."},

@@ -11,6 +11,7 @@
 #include "policy/decide.h"
 #include "policy/load.h"
 #include "policy/reservation.h"
+#include "shm/admission.h"
 #include "tests/shm/arena_fixture.h"
 
 #define ONE       BUNDLE_MILLIONTHS
@@ -622,6 +623,43 @@ START_TEST(whoever_saw_the_end_needs_no_room)
 }
 END_TEST
 
+/* The same one by one: clients take two cells each, and leave one where there are no two. */
+static void fill_stripes(struct world *world)
+{
+    struct charge charge = {.limit = {.kind = CELL_COUNT, .capacity = 1, .length_ns = 3600 * SECOND}, .cost = 1};
+    struct admission admission;
+    uint64_t order;
+
+    for (uint32_t without_room = 0, i = 0; without_room < 100000; i++) {
+        charge.key[0] = i * UINT64_C(0x9e3779b97f4a7c15);
+        charge.key[1] = ~charge.key[0];
+        admission_take(&world->fixture.arena, &charge, &order, 1, world->now, &admission);
+        without_room += admission.no_room;
+    }
+}
+
+/* The minute of who waits is whole, and its cell goes to somebody else: what he used beyond his reservation finds no other. It is told,
+ * and his day is charged. */
+START_TEST(what_finds_no_room_is_told)
+{
+    const struct usage usage = {.in_total = 400};
+    struct balance balance = {0};
+    static struct open open;
+    struct world world;
+
+    set_up(&world);
+    snprintf(world.name, sizeof(world.name), "edge");
+    reserve(&world, &balance, &open, 100);
+    world.now.boot_ns += 60 * SECOND;
+    world.now.wall_ns += 60 * SECOND;
+    fill_stripes(&world);
+    ck_assert_int_eq(
+        decide_reserve_finish(world.decider, (struct slice){open.text, open.size}, &usage, SLICE(""), world.now),
+        DECIDE_SETTLED_IN_PART);
+    tear_down(&world);
+}
+END_TEST
+
 /* The note that a reservation was settled outlives it, and then gives its cell back. */
 START_TEST(a_settlement_is_noted_as_long_as_it_could_be_repeated)
 {
@@ -748,6 +786,7 @@ int main(void)
     tcase_add_test(tests, an_absurd_debt_stays_a_debt);
     tcase_add_test(tests, whoever_saw_the_end_is_never_too_late);
     tcase_add_test(tests, whoever_saw_the_end_needs_no_room);
+    tcase_add_test(tests, what_finds_no_room_is_told);
     tcase_add_test(tests, a_settlement_is_noted_as_long_as_it_could_be_repeated);
     tcase_add_test(tests, whatever_grew_is_settled_once);
     tcase_add_test(tests, absurd_figures_settle_nothing);
