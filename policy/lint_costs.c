@@ -201,6 +201,18 @@ static void check_flights(struct load *load, uint32_t config, const struct rule 
               (long long)(rule->config.concurrency.ttl_ns / NANOSECONDS_PER_SECOND));
 }
 
+/* Where streams are not counted, what is left to say is what becomes of an answer whose client has gone. */
+static void check_streaming(struct load *load, uint32_t config)
+{
+    uint32_t streaming = lint_member(load, config, "streaming");
+    uint32_t enabled = streaming != JSON_NONE ? lint_member(load, streaming, "enabled") : JSON_NONE;
+    bool is_off = enabled != JSON_NONE && slice_equal(json_raw(load->json, enabled), SLICE("false"));
+
+    if (!is_off || lint_member(load, streaming, "on_client_gone") != JSON_NONE ||
+        lint_member(load, streaming, "drain_seconds") != JSON_NONE)
+        lint_proxy_only(load, config, "streaming");
+}
+
 /* ---- all --------------------------------------------------------------------------------------------------------- */
 
 void lint_costs_check(struct load *load, uint32_t token, const struct rule *rule)
@@ -217,6 +229,6 @@ void lint_costs_check(struct load *load, uint32_t token, const struct rule *rule
         return;
     checks[rule->algorithm](load, config, rule);
     lint_proxy_only(load, config, "clamp_completion");
-    lint_proxy_only(load, config, "streaming");
+    check_streaming(load, config);
     lint_proxy_only(load, lint_member(load, config, "token_source"), "request_usage");
 }

@@ -113,7 +113,9 @@ static void describe_duration(const struct setting_row *row, char *text, size_t 
 
 static void describe_instance(const struct setting_row *row, char *text, size_t size)
 {
-    snprintf(text, size, "1 to %" PRIu64 " of the letters A-Z a-z 0-9 _ . -", row->high);
+    snprintf(text, size,
+             "1 to %" PRIu64 " of the letters A-Z a-z 0-9 _ . -, and no .refused at the end, which names what was set aside",
+             row->high);
 }
 
 static void describe_account(const struct setting_row *row, char *text, size_t size)

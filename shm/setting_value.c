@@ -280,6 +280,9 @@ bool setting_value_parse_instance(struct settings *settings, const struct settin
     for (size_t i = 0; i < value.size; i++)
         if (!is_letter_or_digit(value.data[i]) && !strchr("_.-", value.data[i]))
             return setting_refuse_value(why, row);
+    /* arena_set_aside gives such a name to what another instance could not use. */
+    if (slice_has_suffix(value, SLICE(".refused")))
+        return setting_refuse_value(why, row);
     setting_value_copy(field(settings, row), value);
     return true;
 }

@@ -54,6 +54,11 @@ static inline struct slice slice_trim(struct slice text)
     return text;
 }
 
+static inline bool slice_has_suffix(struct slice text, struct slice suffix)
+{
+    return text.size >= suffix.size && memcmp(text.data + text.size - suffix.size, suffix.data, suffix.size) == 0;
+}
+
 static inline bool slice_has_prefix(struct slice text, struct slice prefix)
 {
     return text.size >= prefix.size && (prefix.size == 0 || memcmp(text.data, prefix.data, prefix.size) == 0);

@@ -84,7 +84,7 @@ static bool is_got(const struct exchange_request *request)
 
     return request->is_bodyless &&
            (slice_equal(request->facts->method, SLICE("GET")) ||
-            (path.size > cancel.size && memcmp(path.data + path.size - cancel.size, cancel.data, cancel.size) == 0));
+            (path.size > cancel.size && slice_has_suffix(path, cancel)));
 }
 
 static bool names_stored_chat(struct slice path)

@@ -12,11 +12,6 @@
 
 #define NANOSECONDS_PER_MILLISECOND INT64_C(1000000)
 
-static bool ends_with(struct slice path, struct slice end)
-{
-    return path.size >= end.size && memcmp(path.data + path.size - end.size, end.data, end.size) == 0;
-}
-
 struct provider_limit provider_limit_of(const struct verdict *verdict, struct slice path)
 {
     const struct limit_state *state = &verdict->limit;
@@ -26,7 +21,7 @@ struct provider_limit provider_limit_of(const struct verdict *verdict, struct sl
     if (algorithm != ALGORITHM_TOKEN_BUCKET && algorithm != ALGORITHM_TOKEN_BUCKET_LLM)
         return (struct provider_limit){.provider = PROVIDER_NONE};
     return (struct provider_limit){
-        .provider = ends_with(path, SLICE("/messages")) ? PROVIDER_ANTHROPIC : PROVIDER_OPENAI,
+        .provider = slice_has_suffix(path, SLICE("/messages")) ? PROVIDER_ANTHROPIC : PROVIDER_OPENAI,
         .is_tokens = algorithm == ALGORITHM_TOKEN_BUCKET_LLM,
         .limit = headers_units(state->limit),
         .remaining = headers_units(state->remaining),

@@ -85,6 +85,7 @@ static const struct {
     {"shm_size = 1G", "shared_dict_size = 1g\n"},
     {"shared_dict_size = 8388609", "shared_dict_size = 8388609\n"},
     {"instance = A-z_0.9", "instance = A-z_0.9\n"},
+    {"instance = refused", "instance = refused\n"},
     {"snapshot_interval = 0", "snapshot_interval = 0\n"},
     {"snapshot_interval = 90s", "snapshot_interval = 90s\n"},
     {"snapshot_interval = 120", "snapshot_interval = 2m\n"},
@@ -222,10 +223,13 @@ static const struct {
     {"expose_reason = yes", "1: expose_reason = yes: allowed is off or on"},
     {"expose_reason = ON", "1: expose_reason = ON: allowed is off or on"},
     {"allow_status = 201", "1: allow_status = 201: allowed is 200 or 204"},
-    {"instance = a/b", "1: instance = a/b: allowed is 1 to 48 of the letters A-Z a-z 0-9 _ . -"},
+    {"instance = a/b", "1: instance = a/b: allowed is 1 to 48 of the letters A-Z a-z 0-9 _ . -, and no .refused at "
+                       "the end, which names what was set aside"},
     {"instance = aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
      "1: instance = aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa: allowed is 1 to 48 of the letters "
-     "A-Z a-z 0-9 _ . -"},
+     "A-Z a-z 0-9 _ . -, and no .refused at the end, which names what was set aside"},
+    {"instance = a.refused", "1: instance = a.refused: allowed is 1 to 48 of the letters A-Z a-z 0-9 _ . -, and no .refused "
+                             "at the end, which names what was set aside"},
     {"user = a b", "1: user = a b: allowed is the name of an account or group, at most 63 bytes"},
     {"log = fairvisor.log", "1: log = fairvisor.log: allowed is stderr, syslog or the absolute path of a file"},
     {"trusted_proxies = 10.0.0.1/8",
