@@ -253,11 +253,14 @@ class TestDecisionLog(EventsTest):
                                       "X-Api-Key: k{1-50}", "--expect", "200,429").result()["failed"], 0)
         events = edge.metric("fairvisor_decisions_total") + edge.metric("fairvisor_would_reject_total")
         self.assertGreater(events, 5000)
+        others = edge.metric("fairvisor_events_written_total") - events  # of kinds that get no line
         edge.stop()
         found = self.decisions(edge)
-        # Of a reader that had no processor while the events went round in memory, some are lost, and counted.
-        self.assertEqual(sum(line["action"] in ("allow", "reject", "would_reject") for line in found) +
-                         sum(line["count"] for line in found if line["action"] in ("lost", "withheld")), events)
+        told = sum(line["action"] in ("allow", "reject", "would_reject") for line in found) + \
+            sum(line["count"] for line in found if line["action"] in ("lost", "withheld"))
+        # For a reader that had no processor while the events went round in memory, some are lost: counted, of whatever kind they were.
+        self.assertGreaterEqual(told, events)
+        self.assertLessEqual(told, events + (others if any(line["action"] == "lost" for line in found) else 0))
 
     def test_reopen_and_reload_lose_nothing(self):
         edge = self.start()
