@@ -42,21 +42,23 @@ class TestRepeat(test_proxy.ProxyCase):
                     return
                 served += 1
                 peer.send(OK if request.method != "HEAD" else OK[:-2])
-        asked = [("GET", ()), ("HEAD", ()), ("OPTIONS", ()), ("TRACE", ()), ("DELETE", ()), ("PUT", ()), ("QUERY", ()), ("POST", (KEY,)),
-                 ("PATCH", (("X-Idempotency-Key", "b"),))]
+        asked = [("GET", (), b""), ("HEAD", (), b""), ("OPTIONS", (), b""), ("TRACE", (), b""), ("DELETE", (), b""), ("PUT", (), b""),
+                 ("PUT", (), b"body"), ("QUERY", (), b"body"), ("POST", (KEY,), b"body"), ("POST", (KEY,), b""),
+                 ("PATCH", (("X-Idempotency-Key", "b"),), b"body"),
+                 ("PUT", (("Transfer-Encoding", "chunked"),), b"2\r\nbo\r\n2\r\ndy\r\n0\r\n\r\n")]
         for end in (lambda peer: None, upstream.Peer.reset):
             server, edge = self.scripted(serve)
-            for method, headers in asked:
+            for method, headers, body in asked:
                 server.requests.clear()
-                self.assertEqual([self.ask(edge).status, self.ask(edge, "/again", method, headers).status], [200, 200], method)
-                told = [(request.method, request.target) for request in server.requests]
-                self.assertEqual(told, [("GET", "/"), (method, "/again"), (method, "/again")])
+                self.assertEqual([self.ask(edge).status, self.ask(edge, "/again", method, headers, body).status], [200, 200], method)
+                told = [(request.method, request.target, request.body) for request in server.requests]
+                self.assertEqual(told, [("GET", "/", b"")] + [(method, "/again", b"body" if body else b"")] * 2)
             self.assertEqual((self.failures(edge), self.retries(edge)), ({}, {"no": 0, "yes": len(asked)}))
             edge.wait_log("the upstream http.* closed a connection, idle for [0-9]+ ms, when a request came, which was sent again: ")
 
     def test_what_must_not(self):
         cases = [("POST", (), b""), ("PATCH", (), b""), ("LOCK", (), b""), ("POST", (("Idempotency-Key", ""),), b""),
-                 ("POST", (KEY, ("Connection", "Idempotency-Key")), b""), ("PUT", (), b"a body that is not kept")]
+                 ("POST", (KEY, ("Connection", "Idempotency-Key")), b""), ("PUT", (), b"a body in several pieces" * 10000)]
         for method, headers, body in cases:
             with self.subTest(method=method, headers=headers):
                 server, edge = self.scripted(closing())

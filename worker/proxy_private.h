@@ -84,8 +84,9 @@ void proxy_request_again(struct proxy *proxy);
 /* Whether doing what HEAD asks for twice does no more than doing it once. */
 bool proxy_repeat_is_harmless(const struct head *head);
 
-/* Whether the gathered body, which has been sent, may have to be sent again. */
-bool proxy_repeat_needs_body(const struct proxy *proxy);
+/* The whole request has been sent: keeps its body, which is gathered or WHOLE (empty: it went in pieces), if it may have to be sent
+ * again. */
+void proxy_repeat_keep(struct proxy *proxy, struct slice whole);
 
 /* The upstream's connection ended. true: it was an idle one before, and the request is on its way again, or has failed for good:
  * PROXY may be gone. */

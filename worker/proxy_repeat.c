@@ -45,12 +45,25 @@ bool proxy_repeat_is_harmless(const struct head *head)
 }
 
 /* Bodies of requests that wait for their answer must not leave others without memory for theirs. */
-bool proxy_repeat_needs_body(const struct proxy *proxy)
+static bool needs_body(const struct proxy *proxy)
 {
-    const struct body_store *store = proxy->body.store;
+    const struct body_store *store = &proxy->worker->bodies;
 
-    return store && store->held <= store->most / 2 && upstream_is_reused(proxy->upstream) &&
+    return store->held <= store->most / 2 && upstream_is_reused(proxy->upstream) &&
            (proxy->is_harmless || !upstream_has_sent(proxy->upstream));
+}
+
+void proxy_repeat_keep(struct proxy *proxy, struct slice whole)
+{
+    bool is_needed = needs_body(proxy);
+
+    if (is_needed && proxy->body.bytes.size == 0 && whole.size > 0) {
+        body_begin(&proxy->body, &proxy->worker->bodies);
+        body_add(&proxy->body, whole.data, whole.size);
+        is_needed = body_keep(&proxy->body);
+    }
+    if (!is_needed)
+        body_end(&proxy->body);
 }
 
 static bool is_at_hand(const struct proxy *proxy)

@@ -31,6 +31,7 @@ static bool send_request(struct proxy *proxy, struct slice piece, bool is_last)
     char prefix[CHUNK_PREFIX_SIZE];
     struct slice head = {proxy->text + proxy->verdict_size, proxy->head_size};
     struct slice pieces[4] = {{0}, {0}, piece, {0}};
+    bool is_whole = is_last && !proxy->has_sent_head;
     enum upstream_end why;
 
     if (!proxy->has_sent_head)
@@ -43,8 +44,8 @@ static bool send_request(struct proxy *proxy, struct slice piece, bool is_last)
     }
     proxy->has_sent_head = true;
     proxy->has_sent_all = is_last;
-    if (is_last && !proxy_repeat_needs_body(proxy))
-        body_end(&proxy->body);
+    if (is_last)
+        proxy_repeat_keep(proxy, is_whole ? piece : (struct slice){0});
     proxy_update_upstream(proxy);
     return true;
 }

@@ -12,6 +12,8 @@
 #include "shm/address.h"
 #include "shm/log.h"
 
+#define LOG_MS 1000
+
 /* Memory of its own: the thread may outlast the struct resolve. */
 struct resolve_request {
     uv_getaddrinfo_t request;
@@ -68,6 +70,18 @@ static void tell(struct resolve *resolve)
     }
 }
 
+/* A line a second at most: each request asks again. */
+static void log_not_found(struct resolve *resolve, int status)
+{
+    uint64_t now = uv_now(resolve->loop);
+
+    if (resolve->log_ms != 0 && now - resolve->log_ms < LOG_MS)
+        return;
+    resolve->log_ms = now;
+    log_line(LOG_LEVEL_WARNING, "the upstream's name %s was not found: %s%s", resolve->host, uv_strerror(status),
+             resolve->addresses.count > 0 ? "; its last addresses go on being used" : "");
+}
+
 static void on_found(uv_getaddrinfo_t *request, int status, struct addrinfo *list)
 {
     struct resolve_request *own = request->data;
@@ -80,8 +94,7 @@ static void on_found(uv_getaddrinfo_t *request, int status, struct addrinfo *lis
         if (status == 0)
             keep(resolve, list);
         else
-            log_line(LOG_LEVEL_WARNING, "the upstream's name %s was not found: %s%s", resolve->host, uv_strerror(status),
-                     resolve->addresses.count > 0 ? "; its last addresses go on being used" : "");
+            log_not_found(resolve, status);
     }
     uv_freeaddrinfo(list);
     if (resolve)
