@@ -63,14 +63,27 @@ static bool is_name(struct slice host)
     return host.size > 0 && host.data[0] != '.' && host.data[0] != '-';
 }
 
+/* http://unix:/PATH is nginx's way to name a socket; a zone (%eth0) says which link an address is of. */
+static const char *what_is_unknown(struct slice rest)
+{
+    if (slice_has_prefix(rest, SLICE("unix:")))
+        return "the upstream must have a TCP address; unix sockets are not asked";
+    if (rest.size > 0 && rest.data[0] == '[' && memchr(rest.data, '%', rest.size))
+        return "addresses with a zone, of one link only, are not asked; give the upstream's global address or its name";
+    return NULL;
+}
+
 static bool take_host(struct slice *rest, struct backend *backend, const char **why)
 {
     bool is_bracketed = rest->size > 0 && rest->data[0] == '[';
     const char *end = is_bracketed ? memchr(rest->data, ']', rest->size) : NULL;
     struct slice host = {rest->data, 0};
+    const char *unknown = what_is_unknown(*rest);
     struct address address;
     size_t used;
 
+    if (unknown)
+        return refuse(why, unknown);
     if (is_bracketed) {
         host = (struct slice){rest->data + 1, end ? (size_t)(end - rest->data) - 1 : 0};
         used = host.size + 2;

@@ -181,6 +181,10 @@ static const struct {
                                 "paths of their own"},
     {"backend_url = http://h:0", "1: backend_url = http://h:0: the port must be from 1 to 65535"},
     {"backend_url = http://h:65536", "1: backend_url = http://h:65536: the port must be from 1 to 65535"},
+    {"backend_url = http://unix:/run/app.sock", "1: backend_url = http://unix:/run/app.sock: the upstream must have a TCP address; "
+                                                "unix sockets are not asked"},
+    {"backend_url = http://[fe80::1%eth0]:80", "1: backend_url = http://[fe80::1%eth0]:80: addresses with a zone, of one link only, are "
+                                               "not asked; give the upstream's global address or its name"},
     {"backend_url = http://[h]", "1: backend_url = http://[h]: in brackets an IPv6 address must stand"},
     {"backend_url = http://[1.2.3.4]", "1: backend_url = http://[1.2.3.4]: in brackets an IPv6 address must stand"},
     {"backend_url = http://-h", "1: backend_url = http://-h: the URL names no host"},
