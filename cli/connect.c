@@ -8,7 +8,6 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/connect_kept.h"
@@ -97,10 +96,8 @@ static void warn_of_edit(const struct connect_scene *scene, const struct input *
     struct input input = {.data = NULL};
     char digest[DIGEST_TEXT_SIZE];
     struct failure failure;
-    struct stat facts;
 
-    if (path[0] != '\0' && stat(path, &facts) == 0 && S_ISREG(facts.st_mode) && input_read(path, &input, &failure) &&
-        digest_hex(input_slice(&input), digest) && strcmp(digest, scene->instance.status.policy_hash) != 0 &&
+    if (path[0] != '\0' && input_read_regular(path, &input, &failure) && digest_hex(input_slice(&input), digest) && strcmp(digest, scene->instance.status.policy_hash) != 0 &&
         !slice_equal(input_slice(&input), input_slice(pushed)))
         fprintf(stderr,
                 "fairvisor: warning: %s has been changed since it was loaded; it will be moved to %s.replaced\n", path,
@@ -250,7 +247,7 @@ static bool open_scene(const struct choice *choice, struct connect_scene *scene,
         return false;
     scene->is_down = true;
     digest[0] = '\0';
-    if (input_read(scene->instance.settings.config_file, &input, &ignored))
+    if (input_read_regular(scene->instance.settings.config_file, &input, &ignored))
         digest_hex(input_slice(&input), digest);
     input_free(&input);
     return true;

@@ -28,14 +28,6 @@ struct kept {
     struct kept_note note; /* how it came to be served */
 };
 
-/* What is no file, as a fifo, must not be waited for. */
-static bool is_file(const char *path, struct stat *facts, struct failure *failure)
-{
-    if (stat(path, facts) != 0)
-        return failure_set_errno(failure, errno == EACCES ? EXIT_CODE_PERMISSION : EXIT_CODE_OS, "%s cannot be read", path);
-    return S_ISREG(facts->st_mode) || failure_set(failure, EXIT_CODE_OS, "%s is not a regular file", path);
-}
-
 /* As it was when it was kept: it may have expired since. */
 static bool read_kept(const struct connect_scene *scene, uint32_t number, struct kept *kept, struct failure *failure)
 {
@@ -48,7 +40,7 @@ static bool read_kept(const struct connect_scene *scene, uint32_t number, struct
     *kept = (struct kept){.number = number};
     kept_path(&scene->instance.settings, number, path);
     kept_read_note(&scene->instance.settings, number, &kept->note);
-    is_read = is_file(path, &facts, failure) && input_read(path, &input, failure);
+    is_read = input_read_regular(path, &input, failure) && stat(path, &facts) == 0;
     if (is_read) {
         kept->kept_at_ns = facts.st_mtim.tv_sec * NANOSECONDS_PER_SECOND;
         digest_hex(input_slice(&input), kept->digest);

@@ -87,6 +87,18 @@ bool input_read(const char *path, struct input *input, struct failure *failure)
     return read_path(path, LOAD_MAX_BYTES, "bundle", input, failure);
 }
 
+bool input_read_regular(const char *path, struct input *input, struct failure *failure)
+{
+    struct stat facts;
+
+    *input = (struct input){.data = NULL};
+    if (stat(path, &facts) != 0)
+        return refuse(path, failure);
+    if (!S_ISREG(facts.st_mode))
+        return failure_set(failure, EXIT_CODE_NO_INPUT, "%s is not a regular file", path);
+    return input_read(path, input, failure);
+}
+
 bool input_read_log(const char *path, struct input *input, struct failure *failure)
 {
     return read_path(path, SIZE_MAX, "log", input, failure);

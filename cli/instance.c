@@ -114,6 +114,24 @@ static bool is_worker(pid_t pid, const char *name, int slot)
     return got == length + 1 && memcmp(command, wanted, (size_t)length + 1) == 0;
 }
 
+bool instance_has_stopped_master(const struct instance *instance)
+{
+    char path[32], stat[512];
+    const char *behind_name;
+    ssize_t got = -1;
+    int fd;
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)instance->status.master_pid);
+    fd = instance->is_running ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    if (fd >= 0) {
+        got = read(fd, stat, sizeof(stat) - 1);
+        close(fd);
+    }
+    stat[got > 0 ? got : 0] = '\0';
+    behind_name = strrchr(stat, ')');
+    return behind_name && strncmp(behind_name, ") T", strlen(") T")) == 0;
+}
+
 static uint32_t count_orphans(const struct instance *instance)
 {
     uint32_t count = 0;

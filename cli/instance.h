@@ -46,6 +46,9 @@ bool instance_is_serving(const struct instance *instance);
 /* Where the master keeps a copy of the loaded bundle. false when the name would be too long. */
 bool instance_bundle_path(const struct instance *instance, char path[SETTINGS_PATH_SIZE]);
 
+/* Whether the master was stopped by a signal (SIGSTOP): then it takes no orders. */
+bool instance_has_stopped_master(const struct instance *instance);
+
 /* Whether runtime_dir has the lock file of a master of this name, living or dead. */
 bool instance_has_lock(const struct instance *instance);
 

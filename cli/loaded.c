@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -35,10 +34,8 @@ static bool has_bytes(const char *path, const char *digest, struct input *input)
 {
     char found[DIGEST_TEXT_SIZE];
     struct failure ignored;
-    struct stat facts;
 
-    if (stat(path, &facts) == 0 && S_ISREG(facts.st_mode) && input_read(path, input, &ignored) &&
-        digest_hex(input_slice(input), found) && strcmp(found, digest) == 0)
+    if (input_read_regular(path, input, &ignored) && digest_hex(input_slice(input), found) && strcmp(found, digest) == 0)
         return true;
     input_free(input);
     return false;

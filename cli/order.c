@@ -20,6 +20,7 @@
 
 #define CONNECT_SECONDS 10
 #define ANSWER_MS       150000 /* longer than the master takes for anything */
+#define PATIENCE_MS     3000   /* after which whoever waits is told why */
 
 bool order_set_text(char *to, size_t size, struct slice text, const char *what, struct failure *failure)
 {
@@ -125,18 +126,31 @@ static bool send_request(int fd, const struct door_request *request, int bundle_
     return sendmsg(fd, &message, MSG_NOSIGNAL) == (ssize_t)sizeof(*request);
 }
 
-static bool talk(int fd, struct door_request *request, int bundle_fd, struct door_reply *reply, struct failure *failure)
+/* A master that is stopped, or whose disk is stuck, takes no order and refuses none. */
+static bool wait_for_answer(int fd, const char *instance, struct failure *failure)
 {
     struct pollfd answer = {.fd = fd, .events = POLLIN};
 
+    if (poll(&answer, 1, PATIENCE_MS) == 1)
+        return true;
+    fprintf(stderr, "fairvisor: the master of instance %s has not answered yet: it may be reloading, or be stopped; waiting for up to "
+            "%d s\n", instance, ANSWER_MS / 1000);
+    if (poll(&answer, 1, ANSWER_MS - PATIENCE_MS) == 1)
+        return true;
+    return failure_set(failure, EXIT_CODE_OS,
+                       "the master of instance %s does not answer: it is stopped, or hangs, and may follow the order later; see its "
+                       "log, and what became of the order", instance);
+}
+
+static bool talk(int fd, const char *instance, struct door_request *request, int bundle_fd, struct door_reply *reply,
+                 struct failure *failure)
+{
     request->magic = DOOR_MAGIC;
     request->version = DOOR_VERSION;
     request->size = sizeof(*request);
     if (!send_request(fd, request, bundle_fd))
         return failure_set_errno(failure, EXIT_CODE_OS, "the order could not be sent");
-    if (poll(&answer, 1, ANSWER_MS) != 1)
-        return failure_set(failure, EXIT_CODE_OS, "the service does not answer: see its log");
-    return judge(reply, recv(fd, reply, sizeof(*reply), 0), failure);
+    return wait_for_answer(fd, instance, failure) && judge(reply, recv(fd, reply, sizeof(*reply), 0), failure);
 }
 
 static bool send_order(const struct settings *settings, struct door_request *request, int bundle_fd,
@@ -148,7 +162,7 @@ static bool send_order(const struct settings *settings, struct door_request *req
     *reply = (struct door_reply){.code = EXIT_CODE_OK};
     if (fd < 0)
         return false;
-    is_done = talk(fd, request, bundle_fd, reply, failure);
+    is_done = talk(fd, settings->instance, request, bundle_fd, reply, failure);
     close(fd);
     return is_done;
 }

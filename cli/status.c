@@ -51,7 +51,7 @@ static void look_at_file(struct status_report *report)
     char digest[DIGEST_TEXT_SIZE];
     struct failure failure;
 
-    report->file_differs = path[0] != '\0' && input_read(path, &input, &failure) &&
+    report->file_differs = path[0] != '\0' && input_read_regular(path, &input, &failure) &&
                            digest_hex(input_slice(&input), digest) &&
                            strcmp(digest, report->instance.status.policy_hash) != 0;
     input_free(&input);
@@ -117,6 +117,15 @@ static bool check_master(struct status_report *report)
     return !report->instance.is_running &&
            say(report, STATUS_CRITICAL,
                "instance %s is not running; its counters are kept in shared memory. Start it with fairvisord", name_of(report));
+}
+
+static bool check_stopped(struct status_report *report)
+{
+    return instance_has_stopped_master(&report->instance) &&
+           say(report, STATUS_CRITICAL,
+               "the master of instance %s was stopped by a signal; its workers serve on, and nobody replaces them, reloads or takes "
+               "orders. `kill -CONT %d` lets it go on",
+               name_of(report), (int)report->instance.status.master_pid);
 }
 
 static bool check_reload(struct status_report *report)
@@ -207,8 +216,8 @@ static bool check_cells(struct status_report *report)
 static void judge(struct status_report *report)
 {
     static bool (*const checks[])(struct status_report *report) = {
-        check_master, check_reload, check_snapshot,    check_upstream, check_gateways,
-        check_log,    check_bundle, check_certificate, check_cells};
+        check_master,   check_stopped, check_reload, check_snapshot,    check_upstream,
+        check_gateways, check_log,     check_bundle, check_certificate, check_cells};
     char workers[COUNTED_SIZE], connections[COUNTED_SIZE];
 
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)

@@ -441,6 +441,26 @@ class TestDoor(harness.TestCase):
         self.check_serves(edge)
         harness.wait_until(lambda: len(os.listdir(f"/proc/{edge.pid}/fd")) <= before, "descriptors to be closed")
 
+    def test_a_stopped_master(self):
+        """Whoever waits is told why, status says what to do, and the order is followed when the master goes on."""
+        edge = self.start_edge(policy([harness.token_bucket("all", NEGLIGIBLE, 5, [])]))
+        os.kill(edge.pid, signal.SIGSTOP)
+        try:
+            with subprocess.Popen([os.path.join(edge.prefix, "bin", "fairvisor"), "kill", "-c", edge.config_file, "ip:address", "10.0.0.9"],
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as waiting:
+                self.assertIn(f"the master of instance {edge.name} has not answered yet", waiting.stderr.readline())
+                status = edge.cli("status", "-c", edge.config_file)
+                self.assertEqual(status.returncode, 2, status.stdout)
+                self.assertIn(f"was stopped by a signal; its workers serve on, and nobody replaces them, reloads or takes orders. "
+                              f"`kill -CONT {edge.pid}` lets it go on", status.stdout)
+                self.assertEqual(edge.decide().status, 200)
+                os.kill(edge.pid, signal.SIGCONT)
+                self.assertIn("set: every request", waiting.stdout.read())
+                self.assertEqual(waiting.wait(), 0)
+        finally:
+            os.kill(edge.pid, signal.SIGCONT)
+        self.assertEqual(edge.cli("status", "-c", edge.config_file).returncode, 0)
+
     def test_every_command_with_a_dead_master(self):
         """One clear sentence and the documented code; what only looks at memory still shows it."""
         edge = self.start_edge(policy([harness.token_bucket("all", NEGLIGIBLE, 5, [])]))

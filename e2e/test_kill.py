@@ -63,6 +63,17 @@ class TestKill(harness.TestCase):
         edge.start()
         self.assertEqual(self.ask(edge, "mallory"), 200)
 
+    def test_nobody_has_it(self):
+        """A misspelt value looks like one that works; also where the events show hashes."""
+        edge = self.start_edge(bundle(), workers=1)
+        self.ask(edge, "alice")
+        warning = "nobody with this value has been seen"
+        self.assertNotIn(warning, self.kill(edge, "header:x-key", "alice").stderr)
+        self.assertIn(warning, self.kill(edge, "header:x-key", "alcie").stderr)
+        self.assertNotIn(warning, self.kill(edge, "--remove", "header:x-key", "alcie").stderr)
+        for key, value, seen in (("header:x-key", "alice", True), ("header:x-key", "alcie", False), ("header:x-other", "alice", None)):
+            self.assertIs(json.loads(self.kill(edge, key, value, "--json").stdout)["seen"], seen, (key, value))
+
     def test_upgrade(self):
         edge = self.start_edge(bundle())
         self.kill(edge, "header:x-key", "mallory")
@@ -79,10 +90,10 @@ class TestKill(harness.TestCase):
         edge = self.start_edge(bundle())
         switch = {"key": "header:x-key", "value": "mallory", "route": None, "reason": "ticket 9"}
         set_anew = json.loads(self.kill(edge, "header:X-Key", "mallory", "--reason", "ticket 9", "--json").stdout)
-        self.assertEqual(set_anew, {"done": "set", **switch, "expires_at": None})
+        self.assertEqual(set_anew, {"done": "set", **switch, "expires_at": None, "seen": False})
         changed = json.loads(self.kill(edge, "header:x-key", "mallory", "--reason", "ticket 9", "--for", "1h", "--json").stdout)
         self.assertRegex(changed.pop("expires_at"), r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
-        self.assertEqual(changed, {"done": "changed", **switch})
+        self.assertEqual(changed, {"done": "changed", **switch, "seen": False})
         lifted = json.loads(self.kill(edge, "--remove", "header:x-key", "mallory", "--json").stdout)
         self.assertEqual(lifted, {"done": "lifted", **switch, "reason": None})
         # As one word, as the other commands have it.
@@ -121,7 +132,8 @@ class TestKill(harness.TestCase):
                 self.assertEqual(self.ask(edge, "alice", **{"User-Agent": "Mozilla/5.0"}), 200)
                 self.kill(edge, "--remove", key, value)
                 self.assertEqual(self.ask(edge, "alice", uri, **fields), 200)
-        self.assertEqual(self.kill(edge, "header:x-key", "mallory").stderr, "")
+        self.assertEqual(self.kill(edge, "header:x-key", "alice").stderr, "")
+        self.kill(edge, "--remove", "header:x-key", "alice")
         self.assertIn("did you mean header:x-key?", self.kill(edge, "header:xkey", "mallory").stderr)
         self.assertIn("underscores_in_headers", self.kill(edge, "header:x_key", "mallory").stderr)
         self.assertIn("stands for itself", self.kill(edge, "header:x-key", "mal*").stderr)
@@ -202,6 +214,11 @@ class TestKill(harness.TestCase):
         edge.wait_log("kill switches do NOT hold")
         self.assertEqual((os.path.exists(path), os.path.exists(path + ".refused")), (False, True))
         self.assertEqual(self.ask(edge, "mallory"), 200)
+        edge.stop()
+        os.replace(path + ".refused", path + ".elsewhere")
+        os.symlink(path + ".elsewhere", path)  # of whoever it is
+        edge.start()
+        self.assertEqual((os.path.lexists(path), os.path.islink(path + ".refused")), (False, True))
 
     def test_mad_worker(self):
         """A table that another process has scribbled over harms nobody; the next order puts it right."""

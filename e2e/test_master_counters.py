@@ -4,6 +4,7 @@ a damaged snapshot is refused with one clear line, never half believed."""
 
 import glob
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -234,6 +235,24 @@ class Counters(harness.TestCase):
             file.write(b"not ours" * 4096)
         edge.start()
         edge.wait_log(r"set aside as fairvisor-.*\.refused")
+        self.assert_spent(edge)
+
+    def test_what_cannot_be_set_aside(self):
+        """Nothing is said to be done that was not, and whoever starts it learns what to remove."""
+        edge = self.spent_edge()
+        edge.stop(signal.SIGQUIT)
+        os.mkfifo(self.arena(edge), 0o600)
+        os.makedirs(self.arena(edge) + ".refused/full")
+        try:
+            refused = edge.run()
+            self.assertEqual(refused.returncode, 71, refused.stderr)
+            self.assertRegex(refused.stderr, rf"{self.arena(edge)} could not be set aside as \S+\.refused \(.*\): remove both, as root")
+            self.assertIn("it is not a regular file", refused.stderr)
+            self.assertNotIn("it is set aside", refused.stderr)
+        finally:
+            shutil.rmtree(self.arena(edge) + ".refused")
+        edge.start()
+        edge.wait_log(r"not a regular file; it is set aside as fairvisor-.*\.refused")
         self.assert_spent(edge)
 
     @unittest.skipUnless(harness.IS_ROOT, "only root can give files away: run the tests as root")

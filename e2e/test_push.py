@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import select
+import shutil
 import socket
 import stat
 import struct
@@ -220,6 +221,79 @@ class TestPush(PushCase):
                       self.connect(edge, "--push", self.write(edge, bundle(2)), "--yes").stderr)
         with open(edge.policy_file + ".replaced", encoding="utf-8") as file:
             self.assertEqual((json.load(file), self.file(edge), self.version(edge)), (bundle(5), bundle(2), 2))
+
+    def test_files_of_others_beside_it_stay(self):
+        """What an operator has prepared under a name of his own, and an edit that is too large to be read."""
+        edge = self.start_edge(bundle(1))
+        prepared = self.write(edge, bundle(7), os.path.basename(edge.policy_file) + ".new")
+        self.connect(edge, "--push", self.write(edge, bundle(2)), "--yes")
+        with open(prepared, encoding="utf-8") as file:
+            self.assertEqual(json.load(file), bundle(7))
+        os.truncate(edge.policy_file, 2 << 30)
+        self.connect(edge, "--push", self.write(edge, bundle(3)), "--yes")
+        self.assertEqual((os.path.getsize(edge.policy_file + ".replaced"), self.version(edge)), (2 << 30, 3))
+
+    def test_an_edit_that_is_pushed_is_no_other(self):
+        edge = self.start_edge(bundle(1))
+        edge.write_policy(bundle(2))
+        self.assertNotIn("warning: " + edge.policy_file, self.connect(edge, "--push", edge.policy_file, "--yes").stderr)
+        self.assertFalse(os.path.exists(edge.policy_file + ".replaced"))
+        self.assertEqual(self.version(edge), 2)
+
+    def test_an_edit_that_cannot_be_moved_is_kept(self):
+        edge = self.start_edge(bundle(1))
+        edge.write_policy(bundle(5))
+        os.makedirs(edge.policy_file + ".replaced/full")
+        self.assertIn("could not be moved to", self.connect(edge, "--push", self.write(edge, bundle(2)), "--yes", code=71).stderr)
+        self.assertEqual((self.file(edge), self.version(edge), edge.ready()["generation"]), (bundle(5), 1, 1))
+
+    def test_who_and_why(self):
+        edge = self.start_edge(bundle(1))
+        self.connect(edge, "--push", self.write(edge, bundle(2)), "--yes", "--reason", "ticket 77")
+        edge.write_policy(bundle(3))
+        edge.reload()
+        self.assertEqual([(row["how"], row["uid"], row["reason"]) for row in self.kept(edge)],
+                         [("start", None, None), ("push", os.geteuid(), "ticket 77"), ("reload", os.geteuid(), None)])
+        self.assertRegex(self.connect(edge, "--list").stdout,
+                         r"version 1, 1 policy, start\n.*, push by \w+, because: ticket 77\n.*, reload by \w+  \(served\)\n\Z")
+        self.connect(edge, "--rollback", "--to", "1", "--yes")
+        self.connect(edge, "--push", self.write(edge, bundle(4)), "--yes")
+        self.assertEqual([row["how"] for row in self.kept(edge)], ["start", "push", "reload", "start", "push"])
+
+    def test_damage_in_the_history(self):
+        """One that cannot be read hides no other, and nobody waits for a fifo."""
+        edge = self.start_edge(bundle(1))
+        folder = os.path.join(edge.settings["state_dir"], f"{edge.name}.bundles")
+        self.connect(edge, "--push", self.write(edge, bundle(2)), "--yes")
+        edge.stop()
+        for name in ("00000001.json", "served"):
+            os.unlink(os.path.join(folder, name))
+            os.mkfifo(os.path.join(folder, name))
+        edge.start()
+        self.assertEqual([(row["version"], row["served"], "error" in row) for row in self.kept(edge)],
+                         [(None, False, True), ("2", True, False)])
+        self.assertIn("00000001.json is not a regular file", self.connect(edge, "--list").stdout)
+
+    def test_the_copy_in_the_runtime_folder_could_not_be_written(self):
+        """As when /run is full: what is told is about what is served, never about what was served before."""
+        edge = self.start_edge(bundle(1, 10))
+        copy = os.path.join(edge.settings["runtime_dir"], f"{edge.name}.bundle.json")
+        os.mkdir(copy + ".fairvisor-new")
+        edge.write_policy(bundle(2, 4))
+        edge.reload()
+
+        def told():
+            found = edge.cli("explain", "-c", edge.config_file, "GET", "/", "--client", "10.0.0.1", "--json")
+            return json.loads(found.stdout)["bundle"] if found.returncode == 0 else (found.returncode, found.stderr)
+
+        self.assertEqual((told()["source"], told()["version"]), (edge.policy_file, "2"))
+        edge.write_policy(bundle(5))  # never loaded
+        self.assertIn("00000002.json", told()["source"])
+        shutil.rmtree(os.path.join(edge.settings["state_dir"], f"{edge.name}.bundles"))
+        code, sentence = told()
+        self.assertEqual(code, 71)
+        self.assertIn("is the disk full?", sentence)
+        self.assertIn("fairvisord -s reload", sentence)
 
     def test_hostile_bundles(self):
         """Descriptors that are no sealed memory, and bundles that the vetting refuses behind the back of the command."""

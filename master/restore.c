@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -157,12 +158,18 @@ static int give_way(const struct settings *settings, struct failure *failure)
     return -1;
 }
 
-static void set_aside(const struct settings *settings, struct failure *failure)
+/* Where somebody else has made it, in a folder where everybody may, only root can. */
+static bool set_aside(const struct settings *settings, struct failure *failure)
 {
-    log_line(LOG_LEVEL_ERROR, "%s; it is set aside as fairvisor-%s.refused", failure->sentence, settings->instance);
-    if (!arena_set_aside(settings->instance))
-        failure_set_errno(failure, EXIT_CODE_OS, "the shared memory of '%s' could not be set aside",
-                          settings->instance);
+    struct failure why = *failure;
+
+    if (arena_set_aside(settings->instance)) {
+        log_line(LOG_LEVEL_ERROR, "%s; it is set aside as fairvisor-%s.refused", why.sentence, settings->instance);
+        return true;
+    }
+    return failure_set(failure, EXIT_CODE_OS,
+                       "/dev/shm/fairvisor-%s could not be set aside as fairvisor-%s.refused (%s): remove both, as root, or choose "
+                       "another `instance`; %s", settings->instance, settings->instance, strerror(errno), why.sentence);
 }
 
 /* The descriptor of an arena that is whole; -1 when there is none, one that had to be set aside, or (*MAY_BEGIN is false) one that
@@ -192,9 +199,7 @@ static int adopt(const struct settings *settings, const struct privileges *privi
         say_adopted(settings, arena, repaired);
         return fd;
     }
-    *may_begin = finding == FINDING_DAMAGED;
-    if (*may_begin)
-        set_aside(settings, failure);
+    *may_begin = finding == FINDING_DAMAGED && set_aside(settings, failure);
     if (fd >= 0)
         close(fd); /* not before: with it goes the claim */
     return -1;

@@ -85,7 +85,9 @@ static void read_file(struct switches *switches)
     int fd = open(switches->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     char surplus;
 
-    if (fd < 0 && errno != ENOENT)
+    if (fd < 0 && errno == ELOOP) /* a symbolic link is no file of ours */
+        refuse_file(switches->path);
+    else if (fd < 0 && errno != ENOENT)
         log_errno(LOG_LEVEL_ERROR, "%s could not be opened: the kill switches in it do NOT hold", switches->path);
     if (fd >= 0 && file && is_ours(fd) && read(fd, file, sizeof(*file)) == (ssize_t)sizeof(*file) && read(fd, &surplus, 1) == 0 &&
         is_whole(file)) {

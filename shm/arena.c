@@ -293,6 +293,8 @@ static bool check_owner(int fd, unsigned owner, struct failure *failure)
                            "(setting `user`); if that user has started the instance, run this as him, or name his folder in "
                            "FAIRVISOR_RUNTIME_DIR",
                            (unsigned)status.st_uid, owner);
+    if (!S_ISREG(status.st_mode))
+        return failure_set(failure, EXIT_CODE_OS, "the shared memory of this instance cannot be used: it is not a regular file");
     if (status.st_nlink > 1)
         return failure_set(failure, EXIT_CODE_OS,
                            "the shared memory of this instance cannot be used: it has more than one name (hard links)");
