@@ -19,8 +19,8 @@ VALGRIND = os.environ.get("E2E_VALGRIND") == "1"  # every instance runs under it
 COVERAGE = os.environ.get("E2E_COVERAGE") == "1"
 IS_ROOT = os.geteuid() == 0
 RUN_NAME = f"e2e-{os.getpid()}-{secrets.token_hex(3)}"  # what a run that was killed left behind may have our process id
-START_SECONDS = 30 if not VALGRIND else valgrind.SECONDS
-STOP_SECONDS = 40 if not VALGRIND else valgrind.SECONDS  # fairvisord waits 35 s for open requests (drain_timeout)
+START_SECONDS = 60 if not VALGRIND else valgrind.SECONDS
+STOP_SECONDS = 60 if not VALGRIND else valgrind.SECONDS  # after 35 s (drain_timeout) fairvisord asks its workers to end, 6 s later it kills them
 
 
 def full_or_short(full, short):

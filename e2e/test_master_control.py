@@ -296,7 +296,7 @@ class Reloads(harness.TestCase):
     def test_most_workers_there_can_be(self):
         edge = self.start_edge(harness.one_rule(), workers=64)
         edge.reload()
-        edge.reload(seconds=60)
+        edge.reload()
         harness.wait_until(lambda: len(edge.workers()) == 64, "the old generations to leave", 60)
         self.assertEqual(edge.get("/livez").status, 200)
 

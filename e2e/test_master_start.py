@@ -144,7 +144,7 @@ class Refusals(harness.TestCase):
         for is_first in (True, False):
             for edge in edges:
                 edge.spawn()
-            harness.wait_until(lambda: sum(edge.process.poll() is None for edge in edges) == 1, "all but one to be refused", 30)
+            harness.wait_until(lambda: sum(edge.process.poll() is None for edge in edges) == 1, "all but one to be refused")
             one = next(edge for edge in edges if edge.process.poll() is None)
             self.assertEqual({edge.process.returncode for edge in edges} - {None, 73, 71}, set())
             harness.wait_until(lambda: harness.is_listening(one.process, one.address) and one.ready().get("ready"), "it to serve")

@@ -207,7 +207,7 @@ class TestRemovedMemory(SilenceCase):
     def test_tools_agree(self):
         edge = self.start_edge(harness.one_rule())
         os.unlink(f"/dev/shm/fairvisor-{edge.name}")
-        edge.wait_log(r"was removed while it is in use", seconds=30)
+        edge.wait_log(r"was removed while it is in use")
         harness.wait_until(lambda: edge.metric("fairvisor_shm_removed") == 1, "the metric to say so, too")
         self.assertIn("is running, but its shared memory was removed", self.status(edge, 1))
         self.assertTrue(self.status_json(edge)["running"])

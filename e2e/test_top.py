@@ -63,7 +63,7 @@ class Tmux:
             screens[:] = [self.screen()]
             return is_whole(screens[0])
         try:
-            harness.wait_until(look, what, 20)
+            harness.wait_until(look, what)
         except TimeoutError as late:
             raise TimeoutError(f"{late}; the screen is:\n{screens[0]}") from None
         return screens[0]
