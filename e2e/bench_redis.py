@@ -26,15 +26,14 @@ redis.call("EXPIRE", KEYS[1], 86400)
 return math.floor(level - cost)
 """
 
-ACCESS = """
+CONTENT = """
 local client = redis:new()
 client:set_timeouts(1000, 1000, 1000)
 if not client:connect("unix:%(path)s") then return ngx.exit(503) end
-local left = client:evalsha("%(digest)s", 1, "rate:" .. (ngx.var.http_x_forwarded_for or ""), %(rate)d, %(burst)d, 1)
+local left = client:evalsha("%(digest)s", 1, "rate:" .. ngx.var.remote_addr, %(rate)d, %(burst)d, 1)
 if not left then return ngx.exit(503) end
 client:set_keepalive(60000, 256)
-if left < 0 then return refuse(429, "rate_limit_exceeded", 1) end
-answer(left, %(rate)d)
+return require("limiter").answer(left, %(rate)d, %(burst)d)
 """
 
 
@@ -78,12 +77,13 @@ class NginxRedis(bench_servers.NginxServer):
         return bench_lua.main_block()
 
     def before_server(self, _small):
-        return 'init_by_lua_block { redis = require "nginx.redis" }\nlua_shared_dict limits 1m;'
+        return (f'lua_shared_dict limits 1m; {bench_lua.REAL_ADDRESS}\n'
+                f'init_by_lua_block {{ redis = require "nginx.redis" {bench_lua.LOAD} }}')
 
     def location(self, small):
         rate = self.scenario.size_of("rate", small)
-        script = ACCESS % {"path": self.redis.path, "digest": self.redis.digest(), "rate": rate, "burst": max(rate, 10)}
-        return f"access_by_lua_block {{ {bench_lua.COMMON + script} }} content_by_lua_block {{ ngx.exit(204) }}"
+        script = CONTENT % {"path": self.redis.path, "digest": self.redis.digest(), "rate": rate, "burst": max(rate, 10)}
+        return f"content_by_lua_block {{ {script} }}"
 
     def pids(self):
         return [*super().pids(), self.redis.process.pid]

@@ -13,7 +13,7 @@ EXTRA_DIST += e2e/bench e2e/bench_client.py e2e/bench_engine.py e2e/bench_envoy.
 	e2e/bench_lua.py e2e/bench_measure.py e2e/bench_memory.py e2e/bench_peers.py e2e/bench_picture.py e2e/bench_proof.py \
 	e2e/bench_proxies.py e2e/bench_redis.py e2e/bench_scenarios.py e2e/bench_servers.py e2e/test_bench.py
 
-EXTRA_DIST += e2e/kong.lua e2e/test_litellm.py e2e/litellm_model.py e2e/litellm_client.py
+EXTRA_DIST += e2e/kong.lua e2e/limiter.lua e2e/test_litellm.py e2e/litellm_model.py e2e/litellm_client.py
 EXTRA_DIST += e2e/harness.py e2e/backend.py e2e/edge.py e2e/ground.py e2e/needs.py e2e/load_client.py e2e/nginx.py e2e/policies.py \
 	e2e/processes.py e2e/raw_http.py e2e/standstill.py e2e/test_standstill.py
 EXTRA_DIST += e2e/run e2e/gateways.py e2e/test_gateways.py e2e/test_gateway_shapes.py e2e/jose.py e2e/mmdb.py e2e/test_load_client.py e2e/test_ground.py e2e/test_quickstart.py \
