@@ -52,29 +52,43 @@ static inline uint32_t find_bytes(const char *at, char byte)
 
 #endif
 
-/* Whether an odd number of backslashes stands before AT, a quote, in the string that starts at BEGIN. None of them is looked at for
- * another quote. */
-static inline bool is_escaped(const char *begin, const char *at)
+/* Whether an odd number of backslashes stands before AT, a quote; what stands before them is the string's opening quote at the
+ * latest. None of them is looked at for another quote. */
+static inline bool is_escaped(const char *at)
 {
     const char *back = at;
 
-    while (back > begin && back[-1] == '\\')
+    while (back[-1] == '\\')
         back--;
     return (at - back) % 2 != 0;
 }
 
+/* The QUOTES of the block at AT without most of those that are escaped: behind one backslash that has none before it. Of the first
+ * two bytes that cannot be told here. */
+static inline uint32_t without_escaped(const char *at, uint32_t quotes)
+{
+    uint32_t behind = find_bytes(at, '\\') << 1;
+
+    return quotes & (~behind | behind << 1 | 3);
+}
+
 const char *quote_find_end(const char *at, const char *end)
 {
-    const char *begin = at;
+    for (; end - at >= BLOCK_SIZE; at += BLOCK_SIZE) {
+        uint32_t quotes = find_bytes(at, '"');
 
-    for (; end - at >= BLOCK_SIZE; at += BLOCK_SIZE)
-        for (uint32_t quotes = find_bytes(at, '"'); quotes; quotes &= quotes - 1) {
+        if (quotes == 0)
+            continue;
+        if (at[__builtin_ctz(quotes) - 1] == '\\')
+            quotes = without_escaped(at, quotes);
+        for (; quotes; quotes &= quotes - 1) {
             const char *quote = at + __builtin_ctz(quotes);
 
-            if (!is_escaped(begin, quote))
+            if (!is_escaped(quote))
                 return quote;
         }
-    while (at < end && (*at != '"' || is_escaped(begin, at)))
+    }
+    while (at < end && (*at != '"' || is_escaped(at)))
         at++;
     return at;
 }

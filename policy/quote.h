@@ -5,7 +5,8 @@
 #ifndef FAIRVISOR_POLICY_QUOTE_H
 #define FAIRVISOR_POLICY_QUOTE_H
 
-/* AT is the first byte behind a string's opening quote. Returns its closing quote, or END when there is none before it. */
+/* AT is the first byte behind a string's opening quote, which is looked at, too. Returns its closing quote, or END when there is none
+ * before it. */
 const char *quote_find_end(const char *at, const char *end);
 
 /* The first quote or backslash from AT on, or END: how far a string goes on as it stands. */

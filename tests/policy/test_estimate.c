@@ -425,14 +425,15 @@ START_TEST(strings_end_where_they_end)
 
     for (int i = 0; i < 5000; i++) {
         size_t size = roll(&state) % 150, rare = roll(&state) % 2 ? sizeof(bytes) - 1 : 31;
-        char *text = malloc(size + 1);
+        char *quoted = malloc(size + 2), *text = quoted + 1;
 
-        ck_assert_ptr_nonnull(text);
+        ck_assert_ptr_nonnull(quoted);
+        quoted[0] = '"';
         for (size_t j = 0; j < size; j++)
             text[j] = bytes[roll(&state) % (roll(&state) % 8 ? rare : sizeof(bytes) - 1)];
         ck_assert_ptr_eq(quote_find_end(text, text + size), end_byte_by_byte(text, text + size));
         ck_assert_ptr_eq(quote_find_special(text, text + size), special_byte_by_byte(text, text + size));
-        free(text);
+        free(quoted);
     }
 }
 END_TEST
