@@ -235,9 +235,12 @@ static bool is_due(const struct charge *charge, bool is_admitted)
 }
 
 /* True when a bucket that refuses is said to be whole before what it refuses would fit: a reload made its limit slower after
- * it was last charged. It must outlive the wait; else it would be given away, or left out of a snapshot, while it counts. */
+ * it was last charged. It must outlive the wait; else it would be given away, or left out of a snapshot, while it counts. The same goes
+ * for an open breaker that may have to stay open for longer. */
 static bool expires_early(const struct charge *charge, struct moment now)
 {
+    if (charge->limit.kind == CELL_BREAKER)
+        return !charge->view.fits && !charge->is_fresh && charge->refreshed.of.breaker.opened_ns != 0;
     return charge->view.wait_ns > 0 && charge->view.wait_ns < INT64_MAX && charge->limit.kind == CELL_BUCKET &&
            !charge->is_fresh && charge->refreshed.expires_ns - now.boot_ns < charge->view.wait_ns;
 }
@@ -249,6 +252,8 @@ static void prolong(const struct arena *arena, const struct charge *charge, stru
     struct cell longer = charge->refreshed;
 
     cell_debit(&longer, &charge->limit, 0, now);
+    if (longer.expires_ns <= charge->refreshed.expires_ns)
+        return;
     stripe_change_begin(stripe, charge->cell, charge->key)->expires_ns = longer.expires_ns;
     stripe_change_end(stripe);
 }

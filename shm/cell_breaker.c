@@ -61,12 +61,19 @@ void cell_breaker_judge(const struct cell *cell, const struct cell_limit *limit,
     view->wait_ns = limit->length_ns ? view->reset_ns : INT64_MAX;
 }
 
+static void keep_while_open(struct cell *cell, const struct cell_limit *limit)
+{
+    cell->expires_ns = limit->length_ns ? cell->of.breaker.opened_ns + limit->length_ns : CELL_FAR_AWAY;
+}
+
+/* An open one counts nothing, and is kept for as long as it is open: a reload may have changed how long that is. */
 void cell_breaker_debit(struct cell *cell, const struct cell_limit *limit, int64_t cost, struct moment now)
 {
-    (void)limit;
     (void)now;
-    if (cell->of.breaker.opened_ns)
+    if (cell->of.breaker.opened_ns) {
+        keep_while_open(cell, limit);
         return;
+    }
     cell_spend(cell, cost);
     cell->expires_ns = cell->stamp_ns + 2 * MINUTE;
 }
@@ -82,7 +89,7 @@ void cell_breaker_give_back(struct cell *cell, int64_t amount, int64_t begun_ns)
 void cell_breaker_trip(struct cell *cell, const struct cell_limit *limit, struct moment now)
 {
     cell->of.breaker.opened_ns = now.boot_ns > 0 ? now.boot_ns : 1;
-    cell->expires_ns = limit->length_ns ? now.boot_ns + limit->length_ns : CELL_FAR_AWAY;
+    keep_while_open(cell, limit);
 }
 
 /* Whether an open one has closed by now only its limit tells; open, it counts nothing. */
@@ -94,7 +101,7 @@ bool cell_breaker_correct(struct cell *cell, int64_t cost, int64_t begun_ns, uin
     cell_breaker_refresh(cell, &never_closes, now);
     if (cost < 0)
         cell_breaker_give_back(cell, -cost, begun_ns);
-    else
+    else if (!cell->of.breaker.opened_ns)
         cell_breaker_debit(cell, &never_closes, cost, now);
     return true;
 }

@@ -193,6 +193,34 @@ START_TEST(a_refusal_under_a_slower_limit_keeps_the_cell)
 }
 END_TEST
 
+/* A reload keeps an open breaker open for longer, or until it is closed by hand: it is there as long. */
+START_TEST(a_breaker_that_stays_open_for_longer_keeps_its_cell)
+{
+    static const int64_t lengths[] = {10 * CELL_PER_MINUTE, 0};
+    struct charge brief = {.key = {1, 1}, .limit = {.kind = CELL_BREAKER, .capacity = 1, .length_ns = CELL_PER_MINUTE}, .cost = 2};
+    struct charge lasting = brief;
+    struct moment later = {.boot_ns = now.boot_ns + CELL_PER_SECOND, .wall_ns = now.wall_ns + CELL_PER_SECOND};
+    struct admission admission;
+    struct arena_usage usage;
+    uint64_t order[1];
+
+    lasting.limit.length_ns = lengths[_i];
+    lasting.cost = 1;
+    ck_assert(!take(&brief, 1, &admission));
+    admission_take(&fixture.arena, &lasting, order, 1, later, &admission);
+    ck_assert(!admission.is_admitted);
+    later.boot_ns += 5 * CELL_PER_MINUTE;
+    later.wall_ns += 5 * CELL_PER_MINUTE;
+    arena_measure(&fixture.arena, later, &usage);
+    ck_assert_uint_eq(usage.cells_used, 1);
+    admission_take(&fixture.arena, &lasting, order, 1, later, &admission);
+    ck_assert(!admission.is_admitted);
+    later.boot_ns += 5 * CELL_PER_MINUTE;
+    admission_take(&fixture.arena, &lasting, order, 1, later, &admission);
+    ck_assert_int_eq(admission.is_admitted, lengths[_i] > 0);
+}
+END_TEST
+
 START_TEST(many_keys_of_one_stripe_in_one_admission)
 {
     struct charge charges[64];
@@ -398,6 +426,7 @@ int main(void)
     tcase_add_test(tests, a_full_stripe_refuses_or_passes_as_told_and_loses_nothing);
     tcase_add_test(tests, an_expired_cell_is_given_to_another);
     tcase_add_test(tests, a_refusal_under_a_slower_limit_keeps_the_cell);
+    tcase_add_loop_test(tests, a_breaker_that_stays_open_for_longer_keeps_its_cell, 0, 2);
     tcase_add_test(tests, many_keys_of_one_stripe_in_one_admission);
     tcase_add_test(tests, who_is_charged_is_found_behind_who_was_not);
     tcase_add_test(tests, processes_together_admit_exactly_the_capacity);

@@ -204,12 +204,12 @@ START_TEST(spending_leaves_an_open_breaker_as_it_is)
     struct cell cell;
     struct moment later = at(3 * CELL_PER_MINUTE);
 
-    cell_init(&cell, key, &limit, at(0));
-    cell_trip(&cell, &limit, at(0));
+    cell_init(&cell, key, &limit, at(1));
+    cell_trip(&cell, &limit, at(1));
     cell_refresh(&cell, &limit, later);
     cell_debit(&cell, &limit, 5, later);
     ck_assert(!cell_is_reusable(&cell, later));
-    ck_assert_int_eq(cell.expires_ns, limit.length_ns);
+    ck_assert_int_eq(cell.expires_ns, 1 + limit.length_ns);
 }
 END_TEST
 
