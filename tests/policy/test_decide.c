@@ -361,6 +361,7 @@ static void reboot(struct run *run, const char *text)
 
     ck_assert_int_ge(fd, 0);
     close(fd);
+    unlink(path); /* or the empty file would be kept as the snapshot before */
     ck_assert_msg(snapshot_write(&run->fixture.arena, run->fixture.instance, path, moment_at(run, down_ns), &cells, &failure),
                   "%s", failure.sentence);
     ck_assert_msg(up_ns < run->boot_ns + down_ns, "%s:%u: it was not up for so long before", run->file, run->line);
@@ -369,8 +370,6 @@ static void reboot(struct run *run, const char *text)
     restore(run, path, moment_at(run, back_ns));
     run->decider = decide_new(run->bundle, &run->fixture.arena, &run->fixture.arena.slots[0], SCRATCH);
     ck_assert_ptr_nonnull(run->decider);
-    unlink(path);
-    strcat(path, ".previous");
     unlink(path);
 }
 
