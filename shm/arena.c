@@ -14,99 +14,16 @@
 #include <unistd.h>
 
 #include "shm/arena_layout.h"
-#include "shm/kills.h"
-#include "shm/siphash.h"
 #include "shm/survey.h"
 
-#define ARENA_MAGIC        UINT64_C(0x31616e6572617666) /* "fvarena1" */
-#define SERIES_SHARE       64                           /* one part in so many of the arena is for series */
-#define EVENTS_SHARE       16                           /* one part in so many of it is for events */
-#define EVENTS_MOST        (UINT32_C(1) << 18)
-#define FLIGHTS_SHARE      32                           /* one part in so many of it is for flights */
-#define STATUS_READ_TRIES  1000
-
-/* Everything two builds must agree on to share an arena, in one number. */
-static uint64_t layout_hash(void)
-{
-    static const uint64_t key[2] = {ARENA_MAGIC, 1};
-    const uint64_t facts[] = {ARENA_HEADER_SIZE,   sizeof(struct arena_header), sizeof(struct arena_status),
-                              ARENA_WORKER_SLOTS,  sizeof(struct counter_slot), COUNTER_COUNT,
-                              sizeof(struct series), sizeof(struct kills),  sizeof(struct stripe),     STRIPE_CELLS,
-                              sizeof(struct cell), CELL_KINDS,                  sizeof(pthread_mutex_t), CELL_KEY_FORM,
-                              EVENTS_SHARE,        sizeof(struct events_head),  sizeof(struct events_record),
-                              EVENT_ACTIONS,       EVENT_TEXTS,                 EVENT_ROOM,
-                              FLIGHTS_SHARE,       FLIGHTS_MOST,                sizeof(struct flights_entry)};
-    uint64_t out[2];
-
-    siphash_of(key, facts, sizeof(facts), out);
-    return out[0];
-}
+#define STATUS_READ_TRIES 1000
 
 void arena_name(const char *instance, char *name, size_t size)
 {
     snprintf(name, size, "/fairvisor-%s", instance);
 }
 
-/* ---- where the parts lie ------------------------------------------------------------------------------------------ */
-
-static uint64_t aligned(uint64_t offset)
-{
-    return (offset + 127) & ~UINT64_C(127);
-}
-
-static uint32_t series_for(uint64_t size)
-{
-    uint64_t wanted = size / SERIES_SHARE / sizeof(struct series);
-    uint32_t count = 1024;
-
-    while (count * UINT64_C(2) <= wanted && count < (UINT32_C(1) << 22))
-        count *= 2;
-    return count;
-}
-
-static uint32_t events_for(uint64_t size)
-{
-    uint64_t wanted = size / EVENTS_SHARE / sizeof(struct events_record);
-    uint32_t count = 1024;
-
-    while (count * UINT64_C(2) <= wanted && count < EVENTS_MOST)
-        count *= 2;
-    return count;
-}
-
-static uint32_t flights_for(uint64_t size)
-{
-    uint64_t wanted = size / FLIGHTS_SHARE / ARENA_WORKER_SLOTS / sizeof(struct flights_entry);
-
-    return wanted < FLIGHTS_MOST ? (uint32_t)wanted : FLIGHTS_MOST;
-}
-
-/* Fills the pointers of ARENA for a mapping at BASE. */
-static void divide(struct arena *arena, unsigned char *base, uint64_t size)
-{
-    uint64_t slots_at = ARENA_HEADER_SIZE;
-    uint64_t kills_at = aligned(slots_at + ARENA_WORKER_SLOTS * sizeof(struct counter_slot));
-    uint64_t series_at = aligned(kills_at + sizeof(struct kills));
-    uint64_t events_at, flights_at, stripes_at;
-
-    arena->header = (struct arena_header *)(void *)base;
-    arena->size = size;
-    arena->slots = (struct counter_slot *)(void *)(base + slots_at);
-    arena->kills = (struct kills *)(void *)(base + kills_at);
-    arena->series = (struct series *)(void *)(base + series_at);
-    arena->series_count = series_for(size);
-    events_at = aligned(series_at + arena->series_count * sizeof(struct series));
-    arena->events_head = (struct events_head *)(void *)(base + events_at);
-    arena->events = (struct events_record *)(void *)(base + events_at + sizeof(struct events_head));
-    arena->event_count = events_for(size);
-    flights_at = aligned(events_at + sizeof(struct events_head) + arena->event_count * sizeof(struct events_record));
-    arena->flights = (struct flights_entry *)(void *)(base + flights_at);
-    arena->flights_per_slot = flights_for(size);
-    stripes_at =
-        aligned(flights_at + (uint64_t)ARENA_WORKER_SLOTS * arena->flights_per_slot * sizeof(struct flights_entry));
-    arena->stripes = base + stripes_at;
-    arena->stripe_count = (uint32_t)((size - stripes_at) / sizeof(struct stripe));
-}
+/* ---- mapping ------------------------------------------------------------------------------------------------------ */
 
 /* Maps FD as it is; the caller checks the header. */
 static bool map_all(int fd, uint64_t size, bool writable, struct arena *arena, struct failure *failure)
@@ -119,7 +36,7 @@ static bool map_all(int fd, uint64_t size, bool writable, struct arena *arena, s
     /* Core dumps are for debugging our code, not for tenants' counters and the hash key. */
     madvise(base, size, MADV_DONTDUMP);
     arena->is_writable = writable;
-    divide(arena, base, size);
+    arena_layout_divide(arena, base, size);
     return true;
 }
 
@@ -183,7 +100,7 @@ static bool write_header(struct arena *arena, const uint64_t hash_key[2], struct
             return failure_set_errno(failure, EXIT_CODE_OS, "cannot make a robust shared mutex");
         }
     }
-    header->layout = layout_hash();
+    header->layout = arena_layout_hash();
     header->size = arena->size;
     header->series_count = arena->series_count;
     header->stripe_count = arena->stripe_count;
@@ -255,7 +172,7 @@ bool arena_make_private(uint64_t size, struct arena *arena, struct failure *fail
     if (base == MAP_FAILED)
         return failure_set_errno(failure, EXIT_CODE_OS, "cannot get %llu MiB of memory", (unsigned long long)(size >> 20));
     arena->is_writable = true;
-    divide(arena, base, size);
+    arena_layout_divide(arena, base, size);
     return write_header(arena, NULL, failure);
 }
 
@@ -269,7 +186,7 @@ static bool check_header(const struct arena *arena, struct failure *failure)
 
     if (atomic_load_explicit(&header->magic, memory_order_acquire) != ARENA_MAGIC)
         what = "it was never finished, or is not an arena";
-    else if (header->layout != layout_hash())
+    else if (header->layout != arena_layout_hash())
         what = "another version of fairvisor laid it out";
     else if (header->size != arena->size || header->series_count != arena->series_count ||
              header->stripe_count != arena->stripe_count || header->event_count != arena->event_count)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * Private to shm/: the bytes of the arena's header and where its parts lie.
+ * The bytes of the arena's header and where its parts lie: for those that walk through its cells.
  */
 #ifndef FAIRVISOR_SHM_ARENA_LAYOUT_H
 #define FAIRVISOR_SHM_ARENA_LAYOUT_H
@@ -16,6 +16,7 @@
 #include "shm/stripe.h"
 
 #define ARENA_HEADER_SIZE 4096
+#define ARENA_MAGIC       UINT64_C(0x31616e6572617666) /* "fvarena1" */
 
 struct arena_header {
     _Atomic uint64_t magic; /* written last by the creator */
@@ -42,5 +43,11 @@ static inline struct stripe *arena_stripe(const struct arena *arena, uint32_t in
 {
     return (struct stripe *)(void *)(arena->stripes + (size_t)index * sizeof(struct stripe));
 }
+
+/* Everything that two builds must agree on to share an arena, in one number. */
+uint64_t arena_layout_hash(void);
+
+/* Fills in where the parts of an arena of SIZE bytes at BASE lie. Reads and writes nothing of the arena itself. */
+void arena_layout_divide(struct arena *arena, unsigned char *base, uint64_t size);
 
 #endif

@@ -37,7 +37,7 @@ libshm_a_SOURCES += \
 	shm/cell.c shm/cell.h shm/cell_kinds.h shm/cell_bucket.h \
 	shm/cell_bucket.c shm/cell_window.c shm/cell_count.c shm/cell_flight.c shm/cell_breaker.c \
 	shm/stripe.c shm/stripe.h \
-	shm/arena.c shm/arena.h shm/arena_layout.h \
+	shm/arena.c shm/arena.h shm/arena_layout.c shm/arena_layout.h \
 	shm/survey.c shm/survey.h \
 	shm/admission.c shm/admission.h \
 	shm/counters.c shm/counters.h shm/counters.def \
