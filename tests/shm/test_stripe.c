@@ -90,7 +90,8 @@ START_TEST(a_stopped_holder_holds_nobody_up)
     stuck_until = stripe->stuck_until_ns;
     ck_assert_int_gt(stuck_until, 0);
     ck_assert_int_eq(stripe_lock(stripe, &repaired), STRIPE_STUCK);
-    ck_assert(stripe->stuck_until_ns == stuck_until || monotonic_ns() >= stuck_until); /* unless it took us that while to ask */
+    /* Unless it took us that while to ask. */
+    ck_assert(stripe->stuck_until_ns == stuck_until || monotonic_ns() >= stuck_until);
     /* Those who only look see the cell as it was before the change. */
     ck_assert(stripe_copy_cell(stripe, 3, &copy));
     ck_assert_int_eq(copy.kind, CELL_FREE);
