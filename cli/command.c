@@ -31,8 +31,8 @@ int command_refuse(const struct command *command, const char *format, ...)
     vsnprintf(sentence, sizeof(sentence), format, arguments);
     va_end(arguments);
     utf8_tame(sentence); /* words of whoever asks may hold orders to the terminal */
-    fprintf(stderr, "fairvisor %s: %s\nUsage: fairvisor %s\n`fairvisor help %s` tells more.\n", command->name, sentence, command->usage,
-            command->name);
+    fprintf(stderr, "fairvisor %s: %s\nUsage: fairvisor %s\n`fairvisor help %s` tells more.\n", command->name, sentence,
+            command->usage, command->name);
     return EXIT_CODE_USAGE;
 }
 

@@ -97,7 +97,8 @@ static void warn_of_edit(const struct connect_scene *scene, const struct input *
     char digest[DIGEST_TEXT_SIZE];
     struct failure failure;
 
-    if (path[0] != '\0' && input_read_regular(path, &input, &failure) && digest_hex(input_slice(&input), digest) && strcmp(digest, scene->instance.status.policy_hash) != 0 &&
+    if (path[0] != '\0' && input_read_regular(path, &input, &failure) && digest_hex(input_slice(&input), digest) &&
+        strcmp(digest, scene->instance.status.policy_hash) != 0 &&
         !slice_equal(input_slice(&input), input_slice(pushed)))
         fprintf(stderr,
                 "fairvisor: warning: %s has been changed since it was loaded; it will be moved to %s.replaced\n", path,

@@ -20,7 +20,8 @@
     "                     environment)\n"                                                                              \
     "  --instance NAME    another instance than the settings name\n"                                                   \
     "  --json             --list: one object: instance, config_file, and bundles, a list of {number, kept_at,\n"       \
-    "                     version, policies, hash, served, how, uid, reason, and error where one cannot be read}; else, with --yes, one object: instance, before, after\n"   \
+    "                     version, policies, hash, served, how, uid, reason; error where it cannot be read}; else,\n"  \
+    "                     with --yes, one object: instance, before, after\n"                                           \
     "                     (versions), generation, kept (whether --rollback can come back to it), file, and what diff\n"\
     "                     --json tells of the differences; of an instance that is not running instance, after,\n"      \
     "                     generation (null) and file\n"                                                                \

@@ -14,7 +14,8 @@
 #include "policy/load.h"
 #include "shm/moment.h"
 
-#define FIRST_ROOM (64u << 10)
+#define FIRST_ROOM   (64u << 10)
+#define MOST_OF_BODY ((size_t)1 << 30) /* the highest max_body_bytes */
 
 const char *input_name(const char *path)
 {
@@ -42,7 +43,7 @@ static bool grow(struct input *input)
     return true;
 }
 
-static bool read_all(int fd, const char *path, size_t most, struct input *input, struct failure *failure)
+static bool read_all(int fd, const char *path, size_t most, const char *what, struct input *input, struct failure *failure)
 {
     ssize_t got;
 
@@ -54,8 +55,8 @@ static bool read_all(int fd, const char *path, size_t most, struct input *input,
             return refuse(path, failure);
         input->size += got > 0 ? (size_t)got : 0;
         if (input->size > most)
-            return failure_set(failure, EXIT_CODE_BAD_BUNDLE, "%s is larger than the %llu MiB that a bundle may have",
-                               input_name(path), (unsigned long long)(LOAD_MAX_BYTES >> 20));
+            return failure_set(failure, EXIT_CODE_BAD_BUNDLE, "%s is larger than the %zu MiB that a %s may have",
+                               input_name(path), most >> 20, what);
     } while (got != 0);
     return true;
 }
@@ -76,7 +77,7 @@ static bool read_path(const char *path, size_t most, const char *what, struct in
         return failure_set(failure, EXIT_CODE_NO_INPUT, "%s is a folder; name the file of the %s", input_name(path),
                            what);
     }
-    is_read = read_all(fd, path, most, input, failure);
+    is_read = read_all(fd, path, most, what, input, failure);
     if (!is_stdin)
         close(fd);
     return is_read;
@@ -97,6 +98,11 @@ bool input_read_regular(const char *path, struct input *input, struct failure *f
     if (!S_ISREG(facts.st_mode))
         return failure_set(failure, EXIT_CODE_NO_INPUT, "%s is not a regular file", path);
     return input_read(path, input, failure);
+}
+
+bool input_read_body(const char *path, struct input *input, struct failure *failure)
+{
+    return read_path(path, MOST_OF_BODY, "body", input, failure);
 }
 
 bool input_read_log(const char *path, struct input *input, struct failure *failure)

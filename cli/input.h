@@ -24,6 +24,9 @@ bool input_read(const char *path, struct input *input, struct failure *failure);
 /* The same of a file that the service reads or writes, where a fifo, for which everybody would wait, is a mistake. */
 bool input_read_regular(const char *path, struct input *input, struct failure *failure);
 
+/* The same of the body of a request, up to as much as max_body_bytes can be. */
+bool input_read_body(const char *path, struct input *input, struct failure *failure);
+
 /* The first line of standard input, without its end, for a value that is not to stand among the words of a command, where
  * every user of the machine can read it. At most SIZE - 1 bytes; a longer or an empty one is a failure. */
 bool input_read_value(char *text, size_t size, struct failure *failure);

@@ -128,9 +128,9 @@ bool loaded_read(const struct instance *instance, char path[LOADED_PATH_SIZE], s
     struct arena_status status;
     struct input input;
     /* It may have expired since it was loaded, and is in force all the same. */
-    bool is_read = find(instance, &status, path, &input) ? input_parse_at(&input, path, status.loaded_at_ns / NANOSECONDS_PER_SECOND,
-                                                                          bundle, failure)
-                                                         : refuse(instance, failure);
+    bool is_read = find(instance, &status, path, &input)
+                       ? input_parse_at(&input, path, status.loaded_at_ns / NANOSECONDS_PER_SECOND, bundle, failure)
+                       : refuse(instance, failure);
 
     input_free(&input);
     return is_read;

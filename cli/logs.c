@@ -23,6 +23,7 @@
 #include "shm/event_print.h"
 #include "shm/moment.h"
 #include "shm/quantity.h"
+#include "shm/utf8.h"
 
 #define DEFAULT_LINES 10
 #define MAX_LINES     1000000
@@ -77,6 +78,24 @@ static void print_lost(const struct choice *choice, uint64_t lost)
 
 /* ---- a file ------------------------------------------------------------------------------------------------------- */
 
+/* A line of JSON as it stands; but whoever wrote it may have left in its texts what a terminal obeys. What is below a space can only
+ * stand between them. */
+static void print_raw(struct slice line)
+{
+    while (line.size > 0) {
+        size_t size = utf8_size(line), used = size > 0 ? size : 1;
+
+        if (!utf8_is_control(line.data, size))
+            fwrite(line.data, 1, used, stdout);
+        else if ((unsigned char)line.data[0] < ' ')
+            putchar(' ');
+        else
+            printf("\\u%04x", utf8_point(line.data, size));
+        line = (struct slice){line.data + used, line.size - used};
+    }
+    putchar('\n');
+}
+
 static void print_line(const struct choice *choice, struct slice line, uint64_t *strange)
 {
     static struct event event;
@@ -86,7 +105,7 @@ static void print_line(const struct choice *choice, struct slice line, uint64_t 
     else if (!sieve_passes(&choice->sieve, &event))
         return;
     else if (choice->is_json)
-        printf("%.*s\n", (int)line.size, line.data);
+        print_raw(line);
     else
         print(choice, &event);
 }
@@ -104,23 +123,34 @@ static FILE *open_file(const char *path, struct failure *failure)
     return file;
 }
 
+/* The next line, without its end, in ROOM bytes; a longer one, which is no decision, as one of ROOM bytes. -1: there is none. */
+static ssize_t read_line(FILE *file, char *line, size_t room)
+{
+    size_t size = 0;
+    int byte;
+
+    while ((byte = getc_unlocked(file)) != EOF && byte != '\n') {
+        line[size] = (char)byte;
+        size += size < room - 1;
+    }
+    return byte == EOF && size == 0 ? -1 : (ssize_t)size;
+}
+
 static int read_file(const struct choice *choice)
 {
+    static char line[EVENT_PRINT_SIZE + 2];
     char text[COUNTED_SIZE];
     struct failure failure = {.code = EXIT_CODE_OK};
     FILE *file = open_file(choice->file, &failure);
     uint64_t strange = 0;
-    char *line = NULL;
-    size_t room = 0;
     ssize_t size;
 
     if (!file)
         return command_fail(&failure);
-    while (errno = 0, (size = getline(&line, &room, file)) > 0)
-        print_line(choice, (struct slice){line, (size_t)size - (line[size - 1] == '\n')}, &strange);
+    while (errno = 0, (size = read_line(file, line, sizeof(line))) >= 0)
+        print_line(choice, (struct slice){line, (size_t)size}, &strange);
     if (ferror(file))
         failure_set_errno(&failure, EXIT_CODE_OS, "%s cannot be read", choice->file);
-    free(line);
     if (file != stdin)
         fclose(file);
     if (strange > 0)

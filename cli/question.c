@@ -56,7 +56,7 @@ bool question_read_body(struct question *question, const char *path, struct fail
     if (question->has_body)
         return failure_set(failure, EXIT_CODE_USAGE, "a request has one body: --body is given twice");
     question->has_body = true;
-    if (!input_read_log(path, &question->body, failure))
+    if (!input_read_body(path, &question->body, failure))
         return false;
     question->facts.body = input_slice(&question->body);
     return true;

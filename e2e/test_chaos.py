@@ -401,6 +401,16 @@ if not harness.ASAN:  # an allocator of its own is not to be stood in front of
                     self.assertEqual(self.witness(edge), 429)
             self.assertEqual(edge.stop(), 0)
 
+        def test_snapshot_of_the_future(self):
+            """A clock that was wrong is put right while the service is down: told, and nothing is refilled."""
+            edge, plan = self.start_faulty()
+            plan.set("wall_shift_s", 40 * 86400)
+            self.assertEqual(edge.stop(), 0)
+            plan.set("wall_shift_s", 0)
+            edge.start()
+            edge.wait_log(r"restored from a snapshot that is 34\d+ s ahead of the clock, which was wrong then or is now: \d+ cells")
+            self.assertEqual(self.witness(edge), 429)
+
         def test_machine_sleeps(self):
             """Time that the machine was suspended counts: it is CLOCK_BOOTTIME that refills."""
             edge, plan = self.start_faulty()

@@ -252,8 +252,14 @@ static bool apply(const struct snapshot *snapshot, const struct arena *arena, co
 
     if (work(arena, snapshot, privileges, &report, failure) != FINDING_WHOLE)
         return false;
-    log_line(LOG_LEVEL_NOTICE, "the counters were restored from a snapshot that is %lld s old: %llu cells",
-             (long long)age, (unsigned long long)report.restored);
+    if (age < 0)
+        log_line(LOG_LEVEL_WARNING,
+                 "the counters were restored from a snapshot that is %lld s ahead of the clock, which was wrong then or is now: %llu "
+                 "cells; budgets of a day or month that had begun by then stay spent until its end, or `fairvisor keys reset`",
+                 (long long)-age, (unsigned long long)report.restored);
+    else
+        log_line(LOG_LEVEL_NOTICE, "the counters were restored from a snapshot that is %lld s old: %llu cells",
+                 (long long)age, (unsigned long long)report.restored);
     if (report.lost > 0)
         log_line(LOG_LEVEL_WARNING, "%llu cells of the snapshot found no room: raise shared_dict_size",
                  (unsigned long long)report.lost);

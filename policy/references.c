@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define FD_PATH_SIZE 32
+#define MOST_OF_LIST ((size_t)64 << 20) /* what the service takes of one, too */
 
 static const char *const keys[SETTINGS_LOOKUPS] = {
     [SETTINGS_REFERENCE_COUNTRIES] = "ip:country",
@@ -42,13 +43,18 @@ static bool read_all(int fd, char *bytes, size_t size)
     return true;
 }
 
-/* The whole of FD in memory that the caller frees; NULL with FAILURE filled. */
-static char *read_text(int fd, const char *name, size_t *size, struct failure *failure)
+/* The whole of FD, at most MOST bytes, in memory that the caller frees; NULL with FAILURE filled. */
+static char *read_text(int fd, const char *name, size_t most, size_t *size, struct failure *failure)
 {
     struct stat facts;
     char *bytes = NULL;
 
     if (fstat(fd, &facts) == 0) {
+        if (!S_ISREG(facts.st_mode) || (uint64_t)facts.st_size > most) {
+            failure_set(failure, EXIT_CODE_BAD_CONFIG, "%s %s; at most %zu bytes of a regular file are taken", name,
+                        S_ISREG(facts.st_mode) ? "is too large" : "is not a regular file", most);
+            return NULL;
+        }
         *size = (size_t)facts.st_size;
         bytes = malloc(*size + 1);
     }
@@ -93,7 +99,7 @@ static bool open_one(enum settings_reference which, int fd, const char *name, st
         *database = geoip_open(path, name, failure);
         return *database != NULL;
     }
-    text = read_text(fd, name, &size, failure);
+    text = read_text(fd, name, which == SETTINGS_REFERENCE_TOKEN_KEYS ? JWKS_MAX_BYTES : MOST_OF_LIST, &size, failure);
     if (!text)
         return false;
     is_parsed = parse(which, name, (struct slice){text, size}, references, failure);
