@@ -447,7 +447,7 @@ class TestDoor(harness.TestCase):
         os.kill(edge.pid, signal.SIGSTOP)
         try:
             with subprocess.Popen([os.path.join(edge.prefix, "bin", "fairvisor"), "kill", "-c", edge.config_file, "ip:address", "10.0.0.9"],
-                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as waiting:
+                                  env=harness.clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as waiting:
                 self.assertIn(f"the master of instance {edge.name} has not answered yet", waiting.stderr.readline())
                 status = edge.cli("status", "-c", edge.config_file)
                 self.assertEqual(status.returncode, 2, status.stdout)
