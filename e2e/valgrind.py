@@ -11,7 +11,7 @@ import re
 import tempfile
 
 LIBRARY = "fairvisor-unlimited.so"
-SECONDS = 240  # instead of those that a test waits for something
+SECONDS = 480  # instead of those that a test waits for something
 # Descriptors of the master's own: its signals and timers, the ends of its log, the lock of its instance, counters, what is alive.
 FOR_LIFE = ("loop_init", "logsink_init", "pidfile_lock", "restore_arena", "crew_init")
 WORD = re.compile(r"^==\d+== ?", re.MULTILINE)
