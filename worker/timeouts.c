@@ -9,11 +9,13 @@
 #define LONGEST_TICK_MS  500
 #define SHORTEST_TICK_MS 20
 #define TICKS_PER_LIMIT  8
+#define LATE_TICKS       2 /* no processor for longer than that: what clients have sent meanwhile is not read yet */
 
 void timeouts_init(struct timeouts *timeouts, const uint64_t limit_ms[TIMEOUT_KINDS], uint64_t now_ms)
 {
     timeouts->now_ms = now_ms;
     timeouts->tick_ms = LONGEST_TICK_MS;
+    timeouts->is_passed_over = false;
     for (size_t kind = 0; kind < TIMEOUT_KINDS; kind++) {
         struct timeout *head = &timeouts->heads[kind];
 
@@ -69,7 +71,11 @@ void timeouts_shorten(struct timeouts *timeouts, enum timeout_kind kind, uint64_
 
 void timeouts_tick(struct timeouts *timeouts, uint64_t now_ms, timeouts_expired *expired)
 {
+    /* Never two in a row, or whoever keeps us busy would be safe. */
+    timeouts->is_passed_over = !timeouts->is_passed_over && now_ms - timeouts->now_ms > LATE_TICKS * timeouts->tick_ms;
     timeouts->now_ms = now_ms;
+    if (timeouts->is_passed_over)
+        return;
     for (size_t kind = 0; kind < TIMEOUT_KINDS; kind++) {
         struct timeout *head = &timeouts->heads[kind];
 

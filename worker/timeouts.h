@@ -2,7 +2,8 @@
  *
  * Who has waited too long: one list per kind of waiting, in the order in which the waiting began, so that one coarse
  * timer serves all connections and a request costs at most one move to a list's end. Time is the tick's, in
- * milliseconds: nothing ends early, and at most two ticks late.
+ * milliseconds: nothing ends early, and at most two ticks late. A tick that is itself late, because the worker was stopped
+ * or had no processor, ends nothing, but the next one does: in between is read what has come meanwhile.
  */
 #ifndef FAIRVISOR_WORKER_TIMEOUTS_H
 #define FAIRVISOR_WORKER_TIMEOUTS_H
@@ -39,6 +40,7 @@ struct timeouts {
     uint64_t limit_ms[TIMEOUT_KINDS];
     uint64_t now_ms; /* of the last tick */
     uint64_t tick_ms;
+    bool is_passed_over; /* the last tick was late */
 };
 
 /* Called for one that waited too long; it must leave its list or change its kind. */
@@ -55,7 +57,7 @@ void timeouts_stop(struct timeout *timeout);
 /* From now on KIND waits at most LIMIT_MS more, even if it began long ago. */
 void timeouts_shorten(struct timeouts *timeouts, enum timeout_kind kind, uint64_t limit_ms);
 
-/* Moves the clock and reports all that waited too long. */
+/* Moves the clock and reports all that waited too long, unless this tick is late and the one before was not. */
 void timeouts_tick(struct timeouts *timeouts, uint64_t now_ms, timeouts_expired *expired);
 
 /* Reports everything that waits, whatever its age. */

@@ -35,6 +35,13 @@ static void expire(struct timeout *timeout)
     timeouts_stop(timeout);
 }
 
+/* The clock is moved as far as that; the second tick is not late. */
+static void pass_to(uint64_t now_ms)
+{
+    timeouts_tick(&timeouts, now_ms, expire);
+    timeouts_tick(&timeouts, now_ms, expire);
+}
+
 static void setup(void)
 {
     timeouts_init(&timeouts, limits, 1000);
@@ -54,17 +61,17 @@ START_TEST(ends_in_order_never_early)
     ck_assert_uint_eq(timeouts.tick_ms, 500);
     timeouts_start(&timeouts, &waiting[0].timeout, TIMEOUT_HEAD);
     timeouts_start(&timeouts, &waiting[2].timeout, TIMEOUT_IDLE);
-    timeouts_tick(&timeouts, 2000, expire);
+    pass_to(2000);
     timeouts_start(&timeouts, &waiting[1].timeout, TIMEOUT_HEAD);
-    timeouts_tick(&timeouts, 5499, expire); /* the first may have begun at 1499 */
+    pass_to(5499); /* the first may have begun at 1499 */
     expect(0, 0, 0);
-    timeouts_tick(&timeouts, 5500, expire);
+    pass_to(5500);
     expect(1, 0, 0);
-    timeouts_tick(&timeouts, 6500, expire);
+    pass_to(6500);
     expect(1, 1, 0);
-    timeouts_tick(&timeouts, 9500, expire);
+    pass_to(9500);
     expect(1, 1, 1);
-    timeouts_tick(&timeouts, 99999, expire);
+    pass_to(99999);
     expect(1, 1, 1);
 }
 END_TEST
@@ -73,11 +80,11 @@ START_TEST(begins_anew)
 {
     timeouts_start(&timeouts, &waiting[0].timeout, TIMEOUT_IDLE);
     timeouts_start(&timeouts, &waiting[1].timeout, TIMEOUT_IDLE);
-    timeouts_tick(&timeouts, 5000, expire);
+    pass_to(5000);
     timeouts_start(&timeouts, &waiting[0].timeout, TIMEOUT_IDLE);
-    timeouts_tick(&timeouts, 9500, expire);
+    pass_to(9500);
     expect(0, 1, 0);
-    timeouts_tick(&timeouts, 13500, expire);
+    pass_to(13500);
     expect(1, 1, 0);
 }
 END_TEST
@@ -87,7 +94,7 @@ START_TEST(stops)
     timeouts_start(&timeouts, &waiting[0].timeout, TIMEOUT_BODY);
     timeouts_stop(&waiting[0].timeout);
     timeouts_stop(&waiting[0].timeout);
-    timeouts_tick(&timeouts, 99999, expire);
+    pass_to(99999);
     expect(0, 0, 0);
 }
 END_TEST
@@ -95,13 +102,30 @@ END_TEST
 START_TEST(shortens_for_those_who_wait)
 {
     timeouts_start(&timeouts, &waiting[0].timeout, TIMEOUT_IDLE);
-    timeouts_tick(&timeouts, 9000, expire);
+    pass_to(9000);
     timeouts_shorten(&timeouts, TIMEOUT_IDLE, 1000);
     timeouts_shorten(&timeouts, TIMEOUT_IDLE, 5000);
-    timeouts_tick(&timeouts, 10000, expire);
+    pass_to(10000);
     expect(0, 0, 0);
-    timeouts_tick(&timeouts, 10500, expire);
+    pass_to(10500);
     expect(1, 0, 0);
+}
+END_TEST
+
+START_TEST(a_late_tick_ends_nothing)
+{
+    timeouts_start(&timeouts, &waiting[0].timeout, TIMEOUT_IDLE);
+    timeouts_start(&timeouts, &waiting[1].timeout, TIMEOUT_IDLE);
+    timeouts_tick(&timeouts, 2000, expire);
+    timeouts_tick(&timeouts, 60000, expire); /* the worker was stopped */
+    expect(0, 0, 0);
+    timeouts_start(&timeouts, &waiting[0].timeout, TIMEOUT_HEAD); /* its request had come */
+    timeouts_tick(&timeouts, 60500, expire);
+    expect(0, 1, 0);
+    timeouts_tick(&timeouts, 64500, expire); /* late again */
+    expect(0, 1, 0);
+    timeouts_tick(&timeouts, 69500, expire); /* and never on time, which is no way to stay */
+    expect(1, 1, 0);
 }
 END_TEST
 
@@ -127,6 +151,7 @@ int main(void)
     tcase_add_test(tcase, begins_anew);
     tcase_add_test(tcase, stops);
     tcase_add_test(tcase, shortens_for_those_who_wait);
+    tcase_add_test(tcase, a_late_tick_ends_nothing);
     tcase_add_test(tcase, reports_all);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_ENV);
