@@ -374,6 +374,7 @@ class TestOnTheWay(MeterCase):
                   "anthropic-ratelimit-tokens-limit: 7\r\n")
         answer = upstream.counted(b'{"usage":{"prompt_tokens":1,"completion_tokens":1}}', fields=fields)
         _, edge = self.proxy(upstream.answering(answer), policy("/v1", tokens(limit=1000), provider_rate_headers=True),
+                             policy("/anthropic", tokens(limit=1000), provider_rate_headers=True),
                              policy("/plain", tokens(limit=1000)))
         told = self.ask(edge, "/v1/chat/completions", chat(100))
         self.assertEqual([told.headers(f"x-ratelimit-{name}-tokens") for name in ("limit", "remaining")], [["1000"], ["900"]])
@@ -384,6 +385,10 @@ class TestOnTheWay(MeterCase):
         self.assertEqual(claude.headers("anthropic-ratelimit-tokens-remaining"), ["898"])
         self.assertRegex(claude.header("anthropic-ratelimit-tokens-reset"), r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
         self.assertEqual(claude.headers("x-ratelimit-limit-tokens"), [])
+        mounted = self.ask(edge, "/anthropic/v1/messages", chat(100))
+        self.assertEqual((mounted.headers("anthropic-ratelimit-tokens-limit"), mounted.headers("x-ratelimit-limit-tokens")), (["1000"], []))
+        thread = self.ask(edge, "/v1/threads/thread_1/messages", chat(100))
+        self.assertEqual((thread.headers("anthropic-ratelimit-tokens-limit"), thread.headers("x-ratelimit-limit-tokens")), ([], ["1000"]))
         self.assertEqual(self.ask(edge, "/plain", chat(100)).headers("x-ratelimit-limit-tokens"), ["7"])
 
     def test_what_cannot_be_read_costs_what_was_reserved(self):

@@ -25,3 +25,15 @@ const struct endpoint *endpoint_of(struct slice path)
     }
     return NULL;
 }
+
+bool endpoint_is_anthropic(struct slice path)
+{
+    static const struct slice messages = SLICE("/v1/messages");
+
+    while (path.size >= messages.size) {
+        if (slice_has_prefix(path, messages) && (path.size == messages.size || path.data[messages.size] == '/'))
+            return true;
+        path = (struct slice){path.data + 1, path.size - 1};
+    }
+    return false;
+}

@@ -19,4 +19,8 @@ struct endpoint {
 /* The endpoint at PATH; NULL: another one, of which nothing is known. Large letters and slashes at the end change nothing. */
 const struct endpoint *endpoint_of(struct slice path);
 
+/* Whether PATH is of Anthropic's API: /v1/messages, or what is below it, also where a provider or gateway has it below a path of its own.
+ * OpenAI's /v1/threads/ID/messages is not. */
+bool endpoint_is_anthropic(struct slice path);
+
 #endif

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "policy/endpoint.h"
 #include "shm/moment.h"
 #include "worker/headers.h"
 
@@ -21,7 +22,7 @@ struct provider_limit provider_limit_of(const struct verdict *verdict, struct sl
     if (algorithm != ALGORITHM_TOKEN_BUCKET && algorithm != ALGORITHM_TOKEN_BUCKET_LLM)
         return (struct provider_limit){.provider = PROVIDER_NONE};
     return (struct provider_limit){
-        .provider = slice_has_suffix(path, SLICE("/messages")) ? PROVIDER_ANTHROPIC : PROVIDER_OPENAI,
+        .provider = endpoint_is_anthropic(path) ? PROVIDER_ANTHROPIC : PROVIDER_OPENAI,
         .is_tokens = algorithm == ALGORITHM_TOKEN_BUCKET_LLM,
         .limit = headers_units(state->limit),
         .remaining = headers_units(state->remaining),

@@ -5,6 +5,7 @@
 #include "worker/reject.h"
 
 #include "policy/decimal.h"
+#include "policy/endpoint.h"
 #include "shm/moment.h"
 #include "worker/headers.h"
 
@@ -407,7 +408,7 @@ static enum error_format choose_format(const struct verdict *verdict, struct sli
     if (is_under(path, SLICE("/v1/messages")))
         return ERROR_FORMAT_ANTHROPIC;
     if (is_about_tokens(verdict))
-        return ERROR_FORMAT_OPENAI;
+        return endpoint_is_anthropic(path) ? ERROR_FORMAT_ANTHROPIC : ERROR_FORMAT_OPENAI;
     return ERROR_FORMAT_PROBLEM;
 }
 

@@ -192,6 +192,11 @@ START_TEST(chooses_the_dialect)
     ck_assert_ptr_nonnull(strstr(write_body(&verdict, "/v1/messages/x", true), "{\"type\":\"error\""));
     ck_assert_ptr_nonnull(strstr(write_body(&verdict, "/v1/messagesx", true), "problem-types"));
     ck_assert_ptr_nonnull(strstr(write_body(&llm, "/x", true), "\"code\":\"rate_limit_exceeded\""));
+    ck_assert_ptr_nonnull(strstr(write_body(&llm, "/v1/threads/t/messages", true), "\"code\":\"rate_limit_exceeded\""));
+    ck_assert_ptr_nonnull(strstr(write_body(&llm, "/x/v1/messagesx", true), "\"code\":\"rate_limit_exceeded\""));
+    ck_assert_ptr_nonnull(strstr(write_body(&llm, "/anthropic/v1/messages", true), "{\"type\":\"error\""));
+    ck_assert_ptr_nonnull(strstr(write_body(&llm, "/x/v1/messages/batches", true), "{\"type\":\"error\""));
+    ck_assert_ptr_nonnull(strstr(write_body(&verdict, "/x/v1/messages", true), "problem-types"));
     llm.reason = REASON_budget_exhausted;
     ck_assert_ptr_nonnull(strstr(write_body(&llm, "/x", true), "\"type\":\"insufficient_quota\""));
     verdict.reason = REASON_state_full;
