@@ -21,7 +21,8 @@ uint64_t headers_units(int64_t millionths)
     return millionths < 0 ? 0 : (uint64_t)(millionths / BUNDLE_MILLIONTHS);
 }
 
-uint64_t headers_reset_seconds(const struct limit_state *limit)
+/* Whole seconds until a limit is whole again, or a refused request would fit: `t` and RateLimit-Reset, rounded up. */
+static uint64_t reset_seconds(const struct limit_state *limit)
 {
     return divide_up(limit->reset_ns, NANOSECONDS_PER_SECOND);
 }
@@ -29,7 +30,7 @@ uint64_t headers_reset_seconds(const struct limit_state *limit)
 uint64_t headers_retry_seconds(const struct verdict *verdict)
 {
     uint64_t seconds = divide_up(verdict->retry_after_ns, NANOSECONDS_PER_SECOND);
-    uint64_t reset = verdict->has_limit ? headers_reset_seconds(&verdict->limit) : 0;
+    uint64_t reset = verdict->has_limit ? reset_seconds(&verdict->limit) : 0;
 
     if (seconds < reset)
         seconds = reset;
@@ -123,7 +124,7 @@ static void write_limit(const struct headers *headers, const struct limit_state 
 {
     char remaining_digits[OUTBOX_NUMBER_SIZE], reset_digits[OUTBOX_NUMBER_SIZE];
     struct slice remaining = outbox_spell(headers_units(limit->remaining), remaining_digits);
-    struct slice reset = outbox_spell(headers_reset_seconds(limit), reset_digits);
+    struct slice reset = outbox_spell(reset_seconds(limit), reset_digits);
 
     write_begin(headers, limit, out);
     outbox_add(out, remaining);

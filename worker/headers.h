@@ -36,9 +36,6 @@ void headers_write(struct headers *headers, const struct verdict *verdict, unsig
 /* The same for a request that is let through to the upstream here, and settled here: there is no reservation to tell. */
 void headers_write_passed(struct headers *headers, const struct verdict *verdict, struct outbox *out);
 
-/* Whole seconds until a limit is whole again, or a refused request would fit: `t` and RateLimit-Reset, rounded up. */
-uint64_t headers_reset_seconds(const struct limit_state *limit);
-
 /* Whole seconds a refused client should wait, at least 1 and never less than the reset. */
 uint64_t headers_retry_seconds(const struct verdict *verdict);
 

@@ -53,8 +53,8 @@ struct moment judge_request(struct worker *worker, const struct facts *facts, co
     return now;
 }
 
-enum decide_settlement judge_settlement(struct worker *worker, struct slice text, const struct usage *usage,
-                                        struct slice model)
+enum decide_settlement judge_settle(struct worker *worker, struct slice text, const struct usage *usage,
+                                    struct slice model)
 {
     return decide_reserve_settle(worker->decider, text, usage, model, moment_now());
 }

@@ -25,8 +25,8 @@ struct moment judge_request(struct worker *worker, const struct facts *facts, co
                             struct verdict *verdict);
 
 /* Settles the reservation TEXT with what its request used. */
-enum decide_settlement judge_settlement(struct worker *worker, struct slice text, const struct usage *usage,
-                                        struct slice model);
+enum decide_settlement judge_settle(struct worker *worker, struct slice text, const struct usage *usage,
+                                    struct slice model);
 
 /* Likewise, for an exchange of the proxy's, which may take longer than others have time to settle; without USAGE only what is in
  * flight ends, and the rest stays charged. false: the counters are locked, nothing was done, and it can be tried again. */

@@ -211,7 +211,7 @@ static void send_result(const struct reply *reply, unsigned status, const char *
 static void settle(const struct reply *reply, const struct settle_demand *demand)
 {
     const struct usage *usage = demand->has_usage ? &demand->usage : NULL;
-    const struct result *result = &results[judge_settlement(reply->worker, demand->reservation, usage, demand->model)];
+    const struct result *result = &results[judge_settle(reply->worker, demand->reservation, usage, demand->model)];
 
     send_result(reply, result->status, result->word, slice_of(result->message));
 }

@@ -132,7 +132,8 @@ static bool say(char word)
     return written == 1;
 }
 
-void worker_drain(struct worker *worker)
+/* Stops accepting, closes connections as they become idle, leaves when none is left, or after drain_timeout. */
+static void drain(struct worker *worker)
 {
     if (worker->is_draining)
         return;
@@ -151,7 +152,7 @@ void worker_drain(struct worker *worker)
 static void drain_alone(struct worker *worker)
 {
     listener_accept_waiting(worker);
-    worker_drain(worker);
+    drain(worker);
 }
 
 static bool has_master(void)
@@ -165,7 +166,7 @@ static void on_quit(uv_signal_t *signal, int number)
 {
     (void)number;
     if (has_master())
-        worker_drain(signal->data);
+        drain(signal->data);
     else
         drain_alone(signal->data); /* so says the next master */
 }

@@ -124,9 +124,6 @@ void worker_run(struct worker *worker);
 /* Closes and frees everything. The arena stays mapped. */
 void worker_fini(struct worker *worker);
 
-/* Stops accepting, closes connections as they become idle, leaves when none is left, or after drain_timeout. */
-void worker_drain(struct worker *worker);
-
 /* A connection came (CHANGE 1) or went (-1). */
 void worker_count_connection(struct worker *worker, int change);
 
