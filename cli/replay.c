@@ -13,21 +13,15 @@
 #define SCRATCH_SIZE (64u << 10)
 
 /* Whether what requests use counts for something in BUNDLE. */
-static bool rule_counts_usage(const struct rule *rule)
-{
-    return rule->algorithm == ALGORITHM_TOKEN_BUCKET_LLM ||
-           (rule->algorithm == ALGORITHM_COST_BASED && rule->config.cost_budget.cost.source == COST_SOURCE_USAGE);
-}
-
 static bool counts_usage(const struct bundle *bundle)
 {
     for (uint32_t i = 0; i < bundle->policy_count; i++) {
         const struct policy *policy = &bundle->policies[i];
 
-        if (policy->fallback && rule_counts_usage(policy->fallback))
+        if (policy->fallback && bundle_counts_usage(policy->fallback))
             return true;
         for (uint32_t j = 0; j < policy->rule_count; j++)
-            if (rule_counts_usage(&policy->rules[j]))
+            if (bundle_counts_usage(&policy->rules[j]))
                 return true;
     }
     return false;

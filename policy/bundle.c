@@ -41,6 +41,12 @@ const char *bundle_error_format_name(enum error_format format)
     return names[format];
 }
 
+bool bundle_counts_usage(const struct rule *rule)
+{
+    return rule->algorithm == ALGORITHM_TOKEN_BUCKET_LLM ||
+           (rule->algorithm == ALGORITHM_COST_BASED && rule->config.cost_budget.cost.source == COST_SOURCE_USAGE);
+}
+
 bool bundle_override_holds(const struct override *override, int64_t now)
 {
     return override->is_enabled && now < override->expires_at;

@@ -235,6 +235,9 @@ uint32_t bundle_method_index(struct slice method);
 const char *bundle_algorithm_name(enum algorithm algorithm);
 const char *bundle_error_format_name(enum error_format format);
 
+/* Whether RULE counts what models use: tokens, or money by real usage. */
+bool bundle_counts_usage(const struct rule *rule);
+
 /* NOW: wall clock, seconds since 1970. */
 bool bundle_override_holds(const struct override *override, int64_t now);
 

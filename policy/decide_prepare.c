@@ -27,12 +27,6 @@ static void prepare_states(struct siphash *enforced, struct siphash *shadow, str
     siphash_update_value(shadow, SLICE("shadow"));
 }
 
-static bool looks_into_bodies(const struct rule *rule)
-{
-    return rule->algorithm == ALGORITHM_TOKEN_BUCKET_LLM ||
-           (rule->algorithm == ALGORITHM_COST_BASED && rule->config.cost_budget.cost.source == COST_SOURCE_USAGE);
-}
-
 static void prepare_rule(struct prepared_rule *prepared, const struct rule *rule, const uint64_t key[2])
 {
     uint64_t mark[2];
@@ -40,7 +34,7 @@ static void prepare_rule(struct prepared_rule *prepared, const struct rule *rule
     prepare_states(&prepared->enforced, &prepared->shadow, rule->identity, key);
     siphash_final(&prepared->enforced, mark);
     prepared->mark = mark[0];
-    prepared->is_settled = rule->algorithm == ALGORITHM_CONCURRENCY || looks_into_bodies(rule);
+    prepared->is_settled = rule->algorithm == ALGORITHM_CONCURRENCY || bundle_counts_usage(rule);
 }
 
 static void add_keys(struct prepared_policy *prepared, uint32_t *keys, const struct rule *rule)
@@ -124,7 +118,7 @@ bool decide_prepare(struct decider *decider)
             if (next == bundle->rule_count)
                 return false;
             add_keys(prepared, keys, decide_rules_at(policy, j));
-            prepared->uses_body |= looks_into_bodies(decide_rules_at(policy, j));
+            prepared->uses_body |= bundle_counts_usage(decide_rules_at(policy, j));
             decider->by_mark[next] = next;
             prepare_rule(&decider->rules[next++], decide_rules_at(policy, j), key);
         }

@@ -42,6 +42,7 @@ libworker_a_SOURCES = \
 	worker/answer.c worker/answer.h \
 	worker/headers.c worker/headers.h \
 	worker/reject.c worker/reject.h \
+	worker/reject_sentence.c worker/reject_sentence.h \
 	worker/settle.c worker/settle.h \
 	worker/debug.c worker/debug.h \
 	worker/endpoints.c worker/endpoints.h \

@@ -222,13 +222,13 @@ static void write_missing(const struct arena *arena, const struct bundle *bundle
     }
 }
 
-/* Whether some rule of POLICY reserves tokens, so that there is something to settle. */
-static bool counts_tokens(const struct policy *policy)
+/* Whether some rule of POLICY reserves what models use, so that there are tokens to settle. */
+static bool counts_usage(const struct policy *policy)
 {
     for (uint32_t i = 0; i < policy->rule_count; i++)
-        if (policy->rules[i].algorithm == ALGORITHM_TOKEN_BUCKET_LLM)
+        if (bundle_counts_usage(&policy->rules[i]))
             return true;
-    return policy->fallback && policy->fallback->algorithm == ALGORITHM_TOKEN_BUCKET_LLM;
+    return policy->fallback && bundle_counts_usage(policy->fallback);
 }
 
 static void write_tokens(const struct arena *arena, const struct policy *policy, struct slice type, struct outbox *out)
@@ -246,7 +246,7 @@ static void write_tokens_consumed(const struct arena *arena, const struct bundle
 {
     write_head(FAMILY_tokens_consumed, out);
     for (uint32_t i = 0; i < bundle->policy_count; i++) {
-        if (!counts_tokens(&bundle->policies[i]))
+        if (!counts_usage(&bundle->policies[i]))
             continue;
         write_tokens(arena, &bundle->policies[i], SLICE("prompt"), out);
         write_tokens(arena, &bundle->policies[i], SLICE("completion"), out);
