@@ -168,8 +168,8 @@ static void warn_of_nobody(const struct scene *scene)
 
     if (scene->seen == KILL_SEEN_NEVER)
         fprintf(stderr,
-                "fairvisor: warning: nobody with this value has been seen, in %s and the counters in memory (requests that passed are "
-                "a sample): look whether it is written as clients send it\n",
+                "fairvisor: warning: nobody with this value has been seen, in %s and the counters in memory (requests that "
+                "passed are a sample): look whether it is written as clients send it\n",
                 counted((int64_t)scene->events, "event", "events", text));
 }
 

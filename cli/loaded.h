@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * The bundle that a running instance serves, from the copy that its master keeps in the runtime folder, or whatever else has its bytes.
+ * The bundle that a running instance serves, from the copy that its master keeps in the runtime folder, or from whatever
+ * else has its bytes.
  */
 #ifndef FAIRVISOR_CLI_LOADED_H
 #define FAIRVISOR_CLI_LOADED_H
@@ -19,9 +20,9 @@ struct bundle *loaded_open(struct instance *instance, const char *config, const 
 /* The same for an INSTANCE that is open and serves. PATH: the file it was found in. */
 bool loaded_read(const struct instance *instance, char path[LOADED_PATH_SIZE], struct bundle **bundle, struct failure *failure);
 
-/* The bytes of it: those whose digest is in the status of INSTANCE. The copy of the master is one place of them; when it could not be
- * written, because its disk was full, they are those of config_file or of a kept bundle. false when they are nowhere, or may not
- * be read. input_free also after false. */
+/* The bytes of it: those whose digest is in the status of INSTANCE. The copy of the master is one place of them; when it
+ * could not be written, because its disk was full, they are those of config_file or of a kept bundle. false when they are
+ * nowhere, or may not be read. input_free also after false. */
 bool loaded_find(const struct instance *instance, char path[LOADED_PATH_SIZE], struct input *input);
 
 #endif

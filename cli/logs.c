@@ -78,8 +78,8 @@ static void print_lost(const struct choice *choice, uint64_t lost)
 
 /* ---- a file ------------------------------------------------------------------------------------------------------- */
 
-/* A line of JSON as it stands; but whoever wrote it may have left in its texts what a terminal obeys. What is below a space can only
- * stand between them. */
+/* A line of JSON as it stands; but whoever wrote it may have left in its texts what a terminal obeys. What is below a space
+ * can only stand between them. */
 static void print_raw(struct slice line)
 {
     while (line.size > 0) {

@@ -133,8 +133,10 @@ static bool wait_for_answer(int fd, const char *instance, struct failure *failur
 
     if (poll(&answer, 1, PATIENCE_MS) == 1)
         return true;
-    fprintf(stderr, "fairvisor: the master of instance %s has not answered yet: it may be reloading, or be stopped; waiting for up to "
-            "%d s\n", instance, ANSWER_MS / 1000);
+    fprintf(stderr,
+            "fairvisor: the master of instance %s has not answered yet: it may be reloading, or be stopped; waiting for up to "
+            "%d s\n",
+            instance, ANSWER_MS / 1000);
     if (poll(&answer, 1, ANSWER_MS - PATIENCE_MS) == 1)
         return true;
     return failure_set(failure, EXIT_CODE_OS,

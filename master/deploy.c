@@ -41,8 +41,8 @@ static bool look_at_file(const char *path, struct folders_facts *facts, struct f
     return true;
 }
 
-/* Whether the file has bytes that are nowhere else: those of an edit that was never loaded. What cannot be read, such as a file that
- * is too large, may be one. */
+/* Whether the file has bytes that are nowhere else: those of an edit that was never loaded. What cannot be read, such as a
+ * file that is too large, may be one. */
 static bool is_edited(const struct deploy *deploy)
 {
     struct source file;
@@ -77,7 +77,8 @@ static bool set_edit_aside(const struct deploy *deploy, struct failure *failure)
     snprintf(aside, sizeof(aside), "%s.replaced", deploy->path);
     if (!move(deploy->path, aside))
         return failure_set_errno(failure, EXIT_CODE_OS,
-                                 "%s has been changed since it was loaded, and could not be moved to %s, so that nothing was changed",
+                                 "%s has been changed since it was loaded, and could not be moved to %s, so that nothing was "
+                                 "changed",
                                  deploy->path, aside);
     log_line(LOG_LEVEL_WARNING, "%s had been changed since it was loaded: it was moved to %s", deploy->path, aside);
     return true;

@@ -138,7 +138,8 @@ void master_keep_bundle(struct master *master, uint32_t number, const struct kep
     snprintf(path, sizeof(path), "%s/%s.bundle.json", settings->runtime_dir, settings->instance);
     if (!folders_replace_file(path, master->serving.source.bytes, master->serving.source.size, 0640,
                               master->privileges.gid, &failure))
-        log_line(LOG_LEVEL_WARNING, "%s; fairvisor(1) looks for what is loaded in config_file and among the kept bundles", failure.sentence);
+        log_line(LOG_LEVEL_WARNING, "%s; fairvisor(1) looks for what is loaded in config_file and among the kept bundles",
+                 failure.sentence);
     master->is_kept = history_keep(settings, &master->serving.source, number, note);
 }
 

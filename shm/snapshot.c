@@ -141,8 +141,8 @@ static bool sync_folder(const char *path)
     return ok;
 }
 
-/* Without a last one (it was refused and set aside) the one before is all there is: it stays. A file system without hard links has no
- * last one for a moment; then a start takes the one before. */
+/* Without a last one (it was refused and set aside) the one before is all there is: it stays. A file system without hard
+ * links has no last one for a moment; then a start takes the one before. */
 static bool keep_last(const char *path, const char *previous)
 {
     if (link(path, previous) == 0 || errno == ENOENT)

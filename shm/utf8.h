@@ -22,7 +22,8 @@ uint32_t utf8_point(const char *text, size_t size);
  * is; separators of lines and paragraphs? All of them are below U+10000. */
 bool utf8_is_control(const char *text, size_t size);
 
-/* Writes '?' in the place of each control character and of each byte that is no UTF-8, in the string TEXT itself, which never grows. */
+/* Writes '?' in the place of each control character and of each byte that is no UTF-8, in the string TEXT itself, which
+ * never grows. */
 void utf8_tame(char *text);
 
 #endif
