@@ -12,7 +12,8 @@
 
 #include "policy/reservation.h"
 
-#define MARK_MARGIN_S 60 /* for a wall clock that goes back before a reboot */
+#define MARK_MARGIN_S  60 /* for a wall clock that goes back before a reboot */
+#define CLOCKS_APART_S 2  /* wall and boot clock of one boot by less, rounded down as they are */
 
 /* The mark that a reservation is settled: it fits once and outlives the reservation. */
 static struct charge mark_of(const uint64_t digest[2])
@@ -132,22 +133,31 @@ static bool is_too_late(const struct decision *decision, const struct reservatio
            decision->now.boot_ns >= reservation->begun_ns + RESERVATION_LIFE_S * NANOSECONDS_PER_SECOND;
 }
 
-/* What was reserved later than now was reserved before a reboot: its boot times are moved to this boot as those of the cells are, by
- * what the wall clock says of how long ago it was at least. A wall clock that went back says nothing: then it is too late. */
+/* Whether RESERVATION was made before a reboot: later than now by the boot clock, of which another process may have seen a little
+ * more, or longer ago by the wall clock than by the boot clock, which begins anew. A wall clock that was put forward looks the same. */
+static bool is_of_another_boot(const struct reservation *reservation, int64_t age_s, struct moment now)
+{
+    return reservation->begun_ns > now.boot_ns + NANOSECONDS_PER_SECOND ||
+           age_s > (now.boot_ns - reservation->begun_ns) / NANOSECONDS_PER_SECOND + CLOCKS_APART_S;
+}
+
+/* The boot times of what was reserved before a reboot are moved to this boot as those of the cells are, by what the wall clock says of
+ * how long ago it was at least. A wall clock that went back says nothing: then it is too late. No request in flight outlives a reboot:
+ * its lane stays as it is, which is right where the wall clock was put forward. */
 static void move_to_this_boot(struct reservation *reservation, struct moment now)
 {
     int64_t age_s = now.wall_ns / NANOSECONDS_PER_SECOND - reservation->expires_s + RESERVATION_LIFE_S, shift;
 
-    if (reservation->begun_ns <= now.boot_ns + NANOSECONDS_PER_SECOND)
-        return;
-    if (age_s < 0 || age_s > RESERVATION_LIFE_S)
+    if (age_s > RESERVATION_LIFE_S || !is_of_another_boot(reservation, age_s, now))
+        return; /* too late as it is, or of this boot */
+    if (age_s < 0)
         age_s = RESERVATION_LIFE_S;
     else if (age_s > 0)
         age_s--; /* both moments were rounded down */
     shift = now.boot_ns - age_s * NANOSECONDS_PER_SECOND - reservation->begun_ns;
     reservation->begun_ns += shift;
     for (uint32_t i = 0; i < reservation->count; i++)
-        if (reservation->entries[i].role == CHARGE_MINUTE || reservation->entries[i].role == CHARGE_FLIGHT)
+        if (reservation->entries[i].role == CHARGE_MINUTE)
             reservation->entries[i].extra += shift;
 }
 
@@ -165,7 +175,8 @@ static enum decide_settlement settle(struct decision *decision, struct slice tex
         return DECIDE_SETTLEMENT_UNKNOWN;
     if (!reservation_parse(text, key, &reservation, digest))
         return DECIDE_SETTLEMENT_UNKNOWN;
-    move_to_this_boot(&reservation, decision->now);
+    if (!saw_end)
+        move_to_this_boot(&reservation, decision->now);
     if (!saw_end && is_too_late(decision, &reservation))
         return DECIDE_SETTLEMENT_EXPIRED;
     if (usage)
