@@ -139,6 +139,13 @@ class TestProxy(ProxyCase):
                 self.assertEqual(([value for key, value in request.fields if "api" in key.lower()],
                                   request.header("x_kept")), (told, "b"), name)
 
+    def test_key_of_a_kill_switch_is_not_hidden(self):
+        """Whom a switch stops that was set by hand does not come through with the other spelling."""
+        server, edge = self.scripted(upstream.answering(OK))
+        self.assertEqual(edge.cli("kill", "header:x-tenant", "t1", "-c", edge.config_file).returncode, 0)
+        self.assertEqual([edge.get("/", {name: "t1"}).status for name in ("X-Tenant", "X_Tenant")], [429, 200])
+        self.assertEqual([[value for name, value in request.fields if "tenant" in name.lower()] for request in server.requests], [[]])
+
     def test_hops_are_counted(self):
         server, edge = self.scripted(upstream.answering(OK), harness.one_rule(0.000001, 2, []))
         for method, hops, status, told in (("OPTIONS", "0", 200, None), ("TRACE", "0", 501, None), ("OPTIONS", "2", 200, "1"),

@@ -88,6 +88,10 @@ struct slice decide_events_redact(const struct arena *arena, enum settings_redac
 /* Whether a decision looks at claims: the bundle has keys of tokens, or a kill switch that was set by hand. */
 bool decide_kills_use_claims(struct decider *decider);
 
+/* How many keys of kill switches that were set by hand the bundle does not have, as of the last decision; *KEYS are the decider's
+ * until the next one. */
+uint32_t decide_kills_keys(const struct decider *decider, const struct descriptor **keys);
+
 /* Judges and, when it is allowed, charges. Does not allocate. Fills VERDICT entirely. */
 void decide_request(struct decider *decider, const struct facts *facts, const struct claims *claims, struct moment now,
                     struct verdict *verdict);

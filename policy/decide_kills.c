@@ -120,6 +120,12 @@ bool decide_kills_use_claims(struct decider *decider)
     return decider->bundle->uses_jwt || decider->live_kills->uses_jwt;
 }
 
+uint32_t decide_kills_keys(const struct decider *decider, const struct descriptor **keys)
+{
+    *keys = decider->live_kills->descriptors;
+    return decider->live_kills->descriptor_count;
+}
+
 /* ---- judging ------------------------------------------------------------------------------------------------------- */
 
 static bool kill_switch_holds(const struct kill_switch *kill, const struct facts *facts, struct moment now)

@@ -32,6 +32,8 @@ struct forward_request {
     const struct facts *facts; /* path as it was judged, query */
     const struct client_peer *peer;
     const struct bundle *bundle; /* whose keys nobody may hide: see forward_request_write */
+    const struct descriptor *hand_keys; /* likewise: of kill switches that were set by hand */
+    uint32_t hand_key_count;
     struct slice authority; /* of the upstream */
     bool peer_is_trusted;
     bool is_secure; /* the client speaks TLS */
@@ -54,8 +56,8 @@ bool forward_request_is_upgrade(const struct head *head);
 /* How often the request may still be passed on: Max-Forwards of OPTIONS and TRACE (RFC 9110 7.6.2). false: nobody says. */
 bool forward_request_hops(const struct head *head, uint64_t *hops);
 
-/* Left out, too, is a field that CGI and its like take for one that a key of the bundle reads, spelled otherwise: X_Api_Key
- * for X-Api-Key. Who sent it would have an identity there, and none here. */
+/* Left out, too, is a field that CGI and its like take for one that a key reads, spelled otherwise: X_Api_Key for X-Api-Key.
+ * Who sent it would have an identity there, and none here. */
 void forward_request_write(const struct forward_request *request, struct outbox *out);
 
 struct forward_response {

@@ -116,16 +116,23 @@ static bool is_spelled_otherwise(struct slice a, struct slice b)
     return differs;
 }
 
-/* Of two such names one has an underscore: mostly no key does, and NAME neither. */
-static bool hides_a_key(const struct bundle *bundle, struct slice name)
+static bool hides_one_of(const struct descriptor *keys, uint32_t count, struct slice name)
 {
-    if (!bundle->uses_underscores && !memchr(name.data, '_', name.size))
-        return false;
-    for (uint32_t i = 0; i < bundle->descriptor_count; i++)
-        if (bundle->descriptors[i].source == DESCRIPTOR_HEADER &&
-            is_spelled_otherwise(bundle->descriptors[i].name, name))
+    for (uint32_t i = 0; i < count; i++)
+        if (keys[i].source == DESCRIPTOR_HEADER && is_spelled_otherwise(keys[i].name, name))
             return true;
     return false;
+}
+
+/* Of two such names one has an underscore: mostly no key of the bundle does, and NAME neither. */
+static bool hides_a_key(const struct forward_request *request, struct slice name)
+{
+    const struct bundle *bundle = request->bundle;
+
+    if ((bundle->uses_underscores || memchr(name.data, '_', name.size)) &&
+        hides_one_of(bundle->descriptors, bundle->descriptor_count, name))
+        return true;
+    return hides_one_of(request->hand_keys, request->hand_key_count, name);
 }
 
 /* Fields of a request that are ours to write, or that concern one connection only. */
@@ -150,7 +157,7 @@ static bool is_dropped(const struct forward_request *request, struct slice spell
         return !request->peer_is_trusted;
     if (request->wants_identity && NAME_IS(name, "accept-encoding"))
         return true;
-    return forward_is_own(name) || hides_a_key(request->bundle, spelled) ||
+    return forward_is_own(name) || hides_a_key(request, spelled) ||
            (lists && is_listed(request->head, spelled));
 }
 

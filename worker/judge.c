@@ -53,6 +53,11 @@ struct moment judge_request(struct worker *worker, const struct facts *facts, co
     return now;
 }
 
+uint32_t judge_hand_keys(const struct worker *worker, const struct descriptor **keys)
+{
+    return decide_kills_keys(worker->decider, keys);
+}
+
 enum decide_settlement judge_settle(struct worker *worker, struct slice text, const struct usage *usage,
                                     struct slice model)
 {

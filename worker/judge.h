@@ -24,6 +24,9 @@ struct judge_bearer {
 struct moment judge_request(struct worker *worker, const struct facts *facts, const struct judge_bearer *bearer,
                             struct verdict *verdict);
 
+/* Keys that kill switches look at which were set by hand, beside the bundle's: see decide_kills_keys. */
+uint32_t judge_hand_keys(const struct worker *worker, const struct descriptor **keys);
+
 /* Settles the reservation TEXT with what its request used. */
 enum decide_settlement judge_settle(struct worker *worker, struct slice text, const struct usage *usage,
                                     struct slice model);

@@ -8,6 +8,7 @@
 
 #include "worker/debug.h"
 #include "worker/hold.h"
+#include "worker/judge.h"
 #include "worker/proxy_private.h"
 #include "worker/reply.h"
 
@@ -254,12 +255,16 @@ static struct forward_request forward_of(const struct worker *worker, const stru
 {
     const struct head *head = request->head;
     enum forward_framing framing = choose_request_framing(request, body);
+    const struct descriptor *hand_keys;
+    uint32_t hand_key_count = judge_hand_keys(worker, &hand_keys);
 
     return (struct forward_request){
         .head = head,
         .facts = request->facts,
         .peer = request->peer,
         .bundle = worker->bundle,
+        .hand_keys = hand_keys,
+        .hand_key_count = hand_key_count,
         .authority = worker->upstreams.backend.authority,
         .peer_is_trusted = request->facts->peer_is_trusted,
         .is_secure = request->is_secure,

@@ -73,6 +73,8 @@ static const struct {
     /* what a key reads, spelled as it is not read */
     {GET "X_Api_Key: 1\r\nx-api_key: 2\r\nX-Api-Key: 3\r\nX_Other: 4\r\nX-Org: 5\r\nX_ORG: 6\r\n\r\n", 0,
      SENT "X-Api-Key: 3\r\nX_Other: 4\r\nX_ORG: 6\r\n" FROM VIA},
+    {GET "x_tenant: 1\r\nX-Tenant: 2\r\nX_Any: 3\r\nX_Tenants: 4\r\n\r\n", 0,
+     SENT "X-Tenant: 2\r\nX_Any: 3\r\nX_Tenants: 4\r\n" FROM VIA},
     /* what a stranger says about himself, and what a trusted proxy does */
     {GET "X-Forwarded-For: 9.9.9.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\nForwarded: for=9.9.9.9\r\n\r\n",
      0, SENT FROM VIA},
@@ -136,6 +138,11 @@ static const struct descriptor descriptors[] = {
     {DESCRIPTOR_QUERY, SLICE("x-other"), SLICE("query:x-other")},
     {DESCRIPTOR_HEADER, SLICE("x_org"), SLICE("header:x_org")},
 };
+/* of kill switches that were set by hand */
+static const struct descriptor hand_keys[] = {
+    {DESCRIPTOR_HEADER, SLICE("x-tenant"), SLICE("header:x-tenant")},
+    {DESCRIPTOR_QUERY, SLICE("x-any"), SLICE("query:x-any")},
+};
 static const struct bundle keys = {
     .descriptors = descriptors, .descriptor_count = LENGTH(descriptors), .uses_underscores = true};
 
@@ -149,6 +156,7 @@ static void write_request(const char *text, unsigned how)
     struct head head;
     struct facts facts;
     struct forward_request request = {.head = &head, .facts = &facts, .peer = &peer, .bundle = &keys,
+                                      .hand_keys = hand_keys, .hand_key_count = LENGTH(hand_keys),
                                       .authority = SLICE("upstream:80")};
 
     ck_assert(outbox_init(&box, 16)); /* small: it must grow */
