@@ -63,10 +63,10 @@ static bool is_name(struct slice host)
     return host.size > 0 && host.data[0] != '.' && host.data[0] != '-';
 }
 
-/* http://unix:/PATH is nginx's way to name a socket; a zone (%eth0) says which link an address is of. */
+/* http://unix:/PATH is nginx's way to name a socket, http://unix:80 a host of that name; a zone (%eth0) says which link an address is of. */
 static const char *what_is_unknown(struct slice rest)
 {
-    if (slice_has_prefix(rest, SLICE("unix:")))
+    if (slice_has_prefix(rest, SLICE("unix:/")))
         return "the upstream must have a TCP address; unix sockets are not asked";
     if (rest.size > 0 && rest.data[0] == '[' && memchr(rest.data, '%', rest.size))
         return "addresses with a zone, of one link only, are not asked; give the upstream's global address or its name";

@@ -105,6 +105,7 @@ static const struct {
     {"", "# backend_url is not set\nbackend_connect_timeout = 2s\nbackend_timeout = 1m\nbackend_keepalive = 64\n"
          "backend_keepalive_timeout = 1m\n"},
     {"backend_url = https://api.example:8443/", "backend_url = https://api.example:8443/\n"},
+    {"backend_url = http://unix:8000", "backend_url = http://unix:8000\n"},
     {"backend_url = http://[::1]:8000", "backend_url = http://[::1]:8000\n"},
     {"", "drain_timeout = 35s\n"},
     {"", "decision_log = off\n"},
