@@ -45,7 +45,7 @@ static bool write_new(const char *path, const struct stat *before, struct slice 
     return is_written;
 }
 
-/* A second name of the old file first: then the first name never is without a file. */
+/* A second name of the old file, where the file system has such: then the first name never is without a file. */
 static bool move_old_aside(const char *path, struct failure *failure)
 {
     char aside[NAME_SIZE];
@@ -53,7 +53,7 @@ static bool move_old_aside(const char *path, struct failure *failure)
     snprintf(aside, sizeof(aside), "%s.replaced", path);
     if (unlink(aside) != 0 && errno != ENOENT)
         return refuse(aside, failure);
-    return link(path, aside) == 0 || rename(path, aside) == 0 /* where there are no hard links */ || refuse(path, failure);
+    return link(path, aside) == 0 || rename(path, aside) == 0 || refuse(path, failure);
 }
 
 bool put_back(const char *path, struct slice bytes, struct failure *failure)

@@ -3,10 +3,9 @@
  * Rules on one side, requests and verdicts on the other: runs every file of tests/policy/verdicts. A file holds
  *
  *   bundle ... end                                       loads a bundle; a later one is a reload over the same cells
- *   template NAME                                        the same, of a template of `fairvisor init`; no warning is
- * allowed wall SECONDS                                         from now on the wall clock is so far ahead; negative:
- * behind SECONDS CLIENT METHOD TARGET [Name:value ...] [xN] => EXPECTATION
- *
+ *   template NAME                                        the same, of a template of `fairvisor init`; no warning is allowed
+ *   wall SECONDS                                         from now on the wall clock is so far ahead; negative: behind
+ *   SECONDS CLIENT METHOD TARGET [Name:value ...] [xN] => EXPECTATION
  *   reboot SECONDS BACK UP                               the machine goes down, is back at BACK, and up for UP seconds then
  *   SECONDS settle NAME PROMPT COMPLETION [cached=N] [model=NAME] => RESULT
  *
