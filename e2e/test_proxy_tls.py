@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MPL-2.0
 """TLS on both sides of the reverse proxy: what clients are shown, and what of an upstream is believed."""
 
+import json
 import os
 import socket
 import ssl
 import subprocess
+import threading
 import time
 
 import harness
@@ -76,15 +78,27 @@ class HalfConnection:
             self.flush()
 
 
+class Held(SecureScripted):
+    """Shakes no hand until it may."""
+
+    def __init__(self, serve, context):
+        self.may_greet = threading.Event()
+        super().__init__(serve, context)
+
+    def one(self, accepted):
+        self.may_greet.wait(60)
+        super().one(accepted)
+
+
 class TestUpstream(test_proxy.ProxyCase):
-    def secure(self, serve, name="server", names="DNS:localhost", trusted="ca", **settings):
+    def secure(self, serve, name="server", names="DNS:localhost", trusted="ca", kind=SecureScripted, **settings):
         folder = self.temporary_folder()
         make_certificate(folder, "ca")
         make_certificate(folder, "other")
         key, pem = make_certificate(folder, name, names, "ca")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(pem, key)
-        server = self.own(SecureScripted(serve, context))
+        server = self.own(kind(serve, context))
         settings = {"backend_ca_file": os.path.join(folder, trusted + ".pem"), **settings}
         return server, self.proxy(settings.pop("backend_url", server.url).replace("PORT", str(server.port)), **settings)
 
@@ -127,6 +141,31 @@ class TestUpstream(test_proxy.ProxyCase):
         server = self.own(upstream.Scripted(lambda peer: (peer.more(), peer.send(OK), peer.rest())))
         edge = self.proxy(server.url.replace("http:", "https:"))
         self.assertEqual((edge.get("/").status, self.failures(edge)), (502, {"tls": 1}))
+
+    TOKENS = {"bundle_version": 1, "policies": [{"id": "p", "spec": {"selector": {"pathPrefix": "/"}, "rules": [
+        {"name": "r", "limit_keys": [], "algorithm": "token_bucket_llm",
+         "algorithm_config": {"tokens_per_day": 1500, "streaming": {"on_client_gone": "drain"}}}]}}]}
+    CHAT = json.dumps({"model": "m", "max_tokens": 50, "messages": [{"role": "user", "content": "x" * 4000}]}).encode()
+
+    def test_a_handshake_is_no_request(self):
+        """One that fails charges nothing: the upstream has seen no byte of what was asked."""
+        harness.avoid_midnight()
+        _, edge = self.secure(upstream.answering(OK), trusted="other", policy=self.TOKENS)
+        for _ in range(3):  # two prompts are more than there is
+            self.assertEqual(harness.request(edge.address, "POST", "/v1/chat/completions", body=self.CHAT).status, 502)
+
+    def test_a_client_that_leaves_before_the_handshake(self):
+        """What nobody waits for any more is not asked, though answers that are under way are read to their end; nothing is charged."""
+        harness.avoid_midnight()
+        server, edge = self.secure(upstream.answering(OK), kind=Held, policy=self.TOKENS, backend_connect_timeout="1h")
+        for count in (1, 2, 3):
+            with harness.Connection(edge.address) as client:
+                client.send(harness.format_request("POST", "/v1/chat/completions", body=self.CHAT))
+                harness.wait_until(lambda: server.connections >= count, "a connection to the upstream")  # pylint: disable=cell-var-from-loop
+            harness.wait_until(lambda: edge.metric("fairvisor_upstream_connections") == 0, "it to be given up")
+        server.may_greet.set()
+        self.assertEqual(harness.request(edge.address, "POST", "/v1/chat/completions", body=self.CHAT).status, 200)
+        self.assertEqual(len(server.requests), 1)
 
     def test_an_end_that_nobody_announced(self):
         """A body that ends with the connection: complete only when TLS says so."""

@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 
+#include "worker/conn_batch.h"
 #include "worker/conn_private.h"
 
 #define FLUSH_SIZE 32768 /* answers to pipelined requests are sent when they are this many bytes */
@@ -45,11 +46,14 @@ static void release(struct conn *conn)
 
 /* ---- proxied requests -------------------------------------------------------------------------------------------- */
 
-/* The answers before it go out first: the outbox is the proxy's then. */
+/* The answers before it go out first: the outbox is the proxy's then, and what waits in the batch would close the connection,
+ * and free the proxy, within a sending of the proxy's own. */
 static void start_proxy(struct conn *conn, struct proxy *proxy)
 {
     conn->proxy = proxy;
     conn->state = PROXYING;
+    if (conn->is_batched)
+        conn_batch_send(conn->worker->batch);
     conn_write_answers(conn);
     if (conn->state == PROXYING)
         proxy_start(proxy, conn);

@@ -60,6 +60,9 @@ bool forward_request_hops(const struct head *head, uint64_t *hops);
  * Who sent it would have an identity there, and none here. */
 void forward_request_write(const struct forward_request *request, struct outbox *out);
 
+/* Whether a field of the client's called NAME is not left out. */
+bool forward_request_passes(const struct forward_request *request, struct slice name);
+
 struct forward_response {
     const struct response *response;
     const struct exchange *exchange; /* NULL: none */

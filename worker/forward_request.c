@@ -161,6 +161,11 @@ static bool is_dropped(const struct forward_request *request, struct slice spell
            (lists && is_listed(request->head, spelled));
 }
 
+bool forward_request_passes(const struct forward_request *request, struct slice name)
+{
+    return !is_dropped(request, name, lists_fields(request->head));
+}
+
 static void add_target(const struct head *head, const struct facts *facts, struct outbox *out)
 {
     const struct slice server = SLICE("*"); /* OPTIONS of no path, judged as the root's */

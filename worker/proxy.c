@@ -115,14 +115,15 @@ void proxy_complete(struct proxy *proxy, bool is_left_over)
         conn_proxy_over(conn, keeps_alive);
 }
 
-/* true: the exchange goes on without its client. */
+/* true: the exchange goes on without its client, for the upstream works on it; a request that has not left yet never does. */
 static bool leave(struct proxy *proxy, enum proxy_leave why)
 {
     static const enum exchange_end hows[] = {[PROXY_CLIENT_LEFT] = EXCHANGE_CLIENT_LEFT,
                                              [PROXY_CLIENT_SLOW] = EXCHANGE_TIMED_OUT,
                                              [PROXY_WORKER_LEAVES] = EXCHANGE_DRAINED};
     enum exchange_end how;
-    bool can_read_on = proxy->reads_on_ms > 0 && proxy->upstream && proxy->has_sent_all && proxy->state != TUNNEL;
+    bool can_read_on = proxy->reads_on_ms > 0 && proxy->upstream && upstream_has_sent(proxy->upstream) &&
+                       proxy->has_sent_all && proxy->state != TUNNEL;
 
     proxy->conn = NULL;
     if (why == PROXY_CLIENT_LEFT && can_read_on) {
@@ -305,7 +306,7 @@ struct proxy *proxy_new(struct worker *worker, const struct proxy_request *reque
                             .minor = request->head->minor,
                             .is_head_request = slice_equal(request->head->method, SLICE("HEAD")),
                             .is_upgrade = forward.is_upgrade,
-                            .is_harmless = proxy_repeat_is_harmless(request->head),
+                            .is_harmless = proxy_repeat_is_harmless(&forward),
                             .keeps_alive = request->keeps_alive,
                             .reads_on_ms = wishes.reads_on_ms};
     memcpy(proxy->text, worker->body.data, worker->body.used);

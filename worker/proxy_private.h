@@ -81,8 +81,8 @@ void proxy_request_again(struct proxy *proxy);
 
 /* ---- proxy_repeat.c ---------------------------------------------------------------------------------------------- */
 
-/* Whether doing what HEAD asks for twice does no more than doing it once. */
-bool proxy_repeat_is_harmless(const struct head *head);
+/* Whether doing what REQUEST asks for twice does no more than doing it once. */
+bool proxy_repeat_is_harmless(const struct forward_request *request);
 
 /* The whole request has been sent: keeps its body, which is gathered or WHOLE (empty: it went in pieces), if it may have to be sent
  * again. */

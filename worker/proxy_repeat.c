@@ -22,24 +22,18 @@ static bool has_idempotent_method(const struct head *head)
     return false;
 }
 
-/* What Connection lists does not reach the upstream, which then knows nothing of a key. */
-static bool is_held_back(const struct head *head, struct slice name)
+/* A key that is not passed on is one that the upstream knows nothing of. */
+bool proxy_repeat_is_harmless(const struct forward_request *request)
 {
-    for (size_t i = 0; i < head->field_count; i++)
-        if (head_is_named(head->fields[i].name, HEAD_FIELD_connection) && head_has_token(head->fields[i].value, name))
-            return true;
-    return false;
-}
+    const struct head *head = request->head;
 
-bool proxy_repeat_is_harmless(const struct head *head)
-{
     if (has_idempotent_method(head))
         return true;
     for (size_t i = 0; i < head->field_count; i++) {
         struct slice name = head->fields[i].name;
 
         if ((NAME_IS(name, "idempotency-key") || NAME_IS(name, "x-idempotency-key")) && head->fields[i].value.size > 0)
-            return !is_held_back(head, name);
+            return forward_request_passes(request, name);
     }
     return false;
 }
@@ -71,6 +65,15 @@ static bool is_at_hand(const struct proxy *proxy)
     return proxy->has_sent_all && (proxy->to_upstream == FORWARD_BODYLESS || proxy->body.bytes.size > 0);
 }
 
+static const char *outcome_of(const struct proxy *proxy, bool is_repeated)
+{
+    if (is_repeated)
+        return "was sent again";
+    if (proxy->is_harmless)
+        return "is answered 502, for not all of its body is at hand to be sent again";
+    return "is answered 502, for it may have been seen and must not be done twice";
+}
+
 static void tell(const struct proxy *proxy, bool is_repeated)
 {
     struct worker *worker = proxy->worker;
@@ -81,7 +84,7 @@ static void tell(const struct proxy *proxy, bool is_repeated)
              "the upstream %s closed a connection, idle for %llu ms, when a request came, which %s: let its Keep-Alive "
              "field tell how long it waits, or set backend_keepalive_timeout below that",
              worker->handoff.settings.backend_url, (unsigned long long)upstream_idle_ms(proxy->upstream),
-             is_repeated ? "was sent again" : "is answered 502, for it may have been seen and must not be done twice");
+             outcome_of(proxy, is_repeated));
 }
 
 bool proxy_repeat(struct proxy *proxy, enum upstream_end why)

@@ -12,7 +12,7 @@
 #include "shm/address.h"
 #include "shm/log.h"
 
-#define LOG_MS 1000
+#define LOG_INTERVAL_MS 1000
 
 /* Memory of its own: the thread may outlast the struct resolve. */
 struct resolve_request {
@@ -73,13 +73,9 @@ static void tell(struct resolve *resolve)
 /* A line a second at most: each request asks again. */
 static void log_not_found(struct resolve *resolve, int status)
 {
-    uint64_t now = uv_now(resolve->loop);
-
-    if (resolve->log_ms != 0 && now - resolve->log_ms < LOG_MS)
-        return;
-    resolve->log_ms = now;
-    log_line(LOG_LEVEL_WARNING, "the upstream's name %s was not found: %s%s", resolve->host, uv_strerror(status),
-             resolve->addresses.count > 0 ? "; its last addresses go on being used" : "");
+    if (log_is_due(&resolve->log_ms, (int64_t)uv_now(resolve->loop), LOG_INTERVAL_MS))
+        log_line(LOG_LEVEL_WARNING, "the upstream's name %s was not found: %s%s", resolve->host, uv_strerror(status),
+                 resolve->addresses.count > 0 ? "; its last addresses go on being used" : "");
 }
 
 static void on_found(uv_getaddrinfo_t *request, int status, struct addrinfo *list)

@@ -35,7 +35,7 @@ struct resolve {
     unsigned first; /* of them: connections begin with it, for those before it could not be reached */
     bool is_literal;
     uint64_t found_ms; /* uv_now() of the last answer */
-    uint64_t log_ms;   /* uv_now() of the last line about a name that was not found */
+    int64_t log_ms;    /* uv_now() of the last line about a name that was not found, 0 before; see log_is_due */
     struct resolve_request *request; /* the one that is on its way, or NULL */
     struct resolve_waiter waiters; /* head of the ring */
 };

@@ -107,6 +107,12 @@ static bool stop_sending(struct upstream *upstream)
     return upstream->state == OPEN && !upstream->has_ended && (upstream->has_sent || !upstream->is_reused);
 }
 
+/* A handshake's bytes are none of the request. */
+static void note_sent(struct upstream *upstream, bool has_sent)
+{
+    upstream->has_sent |= has_sent && upstream->state == OPEN;
+}
+
 static bool write_now(struct upstream *upstream, const uv_buf_t *pieces, size_t count, size_t total)
 {
     int taken;
@@ -116,7 +122,7 @@ static bool write_now(struct upstream *upstream, const uv_buf_t *pieces, size_t 
     taken = upstream->unsent ? 0 : pieces_offer(upstream->socket->fd, pieces, count);
     if (taken < 0)
         return stop_sending(upstream);
-    upstream->has_sent |= taken > 0;
+    note_sent(upstream, taken > 0);
     if ((size_t)taken == total)
         return true;
     if (!unsent_keep(&upstream->unsent, pieces, count, (size_t)taken, total))
@@ -131,7 +137,7 @@ static void write_more(struct upstream *upstream)
     size_t before = unsent_size(upstream->unsent);
 
     if (unsent_offer(&upstream->unsent, upstream->socket->fd)) {
-        upstream->has_sent |= unsent_size(upstream->unsent) < before;
+        note_sent(upstream, unsent_size(upstream->unsent) < before);
         if (upstream->unsent)
             return;
         if (upstream->ends_sent)

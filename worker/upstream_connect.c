@@ -138,9 +138,10 @@ static bool try_next(struct upstream *upstream, enum upstream_end *why)
 static void prefer_address(struct upstream *upstream)
 {
     struct worker *worker = upstream->worker;
+    uint32_t silent = upstream->late & ~(UINT32_C(1) << upstream->address); /* this one was late, and answers now */
 
     resolve_prefer(&worker->upstreams.resolve, &upstream->addresses.items[upstream->address]);
-    if (upstream->late == 0 || !log_is_due(&worker->address_log_ms, (int64_t)uv_now(&worker->loop), LOG_INTERVAL_MS))
+    if (silent == 0 || !log_is_due(&worker->address_log_ms, (int64_t)uv_now(&worker->loop), LOG_INTERVAL_MS))
         return;
     log_line(LOG_LEVEL_WARNING,
              "the upstream %s has an address that does not answer, and was reached at another one: each look-up of the name makes "
