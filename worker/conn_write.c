@@ -79,6 +79,8 @@ bool conn_write_pieces(struct conn *conn, const struct slice *pieces, size_t cou
 
     if (conn->is_batched)
         conn_batch_send(conn->worker->batch);
+    if (conn->state == CLOSED)
+        return false;
     if (conn->tls)
         return tls_is_open(conn->tls) && tls_write(conn->tls, pieces, count) && conn_write_tls(conn);
     used = pieces_gather(pieces, count, buffers, &total);

@@ -77,8 +77,9 @@ static const char *outcome_of(const struct proxy *proxy, bool is_repeated)
 static void tell(const struct proxy *proxy, bool is_repeated)
 {
     struct worker *worker = proxy->worker;
+    int64_t *last_ms = is_repeated ? &worker->repeat_log_ms : &worker->stale_log_ms; /* a notice hides no warning */
 
-    if (!log_is_due(&worker->stale_log_ms, (int64_t)uv_now(&worker->loop), LOG_INTERVAL_MS))
+    if (!log_is_due(last_ms, (int64_t)uv_now(&worker->loop), LOG_INTERVAL_MS))
         return;
     log_line(is_repeated ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING,
              "the upstream %s closed a connection, idle for %llu ms, when a request came, which %s: let its Keep-Alive "

@@ -85,7 +85,7 @@ void upstream_set_reading(struct upstream *upstream, bool is_wanted);
 /* Starts the clock of backend_timeout anew (IS_WAITING), or stops it. Not before it is connected. */
 void upstream_set_waiting(struct upstream *upstream, bool is_waiting);
 
-/* The request and its response are over, nothing is left over: another may use it that comes within MOST_IDLE_MS. */
+/* The request and its response are over, nothing is left over: another may use it that comes within MOST_IDLE_MS; with 0 it is closed. */
 void upstream_pool_give_back(struct upstream *upstream, uint32_t most_idle_ms);
 
 /* Closes and frees. */

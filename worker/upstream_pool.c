@@ -65,7 +65,7 @@ void upstream_pool_give_back(struct upstream *upstream, uint32_t most_idle_ms)
     const struct timeout *ring = &worker->timeouts.heads[TIMEOUT_UPSTREAM_IDLE];
     uint64_t longest_ms = worker->handoff.settings.backend_keepalive_timeout_ms;
 
-    if (upstream->is_deaf || worker->is_draining || worker->handoff.settings.backend_keepalive == 0) {
+    if (upstream->is_deaf || worker->is_draining || most_idle_ms == 0 || worker->handoff.settings.backend_keepalive == 0) {
         upstream_close(upstream);
         return;
     }

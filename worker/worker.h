@@ -100,7 +100,8 @@ struct worker {
     uint64_t drain_since_ms; /* uv_now() at the start of the drain */
     int64_t refused_log_ms;  /* uv_now() of the last line about refused connections, 0 before; see log_is_due */
     int64_t debug_log_ms;    /* the same about a wrong debug_session_secret */
-    int64_t stale_log_ms;    /* the same about idle connections that the upstream closed when a request came */
+    int64_t stale_log_ms;    /* the same about idle connections that the upstream closed when a request came, which failed */
+    int64_t repeat_log_ms;   /* the same about such a request that was sent again */
     int64_t invalid_log_ms;  /* the same about answers of the upstream that are not valid HTTP */
     int64_t address_log_ms;  /* the same about addresses of the upstream that cannot be reached */
     int64_t untold_log_ms;   /* the same about proxies that tell no client */
