@@ -11,15 +11,26 @@
 
 #include "shm/utf8.h"
 
+#define CAUSE_SIZE 128 /* kept for the text of errno */
+
+/* Prints into the first SIZE bytes of the sentence; one that does not fit ends in "...". */
+static void print(struct failure *failure, size_t size, const char *format, va_list arguments)
+{
+    int length = vsnprintf(failure->sentence, size, format, arguments);
+
+    if (length >= (int)size)
+        memcpy(failure->sentence + size - sizeof("..."), "...", sizeof("..."));
+    utf8_tame(failure->sentence);
+}
+
 bool failure_set(struct failure *failure, enum exit_code code, const char *format, ...)
 {
     va_list arguments;
 
     failure->code = code;
     va_start(arguments, format);
-    vsnprintf(failure->sentence, sizeof(failure->sentence), format, arguments);
+    print(failure, sizeof(failure->sentence), format, arguments);
     va_end(arguments);
-    utf8_tame(failure->sentence);
     return false;
 }
 
@@ -31,9 +42,8 @@ bool failure_set_errno(struct failure *failure, enum exit_code code, const char 
 
     failure->code = code;
     va_start(arguments, format);
-    vsnprintf(failure->sentence, sizeof(failure->sentence), format, arguments);
+    print(failure, sizeof(failure->sentence) - CAUSE_SIZE, format, arguments);
     va_end(arguments);
-    utf8_tame(failure->sentence);
     used = strlen(failure->sentence);
     snprintf(failure->sentence + used, sizeof(failure->sentence) - used, ": %s", strerror(saved));
     errno = saved;

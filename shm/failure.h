@@ -29,11 +29,11 @@ struct failure {
 };
 
 /* Fills FAILURE and returns false, so that a caller can write `return failure_set(...)`. A path or a word that is quoted may hold
- * anything: control characters, which a terminal would obey, become '?'. */
+ * anything: control characters, which a terminal would obey, become '?'. What does not fit ends in "...". */
 bool failure_set(struct failure *failure, enum exit_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The same, with ": " and the text of errno behind the sentence. */
+/* The same, with ": " and the text of errno behind the sentence, also behind one that was cut. */
 bool failure_set_errno(struct failure *failure, enum exit_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -21,6 +21,7 @@
 
 #define WHO_SIZE      32
 #define SENTENCE_SIZE 3072
+#define CAUSE_SIZE    256 /* of errno */
 
 /* The one exception to "no globals": what every line of this process begins with. */
 static struct {
@@ -156,13 +157,19 @@ static void put_sentence(struct line *line, const char *sentence, bool json)
     }
 }
 
-size_t log_format(char out[LOG_LINE_SIZE], int64_t wall_ns, enum log_level level, const char *who, bool json,
-                  const char *sentence)
+/* CAUSE, which is "" or stands behind a colon, is kept when the sentence is cut. */
+static size_t format_line(char out[LOG_LINE_SIZE], int64_t wall_ns, enum log_level level, const char *who, bool json,
+                          const char *sentence, const char *cause)
 {
     static const char ellipsis[] = "...";
     const char *level_name = log_level_name(level);
-    struct line line = {.data = out, .size = LOG_LINE_SIZE - sizeof(ellipsis) - sizeof("\"}\n")};
+    char escaped[CAUSE_SIZE];
+    struct line end = {.data = escaped, .size = sizeof(escaped)};
+    struct line line = {.data = out};
 
+    put_text(&end, cause[0] != '\0' ? ": " : "");
+    put_sentence(&end, cause, json);
+    line.size = LOG_LINE_SIZE - end.used - sizeof(ellipsis) - sizeof("\"}\n");
     put_text(&line, json ? "{\"time\":\"" : "");
     put_time(&line, wall_ns);
     put_text(&line, json ? "\",\"level\":\"" : " ");
@@ -176,14 +183,21 @@ size_t log_format(char out[LOG_LINE_SIZE], int64_t wall_ns, enum log_level level
         line.is_cut = false;
         put_text(&line, ellipsis);
     }
+    put(&line, end.data, end.used);
     put_text(&line, json ? "\"}\n" : "\n");
     return line.used;
 }
 
-static void write_line(enum log_level level, const char *sentence)
+size_t log_format(char out[LOG_LINE_SIZE], int64_t wall_ns, enum log_level level, const char *who, bool json,
+                  const char *sentence)
+{
+    return format_line(out, wall_ns, level, who, json, sentence, "");
+}
+
+static void write_line(enum log_level level, const char *sentence, const char *cause)
 {
     char line[LOG_LINE_SIZE];
-    size_t size = log_format(line, moment_now().wall_ns, level, log_state.who, log_state.json, sentence);
+    size_t size = format_line(line, moment_now().wall_ns, level, log_state.who, log_state.json, sentence, cause);
     ssize_t written;
 
     if (log_is_failing())
@@ -214,7 +228,7 @@ void log_line(enum log_level level, const char *format, ...)
     va_start(arguments, format);
     mark_cut(sentence, vsnprintf(sentence, sizeof(sentence), format, arguments));
     va_end(arguments);
-    write_line(level, sentence);
+    write_line(level, sentence, "");
     errno = saved;
 }
 
@@ -222,7 +236,6 @@ void log_errno(enum log_level level, const char *format, ...)
 {
     int saved = errno;
     char sentence[SENTENCE_SIZE];
-    size_t used;
     va_list arguments;
 
     if (level > log_state.level)
@@ -230,9 +243,7 @@ void log_errno(enum log_level level, const char *format, ...)
     va_start(arguments, format);
     mark_cut(sentence, vsnprintf(sentence, sizeof(sentence), format, arguments));
     va_end(arguments);
-    used = strlen(sentence);
-    snprintf(sentence + used, sizeof(sentence) - used, ": %s", strerror(saved));
-    write_line(level, sentence);
+    write_line(level, sentence, strerror(saved));
     errno = saved;
 }
 

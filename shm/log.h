@@ -24,7 +24,7 @@ void log_init(const char *who, enum log_level level, bool json);
 /* Writes one line: time, level, who, sentence. Newlines and control bytes inside are escaped. Keeps errno. */
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The same with ": " and the text of errno at the end. */
+/* The same with ": " and the text of errno at the end, also of a sentence that is cut. */
 void log_errno(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Whether it is time for another line of a kind that could come any number of times: none yet, or INTERVAL since the last one at *LAST,

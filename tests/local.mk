@@ -13,12 +13,14 @@ EXTRA_DIST += tests/coverage-report tests/coverage-kept
 
 # shm: settings and the ground floor.
 shm_ground_tests = \
-	tests/shm/test_address tests/shm/test_log tests/shm/test_moment tests/shm/test_near tests/shm/test_quantity \
+	tests/shm/test_address tests/shm/test_failure tests/shm/test_log tests/shm/test_moment tests/shm/test_near tests/shm/test_quantity \
 	tests/shm/test_settings tests/shm/test_utf8
 check_PROGRAMS += $(shm_ground_tests)
 TESTS += $(shm_ground_tests)
 tests_shm_test_address_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_shm_test_address_LDADD = libshm.a $(CHECK_LIBS)
+tests_shm_test_failure_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_shm_test_failure_LDADD = libshm.a $(CHECK_LIBS)
 tests_shm_test_log_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_shm_test_log_LDADD = libshm.a $(CHECK_LIBS)
 tests_shm_test_moment_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)

@@ -109,6 +109,27 @@ START_TEST(writes_one_line_and_keeps_errno)
 }
 END_TEST
 
+/* A long path, and one whose escapes are what makes it long. */
+START_TEST(keeps_the_cause_of_a_sentence_that_is_cut)
+{
+    static char path[LOG_LINE_SIZE];
+    const char *cause = _i & 1 ? "...: File name too long\"}\n" : "...: File name too long\n", *text;
+    int fd = catch_lines();
+    size_t size;
+
+    memset(path, _i & 2 ? '\001' : 'x', _i & 2 ? 2000 : sizeof(path) - 1);
+    log_init("master", LOG_LEVEL_INFO, _i & 1);
+    errno = ENAMETOOLONG;
+    log_errno(LOG_LEVEL_ERROR, "%s cannot be opened", path);
+    text = read_lines(fd);
+    size = strlen(text);
+    ck_assert_uint_le(size, LOG_LINE_SIZE);
+    ck_assert_uint_gt(size, 3000);
+    ck_assert_str_eq(text + size - strlen(cause), cause);
+    ck_assert_uint_eq(log_dropped(), 0);
+}
+END_TEST
+
 START_TEST(leaves_out_what_is_below_the_level)
 {
     int fd = catch_lines();
@@ -170,6 +191,7 @@ int main(void)
     tcase_add_loop_test(tests, formats_a_line, 0, LENGTH(rows));
     tcase_add_loop_test(tests, cuts_a_line_that_is_too_long, 0, 4);
     tcase_add_test(tests, writes_one_line_and_keeps_errno);
+    tcase_add_loop_test(tests, keeps_the_cause_of_a_sentence_that_is_cut, 0, 4);
     tcase_add_test(tests, leaves_out_what_is_below_the_level);
     tcase_add_test(tests, counts_what_finds_the_pipe_full);
     tcase_add_test(tests, names_levels);
