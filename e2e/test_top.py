@@ -243,7 +243,10 @@ class TestTop(harness.TestCase):
         self.assertEqual({row["rule"]: row["cost"] for row in self.rows(edge, "--by", "rule")}, {"stays": 2, "goes": 2})
         told = edge.cli("logs", "-c", edge.config_file, "--no-follow", "--action", "settle").stdout
         self.assertRegex(told, r"(?m) settle +llm/goes header:x-team=red cost 2 in place of 3\d+ - not in the policy served now$")
-        self.assertEqual(edge.metrics()['fairvisor_settlements_total{result="unserved"}'], 1)
+        metrics = edge.metrics()
+        self.assertEqual(metrics['fairvisor_settlements_total{result="unserved"}'], 1)
+        for policy in ("llm", ""):
+            self.assertEqual(metrics['fairvisor_tokens_consumed_total{type="prompt",policy="%s"}' % policy], 1)
 
     def test_the_bar_sinks(self):
         """A bucket that fills again is shown to do so, though nothing happens."""

@@ -231,26 +231,32 @@ static bool counts_usage(const struct policy *policy)
     return policy->fallback && bundle_counts_usage(policy->fallback);
 }
 
-static void write_tokens(const struct arena *arena, const struct policy *policy, struct slice type, struct outbox *out)
+static void write_tokens(const struct arena *arena, struct slice policy, bool even_none, struct outbox *out)
 {
-    const struct slice labels[] = {type, policy->id};
+    static const struct slice types[] = {SLICE("prompt"), SLICE("completion")};
 
-    outbox_add(out, families_name(FAMILY_tokens_consumed));
-    metrics_text_label(out, "{", "type", labels[0]);
-    metrics_text_label(out, ",", "policy", labels[1]);
-    metrics_text(out, "} ");
-    metrics_text_integer(out, (int64_t)series_read(arena, families_name(FAMILY_tokens_consumed), labels, 2));
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        const struct slice labels[] = {types[i], policy};
+        uint64_t value = series_read(arena, families_name(FAMILY_tokens_consumed), labels, 2);
+
+        if (value == 0 && !even_none)
+            continue;
+        outbox_add(out, families_name(FAMILY_tokens_consumed));
+        metrics_text_label(out, "{", "type", labels[0]);
+        metrics_text_label(out, ",", "policy", labels[1]);
+        metrics_text(out, "} ");
+        metrics_text_integer(out, (int64_t)value);
+    }
 }
 
+/* Behind those of the policies, of settled requests whose rule a reload took away meanwhile. */
 static void write_tokens_consumed(const struct arena *arena, const struct bundle *bundle, struct outbox *out)
 {
     write_head(FAMILY_tokens_consumed, out);
-    for (uint32_t i = 0; i < bundle->policy_count; i++) {
-        if (!counts_usage(&bundle->policies[i]))
-            continue;
-        write_tokens(arena, &bundle->policies[i], SLICE("prompt"), out);
-        write_tokens(arena, &bundle->policies[i], SLICE("completion"), out);
-    }
+    for (uint32_t i = 0; i < bundle->policy_count; i++)
+        if (counts_usage(&bundle->policies[i]))
+            write_tokens(arena, bundle->policies[i].id, true, out);
+    write_tokens(arena, SLICE(""), false, out);
 }
 
 static void write_circuits(const struct worker *worker, struct outbox *out)
