@@ -13,7 +13,7 @@
 
 struct command {
     const char *name;
-    /* WORDS[0] is the command's name. Returns the exit code. */
+    /* WORDS[0] is the command's name. Returns the exit code, or COMMAND_DONE. */
     int (*run)(const struct command *command, int count, char **words);
     const char *sentence;
     const char *usage; /* behind "fairvisor " */
@@ -31,6 +31,9 @@ struct command_option {
 };
 
 #define COMMAND_GOES_ON (-1)
+
+/* EXIT_CODE_OK of an order that changed something, which holds, whatever becomes of the words about it. */
+#define COMMAND_DONE (-2)
 
 /* Reads the COUNT options before and among WORDS; --help and -h are every command's. COMMAND_GOES_ON: optind is the first
  * word that is none. Otherwise help was printed or a complaint made, and this is the exit code. */

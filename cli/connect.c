@@ -280,5 +280,7 @@ int connect_run(const struct command *command, int count, char **words)
 
     if (code != COMMAND_GOES_ON)
         return code;
-    return run(&choice, &failure) ? EXIT_CODE_OK : command_fail(&failure);
+    if (!run(&choice, &failure))
+        return command_fail(&failure);
+    return choice.is_list ? EXIT_CODE_OK : COMMAND_DONE;
 }

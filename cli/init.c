@@ -149,7 +149,7 @@ static int write_template(const struct choice *choice, const struct template *te
         return command_fail(&failure);
     if (choice->is_json) {
         tell_json(choice, template);
-        return EXIT_CODE_OK;
+        return COMMAND_DONE;
     }
     fprintf(stderr,
             "%s: %s.\n\nWhat to look at before it is loaded:\n%s\nThen: fairvisor validate --strict %s\n"

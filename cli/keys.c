@@ -325,5 +325,7 @@ int keys_run(const struct command *command, int count, char **words)
 
     if (code != COMMAND_GOES_ON)
         return code;
-    return run(&choice, &failure) ? EXIT_CODE_OK : command_fail(&failure);
+    if (!run(&choice, &failure))
+        return command_fail(&failure);
+    return choice.action == ACTION_LIST || choice.action == ACTION_GET ? EXIT_CODE_OK : COMMAND_DONE;
 }

@@ -315,5 +315,7 @@ int kill_run(const struct command *command, int count, char **words)
         return code;
     is_done = choice.is_list ? kill_list_print(choice.config, choice.name, choice.is_json, &failure)
                              : set_or_lift(&choice, &failure);
-    return is_done ? EXIT_CODE_OK : command_fail(&failure);
+    if (!is_done)
+        return command_fail(&failure);
+    return choice.is_list ? EXIT_CODE_OK : COMMAND_DONE;
 }

@@ -171,10 +171,19 @@ static const char *command_of(const char *word)
     return word;
 }
 
+static int end(int code)
+{
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "fairvisor: standard output cannot be written: %s%s\n", strerror(errno),
+                code == COMMAND_DONE ? "; what was ordered is done all the same" : "");
+        return EXIT_CODE_OS;
+    }
+    return code == COMMAND_DONE ? EXIT_CODE_OK : code;
+}
+
 int main(int count, char **words)
 {
     const struct command *command;
-    int code;
 
     if (count < 2) {
         print_overview(stderr);
@@ -183,10 +192,5 @@ int main(int count, char **words)
     command = find(command_of(words[1]));
     if (!command)
         return refuse_name(words[1]);
-    code = command->run(command, count - 1, words + 1);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        fprintf(stderr, "fairvisor: standard output cannot be written: %s\n", strerror(errno));
-        return EXIT_CODE_OS;
-    }
-    return code;
+    return end(command->run(command, count - 1, words + 1));
 }

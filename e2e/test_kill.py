@@ -4,6 +4,7 @@
 import json
 import os
 import signal
+import subprocess
 import threading
 import time
 
@@ -31,6 +32,22 @@ class TestKill(harness.TestCase):
         return answer.status if answer.status == 200 else (answer.status, answer.header("X-Fairvisor-Reason"))
 
     KILLED = (429, "kill_switch_active")
+
+    def test_orders_whose_words_are_lost(self):
+        """Standard output is full: whoever gave the order is told that it holds, and of a question that it was only one."""
+        edge = self.start_edge(bundle())
+        edge.write_policy(bundle(bundle_version=2))
+        holds = "; what was ordered is done all the same"
+        for words, told in ((("kill", "header:x-key", "mallory"), holds), (("kill", "--list"), ""),
+                            (("keys", "reset", "--reason", "x", "header:x-key=alice"), holds), (("keys", "list"), ""),
+                            (("connect", "--push", edge.policy_file, "--yes"), holds), (("connect", "--list"), "")):
+            with open("/dev/full", "w", encoding="ascii") as full:
+                done = subprocess.run([harness.program("fairvisor"), *words, "-c", edge.config_file], stdout=full,
+                                      env=harness.clean_environment(), stderr=subprocess.PIPE, text=True, check=False)
+            self.assertEqual(done.returncode, 71, (words, done.stderr))
+            self.assertIn(f"standard output cannot be written: No space left on device{told}\n", done.stderr, words)
+        self.assertEqual(edge.ready()["generation"], 2)
+        self.assertEqual(self.ask(edge, "mallory"), self.KILLED)
 
     def test_life(self):
         """Set, shown, explained, kept over reload, crash, restart and upgrade, lifted."""

@@ -1,0 +1,1 @@
+folder=$(mktemp -d) && cd "$folder" && fairvisor init --template=api --json >/dev/full; code=$?; ls; rm -r "$folder"; exit $code
