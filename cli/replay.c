@@ -15,15 +15,9 @@
 /* Whether what requests use counts for something in BUNDLE. */
 static bool counts_usage(const struct bundle *bundle)
 {
-    for (uint32_t i = 0; i < bundle->policy_count; i++) {
-        const struct policy *policy = &bundle->policies[i];
-
-        if (policy->fallback && bundle_counts_usage(policy->fallback))
+    for (uint32_t i = 0; i < bundle->policy_count; i++)
+        if (bundle_policy_counts_usage(&bundle->policies[i]))
             return true;
-        for (uint32_t j = 0; j < policy->rule_count; j++)
-            if (bundle_counts_usage(&policy->rules[j]))
-                return true;
-    }
     return false;
 }
 

@@ -47,6 +47,14 @@ bool bundle_counts_usage(const struct rule *rule)
            (rule->algorithm == ALGORITHM_COST_BASED && rule->config.cost_budget.cost.source == COST_SOURCE_USAGE);
 }
 
+bool bundle_policy_counts_usage(const struct policy *policy)
+{
+    for (uint32_t i = 0; i < policy->rule_count; i++)
+        if (bundle_counts_usage(&policy->rules[i]))
+            return true;
+    return policy->fallback && bundle_counts_usage(policy->fallback);
+}
+
 bool bundle_override_holds(const struct override *override, int64_t now)
 {
     return override->is_enabled && now < override->expires_at;

@@ -238,6 +238,9 @@ const char *bundle_error_format_name(enum error_format format);
 /* Whether RULE counts what models use: tokens, or money by real usage. */
 bool bundle_counts_usage(const struct rule *rule);
 
+/* Whether a rule of POLICY does. */
+bool bundle_policy_counts_usage(const struct policy *policy);
+
 /* NOW: wall clock, seconds since 1970. */
 bool bundle_override_holds(const struct override *override, int64_t now);
 

@@ -162,6 +162,14 @@ uint32_t lint_member_or_self(struct load *load, uint32_t object, const char *key
 /* That about the member KEY of OBJECT, when it is given and not false: a decision service does nothing of the kind. */
 void lint_proxy_only(struct load *load, uint32_t object, const char *key);
 
+/* That about the end, EXPIRES_AT, of OBJECT, which is a WHAT: it has come, or comes within a week. */
+void lint_expiry(struct load *load, uint32_t object, int64_t expires_at, const char *what);
+
+void lint_switches_check(struct load *load);
+
+/* That about the words of refusals, of the policy whose spec stands at SPEC. */
+void lint_formats_check(struct load *load, uint32_t spec, const struct policy *policy);
+
 /* Those about one rule, which stands at TOKEN: whom its keys let through, and requests that its figures never let
  * through. */
 void lint_keys_check(struct load *load, uint32_t token, const struct policy *policy, const struct rule *rule);

@@ -15,7 +15,7 @@ libpolicy_a_SOURCES = \
 	policy/json.c policy/json.h \
 	policy/json_escape.c policy/json_escape.h \
 	policy/json_gate.c policy/json_gate.h \
-	policy/lint.c policy/lint_costs.c policy/lint_keys.c \
+	policy/lint.c policy/lint_costs.c policy/lint_formats.c policy/lint_keys.c policy/lint_switches.c \
 	policy/load.c policy/load.h policy/load_private.h \
 	policy/load_algorithm.c policy/load_key.c policy/load_object.c policy/load_policy.c policy/load_prices.c \
 	policy/load_rule.c \

@@ -222,15 +222,6 @@ static void write_missing(const struct arena *arena, const struct bundle *bundle
     }
 }
 
-/* Whether some rule of POLICY reserves what models use, so that there are tokens to settle. */
-static bool counts_usage(const struct policy *policy)
-{
-    for (uint32_t i = 0; i < policy->rule_count; i++)
-        if (bundle_counts_usage(&policy->rules[i]))
-            return true;
-    return policy->fallback && bundle_counts_usage(policy->fallback);
-}
-
 static void write_tokens(const struct arena *arena, struct slice policy, bool even_none, struct outbox *out)
 {
     static const struct slice types[] = {SLICE("prompt"), SLICE("completion")};
@@ -254,7 +245,7 @@ static void write_tokens_consumed(const struct arena *arena, const struct bundle
 {
     write_head(FAMILY_tokens_consumed, out);
     for (uint32_t i = 0; i < bundle->policy_count; i++)
-        if (counts_usage(&bundle->policies[i]))
+        if (bundle_policy_counts_usage(&bundle->policies[i]))
             write_tokens(arena, bundle->policies[i].id, true, out);
     write_tokens(arena, SLICE(""), false, out);
 }

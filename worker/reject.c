@@ -185,10 +185,7 @@ static bool is_about_tokens(const struct verdict *verdict)
 
     if (verdict->rule)
         return bundle_counts_usage(verdict->rule);
-    for (uint32_t i = 0; policy && i < policy->rule_count; i++)
-        if (bundle_counts_usage(&policy->rules[i]))
-            return true;
-    return policy && policy->fallback && bundle_counts_usage(policy->fallback);
+    return policy && bundle_policy_counts_usage(policy);
 }
 
 static enum error_format choose_format(const struct verdict *verdict, struct slice path)

@@ -416,6 +416,52 @@ static const struct {
     {"'cost_source': 'header:c', 'fixed_cost': 2", "unused_field "},
 };
 
+#define LLM "'algorithm': 'token_bucket_llm', 'algorithm_config': {'tokens_per_minute': 9000}"
+
+static const struct {
+    const char *spec, *rule, *format; /* what is advised; NULL: nothing */
+} formats[] = {
+    {"'selector': {'pathExact': '/v1beta/models/gemini-2.5-pro:generateContent'}", LLM, "gemini"},
+    {"'selector': {'pathExact': '/v1beta/models/g:streamGenerateContent'}", LLM, "gemini"},
+    {"'selector': {'pathPrefix': '/v1beta/models/'}", LLM, "gemini"},
+    {"'selector': {'pathPrefix': '/google/v1beta/models'}", BUCKET("1", "2"), "gemini"},
+    {"'selector': {'pathExact': '/v1/projects/p/locations/l/publishers/google/models/g:generateContent'}", LLM, "gemini"},
+    {"'selector': {'pathExact': '/v1beta/models/g:generateContent'}, 'error_format': 'auto'", LLM, "gemini"},
+    {"'selector': {'pathExact': '/v1/fim/completions', 'pathPrefix': '/v1/agents/completions'}", LLM, "mistral"},
+    {"'selector': {'pathExact': '/v2/chat'}", LLM, "mistral"},
+    {"'selector': {'pathExact': '/v1beta/models/g:generateContent'}, 'error_format': 'gemini'", LLM, NULL},
+    {"'selector': {'pathExact': '/v1beta/models/g:generateContent'}, 'error_format': 'problem'", LLM, NULL},
+    {"'selector': {'pathExact': '/v1beta/models/g:generateContent', 'pathPrefix': '/v1/chat'}", LLM, NULL},
+    {"'selector': {'pathExact': '/v1beta/models/g:generateContent', 'pathPrefix': '/v1/fim/completions'}", LLM, NULL},
+    {"'selector': {'pathPrefix': '/v1beta'}", LLM, NULL}, /* its openai/chat/completions are there, too */
+    {"'selector': {'pathPrefix': '/v1beta/openai'}", LLM, NULL},
+    {"'selector': {'pathPrefix': '/v1beta/modelsets'}", LLM, NULL},
+    {"'selector': {'pathPrefix': '/v2/chat'}", LLM, NULL},
+    {"'selector': {'pathExact': '/v2/chat'}", BUCKET("1", "2"), NULL},
+    {"'selector': {'pathExact': '/v2/chat/completions'}", LLM, NULL},
+    {"'selector': {'pathExact': '/v1/chat/completions', 'hosts': ['api.mistral.ai']}", LLM, NULL},
+    {"'selector': {'pathPrefix': '/mistral/v1'}", LLM, NULL},
+    {"'selector': {'pathExact': '/v1/messages'}", LLM, NULL},
+    {"'selector': {'pathExact': '/v1/responses', 'pathPrefix': '/v1/models'}", LLM, NULL},
+    {"'selector': {'pathPrefix': '/'}", LLM, NULL},
+};
+
+START_TEST(formats_are_held_against_the_selector)
+{
+    struct bundle *bundle = load("{'bundle_version': 1, 'policies': [{'id': 'p', 'spec': {%s, 'rules': [{'name': 'r', "
+                                 "'limit_keys': [], %s}]}}]}", formats[_i].spec, formats[_i].rule);
+    char advice[64] = "";
+
+    ck_assert_msg(bundle != NULL, "%s", complaints.items[0].sentence);
+    ck_assert_msg(complaints.warnings == (formats[_i].format ? 1 : 0), "%s", formats[_i].spec);
+    if (formats[_i].format)
+        snprintf(advice, sizeof(advice), "; set \"error_format\": \"%s\"", formats[_i].format);
+    if (formats[_i].format)
+        ck_assert_ptr_nonnull(strstr(complaints.items[0].sentence, advice));
+    bundle_free(bundle);
+}
+END_TEST
+
 START_TEST(costs_are_held_against_the_burst)
 {
     struct bundle *bundle = load(ONE("", "'rules': [{'name': 'r', 'limit_keys': [], 'algorithm': 'token_bucket',"
@@ -659,6 +705,7 @@ int main(void)
     tcase_add_loop_test(tcase, identities_know_what_matters, 0, sizeof(identities) / sizeof(identities[0]));
     tcase_add_loop_test(tcase, warnings_are_given, 0, sizeof(warnings) / sizeof(warnings[0]));
     tcase_add_loop_test(tcase, conditions_are_held_against_the_selector, 0, sizeof(reaches) / sizeof(reaches[0]));
+    tcase_add_loop_test(tcase, formats_are_held_against_the_selector, 0, sizeof(formats) / sizeof(formats[0]));
     tcase_add_loop_test(tcase, costs_are_held_against_the_burst, 0, sizeof(costs) / sizeof(costs[0]));
     tcase_add_loop_test(tcase, budgets_by_usage_are_looked_through, 0, sizeof(budgets) / sizeof(budgets[0]));
     tcase_add_loop_test(tcase, gateways_are_thought_of, 0, sizeof(behind_gateways) / sizeof(behind_gateways[0]));
