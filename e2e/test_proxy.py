@@ -378,7 +378,7 @@ class TestFailures(ProxyCase):
     @harness.needs_mounts
     def test_a_name_with_an_address_that_does_not_answer(self):
         """The first one of two: new connections try the other one, too, and begin with it afterwards."""
-        server = self.own(upstream.Scripted(upstream.answering(OK)))
+        server = self.own(upstream.Scripted(upstream.answering(OK), port=harness.free_port(socket.AF_INET6)))
         edge = self.proxy(f"http://many.test:{server.port}", hosts="::1 many.test\n127.0.0.1 many.test\n", backend_keepalive=0)
         with contextlib.ExitStack() as stack:
             listener = stack.enter_context(socket.socket(socket.AF_INET6))

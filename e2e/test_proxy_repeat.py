@@ -108,7 +108,7 @@ class TestRepeat(test_proxy.ProxyCase):
 
     def test_the_clients_connection_goes_on(self):
         """Also when nobody is there any more."""
-        server = upstream.Scripted(closing(lambda peer: (server.remove(), peer.reset())))
+        server = upstream.Scripted(closing(lambda peer: (server.remove(), peer.reset())), port=harness.free_port())
         edge = self.proxy(server.url)
         with harness.Connection(edge.address) as client:
             for status in (200, 502, 502):
@@ -182,7 +182,7 @@ class TestAccounts(test_proxy.ProxyCase):
 
     def test_a_request_that_was_seen_and_not_answered(self):
         """The first time it was sent, the second time nobody was there: that is no request that was never sent."""
-        server = upstream.Scripted(closing(lambda peer: (server.remove(), peer.reset())))
+        server = upstream.Scripted(closing(lambda peer: (server.remove(), peer.reset())), port=harness.free_port())
         edge = self.proxy(server.url, self.bundle())
         self.assertEqual(self.ask(edge).status, 200)
         before = self.consumed(edge)

@@ -52,11 +52,12 @@ class Request:
 
 
 class Scripted:
-    """SERVE(peer) is called for each connection, in a thread of its own; the connection is closed behind it."""
+    """SERVE(peer) is called for each connection, in a thread of its own; the connection is closed behind it. PORT is one of
+    harness.free_port's where it must stay free of others without this listener."""
 
-    def __init__(self, serve, backlog=1024):
+    def __init__(self, serve, backlog=1024, port=0):
         self.serve, self.requests, self.connections, self.trouble = serve, [], 0, []
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=backlog)
+        self.listener = socket.create_server(("127.0.0.1", port), backlog=backlog)
         self.port = self.listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.acceptor = threading.Thread(target=self.run, daemon=True)
