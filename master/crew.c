@@ -57,8 +57,7 @@ static void close_status(struct crew *crew, struct crew_worker *worker)
     worker->status_fd = -1;
 }
 
-/* ---- death
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- death ------------------------------------------------------------------------------------------------------- */
 
 static void print_end(int status, char *text, size_t size)
 {
@@ -117,8 +116,7 @@ static void on_worker_exit(void *context, pid_t pid, int status)
     }
 }
 
-/* ---- start
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- start ------------------------------------------------------------------------------------------------------- */
 
 static uint32_t beats_of(const struct crew *crew, const struct crew_worker *worker)
 {
@@ -241,8 +239,7 @@ bool crew_start(struct crew *crew, const struct generation *generation, const st
                        generation->settings.worker_processes);
 }
 
-/* ---- deadlines
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- deadlines --------------------------------------------------------------------------------------------------- */
 
 static void start_again(struct crew *crew, struct crew_worker *worker)
 {
@@ -338,8 +335,7 @@ bool crew_init(struct crew *crew, struct failure *failure)
     return true;
 }
 
-/* ---- questions and orders
- * ---------------------------------------------------------------------------------------------- */
+/* ---- questions and orders ---------------------------------------------------------------------------------------- */
 
 bool crew_is_ready(const struct crew *crew, uint32_t generation)
 {

@@ -27,8 +27,7 @@ void upgrade_report_ready(const struct letter *letter)
     close(letter->report_fd);
 }
 
-/* ---- the old master
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- the old master ---------------------------------------------------------------------------------------------- */
 
 static void restore_pidfile(const struct master *master)
 {

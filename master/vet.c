@@ -37,8 +37,7 @@ struct vet {
     struct vet_report *report;
 };
 
-/* ---- in the child
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- in the child ------------------------------------------------------------------------------------------------ */
 
 static bool set_limit(int resource, rlim_t value)
 {
@@ -160,8 +159,7 @@ static void run_child(const struct source *source, const struct settings *settin
     _exit(write_whole(STDOUT_FILENO, report, sizeof(*report)) ? 0 : EXIT_CODE_OS);
 }
 
-/* ---- in the master
- * --------------------------------------------------------------------------------------------------- */
+/* ---- in the master ----------------------------------------------------------------------------------------------- */
 
 static void on_report(void *context, int fd)
 {

@@ -125,16 +125,18 @@ void load_word_complain(struct load *load, const struct field_row *row, uint32_t
 /* Reads the key at TOKEN, a string or a member's name, and gives the index of its descriptor. */
 bool load_key_read(struct load *load, uint32_t token, uint32_t *descriptor);
 
-/* Reads the value that a key is compared with, in the form in which descriptor_value gives it. NAME is what a sentence
- * calls it. */
-bool load_key_read_value(struct load *load, uint32_t token, uint32_t descriptor, const char *name, struct slice *value);
-
-/* Warns of a path, not a selector's, that is written as a pattern. */
-void load_key_warn_of_pattern(struct load *load, uint32_t token, struct slice path);
-
 /* Gives the descriptors to the bundle. */
 bool load_key_finish(struct load *load);
 void load_key_fini(struct load *load);
+
+/* ---- load_key_value.c ------------------------------------------------------------------------------------------ */
+
+/* Reads the value that a key is compared with, in the form in which descriptor_value gives it. NAME is what a sentence
+ * calls it. */
+bool load_key_value_read(struct load *load, uint32_t token, uint32_t descriptor, const char *name, struct slice *value);
+
+/* Warns of a path, not a selector's, that is written as a pattern. */
+void load_key_value_warn_of_pattern(struct load *load, uint32_t token, struct slice path);
 
 /* ---- the rest, one object each --------------------------------------------------------------------------------- */
 
@@ -165,6 +167,7 @@ void lint_proxy_only(struct load *load, uint32_t object, const char *key);
 /* That about the end, EXPIRES_AT, of OBJECT, which is a WHAT: it has come, or comes within a week. */
 void lint_expiry(struct load *load, uint32_t object, int64_t expires_at, const char *what);
 
+/* Those about kill switches. */
 void lint_switches_check(struct load *load);
 
 /* That about the words of refusals, of the policy whose spec stands at SPEC. */

@@ -46,7 +46,7 @@ static void read_match(struct load *load, uint32_t object, struct rule *rule)
         struct match_condition *condition = &conditions[rule->condition_count];
 
         if (load_key_read(load, name, &condition->descriptor) &&
-            load_key_read_value(load, json_value(load->json, name), condition->descriptor,
+            load_key_value_read(load, json_value(load->json, name), condition->descriptor,
                                 load->keys.items[condition->descriptor].text.data, &condition->value))
             rule->condition_count++;
     }

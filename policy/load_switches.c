@@ -41,9 +41,9 @@ static bool read_kill_switch(struct load *load, uint32_t token, struct kill_swit
         .expires_at = expires_at->is_valid ? expires_at->number : BUNDLE_NEVER,
     };
     if (route->is_valid)
-        load_key_warn_of_pattern(load, route->token, route->text);
+        load_key_value_warn_of_pattern(load, route->token, route->text);
     return scope_key->is_valid && scope_value->is_valid &&
-           load_key_read_value(load, scope_value->token, scope_key->descriptor, "scope_value", &kill_switch->value);
+           load_key_value_read(load, scope_value->token, scope_key->descriptor, "scope_value", &kill_switch->value);
 }
 
 static void read_kill_switches(struct load *load, uint32_t list)

@@ -17,9 +17,9 @@ libpolicy_a_SOURCES = \
 	policy/json_gate.c policy/json_gate.h \
 	policy/lint.c policy/lint_costs.c policy/lint_formats.c policy/lint_keys.c policy/lint_switches.c \
 	policy/load.c policy/load.h policy/load_private.h \
-	policy/load_algorithm.c policy/load_key.c policy/load_object.c policy/load_policy.c policy/load_prices.c \
-	policy/load_rule.c \
-	policy/load_selector.c policy/load_switches.c policy/load_value.c policy/load_word.c \
+	policy/load_algorithm.c policy/load_key.c policy/load_key_value.c policy/load_object.c policy/load_policy.c \
+	policy/load_prices.c policy/load_rule.c policy/load_selector.c policy/load_switches.c policy/load_value.c \
+	policy/load_word.c \
 	policy/match.c policy/match.h \
 	policy/path.c policy/path.h \
 	policy/prices.c policy/prices.h \
