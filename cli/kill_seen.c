@@ -80,13 +80,13 @@ static bool has_cell(struct wanted *wanted, const struct bundle *loaded)
 enum kill_seen kill_seen_look(const struct instance *instance, const struct bundle *loaded, struct slice key, struct slice value,
                               uint64_t *events)
 {
-    char room[DECIDE_EVENTS_HASH_SIZE];
+    char room[DECIDE_REDACT_SIZE];
     struct wanted wanted = {.arena = &instance->arena, .key = key, .value = value, .now = moment_now()};
 
     *events = 0;
     if (!is_asked_for(loaded, key))
         return KILL_SEEN_UNKNOWN;
-    wanted.hash = decide_events_redact(wanted.arena, SETTINGS_REDACT_ALL, key, value, room);
+    wanted.hash = decide_redact(wanted.arena, SETTINGS_REDACT_ALL, key, value, room);
     if (has_event(&wanted, events) || has_cell(&wanted, loaded))
         return KILL_SEEN;
     return value.size > EVENT_VALUE_MOST ? KILL_SEEN_UNKNOWN : KILL_SEEN_NEVER; /* events tell the start of a longer one */

@@ -77,10 +77,9 @@ static void print_in_force(const char *label, struct slice what, struct slice va
 static void print_switch(const struct status_report *report, const char *label, struct slice key, struct slice value,
                          struct slice route, struct slice reason, int64_t expires_at)
 {
-    char room[DECIDE_EVENTS_HASH_SIZE];
+    char room[DECIDE_REDACT_SIZE];
 
-    print_in_force(label, key,
-                   decide_events_redact(&report->instance.arena, report->instance.settings.redact, key, value, room),
+    print_in_force(label, key, decide_redact(&report->instance.arena, report->instance.settings.redact, key, value, room),
                    route, reason, expires_at);
 }
 

@@ -33,21 +33,20 @@ struct audit_bundle audit_bundle_of(const struct generation *serving)
 
 /* A hash in the place of a value is told as it is: it hides what redact would, and can be found in other events. */
 static struct slice value_of(const struct audit *audit, const struct door_pair *pair,
-                             char room[DECIDE_EVENTS_HASH_SIZE])
+                             char room[DECIDE_REDACT_SIZE])
 {
     struct slice value = slice_of(pair->value);
 
     if (decide_cells_is_hash(value))
         return value;
-    return decide_events_redact(audit->writer.arena, audit->serving->settings.redact, slice_of(pair->key), value,
-                                room);
+    return decide_redact(audit->writer.arena, audit->serving->settings.redact, slice_of(pair->key), value, room);
 }
 
 /* ---- the line in the log ------------------------------------------------------------------------------------------- */
 
 static void put_about(struct line *line, const struct audit *audit, const struct door_request *request)
 {
-    char room[DECIDE_EVENTS_HASH_SIZE];
+    char room[DECIDE_REDACT_SIZE];
 
     for (uint32_t i = 0; i < request->pair_count; i++) {
         struct slice value = value_of(audit, &request->pairs[i], room);
@@ -96,7 +95,7 @@ static void log_it(const struct audit *audit, const struct audit_act *act, const
 static void add_request(struct audit *audit, const struct door_request *request)
 {
     struct event *event = &audit->event;
-    char room[DECIDE_EVENTS_HASH_SIZE];
+    char room[DECIDE_REDACT_SIZE];
 
     event_add(event, EVENT_TEXT_POLICY, slice_of(request->policy));
     event_add(event, EVENT_TEXT_RULE, slice_of(request->rule));

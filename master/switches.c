@@ -249,9 +249,9 @@ static int64_t next_time(void *context)
 
 static void say_ended(const struct switches *switches, const struct kills_row *row)
 {
-    char room[DECIDE_EVENTS_HASH_SIZE];
-    struct slice value = decide_events_redact(switches->arena, switches->settings->redact, slice_of(row->key),
-                                              slice_of(row->value), room);
+    char room[DECIDE_REDACT_SIZE];
+    struct slice value = decide_redact(switches->arena, switches->settings->redact, slice_of(row->key),
+                                       slice_of(row->value), room);
 
     log_line(LOG_LEVEL_NOTICE, "the kill switch of %s=%.*s%s%s has ended", row->key, (int)value.size, value.data,
              row->route[0] ? " on " : "", row->route);

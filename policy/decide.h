@@ -81,9 +81,9 @@ struct decide_recording {
 bool decide_events_open(struct decider *decider, const struct decide_recording *recording);
 
 /* VALUE of KEY as events and log lines tell it: itself or, where REDACT hides it, "#" and a part of its hash, in ROOM. */
-#define DECIDE_EVENTS_HASH_SIZE 20
-struct slice decide_events_redact(const struct arena *arena, enum settings_redact redact, struct slice key,
-                                  struct slice value, char room[DECIDE_EVENTS_HASH_SIZE]);
+#define DECIDE_REDACT_SIZE 20
+struct slice decide_redact(const struct arena *arena, enum settings_redact redact, struct slice key, struct slice value,
+                           char room[DECIDE_REDACT_SIZE]);
 
 /* Whether a decision looks at claims: the bundle has keys of tokens, or a kill switch that was set by hand. */
 bool decide_kills_use_claims(struct decider *decider);

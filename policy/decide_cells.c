@@ -8,7 +8,7 @@
 
 #include "policy/decide_private.h"
 
-#define HASH_SIZE (DECIDE_EVENTS_HASH_SIZE - 3) /* "#" and 16 digits */
+#define HASH_SIZE (DECIDE_REDACT_SIZE - 3) /* "#" and 16 digits */
 #define TOLD_MOST 256                           /* cells that one listing by hashes tells at most */
 
 struct listing {

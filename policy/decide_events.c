@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/load.h"
 #include "policy/model.h"
 
 #define SAMPLE_SHIFT 7 /* the first 1 << 7 allows of a second are all recorded, then one of 2, one of 3, ... */
@@ -18,43 +17,6 @@
 #define SAME_WARNING(bit, name) \
     _Static_assert((bit) == VERDICT_BUDGET_WARN || (bit) == VERDICT_BUDGET_THROTTLE || (bit) == VERDICT_LOOP_WARN, name);
 EVENT_WARNING_ROWS(SAME_WARNING)
-
-/* ---- what must not be told ---------------------------------------------------------------------------------------- */
-
-static bool holds_word(struct slice name, struct slice word)
-{
-    for (size_t i = 0; i + word.size <= name.size; i++)
-        if (slice_equal_nocase((struct slice){name.data + i, word.size}, word))
-            return true;
-    return false;
-}
-
-/* Headers and parameters by whose value one can pass for somebody else. */
-static bool is_credential(const struct descriptor *descriptor)
-{
-    static const struct slice words[] = {{"auth", 4},  {"key", 3},    {"token", 5},    {"secret", 6},
-                                         {"cookie", 6}, {"session", 7}, {"password", 8}, {"signature", 9}};
-
-    if (descriptor->source != DESCRIPTOR_HEADER && descriptor->source != DESCRIPTOR_QUERY)
-        return false;
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-        if (holds_word(descriptor->name, words[i]))
-            return true;
-    return false;
-}
-
-static bool is_hidden(enum settings_redact redact, const struct descriptor *descriptor)
-{
-    switch (redact) {
-    case SETTINGS_REDACT_CREDENTIALS:
-        return is_credential(descriptor);
-    case SETTINGS_REDACT_ALL:
-        return true;
-    case SETTINGS_REDACT_NONE:
-        break;
-    }
-    return false;
-}
 
 bool decide_events_open(struct decider *decider, const struct decide_recording *recording)
 {
@@ -65,7 +27,7 @@ bool decide_events_open(struct decider *decider, const struct decide_recording *
         return false;
     events->recording = *recording;
     for (uint32_t i = 0; i < decider->bundle->descriptor_count; i++)
-        events->hidden[i] = is_hidden(recording->redact, &decider->bundle->descriptors[i]);
+        events->hidden[i] = decide_redact_hides(recording->redact, &decider->bundle->descriptors[i]);
     events->chance = decider->nonce | 1;
     events_open(&events->writer, decider->arena, recording->writer);
     events->is_open = true;
@@ -77,42 +39,14 @@ void decide_events_close(struct decider *decider)
     free(decider->events.hidden);
 }
 
-/* "#" and half of a keyed hash: the same for the same value, and nothing to be had from it. */
-static struct slice print_hash(const struct arena *arena, struct slice key, struct slice value,
-                               char room[DECIDE_EVENTS_HASH_SIZE])
-{
-    static const char digits[] = "0123456789abcdef";
-    struct siphash hash;
-    uint64_t out[2];
-    size_t size = 0;
-
-    siphash_init(&hash, arena_hash_key(arena));
-    siphash_update_value(&hash, SLICE("event"));
-    siphash_update_value(&hash, key);
-    siphash_update_value(&hash, value);
-    siphash_final(&hash, out);
-    room[size++] = '#';
-    for (int shift = 60; shift >= 0; shift -= 4)
-        room[size++] = digits[out[1] >> shift & 15];
-    return (struct slice){room, size};
-}
-
-struct slice decide_events_redact(const struct arena *arena, enum settings_redact redact, struct slice key,
-                                  struct slice value, char room[DECIDE_EVENTS_HASH_SIZE])
-{
-    struct descriptor descriptor;
-
-    if (load_key_parse(key, &descriptor) && !is_hidden(redact, &descriptor))
-        return value;
-    return print_hash(arena, key, value, room);
-}
+/* ---- one event ---------------------------------------------------------------------------------------------------- */
 
 static void add_hashed(struct decision *decision, const struct descriptor *descriptor, struct slice value)
 {
     struct event *event = &decision->decider->events.event;
-    char room[DECIDE_EVENTS_HASH_SIZE];
+    char room[DECIDE_REDACT_SIZE];
 
-    event_add_key(event, descriptor->text, print_hash(decision->decider->arena, descriptor->text, value, room));
+    event_add_key(event, descriptor->text, decide_redact_hash(decision->decider->arena, descriptor->text, value, room));
     event->flags |= EVENT_IS_HASHED;
 }
 
@@ -121,8 +55,9 @@ static void add_key(struct decision *decision, uint32_t index)
     const struct decider *decider = decision->decider;
     const struct descriptor *descriptor = descriptor_cache_at(&decider->descriptors, index);
     /* A key behind those of the bundle is of a kill switch that was set by hand. */
-    bool hides = index < decider->bundle->descriptor_count ? decider->events.hidden[index]
-                                                           : is_hidden(decider->events.recording.redact, descriptor);
+    bool hides = index < decider->bundle->descriptor_count
+                     ? decider->events.hidden[index]
+                     : decide_redact_hides(decider->events.recording.redact, descriptor);
     struct slice value;
 
     if (!descriptor_value(&decision->decider->descriptors, index, &value))
@@ -132,8 +67,6 @@ static void add_key(struct decision *decision, uint32_t index)
     else
         event_add_key(&decision->decider->events.event, descriptor->text, value);
 }
-
-/* ---- one event ---------------------------------------------------------------------------------------------------- */
 
 /* Who the request is to the rule that decided; to a loop or a breaker: to all rules of its policy. */
 static const uint32_t *identity_keys(const struct decision *decision, const struct policy *policy, const struct rule *rule,

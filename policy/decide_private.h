@@ -302,6 +302,15 @@ void decide_counts_last_opened(const struct decider *decider, const struct polic
 /* A shadow rule would have refused: remembered in the decision and counted. */
 void decide_counts_would_reject(struct decision *decision, const struct charge_source *source, enum reason reason);
 
+/* ---- decide_redact.c ---------------------------------------------------------------------------------------------- */
+
+/* Whether REDACT hides the values of the key DESCRIPTOR. */
+bool decide_redact_hides(enum settings_redact redact, const struct descriptor *descriptor);
+
+/* "#" and half of a keyed hash, in ROOM: the same for the same value, and nothing to be had from it. */
+struct slice decide_redact_hash(const struct arena *arena, struct slice key, struct slice value,
+                                char room[DECIDE_REDACT_SIZE]);
+
 /* ---- decide_events.c ---------------------------------------------------------------------------------------------- */
 
 void decide_events_close(struct decider *decider);

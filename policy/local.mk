@@ -50,7 +50,7 @@ libpolicy_a_SOURCES += \
 	policy/verdict.c policy/verdict.h policy/reasons.def
 
 # Decisions as events.
-libpolicy_a_SOURCES += policy/decide_events.c
+libpolicy_a_SOURCES += policy/decide_events.c policy/decide_redact.c
 
 # Tokens and the keys that verify them.
 libpolicy_a_SOURCES += \

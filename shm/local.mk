@@ -22,7 +22,7 @@ libshm_a_SOURCES += \
 	shm/setting.c shm/setting.h shm/settings.def \
 	shm/setting_value.c shm/setting_value.h \
 	shm/setting_list.c shm/setting_list.h \
-	shm/settings.c shm/settings_read.c shm/settings_finish.c shm/settings.h \
+	shm/settings.c shm/settings_file.c shm/settings_file.h shm/settings_read.c shm/settings_finish.c shm/settings.h \
 	shm/owner.c shm/owner.h
 
 # What the master hands to a worker.

@@ -5,17 +5,13 @@
  */
 #include "shm/settings.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "shm/setting.h"
 #include "shm/setting_secret.h"
+#include "shm/settings_file.h"
 
-#define MAX_FILE_SIZE (1u << 20)
 #define MAX_LINE_SIZE 4096
 #define PREFIX        "FAIRVISOR_"
 #define PLACE_SIZE    320 /* a longer file name is cut in messages */
@@ -215,61 +211,6 @@ static struct slice first_word(struct slice line)
     return (struct slice){line.data, size};
 }
 
-static bool refuse_file(const char *path, struct failure *failure)
-{
-    enum exit_code code = errno == ENOENT || errno == ENOTDIR ? EXIT_CODE_NO_INPUT
-                          : errno == EACCES || errno == EPERM ? EXIT_CODE_PERMISSION
-                                                              : EXIT_CODE_OS;
-
-    return failure_set_errno(failure, code, "the configuration file %s cannot be read", path);
-}
-
-/* The open file of PATH; -1. O_NONBLOCK: a fifo must be refused, not waited for. */
-static int open_file(const char *path, struct failure *failure)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    struct stat facts;
-
-    if (fd < 0 || fstat(fd, &facts) != 0)
-        refuse_file(path, failure);
-    else if (!S_ISFIFO(facts.st_mode))
-        return fd;
-    else
-        failure_set(failure, EXIT_CODE_BAD_CONFIG, "the configuration file %s is a fifo, not a file", path);
-    if (fd >= 0)
-        close(fd);
-    return -1;
-}
-
-/* Reads all of PATH into TEXT, which the caller frees. */
-static bool read_whole(const char *path, char **text, size_t *size, struct failure *failure)
-{
-    int fd = open_file(path, failure);
-    ssize_t got = 1;
-
-    *text = NULL;
-    *size = 0;
-    if (fd < 0)
-        return false;
-    *text = malloc(MAX_FILE_SIZE + 1);
-    while (*text && got > 0 && *size <= MAX_FILE_SIZE) {
-        got = read(fd, *text + *size, MAX_FILE_SIZE + 1 - *size);
-        if (got > 0)
-            *size += (size_t)got;
-        else if (got < 0 && errno == EINTR)
-            got = 1;
-    }
-    if (!*text || got < 0)
-        refuse_file(path, failure);
-    close(fd);
-    if (!*text || got < 0)
-        return false;
-    if (*size > MAX_FILE_SIZE)
-        return failure_set(failure, EXIT_CODE_BAD_CONFIG, "the configuration file %s is larger than %u bytes", path,
-                           MAX_FILE_SIZE);
-    return true;
-}
-
 static bool read_lines(struct source *source, const char *path, struct slice text)
 {
     while (text.size > 0) {
@@ -297,7 +238,7 @@ static bool read_path(struct source *source, const char *path, bool *is_there)
 {
     char *text;
     size_t size;
-    bool is_good = read_whole(path, &text, &size, source->failure);
+    bool is_good = settings_file_read(path, &text, &size, source->failure);
 
     *is_there = is_good || source->failure->code != EXIT_CODE_NO_INPUT;
     is_good = is_good ? read_lines(source, path, (struct slice){text, size}) : !*is_there;
