@@ -156,7 +156,7 @@ bool exchange_begin(struct worker *worker, const struct exchange_request *reques
 static void take_fields(struct exchange *exchange, const struct response *response)
 {
     for (size_t i = 0; i < response->field_count; i++)
-        meter_field(&exchange->meter, response->fields[i].name, response->fields[i].value);
+        meter_usage_field(&exchange->meter, response->fields[i].name, response->fields[i].value);
 }
 
 /* A body that was compressed all the same cannot be read. */

@@ -21,7 +21,7 @@ libworker_a_SOURCES = \
 	worker/response.c worker/response.h worker/response_fields.def \
 	worker/exchange.c worker/exchange.h worker/unsettled.c worker/unsettled.h \
 	worker/provider.c worker/provider.h \
-	worker/meter.c worker/meter.h worker/meter_close.c \
+	worker/meter.c worker/meter.h worker/meter_close.c worker/meter_usage.c \
 	worker/sse.c worker/sse.h \
 	worker/eventstream.c worker/eventstream.h \
 	worker/elements.c worker/elements.h \

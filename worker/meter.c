@@ -6,11 +6,7 @@
 
 #include <string.h>
 
-#include "shm/quantity.h"
-
-#define HELD_REST     4096 /* bytes that are kept between events */
-#define SWITCHED      101 /* to another protocol */
-#define FIRST_REFUSAL 300 /* from this status on an answer is none of a model */
+#define HELD_REST 4096 /* bytes that are kept between events */
 
 void meter_init(struct meter *meter, const struct verdict_metering *wants, meter_grow *grow, void *context)
 {
@@ -96,27 +92,9 @@ bool meter_head(struct meter *meter, unsigned status, struct slice content_type,
     meter->status = status;
     meter->body = framing == METER_BODYLESS ? METER_NOTHING : body_of(content_type);
     can_be_array = meter->body == METER_JSON && framing == METER_OPEN && meter->wants.cuts_streams;
-    meter->changes = status < FIRST_REFUSAL &&
+    meter->changes = status < METER_FIRST_REFUSAL &&
                      (can_be_array || (meter->body == METER_EVENTS && (meter->hides_usage || meter->wants.cuts_streams)));
     return meter->changes;
-}
-
-void meter_field(struct meter *meter, struct slice name, struct slice value)
-{
-    static const struct slice names[] = {
-        [BESIDE_INPUT] = SLICE("x-amzn-bedrock-input-token-count"),
-        [BESIDE_OUTPUT] = SLICE("x-amzn-bedrock-output-token-count"),
-        [BESIDE_CACHE_READ] = SLICE("x-amzn-bedrock-cache-read-input-token-count"),
-        [BESIDE_CACHE_WRITE] = SLICE("x-amzn-bedrock-cache-write-input-token-count"),
-    };
-    uint64_t count;
-
-    for (unsigned i = 0; i < METER_BESIDES; i++) {
-        if (!slice_equal_nocase(name, names[i]) || !quantity_parse_count(value, &count) || count > (uint64_t)ESTIMATE_MOST)
-            continue;
-        meter->beside[i] = (int64_t)count;
-        meter->beside_given |= 1U << i;
-    }
 }
 
 /* ---- events ----------------------------------------------------------------------------------------------------- */
@@ -178,16 +156,6 @@ static bool grow(struct meter *meter, const struct usage *usage)
     return ahead.out_total > usage->out_total && meter->grow(meter->context, usage, model);
 }
 
-/* Some tell zeros with all text before the last event: they say nothing of a stream that is not at its end. */
-static void correct_zeros(const struct meter *meter, struct usage *usage)
-{
-    if (usage->out_total > 0 || !meter->reader.is_hollow)
-        return;
-    usage->out_total = usage_reader_counted(&meter->reader);
-    if (usage->in_total == 0)
-        usage->in_total = meter->wants.prompt;
-}
-
 /* Does the completion go beyond what its limits have left? What was reserved is passed without a look at them. */
 static bool is_over(struct meter *meter)
 {
@@ -195,7 +163,7 @@ static bool is_over(struct meter *meter)
     bool clamped;
 
     usage_reader_sum(&meter->reader, meter->wants.prompt, &usage, &clamped);
-    correct_zeros(meter, &usage);
+    meter_usage_correct_zeros(meter, &usage);
     if (meter->wants.most_completion > 0 && usage.out_total > meter->wants.most_completion)
         return true;
     return usage.out_total >= meter->next_look && !grow(meter, &usage);
@@ -324,7 +292,7 @@ enum meter_pass meter_take(struct meter *meter, struct slice piece, struct outbo
 {
     if (meter->is_cut)
         return METER_CUT;
-    if (meter->status >= FIRST_REFUSAL)
+    if (meter->status >= METER_FIRST_REFUSAL)
         return METER_SAME;
     if (meter->body == METER_EVENTS)
         return take_events(meter, piece, out);
@@ -343,67 +311,4 @@ void meter_finish(struct meter *meter, struct outbox *out)
     /* A last event without the line that ends it counts for some clients. */
     if (!meter->is_cut && !(meter->body == METER_EVENTS && meter->hides_usage && is_usage_alone(meter)))
         pass(meter, out);
-}
-
-/* ---- the sum ---------------------------------------------------------------------------------------------------- */
-
-/* An answer of a shape that nobody told us costs its strings, and never more than was reserved: it may be pictures. */
-static void count_strange(const struct meter *meter, struct usage *usage)
-{
-    int64_t tokens;
-
-    if (meter->asks_nothing || !usage_reader_is_strange(&meter->reader, &tokens))
-        return;
-    usage->out_total = tokens < meter->wants.completion ? tokens : meter->wants.completion;
-}
-
-static bool is_told_beside(const struct meter *meter, enum meter_beside figure)
-{
-    return (meter->beside_given >> figure & 1) != 0;
-}
-
-/* The body told nothing. What the head does not tell either stays as it was counted. */
-static bool take_beside(const struct meter *meter, struct usage *usage)
-{
-    int64_t read = meter->beside[BESIDE_CACHE_READ], write = meter->beside[BESIDE_CACHE_WRITE];
-
-    if (meter->beside_given == 0 || meter->status >= FIRST_REFUSAL)
-        return false;
-    if (is_told_beside(meter, BESIDE_INPUT)) {
-        usage->in_total = usage_most(meter->beside[BESIDE_INPUT] + read + write);
-        usage->in_cached = read;
-        usage->in_cache_write = write;
-    }
-    if (is_told_beside(meter, BESIDE_OUTPUT))
-        usage->out_total = meter->beside[BESIDE_OUTPUT];
-    return true;
-}
-
-bool meter_usage(const struct meter *meter, bool was_left, struct usage *usage, bool *is_told, bool *clamped)
-{
-    *is_told = usage_reader_sum(&meter->reader, meter->wants.prompt, usage, clamped) || take_beside(meter, usage);
-    if (*is_told && meter->body >= METER_EVENTS && (was_left || meter->is_cut))
-        correct_zeros(meter, usage);
-    if (*is_told)
-        return true;
-    if (meter->has_head && meter->status >= FIRST_REFUSAL) {
-        *usage = (struct usage){.in_total = 0};
-        return true;
-    }
-    count_strange(meter, usage);
-    switch (meter->body) {
-    case METER_NOTHING:
-        return true;
-    case METER_JSON:
-        return !meter->reader.flow.is_broken && (!meter->reader.is_unfinished || meter->asks_nothing) &&
-               (!was_left || meter->reader.is_array);
-    case METER_EVENTS:
-        return meter->wants.counts_streams;
-    case METER_FRAMES:
-        return meter->wants.counts_streams && !meter->frames.is_broken;
-    case METER_OPAQUE:
-        /* Somebody fetches a file; or talks on over a connection that has left HTTP. */
-        return meter->asks_nothing && meter->status != SWITCHED;
-    }
-    return false;
 }

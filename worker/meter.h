@@ -20,6 +20,8 @@
 
 #define METER_EVENT_MAX 262144 /* bytes of an event that is held back until it is known; of a larger one the rest just passes */
 
+#define METER_FIRST_REFUSAL 300 /* from this status on an answer is none of a model */
+
 /* Reserves as much as USAGE in all; false, and nothing is reserved in addition, when that is more than the limits have. */
 typedef bool meter_grow(void *context, const struct usage *usage, struct slice model);
 
@@ -71,19 +73,25 @@ bool meter_request(struct meter *meter, struct slice path, struct slice body, st
 enum meter_framing { METER_BODYLESS, METER_COUNTED, METER_OPEN };
 bool meter_head(struct meter *meter, unsigned status, struct slice content_type, enum meter_framing framing);
 
-/* A field of the response's head. */
-void meter_field(struct meter *meter, struct slice name, struct slice value);
-
 /* A piece of the response's body; OUT gets what goes in its place unless it stays the same. */
 enum meter_pass meter_take(struct meter *meter, struct slice piece, struct outbox *out);
 
 /* The response is complete: what was held goes to OUT. */
 void meter_finish(struct meter *meter, struct outbox *out);
 
+/* ---- meter_usage.c ---------------------------------------------------------------------------------------------- */
+
+/* A field of the response's head. */
+void meter_usage_field(struct meter *meter, struct slice name, struct slice value);
+
 /* What was used so far. false when it can only be what was reserved: the answer was none that we can read, or the model works on it
  * still. One that was ready before it was sent (no stream) and is not told to have cost anything yet is likewise unknown when the client
  * left (WAS_LEFT) in the middle of it. IS_TOLD: by the answer. */
 bool meter_usage(const struct meter *meter, bool was_left, struct usage *usage, bool *is_told, bool *clamped);
+
+/* Some tell zeros with all text before the last event: they say nothing of a stream that is not at its end. USAGE becomes what was
+ * counted then. */
+void meter_usage_correct_zeros(const struct meter *meter, struct usage *usage);
 
 /* ---- meter_close.c ---------------------------------------------------------------------------------------------- */
 

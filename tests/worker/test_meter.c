@@ -276,9 +276,9 @@ START_TEST(a_head_tells_what_a_body_does_not)
 
     meter_init(&meter, &wants, has_room, &room);
     if (one->input)
-        meter_field(&meter, SLICE("X-Amzn-Bedrock-Input-Token-Count"), slice_of(one->input));
+        meter_usage_field(&meter, SLICE("X-Amzn-Bedrock-Input-Token-Count"), slice_of(one->input));
     if (one->output)
-        meter_field(&meter, SLICE("x-amzn-bedrock-output-token-count"), slice_of(one->output));
+        meter_usage_field(&meter, SLICE("x-amzn-bedrock-output-token-count"), slice_of(one->output));
     meter_head(&meter, one->status, SLICE("application/json"), METER_COUNTED);
     meter_take(&meter, slice_of(one->body), &out);
     meter_finish(&meter, &out);
