@@ -69,8 +69,8 @@ void diff_print_sum(const struct difference_list *list, FILE *out)
     char text[COUNTED_SIZE];
 
     fprintf(out, "%s: %zu stricter, %zu looser, %zu other",
-            counted((int64_t)list->count, "difference", "differences", text), list->by_effect[DIFFERENCE_STRICTER], list->by_effect[DIFFERENCE_LOOSER],
-            list->by_effect[DIFFERENCE_OTHER]);
+            counted((int64_t)list->count, "difference", "differences", text),
+            list->by_effect[DIFFERENCE_STRICTER], list->by_effect[DIFFERENCE_LOOSER], list->by_effect[DIFFERENCE_OTHER]);
 }
 
 static void print_if_known(const char *label, struct slice text, FILE *out)

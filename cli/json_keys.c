@@ -76,13 +76,15 @@ static bool gather_claims(struct json_reading *reading, uint32_t object, struct 
 {
     for (uint32_t member = json_first(reading->line.json, object); member != JSON_NONE;
          member = json_next(reading->line.json, member)) {
-        struct slice name = json_raw(reading->line.json, member), raw = json_raw(reading->line.json, json_value(reading->line.json, member));
-        bool is_text = json_type(reading->line.json, json_value(reading->line.json, member)) == JSON_STRING;
+        uint32_t value = json_value(reading->line.json, member);
+        struct slice name = json_raw(reading->line.json, member), raw = json_raw(reading->line.json, value);
+        bool is_text = json_type(reading->line.json, value) == JSON_STRING;
 
         if (!slice_has_prefix(name, SLICE("jwt:")))
             continue;
         if (!json_log_append(reading, claims, claims->size == 0 ? SLICE("{\"") : SLICE(",\"")) ||
-            !json_log_append(reading, claims, behind(name, 4)) || !json_log_append(reading, claims, is_text ? SLICE("\":\"") : SLICE("\":")) ||
+            !json_log_append(reading, claims, behind(name, 4)) ||
+            !json_log_append(reading, claims, is_text ? SLICE("\":\"") : SLICE("\":")) ||
             !json_log_append(reading, claims, raw) || !json_log_append(reading, claims, is_text ? SLICE("\"") : SLICE("")))
             return false;
     }

@@ -23,7 +23,9 @@ static bool check_running(const struct instance *instance, struct failure *failu
     if (instance_is_serving(instance))
         return true;
     if (instance->has_arena || instance->failure.code == EXIT_CODE_NO_INPUT)
-        return failure_set(failure, EXIT_CODE_NOT_RUNNING, "instance %s is not running: start it with fairvisord, or name another one by -c FILE or --instance", name);
+        return failure_set(failure, EXIT_CODE_NOT_RUNNING,
+                           "instance %s is not running: start it with fairvisord, or name another one by -c FILE or "
+                           "--instance", name);
     *failure = instance->failure;
     return false;
 }

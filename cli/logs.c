@@ -360,8 +360,9 @@ static int read_words(const struct command *command, int count, char **words, st
         return command_refuse(command, "'%s' is one argument too many", words[optind + 1]);
     choice->file = words[optind];
     if (choice->file && choice->has_lines)
-        return command_refuse(command, "--lines is for the events of the running instance, which it begins with; a file is read as a whole: leave it "
-                              "out, and use --since, or tail -n");
+        return command_refuse(command,
+                              "--lines is for the events of the running instance, which it begins with; a file is read as "
+                              "a whole: leave it out, and use --since, or tail -n");
     if (!choice->has_lines)
         choice->lines = choice->sieve.since_ns ? MAX_LINES : DEFAULT_LINES;
     return COMMAND_GOES_ON;

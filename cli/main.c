@@ -32,7 +32,8 @@ static const struct command command_table[] = {
     {"init", init_run, "Write a policy to begin with.", "init --template=NAME [--force] [--json] [FILE|-]\n"
      "       fairvisor init --list [--json]", INIT_DETAILS, INIT_EXAMPLES},
     {"validate", validate_run, "Check a policy bundle and say what is wrong with it, and where.",
-     "validate [--strict] [-c FILE] [--format text|json] [--json] FILE|-\n       fairvisor validate --schema", VALIDATE_DETAILS, VALIDATE_EXAMPLES},
+     "validate [--strict] [-c FILE] [--format text|json] [--json] FILE|-\n       fairvisor validate --schema",
+     VALIDATE_DETAILS, VALIDATE_EXAMPLES},
     {"status", status_run, "Tell whether an instance runs and how it is.",
      "status [-c FILE] [--instance NAME] [--json]", STATUS_DETAILS, STATUS_EXAMPLES},
     {"logs", logs_run, "Show refused, warned and sampled requests as they happen, or of a log.",
@@ -73,7 +74,8 @@ static const struct command command_table[] = {
      "                         [--json]\n"
      "       fairvisor connect --list [-c FILE] [--instance NAME] [--json]",
      CONNECT_DETAILS, CONNECT_EXAMPLES},
-    {"version", run_version, "Print the version.", "version [--json]", "  --json  one object: version\n", "  fairvisor version\n  fairvisor version --json\n"},
+    {"version", run_version, "Print the version.", "version [--json]", "  --json  one object: version\n",
+     "  fairvisor version\n  fairvisor version --json\n"},
     {"help", run_help, "Print this overview, or what one command does.", "help [COMMAND]", "",
      "  fairvisor help\n  fairvisor help validate\n"},
     {NULL, NULL, NULL, NULL, NULL, NULL},

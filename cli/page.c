@@ -137,7 +137,9 @@ static void print_legend(const struct tally *tally, FILE *out)
 
     fputs("<p class=\"note\">", out);
     for (size_t i = 0; i < sizeof(colours) / sizeof(colours[0]) - (tally->would == 0); i++)
-        fprintf(out, "<svg width=\"12\" height=\"12\" aria-hidden=\"true\"><rect class=\"%s\" width=\"12\" height=\"12\"/></svg> %s &#160; ",
+        fprintf(out,
+                "<svg width=\"12\" height=\"12\" aria-hidden=\"true\"><rect class=\"%s\" width=\"12\" height=\"12\"/>"
+                "</svg> %s &#160; ",
                 colours[i].class, colours[i].text);
     fprintf(out, "each bar %s</p>\n", emit_span(tally->span_ns / TALLY_SLOTS, span));
 }
@@ -332,7 +334,8 @@ static void print_log(const struct report *report, FILE *out)
     fputs("</title>\n</head>\n<body>\n<h1>fairvisor test</h1>\n<p>", out);
     print_text(name, out);
     fprintf(out, ": %s in %s, from %s to %s (%s)</p>\n", counted((int64_t)traffic->count, "request", "requests", requests),
-            counted((int64_t)traffic->all_lines, "line", "lines", lines), emit_time(report->from_ns, from), emit_time(report->to_ns, to), emit_span(report->to_ns - report->from_ns, span));
+            counted((int64_t)traffic->all_lines, "line", "lines", lines), emit_time(report->from_ns, from), emit_time(report->to_ns, to),
+            emit_span(report->to_ns - report->from_ns, span));
     print_notes(report, out);
 }
 

@@ -144,9 +144,9 @@ static void note_key(struct report *report, const struct tally_row *row, const s
     char who[NOTE_SIZE / 2], variable[VARIABLE_SIZE], requests[COUNTED_SIZE];
 
     snprintf(who, sizeof(who), "%s lacked %.*s, which %.*s / %.*s%s%s on",
-             counted((int64_t)key->lacking, "request", "requests", requests), (int)key->descriptor->text.size, key->descriptor->text.data, (int)row->policy->id.size,
-             row->policy->id.data, (int)row->rule->name.size, row->rule->name.data, where,
-             key->is_condition ? "matches" : "keys");
+             counted((int64_t)key->lacking, "request", "requests", requests), (int)key->descriptor->text.size,
+             key->descriptor->text.data, (int)row->policy->id.size, row->policy->id.data,
+             (int)row->rule->name.size, row->rule->name.data, where, key->is_condition ? "matches" : "keys");
     if (is_carried(report->traffic, row, key))
         add(report, "%s: %s", who, outcomes[row->rule->on_missing]);
     else if (report->traffic->is_json)

@@ -95,7 +95,8 @@ def latency(servers, scenario, arguments):
     rounds = in_turns(servers, arguments.rounds, lambda server: measure_latency(server, scenario, arguments))
     table = {server.name: {name: {"us": median(rounds, server.name, name), **spread(rounds, server.name, name)}
                            for name in PERCENTILES} for server in servers}
-    print(f"medians of {arguments.rounds} rounds of {arguments.seconds} s at {arguments.rate}/s, open loop: us, of {servers[0].name} (spread)")
+    print(f"medians of {arguments.rounds} rounds of {arguments.seconds} s at {arguments.rate}/s, open loop: us, of "
+          f"{servers[0].name} (spread)")
     print(f"{'':22}" + "".join(f"{name:>28}" for name in PERCENTILES))
     for name, row in table.items():
         print(f"{name:22}" + "".join("{us:9.0f} {ratio:5.2f} ({ratio_low:4.2f}-{ratio_high:5.2f})".format(**row[one])

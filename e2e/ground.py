@@ -20,7 +20,8 @@ COVERAGE = os.environ.get("E2E_COVERAGE") == "1"
 IS_ROOT = os.geteuid() == 0
 RUN_NAME = f"e2e-{os.getpid()}-{secrets.token_hex(3)}"  # what a run that was killed left behind may have our process id
 START_SECONDS = 60 if not VALGRIND else valgrind.SECONDS
-STOP_SECONDS = 60 if not VALGRIND else valgrind.SECONDS  # after 35 s (drain_timeout) fairvisord asks its workers to end, 6 s later it kills them
+# After 35 s (drain_timeout) fairvisord asks its workers to end, 6 s later it kills them.
+STOP_SECONDS = 60 if not VALGRIND else valgrind.SECONDS
 
 
 def full_or_short(full, short):

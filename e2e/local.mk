@@ -16,18 +16,19 @@ EXTRA_DIST += e2e/bench e2e/bench_client.py e2e/bench_engine.py e2e/bench_envoy.
 EXTRA_DIST += e2e/kong.lua e2e/limiter.lua e2e/test_litellm.py e2e/litellm_model.py e2e/litellm_client.py
 EXTRA_DIST += e2e/harness.py e2e/backend.py e2e/edge.py e2e/ground.py e2e/needs.py e2e/load_client.py e2e/nginx.py e2e/policies.py \
 	e2e/processes.py e2e/raw_http.py e2e/standstill.py e2e/test_standstill.py
-EXTRA_DIST += e2e/run e2e/gateways.py e2e/test_gateways.py e2e/test_gateway_shapes.py e2e/jose.py e2e/mmdb.py e2e/test_load_client.py e2e/test_ground.py e2e/test_quickstart.py \
-	e2e/test_exactness.py e2e/test_jwt.py \
-	e2e/test_meter.py e2e/dialects.py e2e/test_sdks.py e2e/sdk_client.py e2e/sdk_client.mjs e2e/test_descriptors.py e2e/test_door.py e2e/test_kill.py e2e/test_limits.py \
-	e2e/test_reload.py e2e/test_death.py e2e/test_nginx.py e2e/test_bundles.py e2e/test_http.py \
-	e2e/test_master_start.py e2e/test_master_control.py e2e/test_master_counters.py e2e/test_master_privileges.py \
-	e2e/test_master_upgrade.py
+EXTRA_DIST += e2e/run e2e/gateways.py e2e/test_gateways.py e2e/test_gateway_shapes.py e2e/jose.py e2e/mmdb.py \
+	e2e/test_load_client.py e2e/test_ground.py e2e/test_quickstart.py e2e/test_exactness.py e2e/test_jwt.py \
+	e2e/test_meter.py e2e/dialects.py e2e/test_sdks.py e2e/sdk_client.py e2e/sdk_client.mjs e2e/test_descriptors.py \
+	e2e/test_door.py e2e/test_kill.py e2e/test_limits.py e2e/test_reload.py e2e/test_death.py e2e/test_nginx.py \
+	e2e/test_bundles.py e2e/test_http.py e2e/test_master_start.py e2e/test_master_control.py e2e/test_master_counters.py \
+	e2e/test_master_privileges.py e2e/test_master_upgrade.py
 EXTRA_DIST += e2e/test_events.py
 EXTRA_DIST += e2e/test_providers.py
 EXTRA_DIST += e2e/test_silence.py
 EXTRA_DIST += e2e/test_debug.py
 EXTRA_DIST += e2e/test_monitoring.py
-EXTRA_DIST += e2e/test_flights.py e2e/test_proxy.py e2e/test_proxy_tls.py e2e/test_proxy_bodies.py e2e/test_proxy_hostile.py e2e/test_proxy_repeat.py e2e/upstream.py
+EXTRA_DIST += e2e/test_flights.py e2e/test_proxy.py e2e/test_proxy_tls.py e2e/test_proxy_bodies.py \
+	e2e/test_proxy_hostile.py e2e/test_proxy_repeat.py e2e/upstream.py
 EXTRA_DIST += e2e/test_push.py
 EXTRA_DIST += e2e/test_top.py
 EXTRA_DIST += e2e/test_replay.py

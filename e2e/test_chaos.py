@@ -170,7 +170,8 @@ class TestHangs(Chaos):
         self.assertEqual(served["failed"], 0, served)
         self.assertEqual(harness.statuses(served).get(200), BURST)
         self.wait_whole(edge)
-        edge.wait_log(rf"worker \d+ \(process {victim}\) has done nothing for {HANG_SECONDS * 1000} ms and is killed \(worker_hang_timeout\)")
+        edge.wait_log(rf"worker \d+ \(process {victim}\) has done nothing for {HANG_SECONDS * 1000} ms "
+                      r"and is killed \(worker_hang_timeout\)")
         self.assertEqual(edge.metric("fairvisor_worker_hangs_total"), 1)
         self.assertEqual(edge.metric("fairvisor_worker_restarts_total"), 1)
         alive = 0

@@ -475,7 +475,8 @@ class TestDoor(harness.TestCase):
                 (["connect", "--push", edge.policy_file, "--yes"], 69, f"instance {name} is not running"),
                 (["connect", "--rollback", "--yes"], 1, "there is nothing to go back to"),  # what is kept is looked at all the same
                 (["connect", "--list"], 0, None),
-                (["kill", "--list"], 69, f"instance {name} is not running"), (["logs", "--no-follow"], 0, None), (["top", "--once"], 0, None),
+                (["kill", "--list"], 69, f"instance {name} is not running"), (["logs", "--no-follow"], 0, None),
+                (["top", "--once"], 0, None),
                 (["keys", "list"], 69, f"instance {name} is not running"), (["explain", "GET", "/"], 0, None)):
             done = edge.cli(*words, "-c", edge.config_file)
             said = done.stdout if words == ["status"] else done.stderr

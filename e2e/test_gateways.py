@@ -51,8 +51,9 @@ class Rows:
 
     gateway = opens = None
     ROWS = ("allowed_passes", "clients_are_told_apart", "limited_is_refused", "limited_post_is_refused",
-            "held_answers_pass_once", "reservations_are_handed_on", "bodies_arrive", "spoofs_change_nothing", "origin_cannot_be_told", "statuses_of_the_application_stay",
-            "targets_that_name_the_host", "huge_heads_do_not_pass", "hung_edge_is_cut", "dead_edge_as_chosen", "back_again")
+            "held_answers_pass_once", "reservations_are_handed_on", "bodies_arrive", "spoofs_change_nothing",
+            "origin_cannot_be_told", "statuses_of_the_application_stay", "targets_that_name_the_host",
+            "huge_heads_do_not_pass", "hung_edge_is_cut", "dead_edge_as_chosen", "back_again")
 
     def setUp(self):
         super().setUp()

@@ -113,8 +113,8 @@ if not harness.ASAN:  # which finds leaks by itself
             context.load_cert_chain(pem, key)
             server = self.own(test_proxy_tls.SecureScripted(serve, context))
             edge = self.new_edge(rules(), under_valgrind=True, settings={
-                "mode": "reverse_proxy", "backend_url": server.url, "backend_ca_file": pem, "backend_connect_timeout": "60s", "tls_cert": pem, "tls_key": key,
-                "drain_timeout": "20s", "body_timeout": "20s", "header_timeout": "60s"})
+                "mode": "reverse_proxy", "backend_url": server.url, "backend_ca_file": pem, "backend_connect_timeout": "60s",
+                "tls_cert": pem, "tls_key": key, "drain_timeout": "20s", "body_timeout": "20s", "header_timeout": "60s"})
             self.public = ("127.0.0.1", harness.free_port())
             edge.write_settings(listen="127.0.0.1:%d" % self.public[1], ops_listen=edge.settings["listen"])
             edge.start()

@@ -69,9 +69,8 @@ class TestLitellm(harness.TestCase):
             "spoofs_change_nothing", "origin_cannot_be_told", "statuses_of_the_model_stay", "huge_requests_do_not_pass",
             "identity_is_litellms", "models_and_end_users_are_told", "usage_is_settled", "streams_are_settled", "failures_cost_nothing",
             "broken_streams_are_counted", "left_streams_are_counted", "left_streams_of_other_dialects_are_counted",
-            "several_calls_are_paid_once",
-            "several_models_are_refused", "cached_answers_cost_nothing", "leaving_early_is_not_free", "busy_loop_is_no_silence", "hung_edge_is_cut",
-            "dead_edge_as_chosen", "back_again")
+            "several_calls_are_paid_once", "several_models_are_refused", "cached_answers_cost_nothing",
+            "leaving_early_is_not_free", "busy_loop_is_no_silence", "hung_edge_is_cut", "dead_edge_as_chosen", "back_again")
     TOGETHER = ("clients_are_told_apart", "many_at_once_do_not_overspend", "keys_have_teams_and_users")
 
     def test_rows(self):

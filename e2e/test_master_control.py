@@ -362,7 +362,8 @@ class Deaths(harness.TestCase):
         self.assertIn(before[1], edge.workers())
         edge.wait_log(rf"process {before[0]}\) was killed by signal 9 \(Killed\)")
         harness.wait_until(lambda: edge.metric("fairvisor_worker_restarts_total") == restarts + 1, "the restart to be counted")
-        harness.wait_until(lambda: re.search(r"\| .* worker_restarts=1c( |$)", edge.cli("status", "-c", edge.config_file).stdout.split("\n")[0]),
+        harness.wait_until(lambda: re.search(r"\| .* worker_restarts=1c( |$)",
+                                             edge.cli("status", "-c", edge.config_file).stdout.split("\n")[0]),
                            "the restart in the performance data")
 
     def test_counters_never_fall(self):

@@ -115,7 +115,8 @@ SHAPES = [
     ("OpenAI, sound by the minute", "/v1/audio/transcriptions", form(b"RIFF" + bytes(400000), model="whisper-1", prompt="Anna"), JSON,
      {"text": "Hello", "usage": {"type": "duration", "seconds": 3}}, 1003),
     ("OpenAI, sound streamed", "/v1/audio/transcriptions", form(b"RIFF" + bytes(400000), model="gpt-4o-transcribe", stream="true"), EVENTS,
-     crlf({"type": "transcript.text.delta", "delta": "Hello"}, {"type": "transcript.text.done", "text": "Hello", "usage": SOUND_USAGE}), 115),
+     crlf({"type": "transcript.text.delta", "delta": "Hello"},
+          {"type": "transcript.text.done", "text": "Hello", "usage": SOUND_USAGE}), 115),
     ("OpenAI, a picture", "/v1/images/edits", form(b"\x89PNG\r\n" + bytes(400000), model="gpt-image-1", prompt="Blue", n="2"), JSON,
      {"created": 1, "data": [{"b64_json": "AAAA" * 9000}], "usage": PICTURE_USAGE}, 100),
     ("OpenAI, a file", "/v1/files", form(b'{"a":1}\n' * 40000, purpose="batch"), JSON, {"id": "file-1", "object": "file", "bytes": 9}, 0),
@@ -257,7 +258,8 @@ class TestProviders(test_meter.MeterCase):
 
     def test_a_stream_of_an_interaction_is_cut(self):
         def words(count):
-            yield {"event_type": "interaction.created", "interaction": {"id": "i", "object": "interaction", "status": "in_progress", "model": "g"}}
+            yield {"event_type": "interaction.created",
+                   "interaction": {"id": "i", "object": "interaction", "status": "in_progress", "model": "g"}}
             yield {"event_type": "step.start", "index": 0, "step": {"type": "model_output"}}
             for _ in range(count):
                 yield {"event_type": "step.delta", "index": 0, "delta": {"type": "text", "text": "word"}}

@@ -232,8 +232,8 @@ class TestRemovedMemory(SilenceCase):
         try:
             refused = edge.run()
             self.assertEqual(refused.returncode, 71, refused.stderr)
-            self.assertRegex(refused.stderr, rf"in use by process \d+ \(fairvisor-worker {edge.name}/\d+\), which a master that is gone left "
-                                             "behind: `kill -QUIT`, to each of its workers")
+            self.assertRegex(refused.stderr, rf"in use by process \d+ \(fairvisor-worker {edge.name}/\d+\), which a master "
+                                             "that is gone left behind: `kill -QUIT`, to each of its workers")
         finally:
             for pid in workers:
                 harness.kill(pid)
@@ -244,7 +244,8 @@ class TestRemovedMemory(SilenceCase):
             stranger.listen()
             edge = self.new_edge(harness.one_rule())
             edge.write_settings(listen=f"127.0.0.1:{stranger.getsockname()[1]}")
-            self.assertRegex(edge.run().stderr, rf"in use by process {os.getpid()} \(\S+\): stop that one, or choose another address in `listen`")
+            self.assertRegex(edge.run().stderr, rf"in use by process {os.getpid()} \(\S+\): stop that one, or choose another "
+                                                "address in `listen`")
             edge = self.new_edge(harness.one_rule(), settings={"ops_listen": f"127.0.0.1:{stranger.getsockname()[1]}"})
             self.assertRegex(edge.run().stderr, r"in use by .* or choose another address in `ops_listen`")
 
@@ -358,7 +359,8 @@ class TestOrders(SilenceCase):
             stranger.bind(("127.0.0.1", 0))
             stranger.listen()
             port = stranger.getsockname()[1]
-            for settings, cause in (({"shared_dict_size": "64m"}, "shared_dict_size"), ({"listen": f"127.0.0.1:{port}"}, f":{port} is in use")):
+            for settings, cause in (({"shared_dict_size": "64m"}, "shared_dict_size"),
+                                    ({"listen": f"127.0.0.1:{port}"}, f":{port} is in use")):
                 with self.subTest(cause):
                     before = {name: edge.settings.get(name) for name in settings}
                     edge.write_settings(**settings)

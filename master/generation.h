@@ -28,8 +28,8 @@ struct generation {
     struct copies copies; /* of the files that keys are looked up in */
 };
 
-/* Takes over GIVEN or, when it is NULL, reads the bundle that SETTINGS name; vets and seals it. The complaints are in GENERATION->report also when it
- * fails. SERVED: see vet_bundle. */
+/* Takes over GIVEN or, when it is NULL, reads the bundle that SETTINGS name; vets and seals it. The complaints are in
+ * GENERATION->report also when it fails. SERVED: see vet_bundle. */
 bool generation_init(struct generation *generation, uint32_t number, const struct settings *settings,
                      struct source *given, const struct vet_served *served, struct loop *loop,
                      const struct privileges *privileges, struct failure *failure);

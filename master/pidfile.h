@@ -26,8 +26,8 @@ void pidfile_remove(const char *path, pid_t pid);
 /* "<pidfile>.oldbin": where the process id stays while a new program takes over. */
 bool pidfile_old_name(const char *path, char *old, size_t size);
 
-/* Takes the lock of the instance and writes our process id into it; waits some seconds for one whose holder is dead. Returns the descriptor (close-on-exec) or -1:
- * EXIT_CODE_PIDFILE with the process id of the other master. */
+/* Takes the lock of the instance and writes our process id into it; waits some seconds for one whose holder is dead.
+ * Returns the descriptor (close-on-exec) or -1: EXIT_CODE_PIDFILE with the process id of the other master. */
 int pidfile_lock(const struct settings *settings, struct failure *failure);
 
 /* Checks that FD, inherited from the master before us, is the held lock of this instance. */

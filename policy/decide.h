@@ -140,18 +140,18 @@ uint32_t decide_reserve_flights(struct decider *decider, struct slice text, stru
 /* Whether a policy that matches FACTS looks into the request's body. Reads nothing but path, host and method. */
 bool decide_wants_body(struct decider *decider, const struct facts *facts);
 
-/* Charges what the reservation in the SIZE bytes of TEXT lacks to USAGE, all or nothing, and writes it anew in its place. false, and nothing
- * is changed, when its limits do not have so much. What was reserved beyond USAGE stays. It remains one reservation, settled once
- * whichever of its texts is settled. */
+/* Charges what the reservation in the SIZE bytes of TEXT lacks to USAGE, all or nothing, and writes it anew in its
+ * place. false, and nothing is changed, when its limits do not have so much. What was reserved beyond USAGE stays. It
+ * remains one reservation, settled once whichever of its texts is settled. */
 bool decide_reserve_grow(struct decider *decider, char *text, size_t size, const struct usage *usage, struct slice model,
                          struct moment now);
 
 /* Whether the breaker of POLICY is open at NOW; when there is one for each identity, the one that opened last. */
 bool decide_guards_is_open(const struct decider *decider, const struct policy *policy, struct moment now);
 
-/* Judges without charging or counting, telling OBSERVER each step, and the kill switches that do not refuse. VERDICT is the one that
- * decide_request would give, its numbers those after the charge; OBSERVER gets those before. Works on a read-only arena, and on none (every cell
- * fresh). */
+/* Judges without charging or counting, telling OBSERVER each step, and the kill switches that do not refuse. VERDICT is
+ * the one that decide_request would give, its numbers those after the charge; OBSERVER gets those before. Works on a
+ * read-only arena, and on none (every cell fresh). */
 void decide_explain(struct decider *decider, const struct facts *facts, const struct claims *claims, struct moment now,
                     struct verdict *verdict, decide_observer *observer, void *context);
 

@@ -203,7 +203,8 @@ struct decide_need decide_limits_need(struct decision *decision, int64_t one, bo
     int64_t hint = takes_hint ? hint_of(decision) : -1;
     struct decide_need need = {.prompt = hint >= 0 ? hint : estimate->prompt};
 
-    /* A length that cannot be read, or that is none at this endpoint, may be taken for none; beside another one the longer of them counts. */
+    /* A length that cannot be read, or that is none at this endpoint, may be taken for none; beside another one the
+     * longer of them counts. */
     if (estimate->completion > 0 && !(estimate->completion < one && is_unsure(estimate, decision->facts->path)))
         one = estimate->completion;
     if (decision->metering.clamp > 0 && decision->metering.clamp < one)

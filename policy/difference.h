@@ -45,8 +45,8 @@ struct difference_list {
     struct region *region; /* texts */
 };
 
-/* Compares two bundles, which must outlive the list, as they hold at NOW (seconds since 1970). Version and issued_at are no difference, nor is the order of
- * anything. Owned by the caller (difference_free); NULL when memory is out. */
+/* Compares two bundles, which must outlive the list, as they hold at NOW (seconds since 1970). Version and issued_at
+ * are no difference, nor is the order of anything. Owned by the caller (difference_free); NULL when memory is out. */
 struct difference_list *difference_find(const struct bundle *before, const struct bundle *after, int64_t now);
 void difference_free(struct difference_list *list);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * What an answer of a model says of its usage, read as it passes: OpenAI chat completions, legacy completions, embeddings and Responses,
- * Anthropic Messages, Mistral, Gemini, Bedrock Converse, Cohere, Ollama, llama.cpp, TGI; whole answers and the events of streams. Which of them
- * it is shows in the answer.
+ * What an answer of a model says of its usage, read as it passes: OpenAI chat completions, legacy completions,
+ * embeddings and Responses, Anthropic Messages, Mistral, Gemini, Bedrock Converse, Cohere, Ollama, llama.cpp, TGI;
+ * whole answers and the events of streams. Which of them it is shows in the answer.
  *
  * The text of the answer is measured on the way, for answers that never tell.
  */

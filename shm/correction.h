@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * What is done to one cell beside the requests: by an operator's hand, or for a worker that has died. Locks its stripe: only for processes with no more rights than a worker,
- * for what lies in a mutex was written by workers, and locking follows it.
+ * What is done to one cell beside the requests: by an operator's hand, or for a worker that has died. Locks its stripe:
+ * only for processes with no more rights than a worker, for what lies in a mutex was written by workers, and locking
+ * follows it.
  */
 #ifndef FAIRVISOR_SHM_CORRECTION_H
 #define FAIRVISOR_SHM_CORRECTION_H

@@ -72,8 +72,9 @@ tests_master_test_vet_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_master_test_vet_LDADD = libpolicy.a libshm.a $(CRYPTO_LIBS) $(JWT_LIBS) $(CHECK_LIBS)
 
 # The arena and what lives in it.
-shm_arena_tests = tests/shm/test_siphash tests/shm/test_cell tests/shm/test_stripe tests/shm/test_arena tests/shm/test_arena_faults tests/shm/test_admission \
-	tests/shm/test_snapshot tests/shm/test_correction tests/shm/test_flights tests/shm/test_kept tests/shm/test_kills
+shm_arena_tests = tests/shm/test_siphash tests/shm/test_cell tests/shm/test_stripe tests/shm/test_arena \
+	tests/shm/test_arena_faults tests/shm/test_admission tests/shm/test_snapshot tests/shm/test_correction \
+	tests/shm/test_flights tests/shm/test_kept tests/shm/test_kills
 check_PROGRAMS += $(shm_arena_tests)
 TESTS += $(shm_arena_tests)
 EXTRA_DIST += tests/shm/arena_fixture.h tests/shm/step.h
@@ -118,10 +119,12 @@ tests_cli_test_event_line_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_cli_test_event_line_LDADD = libpolicy.a libshm.a $(CHECK_LIBS) $(CRYPTO_LIBS) $(JWT_LIBS)
 tests_cli_test_instance_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_cli_test_instance_LDADD = libpolicy.a libshm.a $(CHECK_LIBS) $(CRYPTO_LIBS) $(JWT_LIBS)
-EXTRA_DIST += tests/cli/golden tests/cli/replay tests/cli/bundles tests/cli/cases tests/cli/decisions.txt tests/cli/lists tests/cli/logs tests/cli/tokens
+EXTRA_DIST += tests/cli/golden tests/cli/replay tests/cli/bundles tests/cli/cases tests/cli/decisions.txt \
+	tests/cli/lists tests/cli/logs tests/cli/tokens
 
 # Worker: units, then a real worker under its launcher.
-worker_units = tests/worker/test_syscalls tests/worker/test_response tests/worker/test_forward tests/worker/test_head tests/worker/test_run tests/worker/test_chunk tests/worker/test_answer tests/worker/test_extract \
+worker_units = tests/worker/test_syscalls tests/worker/test_response tests/worker/test_forward tests/worker/test_head \
+	tests/worker/test_run tests/worker/test_chunk tests/worker/test_answer tests/worker/test_extract \
 	tests/worker/test_timeouts tests/worker/test_settle tests/worker/test_hold
 check_PROGRAMS += $(worker_units) tests/worker/launch
 TESTS += $(worker_units) tests/worker/http-cases tests/worker/serving tests/worker/limits

@@ -11,8 +11,8 @@
 /* Closes every descriptor from FIRST_FOREIGN on: what the contract with the master does not name is not ours. */
 bool confine_descriptors(int first_foreign, struct failure *failure);
 
-/* No new privileges, no capabilities, not dumpable, no system calls but those of serving (syscalls.h). Raises the limit of open descriptors to what is allowed, and warns
- * when it is too low for the connections of SETTINGS. */
+/* No new privileges, no capabilities, not dumpable, no system calls but those of serving (syscalls.h). Raises the limit
+ * of open descriptors to what is allowed, and warns when it is too low for the connections of SETTINGS. */
 bool confine_process(const struct settings *settings, struct failure *failure);
 
 /* Lets the sanitizers look at a process that is about to leave. Nothing in other builds. */

@@ -31,8 +31,9 @@ enum eventstream_kind { EVENTSTREAM_OTHER, EVENTSTREAM_DATA, EVENTSTREAM_END };
 
 void eventstream_init(struct eventstream *stream);
 
-/* Takes the next of BYTES, of which there is at least one, and returns how many; none now and then, never twice in a row. EVENTSTREAM_DATA: *DATA is the next of the JSON, valid until the next call.
- * EVENTSTREAM_END: the frame is complete. Checksums are the client's to check. */
+/* Takes the next of BYTES, of which there is at least one, and returns how many; none now and then, never twice in a
+ * row. EVENTSTREAM_DATA: *DATA is the next of the JSON, valid until the next call. EVENTSTREAM_END: the frame is
+ * complete. Checksums are the client's to check. */
 size_t eventstream_next(struct eventstream *stream, struct slice bytes, enum eventstream_kind *kind, struct slice *data);
 
 #endif

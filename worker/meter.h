@@ -65,8 +65,8 @@ enum meter_pass { METER_SAME, METER_CHANGED, METER_CUT };
 void meter_init(struct meter *meter, const struct verdict_metering *wants, meter_grow *grow, void *context);
 void meter_fini(struct meter *meter);
 
-/* Writes the request's BODY into OUT when it has to be changed, and says whether it has. *IS_CLAMPED becomes false when a completion that had
- * to be made shorter could not be. */
+/* Writes the request's BODY into OUT when it has to be changed, and says whether it has. *IS_CLAMPED becomes false when
+ * a completion that had to be made shorter could not be. */
 bool meter_request(struct meter *meter, struct slice path, struct slice body, struct outbox *out, bool *is_clamped);
 
 /* The response's head. One that says how long its body is (METER_COUNTED) is not of a stream. Returns whether the body may be changed. */

@@ -92,8 +92,10 @@ bool proxy_body_read(struct proxy *proxy, char *data, size_t size, struct proxy_
     enum http_result result = http_piece(&proxy->http, data, size, UINT64_MAX, &part->piece, &used);
 
     if (result == HTTP_BAD || result == HTTP_TOO_LARGE) {
-        proxy_response_refuse(proxy, "body", result == HTTP_BAD ? "chunks that are not strictly what RFC 9112 7.1 asks for, without extensions"
-                                                                : "trailers of more than 8192 bytes");
+        proxy_response_refuse(proxy, "body",
+                              result == HTTP_BAD
+                                  ? "chunks that are not strictly what RFC 9112 7.1 asks for, without extensions"
+                                  : "trailers of more than 8192 bytes");
         return false;
     }
     part->is_last = result == HTTP_DONE;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * From an upstream's name to an open connection: address after address until one takes us, for one may be dead and silent,
- * then TLS where backend_url asks for it. The socket is memory of its own, for libuv closes it later than we do, and an address that refuses
- * needs a new one.
+ * From an upstream's name to an open connection: address after address until one takes us, for one may be dead and
+ * silent, then TLS where backend_url asks for it. The socket is memory of its own, for libuv closes it later than we
+ * do, and an address that refuses needs a new one.
  */
 #include <errno.h>
 #include <netinet/in.h>

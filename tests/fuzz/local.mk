@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 
-# Fuzz targets: programs of libFuzzer with --enable-fuzz (make fuzz TIME=60, or RUNS=50000000), else programs that read files, for make check.
+# Fuzz targets: programs of libFuzzer with --enable-fuzz (make fuzz TIME=60, or RUNS=50000000), else programs that
+# read files, for make check.
 fuzz_targets = \
 	tests/fuzz/fuzz_address tests/fuzz/fuzz_arena tests/fuzz/fuzz_bundle tests/fuzz/fuzz_chunk tests/fuzz/fuzz_events \
 	tests/fuzz/fuzz_frames tests/fuzz/fuzz_http tests/fuzz/fuzz_jwks tests/fuzz/fuzz_jwt tests/fuzz/fuzz_lists \
@@ -49,7 +50,8 @@ tests_fuzz_fuzz_jwt_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_lists_SOURCES = tests/fuzz/fuzz_lists.c $(fuzz_main)
 tests_fuzz_fuzz_lists_LDADD = $(fuzz_libraries)
 tests_fuzz_fuzz_lists_LDFLAGS = $(fuzz_ldflags)
-tests_fuzz_fuzz_logs_SOURCES = tests/fuzz/fuzz_logs.c cli/access_log.c cli/json_keys.c cli/json_log.c cli/json_value.c cli/record.c $(fuzz_main)
+tests_fuzz_fuzz_logs_SOURCES = tests/fuzz/fuzz_logs.c cli/access_log.c cli/json_keys.c cli/json_log.c cli/json_value.c \
+	cli/record.c $(fuzz_main)
 tests_fuzz_fuzz_logs_LDADD = $(fuzz_libraries)
 tests_fuzz_fuzz_logs_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_meter_SOURCES = tests/fuzz/fuzz_meter.c $(fuzz_main)

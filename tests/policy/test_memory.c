@@ -157,7 +157,8 @@ static long verify_without_memory(const struct jwks *jwks, struct slice text)
         fault = verify(jwks, text, &claims);
         was_reached = steps_left < 0;
         steps_left = -1;
-        ck_assert_msg((fault == JWT_GOOD) == !was_reached && (claims == NULL) == was_reached, "allocation %ld of a token of %zu bytes: fault %d", steps, text.size, (int)fault);
+        ck_assert_msg((fault == JWT_GOOD) == !was_reached && (claims == NULL) == was_reached,
+                      "allocation %ld of a token of %zu bytes: fault %d", steps, text.size, (int)fault);
         claims_free(claims);
     }
     return steps;

@@ -35,7 +35,8 @@ static uint64_t roll(uint64_t *state)
 static void make(struct reservation *reservation, uint32_t count)
 {
     *reservation =
-        (struct reservation){.expires_s = 1800000000, .begun_ns = INT64_MAX / 2, .nonce = UINT64_MAX - count, .weight = count * 0x01020304, .count = count};
+        (struct reservation){.expires_s = 1800000000, .begun_ns = INT64_MAX / 2, .nonce = UINT64_MAX - count,
+                             .weight = count * 0x01020304, .count = count};
     for (uint32_t i = 0; i < count; i++)
         reservation->entries[i] = (struct reservation_entry){.mark = UINT64_C(1) << 63 | i,
                                                              .role = (uint8_t)(i * 7),

@@ -384,7 +384,8 @@ START_TEST(words_each_cause)
          "\"code\":\"insufficient_quota\",\"param\":null}}\n"},
         {REASON_tpd_exceeded, &guarded, &caps, &never, false,
          "{\"error\":{\"message\":\"The limit \\\"r\\\" of policy \\\"p\\\" allows 2000 tokens in 86400 s; this "
-         "request needs 3000.000001 and never fits. Retrying does not help.\",\"type\":\"insufficient_quota\",\"code\":\"insufficient_quota\",\"param\":null}}\n"},
+         "request needs 3000.000001 and never fits. Retrying does not help.\",\"type\":\"insufficient_quota\","
+         "\"code\":\"insufficient_quota\",\"param\":null}}\n"},
         {REASON_prompt_tokens_exceeded, &guarded, &caps, NULL, false,
          "{\"error\":{\"message\":\"The limit \\\"r\\\" of policy \\\"p\\\" allows 500 prompt tokens in one request. "
          "Retrying does not help.\",\"type\":\"rate_limit_error\",\"code\":\"rate_limit_exceeded\",\"param\":null}}\n"},

@@ -14,8 +14,9 @@
 #define ROOM          4096
 
 #define DELTA "{\"contentBlockIndex\":0,\"delta\":{\"text\":\"12345678\"},\"p\":\"abcdefghijk\"}"
-#define START \
-    "{\"type\":\"message_start\",\"message\":{\"model\":\"c\",\"usage\":{\"input_tokens\":3,\"cache_read_input_tokens\":4,\"output_tokens\":1}}}"
+#define START                                                             \
+    "{\"type\":\"message_start\",\"message\":{\"model\":\"c\",\"usage\":{" \
+    "\"input_tokens\":3,\"cache_read_input_tokens\":4,\"output_tokens\":1}}}"
 #define BLOCK "{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"12345678\"}}"
 
 /* What is done to the frames before they are read. */
@@ -40,8 +41,9 @@ static const struct row {
       "{\"type\":\"message_stop\",\"amazon-bedrock-invocationMetrics\":{\"inputTokenCount\":3,\"outputTokenCount\":7,"
       "\"cacheReadInputTokenCount\":4}}"}, WRAPPED, false, "told=1 in=7 cached=4 write=0 out=7"},
     {"likewise, and the client leaves", {START, BLOCK}, WRAPPED, false, "told=1 in=7 cached=4 write=0 out=2"},
-    {"empty payloads, and some that only begin like a wrapped one", {"", "{\"b", "{\"bytes\":9,\"delta\":{\"text\":\"1234\"}}", DELTA}, AS_IT_IS,
-     false, "told=0 in=50 cached=0 write=0 out=3"},
+    {"empty payloads, and some that only begin like a wrapped one",
+     {"", "{\"b", "{\"bytes\":9,\"delta\":{\"text\":\"1234\"}}", DELTA}, AS_IT_IS, false,
+     "told=0 in=50 cached=0 write=0 out=3"},
     {"what is in the wrapping is no Base64", {"{\"bytes\":\"\\u0041=-_!\",\"delta\":{\"text\":\"1234\"}}", DELTA}, AS_IT_IS, false,
      "told=0 in=50 cached=0 write=0 out=2"},
     {"no frames", {DELTA}, NOT_FRAMES, false, "reserved"},

@@ -209,7 +209,8 @@ def refusal(status, code, message, *fields):
     return status, [("Content-Type", "application/json"), *fields], json.dumps(body).encode() + b"\n"
 
 
-SEVERAL_MODELS = refusal(400, "several_models", "Name one model: each model that a request names would be called, and one call be paid for.")
+SEVERAL_MODELS = refusal(400, "several_models",
+                         "Name one model: each model that a request names would be called, and one call be paid for.")
 NO_VERDICT = refusal(503, "no_verdict", "The limits of this service cannot be checked at the moment.", ("Retry-After", "5"))
 
 
