@@ -161,7 +161,7 @@ class TestUpstream(test_proxy.ProxyCase):
         for count in (1, 2, 3):
             with harness.Connection(edge.address) as client:
                 client.send(harness.format_request("POST", "/v1/chat/completions", body=self.CHAT))
-                harness.wait_until(lambda: server.connections >= count, "a connection to the upstream")  # pylint: disable=cell-var-from-loop
+                harness.wait_until(lambda count=count: server.connections >= count, "a connection to the upstream")
             harness.wait_until(lambda: edge.metric("fairvisor_upstream_connections") == 0, "it to be given up")
         server.may_greet.set()
         self.assertEqual(harness.request(edge.address, "POST", "/v1/chat/completions", body=self.CHAT).status, 200)

@@ -63,7 +63,8 @@ static bool is_name(struct slice host)
     return host.size > 0 && host.data[0] != '.' && host.data[0] != '-';
 }
 
-/* http://unix:/PATH is nginx's way to name a socket, http://unix:80 a host of that name; a zone (%eth0) says which link an address is of. */
+/* http://unix:/PATH is nginx's way to name a socket, http://unix:80 a host of that name; a zone (%eth0) says which link an address
+ * is of. */
 static const char *what_is_unknown(struct slice rest)
 {
     if (slice_has_prefix(rest, SLICE("unix:/")))
