@@ -218,8 +218,10 @@ START_TEST(a_full_stripe_is_remembered_until_something_expires)
     ck_assert_int_eq(stripe->full_until_ns, now.boot_ns + 5);
     stripe->cells[9].expires_ns = 0;
     ck_assert_uint_eq(stripe_find_room(stripe, key, now, NULL, 0), STRIPE_NO_CELL); /* not looked at */
+    ck_assert(!stripe_has_room(stripe, key, now) && stripe_has_room(stripe, key, later));
     ck_assert_uint_eq(stripe_find_room(stripe, key, later, NULL, 0), 9);
     stripe->cells[9].expires_ns = INT64_C(1) << 60;
+    ck_assert(!stripe_has_room(stripe, key, later));
     ck_assert_uint_eq(stripe_find_room(stripe, key, later, NULL, 0), STRIPE_NO_CELL);
     ck_assert_int_eq(stripe->full_until_ns, later.boot_ns + NANOSECONDS_PER_SECOND); /* a second at most */
 }
