@@ -39,6 +39,16 @@ def give_hosts(edge, text):
                                        hosts, *command(*arguments)]
 
 
+@contextlib.contextmanager
+def stopped(pid):
+    """What happens meanwhile is all there when the process looks again."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 class ProxyCase(harness.TestCase):
     def proxy(self, backend, policy=None, unix=False, hosts=None, **settings):
         settings = {"mode": "reverse_proxy", "backend_url": backend, "idle_timeout": "20s", **settings}
@@ -445,10 +455,9 @@ class TestFailures(ProxyCase):
         """Both are there when the worker looks: what was said is heard."""
         def serve(peer):
             peer.request()
-            os.kill(worker, signal.SIGSTOP)
-            peer.send(OK)
-            peer.reset()
-            os.kill(worker, signal.SIGCONT)
+            with stopped(worker):
+                peer.send(OK)
+                peer.reset()
         _, edge = self.scripted(serve)
         worker, = edge.workers()
         answer = edge.get("/")
@@ -461,11 +470,10 @@ class TestFailures(ProxyCase):
 
         def serve(peer):
             peer.need(lambda: b"\r\n\r\nx" in peer.buffer)
-            os.kill(worker, signal.SIGSTOP)
-            client.send(b"x" * 1000)
-            peer.send(refusal if whole else refusal[:-2])
-            peer.reset()
-            os.kill(worker, signal.SIGCONT)
+            with stopped(worker):
+                client.send(b"x" * 1000)
+                peer.send(refusal if whole else refusal[:-2])
+                peer.reset()
         _, edge = self.scripted(serve)
         worker, = edge.workers()
         for whole in (True, False):
@@ -481,14 +489,13 @@ class TestFailures(ProxyCase):
         """It ends with the connection: in good order, or by a reset, which completes nothing."""
         def serve(peer):
             peer.need(lambda: b"\r\n\r\nx" in peer.buffer)
-            os.kill(worker, signal.SIGSTOP)
-            client.send(b"x" * 1000)
-            peer.send(b"HTTP/1.0 413 Too Large\r\n\r\nno")
-            if is_orderly:
-                peer.socket.shutdown(socket.SHUT_WR)
-            else:
-                peer.reset()
-            os.kill(worker, signal.SIGCONT)
+            with stopped(worker):
+                client.send(b"x" * 1000)
+                peer.send(b"HTTP/1.0 413 Too Large\r\n\r\nno")
+                if is_orderly:
+                    peer.socket.shutdown(socket.SHUT_WR)
+                else:
+                    peer.reset()
         _, edge = self.scripted(serve)
         worker, = edge.workers()
         for is_orderly in (True, False):
